@@ -1,0 +1,49 @@
+using System.ComponentModel.DataAnnotations;
+using OrleansPd.Core;
+
+namespace OrleansPd.Gateway;
+
+/// <summary>What the HTTP side of the gateway is told by its operator. Configuration section <c>Gateway</c>.</summary>
+public sealed class GatewayOptions
+{
+    /// <summary>Address to listen on. Default 0.0.0.0, as the SGLang router.</summary>
+    [Required]
+    public string Host { get; set; } = "0.0.0.0";
+
+    /// <summary>Port to listen on, 0-65535; 0 = any free one. Default 30000, as the SGLang router.</summary>
+    [Range(0, 65535)]
+    public int Port { get; set; } = 30000;
+
+    /// <summary>Largest request body in bytes, 1 KiB to 2 GiB - 64 KiB. Default 512 MiB, as the SGLang router's --max-payload-size.</summary>
+    [Range(1024, 2147418112)]
+    public long MaxPayloadSize { get; set; } = 512L * 1024 * 1024;
+
+    /// <summary>Whole life of a request in seconds, retries and queueing included, 1-86400. Default 1800, as the SGLang router's --request-timeout-secs.</summary>
+    [Range(1, 86400)]
+    public int RequestTimeoutSecs { get; set; } = 1800;
+
+    /// <summary>
+    /// Longest time in seconds without the first output of decode, 1-86400. Default 280: below the 300 s after which engines
+    /// give a transfer up, so that the reason is known and both sides are freed by us.
+    /// </summary>
+    [Range(1, 86400)]
+    public int FirstOutputTimeoutSecs { get; set; } = 280;
+
+    /// <summary>Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send <c>default</c>.</summary>
+    public bool StrictModel { get; set; }
+
+    /// <summary>Sections of a request's JSON may nest this deep, 8-512. Default 64.</summary>
+    [Range(8, 512)]
+    public int MaxJsonDepth { get; set; } = 64;
+
+    /// <summary>Most prompts in one batch request, 1-65536. Default 1024.</summary>
+    [Range(1, 65536)]
+    public int MaxBatch { get; set; } = 1024;
+
+    /// <summary>Most samples (<c>n</c>) of one prompt, 1-1024. Default 128.</summary>
+    [Range(1, 1024)]
+    public int MaxSamples { get; set; } = 128;
+
+    /// <summary>What the control plane is told.</summary>
+    public ControlPlaneOptions ControlPlane { get; init; } = new();
+}
