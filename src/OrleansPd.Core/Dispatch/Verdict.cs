@@ -1,0 +1,73 @@
+using OrleansPd.Core.Pairing;
+
+namespace OrleansPd.Core.Dispatch;
+
+/// <summary>Who is charged for a failed attempt.</summary>
+public enum Blame
+{
+    None,
+    Client,
+    Gateway,
+    Prefill,
+    Decode,
+}
+
+/// <summary>What a finished attempt means: what the client is told, who is charged, whether another pair may try.</summary>
+/// <param name="Reason">A bounded word for metrics, e.g. <c>ok</c>, <c>prefill_unreachable</c>.</param>
+/// <param name="Status">HTTP status for the client while nothing has been sent; the engine's own where it gave one.</param>
+/// <param name="Blame">Who is charged.</param>
+/// <param name="Retryable">Whether a fresh pair and room may be tried, as long as nothing has reached the client.</param>
+/// <param name="Side">The leg whose answer the client gets; null when the answer is ours.</param>
+/// <param name="Message">For the client and the log.</param>
+public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retryable, LegSide? Side, string Message)
+{
+    public static Verdict Success { get; } = new("ok", 200, Blame.None, false, LegSide.Decode, "");
+
+    /// <summary>499 is nginx's word for it; nobody is there to read it, the log and the metrics are.</summary>
+    public static Verdict ClientGone { get; } = new("client_gone", 499, Blame.Client, false, null, "The client closed the connection.");
+
+    public bool IsSuccess => ReferenceEquals(this, Success);
+
+    /// <summary>The first of the two limits ran out: without output, or for the whole request.</summary>
+    public static Verdict OutOfTime(bool hadOutput) => hadOutput
+        ? new("deadline", 504, Blame.None, false, null, "The request did not end within its time limit.")
+        : new("no_output", 504, Blame.None, false, null, "The engines gave no output within the time limit.");
+
+    /// <summary>The table. One row for each way in which the first leg to fail can fail.</summary>
+    /// <param name="side">The leg that failed first; the other is cancelled because of it.</param>
+    /// <param name="end">How it failed.</param>
+    /// <param name="regular">The worker does both phases; there is no pair.</param>
+    public static Verdict OfFailure(LegSide side, LegEnd end, bool regular)
+    {
+        var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
+        var name = regular ? "regular" : side == LegSide.Prefill ? "prefill" : "decode";
+        var words = end.Message ?? "";
+        return end.Kind switch
+        {
+            // kind                                 reason                    status         charged        retry   answer
+            LegEndKind.ClientError => new($"{name}_client_error", end.Status, Blame.Client, false, side, words),
+            LegEndKind.Aborted => new($"{name}_aborted", end.Status, Blame.None, false, side, words),
+            LegEndKind.Overloaded => new($"{name}_overloaded", end.Status, Blame.None, true, side, words),
+            LegEndKind.GatewayError => new($"{name}_gateway_error", 500, Blame.Gateway, true, null, words),
+            LegEndKind.EngineError => new($"{name}_error", end.Status, self, true, side, words),
+            LegEndKind.TransferFailed => new($"{name}_transfer_failed", end.Status, Blame.None, true, side, words),
+            LegEndKind.PartnerLost => new($"{name}_partner_lost", end.Status, Blame.Prefill, true, side, words),
+            LegEndKind.Unreachable => new($"{name}_unreachable", 503, self, true, null, $"The {name} engine cannot be reached."),
+            LegEndKind.Broken => new($"{name}_broken", 503, self, true, null, $"The {name} engine broke the connection."),
+            LegEndKind.Malformed => new($"{name}_malformed", 502, self, true, null, $"The {name} engine sent an unreadable answer."),
+            LegEndKind.Truncated => new($"{name}_truncated", 502, self, true, null, $"The {name} engine's stream ended early."),
+            LegEndKind.Cancelled => new($"{name}_cancelled", 503, Blame.None, true, null, $"The {name} leg was cancelled."),
+            _ => throw new ArgumentOutOfRangeException(nameof(end), end.Kind, "not a failure"),
+        };
+    }
+
+    /// <summary>What the control plane is told of one leg, given the verdict over both.</summary>
+    public LegOutcome OutcomeOf(LegSide side, LegEnd end) => (Blame, side) switch
+    {
+        (Blame.Prefill, LegSide.Prefill) => LegOutcome.Failed,
+        (Blame.Decode, LegSide.Decode) => LegOutcome.Failed,
+        // The request went well without this leg, yet the engine broke on it: a prefill that dies once its KV is away.
+        (Blame.None, _) when end.IsOwnFault => LegOutcome.Failed,
+        _ => end.IsOk ? LegOutcome.Succeeded : LegOutcome.Neutral,
+    };
+}

@@ -1,0 +1,76 @@
+namespace OrleansPd.Engines.Upstream;
+
+/// <summary>
+/// Sends HTTP requests to engines. A seam: <see cref="SocketsUpstream"/> is the reference implementation, and every test of a
+/// leg holds for any other.
+/// </summary>
+public interface IUpstream : IAsyncDisposable
+{
+    /// <summary>Sends the request and returns when the head of the answer is there. Never sends a request twice.</summary>
+    /// <exception cref="UpstreamException">No head came.</exception>
+    /// <exception cref="OperationCanceledException">The token fired; the connection is closed, which engines read as an abort.</exception>
+    ValueTask<IUpstreamResponse> SendAsync(UpstreamRequest request, CancellationToken cancellationToken);
+}
+
+/// <summary>One answer. Disposing it before its end closes the connection.</summary>
+public interface IUpstreamResponse : IAsyncDisposable
+{
+    int Status { get; }
+
+    /// <summary>As the engine sent it, parameters included; null when absent.</summary>
+    string? ContentType { get; }
+
+    /// <summary>Length of the body in bytes; null when it is chunked.</summary>
+    long? ContentLength { get; }
+
+    TimeSpan? RetryAfter { get; }
+
+    /// <summary>Reads what is there, at least one byte; 0 at the end of the body.</summary>
+    /// <exception cref="UpstreamException">The connection broke before the end.</exception>
+    ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken);
+}
+
+/// <summary>One request to one engine.</summary>
+public readonly record struct UpstreamRequest
+{
+    public required Uri Engine { get; init; }
+
+    /// <summary>Path and query, beginning with a slash.</summary>
+    public required string Path { get; init; }
+
+    public string Method { get; init; }
+
+    /// <summary>Pieces of the body, sent one after the other; default = no body.</summary>
+    public UpstreamBody Body { get; init; }
+
+    /// <summary>Whole value of the Authorization header; null = none.</summary>
+    public string? Authorization { get; init; }
+
+    /// <summary>Further headers; names are ours, values were checked. Null = none.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>>? Headers { get; init; }
+}
+
+/// <summary>A JSON body in pieces that are not copied together.</summary>
+/// <param name="Segments">In order. Must stay untouched until the request has ended.</param>
+public readonly record struct UpstreamBody(IReadOnlyList<ReadOnlyMemory<byte>>? Segments)
+{
+    public long Length
+    {
+        get
+        {
+            long length = 0;
+            for (var i = 0; i < (Segments?.Count ?? 0); i++)
+            {
+                length += Segments![i].Length;
+            }
+            return length;
+        }
+    }
+}
+
+/// <summary>No answer, or no whole answer, came from an engine.</summary>
+/// <param name="neverSent">True when the engine cannot have seen the request: no connection was made.</param>
+public sealed class UpstreamException(bool neverSent, string message, Exception? inner = null) : Exception(message, inner)
+{
+    public bool NeverSent { get; } = neverSent;
+}

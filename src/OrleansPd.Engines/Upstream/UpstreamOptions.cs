@@ -1,0 +1,14 @@
+namespace OrleansPd.Engines.Upstream;
+
+/// <summary>How connections to engines are kept.</summary>
+public sealed class UpstreamOptions
+{
+    /// <summary>Longest time to make a connection, 10 ms to 5 min. Default 5 s; then the engine counts as unreachable.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// How long an idle connection is kept, 0 to 1 h. Default 3 s: engines close theirs after 5 s (SGLANG_TIMEOUT_KEEP_ALIVE),
+    /// and a request on a connection that is just being closed would fail.
+    /// </summary>
+    public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(3);
+}
