@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace OrleansPd.Engines.Body;
 
 /// <summary>Writes the few JSON tokens that are ours.</summary>
