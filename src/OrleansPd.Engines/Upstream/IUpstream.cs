@@ -1,3 +1,5 @@
+using OrleansPd.Engines.Body;
+
 namespace OrleansPd.Engines.Upstream;
 
 /// <summary>
@@ -40,7 +42,6 @@ public readonly record struct UpstreamRequest
 
     public string Method { get; init; }
 
-    /// <summary>Pieces of the body, sent one after the other; default = no body.</summary>
     public UpstreamBody Body { get; init; }
 
     /// <summary>Whole value of the Authorization header; null = none.</summary>
@@ -50,22 +51,28 @@ public readonly record struct UpstreamRequest
     public IReadOnlyList<KeyValuePair<string, string>>? Headers { get; init; }
 }
 
-/// <summary>A JSON body in pieces that are not copied together.</summary>
-/// <param name="Segments">In order. Must stay untouched until the request has ended.</param>
-public readonly record struct UpstreamBody(IReadOnlyList<ReadOnlyMemory<byte>>? Segments)
+/// <summary>A JSON body: one block of memory, or a client's body with our members spliced in. Must stay untouched until the request has ended.</summary>
+public readonly record struct UpstreamBody
 {
-    public long Length
+    private readonly SplicedBody? _spliced;
+    private readonly ReadOnlyMemory<byte> _whole;
+
+    public UpstreamBody(ReadOnlyMemory<byte> whole)
     {
-        get
-        {
-            long length = 0;
-            for (var i = 0; i < (Segments?.Count ?? 0); i++)
-            {
-                length += Segments![i].Length;
-            }
-            return length;
-        }
+        _whole = whole;
     }
+
+    public UpstreamBody(SplicedBody spliced)
+    {
+        _spliced = spliced;
+    }
+
+    /// <summary>Bytes in all; 0 = no body.</summary>
+    public int Length => _spliced?.Length ?? _whole.Length;
+
+    public int SegmentCount => _spliced?.SegmentCount ?? (_whole.IsEmpty ? 0 : 1);
+
+    public ReadOnlyMemory<byte> Segment(int index) => _spliced?.Segment(index) ?? _whole;
 }
 
 /// <summary>No answer, or no whole answer, came from an engine.</summary>

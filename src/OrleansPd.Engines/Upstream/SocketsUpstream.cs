@@ -35,7 +35,7 @@ public sealed class SocketsUpstream : IUpstream
             Version = HttpVersion.Version11,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
-        if (request.Body.Segments is not null)
+        if (request.Body.SegmentCount > 0)
         {
             message.Content = new SegmentsContent(request.Body);
         }
@@ -99,9 +99,9 @@ public sealed class SocketsUpstream : IUpstream
 
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
         {
-            foreach (var segment in _body.Segments!)
+            for (var i = 0; i < _body.SegmentCount; i++)
             {
-                await stream.WriteAsync(segment, cancellationToken).ConfigureAwait(false);
+                await stream.WriteAsync(_body.Segment(i), cancellationToken).ConfigureAwait(false);
             }
         }
 

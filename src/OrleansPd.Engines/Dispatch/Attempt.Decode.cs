@@ -1,0 +1,273 @@
+using System.Buffers;
+using OrleansPd.Core.Dispatch;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Body;
+using OrleansPd.Engines.Sse;
+using OrleansPd.Engines.Upstream;
+
+namespace OrleansPd.Engines.Dispatch;
+
+internal sealed partial class Attempt
+{
+    /// <summary>The decode leg from the request to the last byte that the client gets.</summary>
+    private async Task<LegEnd> RunDecodeAsync()
+    {
+        LegEnd end;
+        try
+        {
+            using var body = BodyFor(_lease.DecodeTarget);
+            end = await DecodeExchangeAsync(RequestFor(_lease.Decode, body)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_decodeStop.IsCancellationRequested)
+        {
+            end = LegEnd.Cancelled;
+        }
+        catch (UpstreamException e)
+        {
+            end = Ended(e);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // A bug of ours must not leave the leg open: the lease would never come back.
+            end = new LegEnd(LegEndKind.GatewayError, 500, e.ToString());
+        }
+        Raise(DispatchEvent.DecodeEnded(end));
+        return end;
+    }
+
+    private async ValueTask<LegEnd> DecodeExchangeAsync(UpstreamRequest request)
+    {
+        var stop = _decodeStop.Token;
+        var response = await _owner.Upstream.SendAsync(request, stop).ConfigureAwait(false);
+        var keep = false;
+        try
+        {
+            if (response.Status >= 400)
+            {
+                _decodeReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
+                return ErrorOf(LegSide.Decode, _decodeReply);
+            }
+            if (!IsEventStream(response.ContentType))
+            {
+                return await RelayWholeAsync(response, stop).ConfigureAwait(false);
+            }
+            var end = await RelayStreamAsync(response, stop).ConfigureAwait(false);
+            keep = end.IsOk;
+            return end;
+        }
+        finally
+        {
+            if (keep)
+            {
+                // The last chunk's end mark may still be on its way; the client does not wait for it.
+                _ = FinishReadingAsync(response);
+            }
+            else
+            {
+                await response.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>A plain answer: taken in whole where it is small enough, then given to the client at once.</summary>
+    private async ValueTask<LegEnd> RelayWholeAsync(IUpstreamResponse response, CancellationToken stop)
+    {
+        var head = new AnswerHead(response.Status, response.ContentType);
+        var most = _merger is not null ? _owner.Options.MaxEvent : _owner.Options.MaxHeldAnswer;
+        using var held = new PooledBuffer((int)Math.Min(response.ContentLength ?? 4096, 1 << 20));
+        while (true)
+        {
+            var read = await response.ReadAsync(held.Free(), stop).ConfigureAwait(false);
+            if (read == 0)
+            {
+                break;
+            }
+            held.Advance(read);
+            if (held.Length > most)
+            {
+                return await RelayLongAsync(response, head, held, stop).ConfigureAwait(false);
+            }
+        }
+        if (!LooksLikeJson(held.Written.Span))
+        {
+            return new LegEnd(LegEndKind.Malformed, 0, "The decode's answer is not JSON.");
+        }
+        if (!await CommitAsync(stop).ConfigureAwait(false))
+        {
+            return LegEnd.Cancelled;
+        }
+        if (_merger is not null)
+        {
+            using var merged = new PooledBuffer(held.Length * 2);
+            _merger.Write(held.Written.Span, merged);
+            await _sink.AnswerAsync(head, merged.Written, stop).ConfigureAwait(false);
+        }
+        else
+        {
+            await _sink.AnswerAsync(head, held.Written, stop).ConfigureAwait(false);
+        }
+        return LegEnd.Ok;
+    }
+
+    private async ValueTask<LegEnd> RelayLongAsync(IUpstreamResponse response, AnswerHead head, PooledBuffer held, CancellationToken stop)
+    {
+        if (_merger is not null)
+        {
+            return new LegEnd(LegEndKind.Malformed, 0, "The decode's answer is too long to be merged.");
+        }
+        if (!await CommitAsync(stop).ConfigureAwait(false))
+        {
+            return LegEnd.Cancelled;
+        }
+        await _sink.StartAsync(head, stop).ConfigureAwait(false);
+        while (true)
+        {
+            await _sink.WriteAsync(held.Written, stop).ConfigureAwait(false);
+            held.Clear();
+            var read = await response.ReadAsync(held.Free(), stop).ConfigureAwait(false);
+            if (read == 0)
+            {
+                return LegEnd.Ok;
+            }
+            held.Advance(read);
+        }
+    }
+
+    /// <summary>
+    /// A stream: the first event is looked at before anything is sent, because an engine's failure comes as 200 and an error
+    /// event (protocol §1.4); after that whole events are passed on as they come, with no timer and nothing held back.
+    /// </summary>
+    private async ValueTask<LegEnd> RelayStreamAsync(IUpstreamResponse response, CancellationToken stop)
+    {
+        using var scan = new StreamScan(_owner.Options.MaxEvent);
+        using var chunk = new PooledBuffer(16 * 1024);
+        using var merged = new PooledBuffer();
+        var started = false;
+        while (true)
+        {
+            chunk.Clear();
+            var read = await response.ReadAsync(chunk.Free(), stop).ConfigureAwait(false);
+            if (read == 0)
+            {
+                return scan.Reported ?? new LegEnd(LegEndKind.Truncated, 0, "The decode's stream ended without [DONE].");
+            }
+            chunk.Advance(read);
+            _lease.Progressed(_owner.Clock.GetTimestamp());
+            ScanDecode(scan, chunk.Written.Span);
+            if (!started && scan.Events > 0)
+            {
+                if (!await CommitAsync(stop).ConfigureAwait(false))
+                {
+                    return LegEnd.Cancelled;
+                }
+                await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
+                started = true;
+            }
+            if (started && scan.Output.Length > 0)
+            {
+                _request.Events += scan.Events;
+                _errorWasRelayed |= scan.Reported is not null;
+                if (_merger is not null)
+                {
+                    merged.Clear();
+                    Merge(scan.Output.Written.Span, merged);
+                    await _sink.WriteAsync(merged.Written, stop).ConfigureAwait(false);
+                }
+                else
+                {
+                    await _sink.WriteAsync(scan.Output.Written, stop).ConfigureAwait(false);
+                }
+                scan.Flushed();
+            }
+            if (scan.Fatal is { } fatal)
+            {
+                return fatal;
+            }
+            if (scan.Done)
+            {
+                return scan.Reported ?? LegEnd.Ok;
+            }
+        }
+    }
+
+    /// <summary>Tells the state that output is there and waits, where the answer needs both legs, until it may go out.</summary>
+    /// <returns>False when the attempt was decided otherwise.</returns>
+    private async ValueTask<bool> CommitAsync(CancellationToken stop)
+    {
+        _report.FirstOutputAt = _owner.Clock.GetTimestamp();
+        Raise(DispatchEvent.DecodeOutput);
+        if (!IsCommitted && _settled is not null)
+        {
+            await _settled.Task.WaitAsync(stop).ConfigureAwait(false);
+        }
+        return IsCommitted && CurrentVerdict is null;
+    }
+
+    /// <summary>Takes a chunk apart into events. Nothing here waits, so that events can be looked at where they lie.</summary>
+    private void ScanDecode(StreamScan scan, ReadOnlySpan<byte> chunk)
+    {
+        var first = !IsCommitted;
+        while (scan.Next(ref chunk, out var e))
+        {
+            if (!scan.Done && (first || EventClassifier.MayBeError(e.Data)) && ErrorIn(LegSide.Decode, e.Data) is { } error)
+            {
+                if (first || error.Kind == LegEndKind.Malformed)
+                {
+                    scan.Fatal = error;
+                    return;
+                }
+                scan.Reported ??= error;
+            }
+            first = false;
+            scan.Events++;
+            scan.Output.Write(e.Raw);
+        }
+        if (scan.IsTooLong)
+        {
+            scan.Fatal = new LegEnd(LegEndKind.Malformed, 0, "An event of the decode's stream is too long.");
+        }
+    }
+
+    /// <summary>Puts the prefill's input log probabilities into each event that has a place for them.</summary>
+    private void Merge(ReadOnlySpan<byte> events, PooledBuffer into)
+    {
+        using var scan = new StreamScan(_owner.Options.MaxEvent);
+        while (scan.Next(ref events, out var e))
+        {
+            if (scan.Done)
+            {
+                into.Write(e.Raw);
+                continue;
+            }
+            into.Write("data: "u8);
+            _merger!.Write(e.Data, into);
+            into.Write("\n\n"u8);
+        }
+    }
+
+    private async Task FinishReadingAsync(IUpstreamResponse response)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1), _owner.Clock);
+        try
+        {
+            var scratch = new byte[256];
+            while (await response.ReadAsync(scratch, limit.Token).ConfigureAwait(false) > 0)
+            {
+            }
+        }
+        catch (Exception e) when (e is UpstreamException or OperationCanceledException)
+        {
+            // The answer is complete; all that is lost is a connection.
+        }
+        finally
+        {
+            await response.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static bool LooksLikeJson(ReadOnlySpan<byte> body)
+    {
+        body = body.Trim(" \t\r\n"u8);
+        return body.Length >= 2 && (body[0], body[^1]) is ((byte)'{', (byte)'}') or ((byte)'[', (byte)']');
+    }
+}

@@ -1,0 +1,237 @@
+using OrleansPd.Core.Dispatch;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Body;
+using OrleansPd.Engines.Sse;
+using OrleansPd.Engines.Upstream;
+
+namespace OrleansPd.Engines.Dispatch;
+
+/// <summary>
+/// One attempt on one pair: two legs that feed one <see cref="DispatchState"/> and do what it says. The decode leg runs in the
+/// request's own flow, the prefill leg beside it; whichever brings the deciding event carries out the consequences.
+/// <code>
+///   RunAsync ─┬─ prefill leg (Attempt.Prefill.cs) ── PrefillEnded ─┐
+///             └─ decode leg  (Attempt.Decode.cs)  ── DecodeOutput, DecodeEnded ─┤
+///   client, clock ────────────────────────────────── ClientGone, OutOfTime ─────┴─► Raise ─► commit / cancel a leg / decided
+/// </code>
+/// </summary>
+internal sealed partial class Attempt
+{
+    private readonly PairDispatcher _owner;
+    private readonly DispatchCall _call;
+    private readonly PairLease _lease;
+    private readonly IAnswerSink _sink;
+    private readonly DispatchReport _request;
+    private readonly AttemptReport _report;
+    private readonly bool _ridsAreOurs;
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _prefillStop = new();
+    private readonly CancellationTokenSource _decodeStop = new();
+
+    // Set only where the answer needs both legs: the decode leg then waits here until the state commits or decides.
+    private readonly TaskCompletionSource? _settled;
+    // Set only where the answer needs both legs: filled by the prefill leg before it ends, read by the decode leg after that.
+    private readonly LogprobMerger? _merger;
+    private ITimer? _limit;
+    private DispatchState _state;
+    private EngineReply? _prefillReply;
+    private EngineReply? _decodeReply;
+    private bool _errorWasRelayed;
+
+    public Attempt(PairDispatcher owner, DispatchCall call, PairLease lease, int number, DispatchReport request, IAnswerSink sink)
+    {
+        _owner = owner;
+        _call = call;
+        _lease = lease;
+        _sink = sink;
+        _request = request;
+        _ridsAreOurs = number > 0 || call.ClientRids.Count == 0;
+        _state = DispatchState.Start(lease.IsRegular, call.NeedsPrefillAnswer);
+        _merger = _state.NeedsPrefillAnswer ? new() : null;
+        _settled = _state.NeedsPrefillAnswer ? new(TaskCreationOptions.RunContinuationsAsynchronously) : null;
+        _report = new AttemptReport
+        {
+            Lease = lease,
+            Number = number,
+            Rids = _ridsAreOurs ? MintRids() : [.. call.ClientRids],
+            SentAt = owner.Clock.GetTimestamp(),
+        };
+        request.Add(_report);
+    }
+
+    public bool IsCommitted
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.IsCommitted;
+            }
+        }
+    }
+
+    private Verdict? CurrentVerdict
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Verdict;
+            }
+        }
+    }
+
+    /// <summary>Sends both legs and relays the answer. Ends when the decode leg has ended and, after a failure, the aborts are out.</summary>
+    public async Task<Verdict> RunAsync(CancellationToken clientGone)
+    {
+        var prefill = Task.CompletedTask;
+        if (!_lease.IsRegular)
+        {
+            _owner.LegOpened(LegSide.Prefill);
+            prefill = RunPrefillAsync();
+        }
+        _owner.LegOpened(LegSide.Decode);
+        using var limit = _owner.Clock.CreateTimer(static state => ((Attempt)state!).OnLimit(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _limit = limit;
+        limit.Change(FirstLimit(), Timeout.InfiniteTimeSpan);
+        var watched = clientGone.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ClientGone), this);
+        LegEnd end;
+        await using (watched.ConfigureAwait(false))
+        {
+            end = await RunDecodeAsync().ConfigureAwait(false);
+        }
+        var verdict = CurrentVerdict!;
+        _report.Verdict = verdict;
+        _report.DecodeEndedAt = _owner.Clock.GetTimestamp();
+        if (end.Kind == LegEndKind.Cancelled)
+        {
+            await AbortAsync(_lease.Decode).ConfigureAwait(false);
+        }
+        _owner.LegClosed(_lease, LegSide.Decode, verdict.OutcomeOf(LegSide.Decode, end));
+        if (!verdict.IsSuccess)
+        {
+            // Nothing is retried or answered before the partner has been told: a retry must not meet its own former life.
+            await prefill.ConfigureAwait(false);
+        }
+        return verdict;
+    }
+
+    /// <summary>Tells the client of a failure that will not be retried, in the engine's own words where it had some.</summary>
+    public ValueTask AnswerFailureAsync(CancellationToken clientGone)
+    {
+        var verdict = CurrentVerdict!;
+        if (verdict.IsSuccess || clientGone.IsCancellationRequested || _errorWasRelayed)
+        {
+            return ValueTask.CompletedTask;
+        }
+        if (IsCommitted)
+        {
+            return _sink.FailAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone);
+        }
+        var reply = verdict.Side switch
+        {
+            LegSide.Prefill => _prefillReply,
+            LegSide.Decode => _decodeReply,
+            _ => null,
+        };
+        return reply is { IsJson: true }
+            ? _sink.AnswerAsync(new AnswerHead(reply.Status, reply.ContentType, RetryAfter: reply.RetryAfter), reply.Body, clientGone)
+            : _sink.RefuseAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message, reply?.RetryAfter), clientGone);
+    }
+
+    /// <summary>Feeds the state and carries out what it asks for. Called from either leg, the client's token and the clock.</summary>
+    private DispatchActions Raise(DispatchEvent e)
+    {
+        DispatchActions actions;
+        lock (_gate)
+        {
+            _state = _state.On(e, out actions);
+        }
+        // Outside of the lock: cancelling runs the other leg's continuation.
+        if ((actions & DispatchActions.CancelPrefill) != 0)
+        {
+            _prefillStop.Cancel();
+        }
+        if ((actions & DispatchActions.CancelDecode) != 0)
+        {
+            _decodeStop.Cancel();
+        }
+        if ((actions & (DispatchActions.Commit | DispatchActions.Decided)) != 0)
+        {
+            _settled?.TrySetResult();
+        }
+        return actions;
+    }
+
+    /// <summary>The limit without output ran out, or the request's: with output only the second one counts.</summary>
+    private void OnLimit()
+    {
+        var left = _owner.TimeLeft(_request);
+        if (_report.FirstOutputAt != 0 && left > TimeSpan.Zero)
+        {
+            _limit!.Change(left, Timeout.InfiniteTimeSpan);
+            return;
+        }
+        Raise(DispatchEvent.OutOfTime);
+    }
+
+    private TimeSpan FirstLimit()
+    {
+        var left = _owner.TimeLeft(_request);
+        var limit = left < _owner.Options.FirstOutputTimeout ? left : _owner.Options.FirstOutputTimeout;
+        return limit > TimeSpan.Zero ? limit : TimeSpan.Zero;
+    }
+
+    /// <summary>Aborts on one engine, and waits for it no longer than the limit: capacity is not held for a slow abort.</summary>
+    private async Task AbortAsync(WorkerSnapshot worker)
+    {
+        var rids = _report.Rids;
+        if (!_ridsAreOurs && !rids.All(rid => _owner.LiveRids.IsSafeToAbort(rid, _owner.Rids.Prefix)))
+        {
+            // Another live id begins with this one and would be aborted too; the closed connection has to do.
+            return;
+        }
+        var abort = _owner.Aborter.AbortAsync(worker, rids);
+        await abort.WaitAsync(_owner.Options.AbortWait, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private string[] MintRids()
+    {
+        var rids = new string[_call.Items];
+        for (var i = 0; i < rids.Length; i++)
+        {
+            rids[i] = _owner.Rids.Next();
+        }
+        return rids;
+    }
+
+    private UpstreamRequest RequestFor(WorkerSnapshot worker, SplicedBody body) => new()
+    {
+        Engine = worker.Url,
+        Path = _call.Path,
+        Body = new UpstreamBody(body),
+        Authorization = PairDispatcher.AuthorizationFor(worker, _call),
+        Headers = _call.Headers,
+    };
+
+    private SplicedBody BodyFor(in LegTarget target)
+    {
+        var single = _call.Item >= 0 || !_call.Shape.IsBatch;
+        var ours = _ridsAreOurs || _call.Item >= 0;
+        var members = new LegMembers
+        {
+            BootstrapHost = target.BootstrapHost,
+            BootstrapPort = target.BootstrapPort,
+            Room = single ? _lease.Room : 0,
+            Rooms = single ? default : _lease.Rooms,
+            RoutedDpRank = target.RoutedDpRank,
+            DisaggPrefillDpRank = target.DisaggPrefillDpRank,
+            Rid = ours && single ? _report.Rids[0] : null,
+            Rids = ours && !single ? _report.Rids : default,
+        };
+        return _call.Item >= 0
+            ? BodySplicer.SpliceSample(_call.Body.Memory, _call.Shape, _call.Item, _call.Sample, members)
+            : BodySplicer.Splice(_call.Body.Memory, _call.Shape, members);
+    }
+}

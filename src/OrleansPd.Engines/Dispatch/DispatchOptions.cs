@@ -1,0 +1,32 @@
+namespace OrleansPd.Engines.Dispatch;
+
+/// <summary>Limits of one dispatched request.</summary>
+public sealed class DispatchOptions
+{
+    /// <summary>Retries of one request before its first byte, 0 to 10. Default 1: another pair and a fresh room.</summary>
+    public int MaxRetries { get; set; } = 1;
+
+    /// <summary>
+    /// Longest time without the first output of decode, for one attempt. Default 280 s: below the 300 s after which engines give
+    /// up by themselves, so that the reason is known and both sides are freed by us.
+    /// </summary>
+    public TimeSpan FirstOutputTimeout { get; set; } = TimeSpan.FromSeconds(280);
+
+    /// <summary>Whole life of a request, queueing and retries included. Default 30 min, as the SGLang router.</summary>
+    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Longest that a failed attempt waits for its aborts before its capacity is given back. Default 50 ms.</summary>
+    public TimeSpan AbortWait { get; set; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Longest life of one abort call. Default 2 s.</summary>
+    public TimeSpan AbortTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// A plain answer up to this size is taken in whole before the first byte goes to the client, so that an engine that dies in
+    /// the middle can still be replaced. Default 1 MiB.
+    /// </summary>
+    public int MaxHeldAnswer { get; set; } = 1024 * 1024;
+
+    /// <summary>Longest single event of a stream, and longest prefill answer that is kept for merging, in bytes. Default 64 MiB.</summary>
+    public int MaxEvent { get; set; } = 64 * 1024 * 1024;
+}

@@ -1,0 +1,133 @@
+using OrleansPd.Core;
+using OrleansPd.Core.Dispatch;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Upstream;
+
+namespace OrleansPd.Engines.Dispatch;
+
+/// <summary>
+/// Sends a request to a pair, both legs at once, and brings the answer back. It moves bytes and keeps time; what to do is
+/// <see cref="DispatchState"/>'s to decide.
+/// </summary>
+public sealed class PairDispatcher(
+    IControlPlane controlPlane, IUpstream upstream, RidSource rids, LiveRids liveRids, DispatchOptions options, TimeProvider clock)
+{
+    private readonly RetryBudget _budget = new();
+    private int _openPrefillLegs;
+    private int _openDecodeLegs;
+    private long _retries;
+
+    /// <summary>Prefill legs whose engine has not ended them yet, those that are drained in the background included.</summary>
+    public int OpenPrefillLegs => Volatile.Read(ref _openPrefillLegs);
+
+    public int OpenDecodeLegs => Volatile.Read(ref _openDecodeLegs);
+
+    /// <summary>Attempts after the first.</summary>
+    public long Retries => Interlocked.Read(ref _retries);
+
+    public EngineAborter Aborter { get; } = new(upstream, options, clock);
+
+    internal IControlPlane ControlPlane => controlPlane;
+
+    internal IUpstream Upstream => upstream;
+
+    internal DispatchOptions Options => options;
+
+    internal TimeProvider Clock => clock;
+
+    internal RidSource Rids => rids;
+
+    internal LiveRids LiveRids => liveRids;
+
+    /// <summary>
+    /// Runs the call to its end for the client. The prefill leg may go on after that; it frees what it holds when it ends.
+    /// Failures are answers, given to the sink; only what is no failure of the request is thrown.
+    /// </summary>
+    /// <param name="clientGone">Fires when nobody waits for the answer any more.</param>
+    public async ValueTask<DispatchReport> RunAsync(DispatchCall call, IAnswerSink sink, CancellationToken clientGone)
+    {
+        ArgumentNullException.ThrowIfNull(call);
+        ArgumentNullException.ThrowIfNull(sink);
+        var report = new DispatchReport { StartedAt = clock.GetTimestamp() };
+        _budget.Earn();
+        var request = call.Pair;
+        Attempt? failed = null;
+        try
+        {
+            for (var number = 0; ; number++)
+            {
+                var grant = await controlPlane.AcquireAsync(request with { Attempt = number, MaxWait = WaitLeft(request, report) }, clientGone)
+                    .ConfigureAwait(false);
+                if (grant.Lease is not { } lease)
+                {
+                    report.Refusal = grant.Refusal;
+                    if (IsTooLargeBatch(call, report))
+                    {
+                        return report;
+                    }
+                    // A retry that finds no pair tells of the failure that made it necessary, not of the want of another pair.
+                    await (failed?.AnswerFailureAsync(clientGone) ?? sink.RefuseAsync(AnswerError.Of(grant.Refusal!), clientGone))
+                        .ConfigureAwait(false);
+                    return report;
+                }
+                if (number == 0)
+                {
+                    call.Leased?.Invoke(lease);
+                }
+                var attempt = new Attempt(this, call, lease, number, report, sink);
+                var verdict = await attempt.RunAsync(clientGone).ConfigureAwait(false);
+                report.Verdict = verdict;
+                if (verdict.Retryable && MayRetry(attempt, number, report))
+                {
+                    Interlocked.Increment(ref _retries);
+                    failed = attempt;
+                    request = request with
+                    {
+                        AvoidPrefill = verdict.Blame == Blame.Decode ? request.AvoidPrefill : lease.Prefill?.Id ?? default,
+                        AvoidDecode = verdict.Blame == Blame.Prefill ? request.AvoidDecode : lease.Decode.Id,
+                        Near = null,
+                    };
+                    continue;
+                }
+                await attempt.AnswerFailureAsync(clientGone).ConfigureAwait(false);
+                return report;
+            }
+        }
+        catch (OperationCanceledException) when (clientGone.IsCancellationRequested)
+        {
+            report.Verdict = Verdict.ClientGone;
+            return report;
+        }
+        finally
+        {
+            report.EndedAt = clock.GetTimestamp();
+        }
+    }
+
+    /// <summary>A batch that no rank can hold as a whole is not refused by us: its prompts can be sent one by one.</summary>
+    internal static bool IsTooLargeBatch(DispatchCall call, DispatchReport report) =>
+        report.Refusal is { Reason: RefusalReason.TooLarge } && call.Items > 1;
+
+    internal void LegOpened(LegSide side) => Interlocked.Increment(ref side == LegSide.Prefill ? ref _openPrefillLegs : ref _openDecodeLegs);
+
+    internal void LegClosed(PairLease lease, LegSide side, LegOutcome outcome)
+    {
+        Interlocked.Decrement(ref side == LegSide.Prefill ? ref _openPrefillLegs : ref _openDecodeLegs);
+        controlPlane.LegEnded(lease, side, outcome);
+    }
+
+    internal TimeSpan TimeLeft(DispatchReport report) => options.RequestTimeout - clock.GetElapsedTime(report.StartedAt);
+
+    internal static string? AuthorizationFor(WorkerSnapshot worker, DispatchCall call) =>
+        worker.ApiKey is { } key ? "Bearer " + key : call.Authorization;
+
+    private TimeSpan WaitLeft(PairRequest request, DispatchReport report)
+    {
+        var left = TimeLeft(report);
+        return request.MaxWait < left ? request.MaxWait : left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
+
+    private bool MayRetry(Attempt attempt, int number, DispatchReport report) =>
+        !attempt.IsCommitted && number < options.MaxRetries && TimeLeft(report) > TimeSpan.Zero && _budget.TryTake();
+}

@@ -1,0 +1,53 @@
+using System.Buffers;
+
+namespace OrleansPd.Engines.Dispatch;
+
+/// <summary>A growing buffer from the shared pool.</summary>
+internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
+{
+    private byte[] _bytes;
+
+    public PooledBuffer(int size = 4096)
+    {
+        _bytes = ArrayPool<byte>.Shared.Rent(Math.Max(size, 256));
+    }
+
+    public int Length { get; private set; }
+
+    public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, Length);
+
+    /// <summary>Room for at least one more byte.</summary>
+    public Memory<byte> Free() => GetMemory(1);
+
+    public void Advance(int count) => Length += count;
+
+    public Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        if (_bytes.Length - Length < Math.Max(sizeHint, 1))
+        {
+            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_bytes.Length * 2, Length + sizeHint));
+            Written.CopyTo(larger);
+            ArrayPool<byte>.Shared.Return(_bytes);
+            _bytes = larger;
+        }
+        return _bytes.AsMemory(Length);
+    }
+
+    public Span<byte> GetSpan(int sizeHint = 0) => GetMemory(sizeHint).Span;
+
+    public void Clear() => Length = 0;
+
+    /// <summary>Forgets what was written behind this length.</summary>
+    public void Truncate(int length) => Length = length;
+
+    public void Dispose()
+    {
+        var bytes = _bytes;
+        _bytes = [];
+        Length = 0;
+        if (bytes.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using System.Buffers;
+
+namespace OrleansPd.Engines.Dispatch;
+
+/// <summary>
+/// A client's body, shared by both legs of all its attempts. The prefill leg can outlive the request, so the memory goes back
+/// to the pool when the last holder lets go.
+/// </summary>
+public sealed class SharedBody : IDisposable
+{
+    private byte[]? _pooled;
+    private int _holders = 1;
+
+    /// <param name="pooled">Rented from the shared pool; returned there in the end.</param>
+    /// <param name="length">Bytes of it that are the body.</param>
+    public SharedBody(byte[] pooled, int length)
+    {
+        _pooled = pooled;
+        Memory = pooled.AsMemory(0, length);
+    }
+
+    public ReadOnlyMemory<byte> Memory { get; }
+
+    public SharedBody Hold()
+    {
+        Interlocked.Increment(ref _holders);
+        return this;
+    }
+
+    public void Dispose()
+    {
+        if (Interlocked.Decrement(ref _holders) == 0 && Interlocked.Exchange(ref _pooled, null) is { } pooled)
+        {
+            ArrayPool<byte>.Shared.Return(pooled);
+        }
+    }
+}

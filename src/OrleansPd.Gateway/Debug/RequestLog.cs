@@ -1,0 +1,49 @@
+using System.Collections.Concurrent;
+using OrleansPd.Engines.Dispatch;
+
+namespace OrleansPd.Gateway.Debug;
+
+/// <summary>The last requests with all that was decided about them: for the person who asks why.</summary>
+/// <param name="capacity">Requests kept, 1 to 1,000,000. Default 1024: some 2 MB.</param>
+public sealed class RequestLog(int capacity = 1024)
+{
+    private readonly ConcurrentDictionary<string, RequestRecord> _byId = new(StringComparer.Ordinal);
+    private readonly RequestRecord?[] _ring = new RequestRecord?[capacity];
+    private long _next;
+
+    public void Add(RequestRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        var slot = (Interlocked.Increment(ref _next) - 1) % _ring.Length;
+        var old = Interlocked.Exchange(ref _ring[slot], record);
+        _byId[record.Id] = record;
+        if (old is not null)
+        {
+            _byId.TryRemove(new(old.Id, old));
+        }
+    }
+
+    public RequestRecord? Find(string id) => _byId.GetValueOrDefault(id);
+
+    /// <summary>Newest first.</summary>
+    public IEnumerable<RequestRecord> Recent()
+    {
+        var next = Interlocked.Read(ref _next);
+        for (var i = next - 1; i >= 0 && i >= next - _ring.Length; i--)
+        {
+            if (Volatile.Read(ref _ring[i % _ring.Length]) is { } record)
+            {
+                yield return record;
+            }
+        }
+    }
+}
+
+/// <summary>One request of a client.</summary>
+/// <param name="Id">The request id that the client sent or was given (<c>x-request-id</c>).</param>
+/// <param name="Route">The path.</param>
+/// <param name="ReceivedAt">Wall-clock time.</param>
+/// <param name="StartedAt">Timestamp of the same moment.</param>
+/// <param name="Calls">What it became: one, or one for each sample or prompt that was sent on its own.</param>
+public sealed record RequestRecord(
+    string Id, string Route, DateTimeOffset ReceivedAt, long StartedAt, IReadOnlyList<DispatchReport> Calls);

@@ -1,0 +1,42 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
+
+namespace OrleansPd.Gateway.Http;
+
+/// <summary>
+/// The few client headers that engines are sent. An allow-list: whatever chooses ranks or overrides bootstrap members
+/// (<c>X-Data-Parallel-Rank</c>, <c>x-override-*</c>, protocol §2.2) can then never slip through.
+/// </summary>
+internal static class ForwardedHeaders
+{
+    private static readonly string[] Names =
+        ["traceparent", "tracestate", "baggage", "x-request-id", "x-correlation-id", "x-smg-routing-key"];
+
+    private static readonly string[] SessionNames = ["x-session-id", "x-smg-routing-key", "x-user-id"];
+
+    public static IReadOnlyList<KeyValuePair<string, string>>? Of(IHeaderDictionary headers)
+    {
+        List<KeyValuePair<string, string>>? found = null;
+        foreach (var name in Names)
+        {
+            if (headers.TryGetValue(name, out var value) && !StringValues.IsNullOrEmpty(value))
+            {
+                (found ??= []).Add(new(name, value.ToString()));
+            }
+        }
+        return found;
+    }
+
+    /// <summary>What ties requests to a worker by header; null = none.</summary>
+    public static string? SessionOf(IHeaderDictionary headers)
+    {
+        foreach (var name in SessionNames)
+        {
+            if (headers.TryGetValue(name, out var value) && !StringValues.IsNullOrEmpty(value))
+            {
+                return value.ToString();
+            }
+        }
+        return null;
+    }
+}
