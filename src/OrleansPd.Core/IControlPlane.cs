@@ -12,6 +12,9 @@ public interface IControlPlane
     /// <summary>The newest known fleet; <see cref="FleetSnapshot.Empty"/> before the first.</summary>
     FleetSnapshot Fleet { get; }
 
+    /// <summary>Whether a policy in use looks at <see cref="PairRequest.PrefixBlocks"/>; they are computed only then.</summary>
+    bool UsesPrefixBlocks => false;
+
     /// <summary>
     /// Admits one attempt of one request and chooses its pair and rooms. Completes at once where capacity is at hand, else
     /// waits in a bounded queue until the request's deadline. Never throws for want of capacity: a refusal is a value.

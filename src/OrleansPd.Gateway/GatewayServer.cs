@@ -1,6 +1,18 @@
+using System.Net;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using OrleansPd.Core;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Upstream;
+using OrleansPd.Gateway.Debug;
+using OrleansPd.Gateway.Http;
+using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway;
 
@@ -9,26 +21,96 @@ public sealed class GatewayServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
 
-    private GatewayServer(WebApplication app, Uri url)
+    private GatewayServer(WebApplication app)
     {
         _app = app;
-        Url = url;
+        Url = ListeningUrl(app);
     }
 
-    /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
+    /// <summary>Where it listens; the port is the real one where 0 was asked for, the host one that can be called.</summary>
     public Uri Url { get; }
 
     /// <summary>Ends when the gateway was asked to stop and has.</summary>
     public Task Completion => _app.WaitForShutdownAsync();
 
-    /// <summary>Starts listening. Engines need not be there yet.</summary>
+    /// <summary>The fleet, admission and rooms behind this gateway.</summary>
+    public IControlPlane ControlPlane => _app.Services.GetRequiredService<IControlPlane>();
+
+    /// <summary>The last requests.</summary>
+    public RequestLog Requests => _app.Services.GetRequiredService<RequestLog>();
+
+    public GatewayMetrics Metrics => _app.Services.GetRequiredService<GatewayMetrics>();
+
+    /// <summary>The dispatcher, for its gauges.</summary>
+    public PairDispatcher Dispatcher => _app.Services.GetRequiredService<PairDispatcher>();
+
+    /// <summary>Starts listening with the control plane of one process. Engines need not be there yet.</summary>
     /// <exception cref="IOException">The port is taken.</exception>
     public static Task<GatewayServer> StartAsync(
         GatewayOptions options, Action<ILoggingBuilder>? logging = null, CancellationToken cancellationToken = default) =>
         throw new NotImplementedException();
 
-    /// <summary>Stops in order: not ready, no new requests, in-flight ones to their end or the grace, then the listener.</summary>
-    public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
+    /// <summary>Starts listening in front of a control plane that somebody else owns.</summary>
+    /// <exception cref="IOException">The port is taken.</exception>
+    public static async Task<GatewayServer> StartAsync(
+        GatewayOptions options, IControlPlane controlPlane, Action<ILoggingBuilder>? logging = null, TimeProvider? clock = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        logging?.Invoke(builder.Logging);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // Our own limit answers in the caller's dialect.
+            kestrel.Limits.MaxRequestBodySize = null;
+            if (options.Host is "localhost")
+            {
+                kestrel.ListenLocalhost(options.Port);
+            }
+            else
+            {
+                kestrel.Listen(AddressOf(options.Host), options.Port);
+            }
+        });
+        builder.Services.AddRoutingCore();
+        builder.Services.AddPd(options, controlPlane, clock ?? TimeProvider.System);
+        var app = builder.Build();
+        app.MapPd();
+        try
+        {
+            await app.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await app.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+        var server = new GatewayServer(app);
+        Log.Listening(app.Services.GetRequiredService<ILogger<GatewayServer>>(), server.Url);
+        return server;
+    }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    /// <summary>Stops in order: not ready, no new requests, in-flight ones to their end or the grace, then the listener.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken = default)
+    {
+        _app.Services.GetRequiredService<GatewayLife>().Stop();
+        Log.Stopping(_app.Services.GetRequiredService<ILogger<GatewayServer>>(), Metrics.Active);
+        await _app.StopAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static IPAddress AddressOf(string host) =>
+        IPAddress.TryParse(host.Trim('[', ']'), out var address) ? address : Dns.GetHostAddresses(host)[0];
+
+    private static Uri ListeningUrl(WebApplication app)
+    {
+        var address = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        return new Uri(address.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal).Replace("[::]", "[::1]", StringComparison.Ordinal));
+    }
 }

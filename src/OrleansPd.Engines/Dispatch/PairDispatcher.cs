@@ -36,9 +36,11 @@ public sealed class PairDispatcher(
 
     internal TimeProvider Clock => clock;
 
-    internal RidSource Rids => rids;
+    /// <summary>Where ids of our own come from.</summary>
+    public RidSource Rids => rids;
 
-    internal LiveRids LiveRids => liveRids;
+    /// <summary>The clients' own ids in use.</summary>
+    public LiveRids LiveRids => liveRids;
 
     /// <summary>
     /// Runs the call to its end for the client. The prefill leg may go on after that; it frees what it holds when it ends.

@@ -42,8 +42,7 @@ public sealed class RequestLog(int capacity = 1024)
 /// <summary>One request of a client.</summary>
 /// <param name="Id">The request id that the client sent or was given (<c>x-request-id</c>).</param>
 /// <param name="Route">The path.</param>
-/// <param name="ReceivedAt">Wall-clock time.</param>
-/// <param name="StartedAt">Timestamp of the same moment.</param>
+/// <param name="EndedAt">Wall-clock time of its end.</param>
 /// <param name="Calls">What it became: one, or one for each sample or prompt that was sent on its own.</param>
 public sealed record RequestRecord(
-    string Id, string Route, DateTimeOffset ReceivedAt, long StartedAt, IReadOnlyList<DispatchReport> Calls);
+    string Id, string Route, DateTimeOffset EndedAt, IReadOnlyList<DispatchReport> Calls);

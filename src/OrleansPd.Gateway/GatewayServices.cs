@@ -1,0 +1,59 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansPd.Core;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Upstream;
+using OrleansPd.Gateway.Debug;
+using OrleansPd.Gateway.Http;
+using OrleansPd.Gateway.Telemetry;
+
+namespace OrleansPd.Gateway;
+
+/// <summary>Puts the parts of a gateway together.</summary>
+public static class GatewayServices
+{
+    /// <summary>The parts between the HTTP surface and the engines.</summary>
+    public static IServiceCollection AddPd(
+        this IServiceCollection services, GatewayOptions options, IControlPlane controlPlane, TimeProvider clock)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        services.AddSingleton(options);
+        services.AddSingleton(controlPlane);
+        services.AddSingleton(clock);
+        services.AddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.AddSingleton(new DispatchOptions
+        {
+            FirstOutputTimeout = TimeSpan.FromSeconds(options.FirstOutputTimeoutSecs),
+            RequestTimeout = TimeSpan.FromSeconds(options.RequestTimeoutSecs),
+        });
+        // Process id and start time: two lives of a gateway, or two gateways, do not mint the same ids.
+        services.AddSingleton(new RidSource((uint)HashCode.Combine(Environment.ProcessId, clock.GetUtcNow().Ticks)));
+        services.AddSingleton<LiveRids>();
+        services.AddSingleton<PairDispatcher>();
+        services.AddSingleton<RequestDispatcher>();
+        services.AddSingleton<GatewayMetrics>();
+        services.AddSingleton(new RequestLog());
+        services.AddSingleton<GatewayLife>();
+        services.AddSingleton<GenerationHandler>();
+        services.AddSingleton<InfoEndpoints>();
+        services.AddSingleton<HealthEndpoints>();
+        services.AddSingleton<MetricsEndpoint>();
+        services.AddSingleton<DebugEndpoints>();
+        return services;
+    }
+
+    /// <summary>The routes of the gateway.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="AddPd"/> was not called.</exception>
+    public static IEndpointRouteBuilder MapPd(this IEndpointRouteBuilder routes)
+    {
+        ArgumentNullException.ThrowIfNull(routes);
+        var services = routes.ServiceProvider;
+        routes.MapGeneration(services.GetRequiredService<GenerationHandler>());
+        services.GetRequiredService<InfoEndpoints>().Map(routes);
+        services.GetRequiredService<HealthEndpoints>().Map(routes);
+        services.GetRequiredService<MetricsEndpoint>().Map(routes);
+        services.GetRequiredService<DebugEndpoints>().Map(routes);
+        return routes;
+    }
+}

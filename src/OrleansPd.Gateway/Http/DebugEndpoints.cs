@@ -1,0 +1,61 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Gateway.Debug;
+
+namespace OrleansPd.Gateway.Http;
+
+/// <summary><c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: what was decided about a request, and why.</summary>
+internal sealed class DebugEndpoints(RequestLog log, TimeProvider clock)
+{
+    private const int MostListed = 100;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/debug/requests", () => Results.Json(log.Recent().Take(MostListed).Select(View)));
+        routes.MapGet("/debug/requests/{id}", (string id) => log.Find(id) is { } record
+            ? Results.Json(View(record))
+            : Results.Json(new { error = new { message = $"The request '{id}' is not among the last ones kept." } }, statusCode: 404));
+    }
+
+    private object View(RequestRecord record) => new
+    {
+        id = record.Id,
+        route = record.Route,
+        ended_at = record.EndedAt,
+        calls = record.Calls.Select(call => new
+        {
+            reason = call.Reason,
+            events = call.Events,
+            duration_ms = Between(call.StartedAt, call.EndedAt),
+            refusal = call.Refusal?.Message,
+            attempts = call.Attempts.Select(a => View(call, a)),
+        }),
+    };
+
+    private object View(DispatchReport call, AttemptReport attempt) => new
+    {
+        number = attempt.Number,
+        prefill = attempt.Lease.Prefill?.Id.Value,
+        prefill_rank = attempt.Lease.PrefillRank,
+        prefill_epoch = attempt.Lease.Prefill?.Epoch,
+        decode = attempt.Lease.Decode.Id.Value,
+        decode_rank = attempt.Lease.DecodeRank,
+        decode_epoch = attempt.Lease.Decode.Epoch,
+        // As text: JavaScript cannot hold 63 bits.
+        rooms = attempt.Lease.Rooms.ToArray().Select(room => room.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+        rids = attempt.Rids,
+        why = attempt.Lease.Why,
+        reason = attempt.Verdict?.Reason,
+        message = attempt.Verdict is { IsSuccess: false } verdict ? verdict.Message : null,
+        blame = attempt.Verdict?.Blame.ToString().ToLowerInvariant(),
+        sent_after_ms = Between(call.StartedAt, attempt.SentAt),
+        first_output_ms = Between(attempt.SentAt, attempt.FirstOutputAt),
+        prefill_ms = Between(attempt.SentAt, attempt.PrefillEndedAt),
+        decode_ms = Between(attempt.SentAt, attempt.DecodeEndedAt),
+    };
+
+    private double? Between(long from, long to) =>
+        to == 0 ? null : Math.Round(clock.GetElapsedTime(from, to).TotalMilliseconds, 3);
+}

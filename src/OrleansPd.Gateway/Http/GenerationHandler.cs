@@ -1,0 +1,286 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Core;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Body;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Gateway.Debug;
+using OrleansPd.Gateway.Telemetry;
+
+namespace OrleansPd.Gateway.Http;
+
+/// <summary>
+/// One request from its bytes to its answer:
+/// <list type="number">
+/// <item>the body is read once and scanned once; what is wrong with it is said here and reaches no engine;</item>
+/// <item>the model is looked up, a request id that is live already is refused;</item>
+/// <item>the dispatcher does the rest (admission, pair, rooms, both legs) and gives the answer to the sink;</item>
+/// <item>what happened is counted and kept for <c>/debug/requests</c>.</item>
+/// </list>
+/// </summary>
+internal sealed class GenerationHandler(
+    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, GatewayMetrics metrics, RequestLog log,
+    TimeProvider clock, ILogger<GenerationHandler> logger)
+{
+    private const int PrefixBlockBytes = 512;
+    private const int MaxPrefixBlocks = 4096;
+
+    private readonly ScanLimits _limits = new()
+    {
+        MaxDepth = options.MaxJsonDepth,
+        MaxBatch = options.MaxBatch,
+        MaxSamples = options.MaxSamples,
+    };
+
+    private long _requests;
+
+    public async Task HandleAsync(HttpContext context, Dialect dialect, string route)
+    {
+        var started = clock.GetTimestamp();
+        var sink = new HttpAnswerSink(context, dialect, clock);
+        var id = RequestIdOf(context);
+        var reason = "internal_error";
+        metrics.Started();
+        try
+        {
+            reason = await RunAsync(context, dialect, route, id, started, sink).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            reason = "client_gone";
+        }
+        catch (BadHttpRequestException e)
+        {
+            reason = "bad_request";
+            await RefuseAsync(sink, new AnswerError(e.StatusCode, "bad_request", e.Message)).ConfigureAwait(false);
+        }
+        catch (ConnectionResetException)
+        {
+            reason = "client_gone";
+        }
+        catch (Exception e)
+        {
+            Log.RequestFailed(logger, e, id);
+            await RefuseAsync(sink, new AnswerError(500, "internal_error", "The gateway failed; its log has the details.")).ConfigureAwait(false);
+        }
+        finally
+        {
+            metrics.Ended(route, reason, clock.GetElapsedTime(started));
+        }
+    }
+
+    private static async ValueTask RefuseAsync(HttpAnswerSink sink, AnswerError error)
+    {
+        if (sink.Status == 0)
+        {
+            await sink.RefuseAsync(error, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <returns>The reason word for the metrics.</returns>
+    private async ValueTask<string> RunAsync(
+        HttpContext context, Dialect dialect, string route, string id, long started, HttpAnswerSink sink)
+    {
+        var gone = context.RequestAborted;
+        if (HeaderError(context.Request, dialect) is { } wrong)
+        {
+            await sink.RefuseAsync(wrong, gone).ConfigureAwait(false);
+            return wrong.Code;
+        }
+        using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
+        if (body is null)
+        {
+            // The rest of the body is not read; Kestrel closes the connection.
+            await sink.RefuseAsync(TooLong(), gone).ConfigureAwait(false);
+            return "payload_too_large";
+        }
+        var shape = new RequestShape();
+        if (!RequestScanner.TryScan(body.Memory.Span, dialect, _limits, shape, out var error))
+        {
+            await sink.RefuseAsync(new AnswerError(400, "invalid_request", error.Message, Param: error.Param), gone).ConfigureAwait(false);
+            return "invalid_request";
+        }
+        if (!TryFindModel(body, shape, out var model, out var unknown))
+        {
+            await sink.RefuseAsync(unknown!, gone).ConfigureAwait(false);
+            return unknown!.Code;
+        }
+        var rids = ClientRids(body, shape);
+        if (rids.Length > 0 && dispatcher.Pairs.LiveRids.TryAdd(rids) is { } live)
+        {
+            await sink.RefuseAsync(new AnswerError(400, "duplicate_rid", $"Duplicate request ID detected: {live}", Param: "rid"), gone)
+                .ConfigureAwait(false);
+            return "duplicate_rid";
+        }
+        try
+        {
+            var call = new DispatchCall
+            {
+                Path = route,
+                Body = body,
+                Shape = shape,
+                ClientRids = rids,
+                Pair = PairOf(context, body, shape, model, id),
+                Authorization = AuthorizationOf(context.Request),
+                Headers = ForwardedHeaders.Of(context.Request.Headers),
+            };
+            var reports = await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
+            log.Add(new RequestRecord(id, route, clock.GetUtcNow(), reports));
+            return Account(reports, started);
+        }
+        finally
+        {
+            if (rids.Length > 0)
+            {
+                dispatcher.Pairs.LiveRids.Remove(rids);
+            }
+        }
+    }
+
+    private string Account(IReadOnlyList<DispatchReport> reports, long started)
+    {
+        var reason = "ok";
+        foreach (var report in reports)
+        {
+            if (report.Verdict is { IsSuccess: true })
+            {
+                metrics.FirstOutput.Record(clock.GetElapsedTime(started, report.Attempts[^1].FirstOutputAt).TotalSeconds);
+            }
+            else if (reason is "ok" or "client_gone")
+            {
+                // The parts that a failing one has taken with it were cancelled by us; the failing one tells why.
+                reason = report.Reason;
+            }
+        }
+        return reason;
+    }
+
+    private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, string? model, string id)
+    {
+        var blocks = ReadOnlyMemory<ulong>.Empty;
+        if (controlPlane.UsesPrefixBlocks)
+        {
+            var all = new ulong[(int)Math.Min(MaxPrefixBlocks, shape.PromptBytes / PrefixBlockBytes)];
+            blocks = all.AsMemory(0, PrefixBlocks.Compute(body.Memory.Span, shape, PrefixBlockBytes, all));
+        }
+        return new PairRequest
+        {
+            Model = model,
+            Items = shape.Items,
+            PromptTokens = shape.PromptTokensEstimate,
+            MaxNewTokens = shape.MaxNewTokens,
+            PrefixBlocks = blocks,
+            SessionKey = SessionOf(context, body, shape),
+            MaxWait = TimeSpan.FromSeconds(options.RequestTimeoutSecs),
+            RequestId = id,
+        };
+    }
+
+    private static ulong SessionOf(HttpContext context, SharedBody body, RequestShape shape)
+    {
+        if (!shape.SessionKey.IsNone)
+        {
+            return SessionHash.Of(shape.SessionKey.Of(body.Memory.Span));
+        }
+        return ForwardedHeaders.SessionOf(context.Request.Headers) is { } header ? SessionHash.Of(header) : 0;
+    }
+
+    /// <summary>With one model any name passes, as SGLang's own tools send <c>default</c>; with several the name must be one of them.</summary>
+    private bool TryFindModel(SharedBody body, RequestShape shape, out string? model, out AnswerError? error)
+    {
+        error = null;
+        shape.TryGetModel(body.Memory.Span, out model);
+        var served = controlPlane.Fleet.Models;
+        if (served.Length == 0 || (served.Length == 1 && !options.StrictModel))
+        {
+            model = null;
+            return true;
+        }
+        if (model is null)
+        {
+            if (served.Length == 1)
+            {
+                return true;
+            }
+            error = new AnswerError(400, "model_required", $"Several models are served; name one: {string.Join(", ", served)}.", Param: "model");
+            return false;
+        }
+        // A LoRA adapter is asked for as base:adapter; the base decides the workers.
+        var colon = model.IndexOf(':', StringComparison.Ordinal);
+        var name = model;
+        if (served.Contains(name) || (colon > 0 && served.Contains(name = model[..colon])))
+        {
+            model = name;
+            return true;
+        }
+        error = new AnswerError(404, "model_not_found", $"The model '{model}' is not served here; served are: {string.Join(", ", served)}.", Param: "model");
+        return false;
+    }
+
+    /// <summary>The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).</summary>
+    private static string[] ClientRids(SharedBody body, RequestShape shape)
+    {
+        var bytes = body.Memory.Span;
+        switch (shape.RidKind)
+        {
+            case RidKind.String when shape.TryGetRid(bytes, out var rid):
+                if (!shape.IsBatch)
+                {
+                    return [rid];
+                }
+                var numbered = new string[shape.Items];
+                for (var i = 0; i < numbered.Length; i++)
+                {
+                    numbered[i] = string.Create(CultureInfo.InvariantCulture, $"{rid}_{i}");
+                }
+                return numbered;
+            case RidKind.List:
+                var rids = new string[shape.RidItems.Length];
+                for (var i = 0; i < rids.Length; i++)
+                {
+                    rids[i] = shape.GetRid(bytes, i);
+                }
+                return rids;
+            default:
+                return [];
+        }
+    }
+
+    private static AnswerError? HeaderError(HttpRequest request, Dialect dialect)
+    {
+        var type = request.ContentType;
+        var json = type is not null && type.Split(';')[0].Trim().Equals("application/json", StringComparison.OrdinalIgnoreCase);
+        if (!json && (dialect != Dialect.Generate || !string.IsNullOrEmpty(type)))
+        {
+            return new AnswerError(400, "unsupported_media_type", "The request must say 'Content-Type: application/json'.");
+        }
+        if (request.Headers.ContentEncoding.Count > 0 && request.Headers.ContentEncoding != "identity")
+        {
+            return new AnswerError(400, "unsupported_encoding", "Compressed request bodies are not understood by the engines; send plain JSON.");
+        }
+        return null;
+    }
+
+    private AnswerError TooLong() => new(413, "payload_too_large",
+        string.Create(CultureInfo.InvariantCulture, $"The request body is larger than the {options.MaxPayloadSize} bytes allowed (--max-payload-size)."));
+
+    private static string? AuthorizationOf(HttpRequest request)
+    {
+        var value = request.Headers.Authorization.ToString();
+        return value.Length == 0 ? null : value;
+    }
+
+    private string RequestIdOf(HttpContext context)
+    {
+        var given = context.Request.Headers["x-request-id"].ToString();
+        var id = given.Length is > 0 and <= 128 && !given.AsSpan().ContainsAnyExceptInRange('!', '~')
+            ? given
+            : string.Create(CultureInfo.InvariantCulture, $"req-{dispatcher.Pairs.Rids.Prefix}-{Interlocked.Increment(ref _requests):x8}");
+        context.Response.Headers["x-request-id"] = id;
+        Activity.Current?.SetTag("orleanspd.request.id", id);
+        return id;
+    }
+}
