@@ -1,0 +1,102 @@
+using OrleansPd.Core.Dispatch;
+using OrleansPd.Core.Pairing;
+
+namespace OrleansPd.Core.Tests.Dispatch;
+
+/// <summary>The engine's words of protocol §2.7-2.8, and what follows from each.</summary>
+public class VerdictTests
+{
+    public static TheoryData<LegSide, int, string, double, LegEndKind> Words => new()
+    {
+        // side, status, message, seconds, kind
+        { LegSide.Prefill, 400, "Input length (9 tokens) exceeds the maximum allowed length (8 tokens).", 0, LegEndKind.ClientError },
+        { LegSide.Decode, 422, "no", 0, LegEndKind.ClientError },
+        { LegSide.Prefill, 400, "Invalid request: Disaggregated request received without bootstrap room id. req.rid='X'", 0, LegEndKind.GatewayError },
+        { LegSide.Decode, 400, "routed_dp_rank=9 out of range [0, 4)", 0, LegEndKind.GatewayError },
+        { LegSide.Prefill, 500, "follow_bootstrap_room conflict: dispatched to dp_rank 1 but bootstrap_room 8 implies dp_rank 0...", 0, LegEndKind.GatewayError },
+        { LegSide.Decode, 500, "Metadata corruption detected - bootstrap_room mismatch", 0, LegEndKind.GatewayError },
+        { LegSide.Prefill, 503, "Using priority is disabled for this server.", 0, LegEndKind.Overloaded },
+        { LegSide.Decode, 429, "", 0, LegEndKind.Overloaded },
+        { LegSide.Prefill, 500, "Prefill bootstrap failed for request rank=0 ... Aborted by AbortReq.", 0, LegEndKind.Aborted },
+        { LegSide.Decode, 500, "Decode transfer failed ... Aborted by AbortReq.", 100, LegEndKind.Aborted },
+        { LegSide.Decode, 500, "Decode handshake failed ... Aborted by AbortReq.", 0.5, LegEndKind.Aborted },
+        { LegSide.Decode, 500, "Decode handshake failed ... Aborted by AbortReq.", 15, LegEndKind.PartnerLost },
+        { LegSide.Decode, 500, "Decode handshake failed for request ... Could not fetch bootstrap info for: ...", 0, LegEndKind.PartnerLost },
+        { LegSide.Decode, 500, "Lost connection with prefill instance (bootstrap_addr: h:p)", 0, LegEndKind.PartnerLost },
+        { LegSide.Prefill, 500, "Prefill transfer failed for request rank=0", 0, LegEndKind.TransferFailed },
+        { LegSide.Prefill, 500, "Prefill bootstrap failed ... timed out after 300.1s in KVPoll.Bootstrapping", 300, LegEndKind.TransferFailed },
+        { LegSide.Decode, 500, "Decode transfer failed ... timed out ... in KVPoll.WaitingForInput", 300, LegEndKind.TransferFailed },
+        { LegSide.Prefill, 500, "Internal Server Error", 0, LegEndKind.EngineError },
+        { LegSide.Decode, 500, "Out of memory even after retracting all other requests", 0, LegEndKind.EngineError },
+    };
+
+    [Theory]
+    [MemberData(nameof(Words))]
+    public void Engine_words_are_read(LegSide side, int status, string message, double seconds, LegEndKind expected) =>
+        Assert.Equal(expected, EngineAnswer.Classify(side, status, message, TimeSpan.FromSeconds(seconds), ridIsOurs: true).Kind);
+
+    [Theory]
+    [InlineData(true, LegEndKind.GatewayError)]
+    [InlineData(false, LegEndKind.ClientError)]
+    public void A_duplicate_id_is_the_fault_of_who_minted_it(bool ours, LegEndKind expected) =>
+        Assert.Equal(expected, EngineAnswer.Classify(LegSide.Decode, 400, "Duplicate request ID detected: X", TimeSpan.Zero, ours).Kind);
+
+    [Theory]
+    //           side             kind                        status  blame            retry  answer of the engine
+    [InlineData(LegSide.Prefill, LegEndKind.ClientError, 400, Blame.Client, false, true)]
+    [InlineData(LegSide.Decode, LegEndKind.ClientError, 400, Blame.Client, false, true)]
+    [InlineData(LegSide.Prefill, LegEndKind.Aborted, 500, Blame.None, false, true)]
+    [InlineData(LegSide.Decode, LegEndKind.Aborted, 500, Blame.None, false, true)]
+    [InlineData(LegSide.Prefill, LegEndKind.Overloaded, 503, Blame.None, true, true)]
+    [InlineData(LegSide.Decode, LegEndKind.GatewayError, 400, Blame.Gateway, true, false)]
+    [InlineData(LegSide.Prefill, LegEndKind.EngineError, 500, Blame.Prefill, true, true)]
+    [InlineData(LegSide.Decode, LegEndKind.EngineError, 500, Blame.Decode, true, true)]
+    [InlineData(LegSide.Prefill, LegEndKind.TransferFailed, 500, Blame.None, true, true)]
+    [InlineData(LegSide.Decode, LegEndKind.PartnerLost, 500, Blame.Prefill, true, true)]
+    [InlineData(LegSide.Prefill, LegEndKind.Unreachable, 0, Blame.Prefill, true, false)]
+    [InlineData(LegSide.Decode, LegEndKind.Unreachable, 0, Blame.Decode, true, false)]
+    [InlineData(LegSide.Decode, LegEndKind.Broken, 0, Blame.Decode, true, false)]
+    [InlineData(LegSide.Decode, LegEndKind.Malformed, 0, Blame.Decode, true, false)]
+    [InlineData(LegSide.Decode, LegEndKind.Truncated, 0, Blame.Decode, true, false)]
+    public void Table(LegSide side, LegEndKind kind, int status, Blame blame, bool retry, bool engineAnswers)
+    {
+        var verdict = Verdict.OfFailure(side, new LegEnd(kind, status, "words"), regular: false);
+
+        Assert.Equal((blame, retry), (verdict.Blame, verdict.Retryable));
+        Assert.Equal(engineAnswers, verdict.Side == side);
+        Assert.InRange(verdict.Status, 400, 599);
+        if (engineAnswers)
+        {
+            Assert.Equal((status, "words"), (verdict.Status, verdict.Message));
+        }
+    }
+
+    [Fact]
+    public void Every_failure_has_a_row() =>
+        Assert.All(
+            Enum.GetValues<LegEndKind>().Where(kind => kind is not (LegEndKind.Open or LegEndKind.Ok)),
+            kind => Assert.NotNull(Verdict.OfFailure(LegSide.Decode, new LegEnd(kind, 500), regular: true)));
+
+    [Fact]
+    public void The_side_at_fault_is_charged_alone()
+    {
+        var lost = Verdict.OfFailure(LegSide.Decode, new LegEnd(LegEndKind.PartnerLost, 500), regular: false);
+
+        Assert.Equal(LegOutcome.Failed, lost.OutcomeOf(LegSide.Prefill, LegEnd.Cancelled));
+        Assert.Equal(LegOutcome.Neutral, lost.OutcomeOf(LegSide.Decode, new LegEnd(LegEndKind.PartnerLost, 500)));
+    }
+
+    [Theory]
+    [InlineData(LegEndKind.ClientError, 400)]
+    [InlineData(LegEndKind.Overloaded, 503)]
+    [InlineData(LegEndKind.Aborted, 500)]
+    [InlineData(LegEndKind.TransferFailed, 500)]
+    public void Nobody_is_charged_for(LegEndKind kind, int status)
+    {
+        var end = new LegEnd(kind, status);
+        var verdict = Verdict.OfFailure(LegSide.Prefill, end, regular: false);
+
+        Assert.Equal(LegOutcome.Neutral, verdict.OutcomeOf(LegSide.Prefill, end));
+        Assert.Equal(LegOutcome.Neutral, verdict.OutcomeOf(LegSide.Decode, LegEnd.Cancelled));
+    }
+}
