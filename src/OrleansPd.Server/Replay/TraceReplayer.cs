@@ -9,6 +9,8 @@ namespace OrleansPd.Server.Replay;
 /// </summary>
 internal sealed class TraceReplayer : IDisposable
 {
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(10);
+
     private readonly HttpMessageInvoker _http;
     private readonly ReplayOptions _options;
     private readonly TimeProvider _time;
@@ -52,6 +54,27 @@ internal sealed class TraceReplayer : IDisposable
         }
 
         return Meter.Report(_options, trace.Name, _time.GetElapsedTime(start), interrupted);
+    }
+
+    /// <summary>Whether anything answers there, whatever it says: null if so, else why not.</summary>
+    public async Task<string?> ProbeAsync(CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(ProbeTimeout, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_options.Url, "/health"));
+            using var response = await _http.SendAsync(request, both.Token).ConfigureAwait(false);
+            return null;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return $"no answer within {ProbeTimeout.TotalSeconds:0} s";
+        }
+        catch (HttpRequestException error)
+        {
+            return error.Message;
+        }
     }
 
     public void Dispose() => _http.Dispose();
