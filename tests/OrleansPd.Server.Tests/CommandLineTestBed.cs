@@ -1,4 +1,3 @@
-using System.CommandLine;
 using OrleansPd.Server.Commands;
 using OrleansPd.Server.Settings;
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using OrleansPd.Server.Replay;
-using OrleansPd.Server.Traces;
 
 namespace OrleansPd.Server.Commands;
 
