@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using OrleansPd.Server.Traces;
+
+namespace OrleansPd.Server.Commands;
+
+/// <summary>All commands, and how they end.</summary>
+internal static class CommandTree
+{
+    private const string About =
+        "OrleansPd: a gateway for SGLang engines that serves prefill and decode apart. Try 'orleanspd demo' first: it needs no GPU.";
+
+    public static RootCommand Create(CommandContext context)
+    {
+        var root = new RootCommand(About)
+        {
+            DemoCommand.Create(context),
+            GatewayCommand.Create(context),
+            EngineCommand.Create(context),
+            BootstrapCommand.Create(context),
+            ReplayCommand.Create(context),
+        };
+        foreach (var help in root.Options.OfType<HelpOption>()) help.Action = new GroupedHelp(context);
+        return root;
+    }
+
+    /// <summary>Parses and runs; returns the exit code. Cancelling is an ordinary end.</summary>
+    public static async Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken)
+    {
+        var root = Create(context);
+        var parsed = root.Parse(args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        try
+        {
+            if (parsed.Errors.Count > 0 && parsed.Action is not GroupedHelp)
+            {
+                throw new BadInputException(parsed.UnmatchedTokens is [var unknown, ..]
+                    ? $"'{unknown}' is not known here."
+                    : parsed.Errors[0].Message);
+            }
+
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration
+                {
+                    EnableDefaultExceptionHandler = false,
+                    Error = context.Error,
+                    Output = context.Out,
+                    ProcessTerminationTimeout = null,
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (BadInputException error)
+        {
+            var command = parsed.CommandResult.Command;
+            context.Error.WriteLine($"error: {error.Message}");
+            context.Error.WriteLine(
+                $"'orleanspd {(command is RootCommand ? "" : command.Name + " ")}--help' shows what can be given.");
+            return ExitCode.BadInput;
+        }
+        catch (TraceFormatException error)
+        {
+            context.Error.WriteLine($"error: {error.Message}");
+            return ExitCode.BadInput;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ExitCode.Success;
+        }
+        catch (CommandFailedException error)
+        {
+            context.Error.WriteLine($"error: {error.Message}");
+            return ExitCode.Failure;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            context.Error.WriteLine($"error: {error.Message}");
+            return ExitCode.Failure;
+        }
+        catch (Exception error)
+        {
+            // A bug: whoever reports it needs all of it.
+            context.Error.WriteLine($"error: {error}");
+            return ExitCode.Failure;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using System.CommandLine;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Settings;
+
+namespace OrleansPd.Server.Commands;
+
+/// <summary><c>orleanspd gateway</c>: the gateway alone, in front of engines that run elsewhere.</summary>
+internal static class GatewayCommand
+{
+    public static Command Create(CommandContext context)
+    {
+        var flags = new GatewayFlagSet();
+        var command = new DocumentedCommand("gateway",
+            "Run the gateway in front of SGLang engines. Flags are those of the SGLang router; each can also be set by a file "
+            + "(--config) and by the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the environment, which beats the file.")
+        {
+            Examples =
+            [
+                "orleanspd gateway --prefill http://10.0.0.1:30000 8998 --decode http://10.0.0.2:30000",
+                "orleanspd gateway --config gateway.json --port 8000 --policy round_robin",
+            ],
+        };
+        flags.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, flags, context, cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(
+        ParseResult parsed, GatewayFlagSet flags, CommandContext context, CancellationToken cancellationToken)
+    {
+        var settings = GatewaySettings.Load(parsed, flags, context.Environment);
+        foreach (var warning in settings.Warnings) context.Warn(warning);
+        await using var gateway = await StartAsync(settings, cancellationToken);
+        await context.Out.WriteLineAsync($"orleanspd gateway on {gateway.Url} serves {Describe(settings.Options.ControlPlane.Workers)}");
+        var ended = await Task.WhenAny(gateway.Completion, Task.Delay(Timeout.Infinite, cancellationToken));
+        if (ended == gateway.Completion && !cancellationToken.IsCancellationRequested)
+            throw new CommandFailedException("the gateway stopped by itself; its log says why.");
+        await gateway.StopAsync(CancellationToken.None);
+        return ExitCode.Success;
+    }
+
+    private static async Task<GatewayServer> StartAsync(GatewaySettings settings, CancellationToken cancellationToken)
+    {
+        var options = settings.Options;
+        try
+        {
+            return await GatewayServer.StartAsync(options, logging => logging.AddConfiguration(settings.Logging), cancellationToken);
+        }
+        catch (IOException error) when (ListenFailure.Explain(error, options.Host, options.Port) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    private static string Describe(IReadOnlyCollection<Core.WorkerSpec> workers)
+    {
+        if (workers.Count == 0) return "no engines yet; add some with POST /workers";
+        var counts = Enum.GetValues<WorkerRole>()
+            .Select(role => (Role: role, Count: workers.Count(worker => worker.Role == role)))
+            .Where(pair => pair.Count > 0)
+            .Select(pair => $"{pair.Count} {pair.Role.ToString().ToLowerInvariant()}");
+        return $"{string.Join(", ", counts)}: {string.Join(' ', workers.Select(worker => worker.Url.GetLeftPart(UriPartial.Authority)))}";
+    }
+}

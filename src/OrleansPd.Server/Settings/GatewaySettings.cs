@@ -1,0 +1,96 @@
+using System.CommandLine;
+using System.Globalization;
+using Microsoft.Extensions.Configuration;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Commands;
+
+namespace OrleansPd.Server.Settings;
+
+/// <summary>What the gateway was told, checked: a flag beats the environment, which beats the file, which beats the default.</summary>
+internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Logging, IReadOnlyList<string> Warnings)
+{
+    /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
+    public static GatewaySettings Load(
+        ParseResult parsed, GatewayFlagSet flags, IReadOnlyDictionary<string, string> environment)
+    {
+        var warnings = new List<string>();
+        flags.CheckRouterFlags(parsed, warnings);
+        var sources = new SettingSources();
+        if (parsed.GetValue(flags.Config) is { } file) sources.AddFile(file);
+        sources.AddEnvironment(environment);
+        sources.Add("", flags.Workers.Read(parsed));
+        sources.Add("", flags.Read(parsed));
+        DropPending(sources, warnings);
+        if (sources.Keys.FirstOrDefault(key => SettingPath.IsSection(key) && !SettingPath.Exists(key)) is { } unknown)
+            throw new BadInputException($"{unknown}{Where(sources, unknown)} is no setting; 'gateway --help' lists them as flags.");
+        foreach (var flag in GatewayFlags.All) CheckForm(flag, sources);
+        GiveWorkersTheKey(sources, parsed.GetValue(flags.ApiKey));
+        var configuration = sources.Build();
+        var options = new GatewayOptions();
+        try
+        {
+            configuration.GetSection("Gateway").Bind(options);
+            configuration.GetSection("ControlPlane").Bind(options.ControlPlane);
+        }
+        catch (InvalidOperationException error)
+        {
+            // Settings without a flag: the binder's message names the key and the value.
+            throw new BadInputException((error.InnerException ?? error).Message);
+        }
+
+        SettingChecks.Check(options, sources);
+        return new(options, configuration.GetSection("Logging"), warnings);
+    }
+
+    internal static string Where(SettingSources sources, string key) =>
+        sources.Source(key) is { Length: > 0 } source ? $" (given by {source})" : "";
+
+    /// <summary>Flags that are known but not yet served by this version.</summary>
+    private static void DropPending(SettingSources sources, List<string> warnings)
+    {
+        foreach (var flag in GatewayFlags.All.Where(flag => sources.Has(flag.Key) && !SettingPath.Exists(flag.Key)))
+        {
+            // The router's --api-key is also the key for its engines, which is served.
+            if (flag.Name != "api-key") warnings.Add($"{flag.Display} is ignored: not in this version.");
+            sources.Remove(flag.Key);
+        }
+    }
+
+    private static void GiveWorkersTheKey(SettingSources sources, string? apiKey)
+    {
+        if (apiKey is null) return;
+        for (var i = 0; sources.Has(WorkerKey(i)); i++)
+        {
+            if (!sources.Has($"{WorkerKey(i)}:ApiKey")) sources.Set($"{WorkerKey(i)}:ApiKey", apiKey);
+        }
+
+        static string WorkerKey(int index) => $"ControlPlane:Workers:{index.ToString(CultureInfo.InvariantCulture)}";
+    }
+
+    private static void CheckForm(GatewayFlag flag, SettingSources sources)
+    {
+        if (sources.Value(flag.Key) is not { } value) return;
+        var wanted = flag.Kind switch
+        {
+            FlagKind.Whole => long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _)
+                ? null
+                : "is not a whole number",
+            FlagKind.Number => double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+                && double.IsFinite(number)
+                ? null
+                : "is not a number",
+            FlagKind.Switch => bool.TryParse(value, out _) ? null : "is not true or false",
+            FlagKind.Policy => PolicyNames.Problem(value),
+            FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",
+            _ => null,
+        };
+        if (wanted is not null)
+            throw new BadInputException($"{flag.Display}: '{value}' {wanted}{Where(sources, flag.Key)}.");
+
+        string? SetLevel(string level)
+        {
+            sources.Set(flag.Key, level);
+            return null;
+        }
+    }
+}

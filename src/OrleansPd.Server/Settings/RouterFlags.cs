@@ -1,0 +1,90 @@
+using System.CommandLine;
+
+namespace OrleansPd.Server.Settings;
+
+/// <summary>A flag of the SGLang router that does nothing here.</summary>
+/// <param name="Values">0 = a switch, 1 = one value, 2 = many.</param>
+/// <param name="Refused">Leaving it out would weaken what its user relies on, so the gateway does not start.</param>
+internal sealed record RouterFlag(string Name, int Values, string Reason, bool Refused = false)
+{
+    public string Display => $"--{Name}";
+
+    public Option CreateOption() => Values == 0
+        ? new Option<bool>(Display) { Hidden = true }
+        : new Option<string[]>(Display) { AllowMultipleArgumentsPerToken = Values == 2, Arity = ArgumentArity.ZeroOrMore, Hidden = true };
+}
+
+/// <summary>Flags of the SGLang router that have no meaning here: flag → why. They are accepted with a warning.</summary>
+internal static class RouterFlags
+{
+    private const string Discovery = "engines are named by flags or added while running (POST /workers), not found in Kubernetes";
+    private const string History = "no conversations are kept";
+    private const string Policies = "no policy here uses it";
+    private const string Tls = "TLS is not served or spoken with certificates of ours; put a TLS proxy in front and leave the flag out";
+    private const string Tokenizer = "the gateway does not tokenize; engines do";
+    private const string ControlKeys = "the management API has no keys of this kind; leave the flag out and guard the port";
+
+    public static IReadOnlyList<RouterFlag> All { get; } =
+    [
+        new("assignment-mode", 1, Policies),
+        new("bucket-adjust-interval-secs", 1, Policies),
+        new("ca-cert-paths", 2, Tls, Refused: true),
+        new("chat-template", 1, Tokenizer),
+        new("client-cert-path", 1, Tls, Refused: true),
+        new("client-key-path", 1, Tls, Refused: true),
+        new("control-plane-api-keys", 2, ControlKeys, Refused: true),
+        new("control-plane-audit-enabled", 0, "changes of workers are always logged"),
+        new("decode-selector", 2, Discovery),
+        new("disable-audit-logging", 0, "changes of workers are always logged"),
+        new("dp-aware", 0, "the gateway always chooses the data-parallel rank"),
+        new("enable-igw", 0, "several models are always served"),
+        new("enable-trace", 0, "set the OpenTelemetry variables (OTEL_EXPORTER_OTLP_ENDPOINT) instead"),
+        new("enable-wasm", 0, "there are no plug-ins"),
+        new("eviction-interval", 1, "use --eviction-interval-secs"),
+        new("history-backend", 1, History),
+        new("jwt-audience", 1, ControlKeys, Refused: true),
+        new("jwt-issuer", 1, ControlKeys, Refused: true),
+        new("jwt-jwks-uri", 1, ControlKeys, Refused: true),
+        new("jwt-role-claim", 1, ControlKeys, Refused: true),
+        new("jwt-role-mapping", 2, ControlKeys, Refused: true),
+        new("log-dir", 1, "logs go to standard output"),
+        new("mcp-config-path", 1, "no tools are called"),
+        new("mini-lb", 0, "this is always the whole gateway"),
+        new("model-path", 1, Tokenizer),
+        new("oracle-connect-descriptor", 1, History),
+        new("oracle-dsn", 1, History),
+        new("oracle-password", 1, History),
+        new("oracle-pool-max", 1, History),
+        new("oracle-pool-min", 1, History),
+        new("oracle-pool-timeout-secs", 1, History),
+        new("oracle-tns-alias", 1, History),
+        new("oracle-user", 1, History),
+        new("oracle-username", 1, History),
+        new("oracle-wallet-path", 1, History),
+        new("otlp-traces-endpoint", 1, "set the OpenTelemetry variables (OTEL_EXPORTER_OTLP_ENDPOINT) instead"),
+        new("postgres-db-url", 1, History),
+        new("postgres-pool-max", 1, History),
+        new("postgres-pool-max-size", 1, History),
+        new("prefill-selector", 2, Discovery),
+        new("prefix-hash-load-factor", 1, Policies),
+        new("prefix-token-count", 1, Policies),
+        new("reasoning-parser", 1, "engines parse reasoning"),
+        new("redis-key-prefix", 1, Policies),
+        new("redis-pool-max", 1, History),
+        new("redis-retention-days", 1, History),
+        new("redis-url", 1, "one process needs no shared state; several gateways share theirs in the cluster edition"),
+        new("selector", 2, Discovery),
+        new("service-discovery", 0, Discovery, Refused: true),
+        new("service-discovery-namespace", 1, Discovery),
+        new("service-discovery-port", 1, Discovery),
+        new("test-external-dp-routing", 0, "the gateway always chooses the data-parallel rank"),
+        new("tls-cert-path", 1, Tls, Refused: true),
+        new("tls-key-path", 1, Tls, Refused: true),
+        new("tokenizer-cache-enable-l0", 0, Tokenizer),
+        new("tokenizer-cache-enable-l1", 0, Tokenizer),
+        new("tokenizer-cache-l0-max-entries", 1, Tokenizer),
+        new("tokenizer-cache-l1-max-memory", 1, Tokenizer),
+        new("tokenizer-path", 1, Tokenizer),
+        new("tool-call-parser", 1, "engines parse tool calls"),
+    ];
+}

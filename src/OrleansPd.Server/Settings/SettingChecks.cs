@@ -1,0 +1,53 @@
+using System.ComponentModel.DataAnnotations;
+using System.Reflection;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Commands;
+
+namespace OrleansPd.Server.Settings;
+
+/// <summary>Checks settings against what their options classes allow, in the words of the flags.</summary>
+internal static class SettingChecks
+{
+    public static void Check(GatewayOptions options, SettingSources sources)
+    {
+        CheckRanges(options, "Gateway", sources);
+        CheckRanges(options.ControlPlane, "ControlPlane", sources);
+        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        for (var i = 0; i < options.ControlPlane.Workers.Count; i++)
+        {
+            var worker = options.ControlPlane.Workers[i];
+            var key = $"ControlPlane:Workers:{i}";
+            var name = $"{WorkerFlags.FlagOf(worker.Role)}{GatewaySettings.Where(sources, $"{key}:Url")}";
+            // A binder fills required members only if the file has them.
+            var url = worker.Url ?? throw new BadInputException($"{key} has no Url{GatewaySettings.Where(sources, $"{key}:Role")}.");
+            if (!url.IsAbsoluteUri || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
+                throw new BadInputException($"{name}: '{url.OriginalString}' is not a URL such as http://10.0.0.1:30000.");
+            if (url.AbsolutePath != "/" || url.Query.Length > 0 || url.UserInfo.Length > 0)
+                throw new BadInputException($"{name}: '{url.OriginalString}' must be the engine's address alone, without path, query or user.");
+            if (!seen.Add(url.GetLeftPart(UriPartial.Authority)))
+                throw new BadInputException($"{name}: {url.GetLeftPart(UriPartial.Authority)} is named twice.");
+            CheckRanges(worker, key, sources);
+        }
+    }
+
+    private static void CheckRanges(object options, string section, SettingSources sources)
+    {
+        foreach (var property in options.GetType().GetProperties(BindingFlags.Instance | BindingFlags.Public))
+        {
+            var value = property.GetValue(options);
+            foreach (var rule in property.GetCustomAttributes<ValidationAttribute>())
+            {
+                if (rule.IsValid(value)) continue;
+                var key = $"{section}:{property.Name}";
+                var name = GatewayFlags.All.FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display ?? key;
+                var problem = rule switch
+                {
+                    RangeAttribute range => $"{value} is not between {range.Minimum} and {range.Maximum}",
+                    RequiredAttribute => "may not be empty",
+                    _ => rule.FormatErrorMessage(property.Name).TrimEnd('.'),
+                };
+                throw new BadInputException($"{name}: {problem}{GatewaySettings.Where(sources, key)}.");
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using OrleansPd.Core;
+using OrleansPd.Gateway;
+
+namespace OrleansPd.Server.Settings;
+
+/// <summary>Which configuration keys exist: the sections and the properties of their options classes.</summary>
+internal static class SettingPath
+{
+    private static readonly Dictionary<string, Type> Sections = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["Gateway"] = typeof(GatewayOptions),
+        ["ControlPlane"] = typeof(ControlPlaneOptions),
+    };
+
+    public static bool IsSection(string key) => Sections.ContainsKey(key.Split(':')[0]) || IsLogging(key);
+
+    /// <summary>Whether a key such as <c>ControlPlane:Workers:0:Url</c> names something that can be set.</summary>
+    public static bool Exists(string key)
+    {
+        if (IsLogging(key)) return true;
+        var segments = key.Split(':');
+        var type = Sections.GetValueOrDefault(segments[0]);
+        foreach (var segment in segments.Skip(1))
+        {
+            if (type is null) return false;
+            type = ElementOf(type) is { } element
+                ? int.TryParse(segment, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? element : null
+                : type.GetProperty(segment, BindingFlags.Instance | BindingFlags.Public | BindingFlags.IgnoreCase)?.PropertyType;
+        }
+
+        return type is not null && segments.Length > 1;
+    }
+
+    private static bool IsLogging(string key) => key.StartsWith("Logging:", StringComparison.OrdinalIgnoreCase);
+
+    private static Type? ElementOf(Type type) =>
+        type != typeof(string) && typeof(IEnumerable).IsAssignableFrom(type)
+            ? type.IsArray ? type.GetElementType() : type.GetGenericArguments().FirstOrDefault()
+            : null;
+}

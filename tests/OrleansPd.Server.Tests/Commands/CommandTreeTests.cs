@@ -1,0 +1,71 @@
+namespace OrleansPd.Server.Tests.Commands;
+
+public sealed class CommandTreeTests
+{
+    [Theory]
+    [InlineData("--help", "orleanspd COMMAND [options]")]
+    [InlineData("demo --help", "orleanspd demo [options]")]
+    [InlineData("gateway --help", "--prefill URL [BOOTSTRAP_PORT]")]
+    [InlineData("engine --help", "orleanspd engine [options]")]
+    [InlineData("bootstrap --help", "orleanspd bootstrap [options]")]
+    [InlineData("replay --help", "orleanspd replay [TRACE] [options]")]
+    public async Task Help_goes_to_standard_output(string line, string part)
+    {
+        var bed = new CommandLineTestBed();
+
+        var code = await bed.RunAsync(line.Split(' '));
+
+        Assert.Equal((0, ""), (code, bed.Error));
+        Assert.Contains(part, bed.Out);
+        Assert.DoesNotContain(bed.Out.Split('\n'), row => row.Length > 130);
+        Assert.DoesNotContain('\e', bed.Out);
+    }
+
+    [Fact]
+    public async Task Help_names_no_flag_that_does_nothing()
+    {
+        var bed = new CommandLineTestBed();
+
+        await bed.RunAsync("gateway", "--help");
+
+        Assert.DoesNotContain("--oracle", bed.Out);
+    }
+
+    [Fact]
+    public async Task No_arguments_is_help()
+    {
+        var bed = new CommandLineTestBed();
+
+        Assert.Equal(0, await bed.RunAsync());
+        Assert.Contains("Commands:", bed.Out);
+    }
+
+    [Theory]
+    [InlineData("serve", "'serve' is not known here.")]
+    [InlineData("gateway --prot 1", "'--prot' is not known here.")]
+    [InlineData("gateway --port x", "--port: 'x' is not a whole number.")]
+    [InlineData("replay --speed -1", "--speed: '-1' is not a number from 0.")]
+    [InlineData("replay --concurrency 0", "--concurrency: '0' is not a whole number from 1 to 100000.")]
+    [InlineData("replay --url nowhere", "--url: 'nowhere' is not a URL such as http://localhost:30000.")]
+    [InlineData("replay --endpoint embed", "--endpoint: 'embed' is none of generate, chat, completions.")]
+    [InlineData("replay no-such-file", "there is no trace file no-such-file.")]
+    public async Task Bad_input_is_one_sentence_and_exit_code_2(string line, string message)
+    {
+        var bed = new CommandLineTestBed();
+
+        var code = await bed.RunAsync(line.Split(' '));
+
+        Assert.Equal((2, ""), (code, bed.Out));
+        Assert.Equal($"error: {message}", bed.Error.Split('\n')[0].TrimEnd());
+    }
+
+    [Fact]
+    public async Task Nobody_there_is_exit_code_1()
+    {
+        var bed = new CommandLineTestBed();
+
+        // Port 1 is reserved and never listened on.
+        Assert.Equal(1, await bed.RunAsync("replay", "--url", "http://127.0.0.1:1"));
+        Assert.StartsWith("error: nothing answers at http://127.0.0.1:1/: ", bed.Error);
+    }
+}

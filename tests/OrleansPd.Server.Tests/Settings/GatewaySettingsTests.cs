@@ -1,0 +1,168 @@
+using OrleansPd.Core.Fleet;
+using OrleansPd.Server.Commands;
+using OrleansPd.Server.Settings;
+
+namespace OrleansPd.Server.Tests.Settings;
+
+public sealed class GatewaySettingsTests
+{
+    public static TheoryData<string, string, string> ValueFlags => new()
+    {
+        { "host", "127.0.0.1", "Host" },
+        { "port", "8000", "Port" },
+        { "max-payload-size", "2048", "MaxPayloadSize" },
+        { "request-timeout-secs", "77", "RequestTimeoutSecs" },
+        { "first-output-timeout-secs", "78", "FirstOutputTimeoutSecs" },
+        { "strict-model", "true", "StrictModel" },
+    };
+
+    [Theory]
+    [MemberData(nameof(ValueFlags))]
+    public void A_setting_is_the_same_by_flag_environment_and_file(string flag, string value, string property)
+    {
+        using var file = new TemporaryFile($"{{\"Gateway\": {{\"{property}\": \"{value}\"}}}}", "json");
+        var variable = ($"ORLEANSPD_GATEWAY__{property.ToUpperInvariant()}", value);
+
+        Assert.Equal(value, Read(new CommandLineTestBed().Load($"--{flag}", value)));
+        Assert.Equal(value, Read(new CommandLineTestBed(variable).Load()));
+        Assert.Equal(value, Read(new CommandLineTestBed().Load("--config", file.Path)));
+
+        string? Read(GatewaySettings settings) =>
+            settings.Options.GetType().GetProperty(property)!.GetValue(settings.Options)!.ToString()!.ToLowerInvariant();
+    }
+
+    [Fact]
+    public void A_flag_beats_the_environment_which_beats_the_file_which_beats_the_default()
+    {
+        using var file = new TemporaryFile("""{"Gateway": {"Port": 1, "Host": "1.1.1.1", "MaxBatch": 7}}""", "json");
+        var bed = new CommandLineTestBed(("ORLEANSPD_GATEWAY__PORT", "2"), ("ORLEANSPD_GATEWAY__HOST", "2.2.2.2"));
+
+        var options = bed.Load("--config", file.Path, "--port", "3").Options;
+
+        Assert.Equal((3, "2.2.2.2", 7, 64), (options.Port, options.Host, options.MaxBatch, options.MaxJsonDepth));
+    }
+
+    [Fact]
+    public void Nothing_given_is_the_routers_defaults()
+    {
+        var options = new CommandLineTestBed().Load().Options;
+
+        Assert.Equal(("0.0.0.0", 30000, 1800), (options.Host, options.Port, options.RequestTimeoutSecs));
+        Assert.Equal(("cache_aware", null, null),
+            (options.ControlPlane.Policy, options.ControlPlane.PrefillPolicy, options.ControlPlane.DecodePolicy));
+        Assert.Empty(options.ControlPlane.Workers);
+    }
+
+    [Fact]
+    public void Engines_are_named_as_for_the_router()
+    {
+        var workers = new CommandLineTestBed().Load(
+            "--pd-disaggregation", "--prefill", "http://p1:30000", "9001", "--prefill", "http://p2:30000", "none",
+            "--prefill", "http://p3:30000", "--decode", "http://d1:30000", "--decode", "http://d2:30000",
+            "--worker-urls", "http://w1:8000", "http://w2:8000", "--worker", "http://w3:8000", "--api-key", "k").Options.ControlPlane.Workers;
+
+        Assert.Equal(
+            [
+                ("p1", WorkerRole.Prefill, 9001), ("p2", WorkerRole.Prefill, null), ("p3", WorkerRole.Prefill, null),
+                ("d1", WorkerRole.Decode, null), ("d2", WorkerRole.Decode, null),
+                ("w3", WorkerRole.Regular, null), ("w1", WorkerRole.Regular, null), ("w2", WorkerRole.Regular, (int?)null),
+            ],
+            workers.Select(worker => (worker.Url.Host, worker.Role, worker.BootstrapPort)));
+        Assert.All(workers, worker => Assert.Equal("k", worker.ApiKey));
+    }
+
+    [Fact]
+    public void Engines_named_by_flags_replace_those_of_the_file()
+    {
+        using var file = new TemporaryFile(
+            """
+            {"ControlPlane": {"Policy": "random", "Workers": [
+                {"Url": "http://f1:1", "Role": "Prefill", "BootstrapPort": 9}, {"Url": "http://f2:1", "Role": "Decode"}]}}
+            """, "json");
+
+        var fromFile = new CommandLineTestBed().Load("--config", file.Path).Options.ControlPlane;
+        var fromFlag = new CommandLineTestBed().Load("--config", file.Path, "--worker", "http://w:1").Options.ControlPlane;
+
+        Assert.Equal(["f1", "f2"], fromFile.Workers.Select(worker => worker.Url.Host));
+        Assert.Equal("random", fromFlag.Policy);
+        Assert.Equal(("w", null), (Assert.Single(fromFlag.Workers).Url.Host, fromFlag.Workers[0].BootstrapPort));
+    }
+
+    [Theory]
+    [InlineData("random")]
+    [InlineData("round_robin")]
+    [InlineData("power_of_two")]
+    [InlineData("least_load")]
+    [InlineData("cache_aware")]
+    [InlineData("consistent_hashing")]
+    [InlineData("session")]
+    public void Every_policy_can_be_chosen_for_either_role(string policy)
+    {
+        var plane = new CommandLineTestBed().Load("--policy", policy, "--prefill-policy", policy, "--decode-policy", policy)
+            .Options.ControlPlane;
+
+        Assert.Equal((policy, policy, policy), (plane.Policy, plane.PrefillPolicy!, plane.DecodePolicy!));
+    }
+
+    [Theory]
+    [InlineData("--port: 'abc' is not a whole number.", "--port", "abc")]
+    [InlineData("--port: 65536 is not between 0 and 65535.", "--port", "65536")]
+    [InlineData("--request-timeout-secs: 0 is not between 1 and 86400.", "--request-timeout-secs", "0")]
+    [InlineData("--host: may not be empty.", "--host", "")]
+    [InlineData("--decode-policy: 'best' is none of random, round_robin, power_of_two, least_load, cache_aware, consistent_hashing, session.",
+        "--decode-policy", "best")]
+    [InlineData("--policy: 'manual' is none of random, round_robin, power_of_two, least_load, cache_aware, consistent_hashing, session "
+        + "(nearest to the router's manual: session).", "--policy", "manual")]
+    [InlineData("--prefill: 'p1:30000' is not a URL such as http://10.0.0.1:30000.", "--prefill", "p1:30000")]
+    [InlineData("--prefill: '70000' is not a bootstrap port; give 1 to 65535, or 'none'.", "--prefill", "http://p:1", "70000")]
+    [InlineData("--prefill: '9002' is not a URL such as http://10.0.0.1:30000.", "--prefill", "http://p:1", "9001", "9002")]
+    [InlineData("--decode: 'grpc://d:1' is not a URL such as http://10.0.0.1:30000.", "--decode", "grpc://d:1")]
+    [InlineData("--decode: 'http://d:1/v1' must be the engine's address alone, without path, query or user.", "--decode", "http://d:1/v1")]
+    [InlineData("--decode: http://d:1 is named twice.", "--prefill", "http://d:1", "--decode", "http://d:1/")]
+    [InlineData("--log-level: 'loud' is not debug, info, warn or error.", "--log-level", "loud")]
+    [InlineData("--config: there is no file nowhere.json.", "--config", "nowhere.json")]
+    [InlineData("--backend: only sglang is served, not 'openai'.", "--backend", "openai")]
+    public void A_bad_value_is_refused_by_the_name_of_its_flag(string message, params string[] args)
+    {
+        var error = Assert.Throws<BadInputException>(() => new CommandLineTestBed().Load(args));
+
+        Assert.Equal(message, error.Message);
+    }
+
+    [Fact]
+    public void A_bad_value_from_elsewhere_says_where()
+    {
+        using var file = new TemporaryFile("""{"Gateway": {"Prot": 1}}""", "json");
+
+        Assert.Equal("--port: -1 is not between 0 and 65535 (given by ORLEANSPD_GATEWAY__PORT).", Assert.Throws<BadInputException>(
+            () => new CommandLineTestBed(("ORLEANSPD_GATEWAY__PORT", "-1")).Load()).Message);
+        Assert.Equal($"Gateway:Prot (given by {file.Path}) is no setting; 'gateway --help' lists them as flags.",
+            Assert.Throws<BadInputException>(() => new CommandLineTestBed().Load("--config", file.Path)).Message);
+    }
+
+    [Fact]
+    public void Variables_that_are_no_settings_are_left_alone()
+    {
+        var options = new CommandLineTestBed(("ORLEANSPD_COLOUR", "red"), ("PATH", "/bin")).Load().Options;
+
+        Assert.Equal(30000, options.Port);
+    }
+
+    [Fact]
+    public void A_file_that_is_not_json_is_refused()
+    {
+        using var file = new TemporaryFile("port: 3", "json");
+
+        var error = Assert.Throws<BadInputException>(() => new CommandLineTestBed().Load("--config", file.Path));
+
+        Assert.StartsWith($"--config: {file.Path} is not JSON: ", error.Message);
+    }
+
+    [Theory]
+    [InlineData("debug", "Debug")]
+    [InlineData("info", "Information")]
+    [InlineData("warn", "Warning")]
+    [InlineData("error", "Error")]
+    public void Log_levels_are_the_routers_words(string level, string expected) =>
+        Assert.Equal(expected, new CommandLineTestBed().Load("--log-level", level).Logging["LogLevel:Default"]);
+}

@@ -1,0 +1,64 @@
+using OrleansPd.Server.Commands;
+using OrleansPd.Server.Settings;
+
+namespace OrleansPd.Server.Tests.Settings;
+
+public sealed class RouterFlagTests
+{
+    public static TheoryData<string> Ignored => [.. RouterFlags.All.Where(flag => !flag.Refused).Select(flag => flag.Name)];
+
+    public static TheoryData<string> Refused => [.. RouterFlags.All.Where(flag => flag.Refused).Select(flag => flag.Name)];
+
+    public static TheoryData<string> Served => [.. GatewayFlags.All.Select(flag => flag.Name)];
+
+    [Theory]
+    [MemberData(nameof(Ignored))]
+    public void A_flag_of_the_router_without_meaning_here_is_accepted_with_a_warning(string name)
+    {
+        var flag = RouterFlags.All.Single(flag => flag.Name == name);
+
+        var settings = new CommandLineTestBed().Load([flag.Display, .. Enumerable.Repeat("1", flag.Values), "--port", "5"]);
+
+        Assert.Equal($"--{name} is ignored: {flag.Reason}.", Assert.Single(settings.Warnings));
+        Assert.Equal(5, settings.Options.Port);
+    }
+
+    [Theory]
+    [MemberData(nameof(Refused))]
+    public void A_flag_whose_user_relies_on_it_is_refused(string name)
+    {
+        var flag = RouterFlags.All.Single(flag => flag.Name == name);
+
+        var error = Assert.Throws<BadInputException>(
+            () => new CommandLineTestBed().Load([flag.Display, .. Enumerable.Repeat("1", flag.Values)]));
+
+        Assert.Equal($"--{name} is not served: {flag.Reason}.", error.Message);
+    }
+
+    [Theory]
+    [MemberData(nameof(Served))]
+    public void Every_flag_parses_and_either_has_its_setting_or_warns(string name)
+    {
+        var flag = GatewayFlags.All.Single(flag => flag.Name == name);
+        string[] value = flag.Kind switch
+        {
+            FlagKind.Switch => [],
+            FlagKind.Policy => ["random"],
+            FlagKind.LogLevel => ["warn"],
+            FlagKind.Whole => ["2048"],
+            FlagKind.Number => ["0.5"],
+            FlagKind.List => ["1", "2"],
+            _ => ["x"],
+        };
+
+        var settings = new CommandLineTestBed().Load([flag.Display, .. value]);
+
+        var pending = !SettingPath.Exists(flag.Key) && name != "api-key";
+        Assert.Equal(pending ? [$"{flag.Display} is ignored: not in this version."] : [], settings.Warnings);
+    }
+
+    [Fact]
+    public void No_flag_is_in_two_tables() =>
+        Assert.Empty(RouterFlags.All.Select(flag => flag.Name).Concat(GatewayFlags.All.Select(flag => flag.Name))
+            .GroupBy(name => name).Where(group => group.Count() > 1).Select(group => group.Key));
+}
