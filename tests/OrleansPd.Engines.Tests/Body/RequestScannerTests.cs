@@ -157,6 +157,7 @@ public sealed class RequestScannerTests
     [InlineData("{\"text\":\"a\",\"top_logprobs_num\":true}", "top_logprobs_num")]
     [InlineData("{\"text\":\"a\",\"top_logprobs_num\":[5]}", "top_logprobs_num")]
     [InlineData("{\"text\":[\"a\",\"b\"],\"top_logprobs_num\":[5,500]}", "top_logprobs_num")]
+    [InlineData("{\"text\":[\"a\",\"b\"],\"image_data\":[\"i\"]}", "image_data")]
     public void Generate_refuses_and_names_the_member(string body, string param) =>
         Assert.Equal(param, Scan.Refused(body, Dialect.Generate).Param);
 
