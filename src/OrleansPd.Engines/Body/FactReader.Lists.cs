@@ -63,7 +63,7 @@ internal readonly ref partial struct FactReader
             ? [
                 RequestMember.TokenIdsLogprob, RequestMember.LoraPath, RequestMember.ImageData, RequestMember.VideoData,
                 RequestMember.AudioData, RequestMember.CustomLogitProcessor, RequestMember.ReturnHiddenStates,
-                RequestMember.ExtraKey, RequestMember.SessionParams,
+                RequestMember.ExtraKey, RequestMember.CacheSalt, RequestMember.SessionParams,
             ]
             : [RequestMember.LoraPath, RequestMember.CustomLogitProcessor, RequestMember.ExtraKey, RequestMember.CacheSalt];
         foreach (var name in perItem)

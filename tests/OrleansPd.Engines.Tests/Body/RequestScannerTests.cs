@@ -245,6 +245,17 @@ public sealed class RequestScannerTests
         Assert.Equal("{\"id\":1}", shape.SessionKey.At(Body));
     }
 
+    [Theory]
+    [InlineData("\"max_tokens\":5,\"max_completion_tokens\":7", 7, 5)]
+    [InlineData("\"max_tokens\":5,\"max_completion_tokens\":null", 5, 5)]
+    [InlineData("\"max_completion_tokens\":7", 7, -1)]
+    [InlineData("\"x\":1", -1, -1)]
+    public void The_longest_answer_is_read_as_the_engine_does(string members, int chat, int completions)
+    {
+        Assert.Equal(chat, Scan.Ok($"{{{members},\"messages\":[{{}}]}}", Dialect.Chat).MaxNewTokens);
+        Assert.Equal(completions, Scan.Ok($"{{{members},\"prompt\":\"a\"}}", Dialect.Completions).MaxNewTokens);
+    }
+
     [Fact]
     public void A_shape_used_again_remembers_nothing()
     {
