@@ -38,7 +38,10 @@ public static class BodySplicer
     /// <param name="shape">What the scan found.</param>
     /// <param name="item">Which prompt, 0 to <see cref="RequestShape.Items"/> - 1.</param>
     /// <param name="sample">Which sample, 0 to <see cref="RequestShape.Samples"/> - 1.</param>
-    /// <param name="members">What to add; <see cref="LegMembers.Room"/> and <see cref="LegMembers.Rid"/>, not their lists.</param>
+    /// <param name="members">
+    /// What to add; <see cref="LegMembers.Room"/> and <see cref="LegMembers.Rid"/>, not their lists. Without a rid the client's
+    /// stays (of a list its element): legal for one part only, as engines refuse a second request with a rid that is live.
+    /// </param>
     /// <exception cref="ArgumentException">The room or the request id does not fit.</exception>
     public static SplicedBody SpliceSample(
         ReadOnlyMemory<byte> body, RequestShape shape, int item, int sample, in LegMembers members)

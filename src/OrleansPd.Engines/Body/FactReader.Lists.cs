@@ -63,7 +63,7 @@ internal readonly ref partial struct FactReader
             ? [
                 RequestMember.TokenIdsLogprob, RequestMember.LoraPath, RequestMember.ImageData, RequestMember.VideoData,
                 RequestMember.AudioData, RequestMember.CustomLogitProcessor, RequestMember.ReturnHiddenStates,
-                RequestMember.ExtraKey, RequestMember.SessionParams,
+                RequestMember.ExtraKey, RequestMember.CacheSalt, RequestMember.SessionParams,
             ]
             : [RequestMember.LoraPath, RequestMember.CustomLogitProcessor, RequestMember.ExtraKey, RequestMember.CacheSalt];
         foreach (var name in perItem)
@@ -71,9 +71,9 @@ internal readonly ref partial struct FactReader
             if (Find(name) is not (>= 0 and var member) || Token(member)[0] != '[')
                 continue;
 
-            // One flat list of token ids holds for every prompt.
+            // One flat list of token ids holds for every prompt, and an empty list (no images, say) does too.
             ref readonly var counts = ref _shape.At(member).Counts;
-            if (name == RequestMember.TokenIdsLogprob && counts.Arrays == 1)
+            if ((name == RequestMember.TokenIdsLogprob && counts.Arrays == 1) || FirstByteInside(member) == ']')
                 continue;
             if (!TryReadList(member, ref error))
                 return false;

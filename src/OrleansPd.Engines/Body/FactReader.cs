@@ -67,9 +67,9 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
             _shape.ContinuousUsage = JsonText.IsTrue(Inside(options, "continuous_usage_stats"u8).Of(_body));
         }
 
-        // The engines look at max_tokens first and at its successor only when that is absent or 0.
-        if (!TrySetMaxNewTokens(Find(RequestMember.MaxTokens)))
-            TrySetMaxNewTokens(Find(RequestMember.MaxCompletionTokens));
+        // Chat looks at max_tokens only when its successor is absent or 0; completions do not know the successor.
+        if (_shape.Dialect != Dialect.Chat || !TrySetMaxNewTokens(Find(RequestMember.MaxCompletionTokens)))
+            TrySetMaxNewTokens(Find(RequestMember.MaxTokens));
 
         var logprobs = _shape.Dialect == Dialect.Chat ? RequestMember.TopLogprobs : RequestMember.Logprobs;
         return TryCheckTopLogprobs(logprobs, ref error);

@@ -103,6 +103,10 @@ public sealed class BodySplicerTests
     }
 
     [Fact]
+    public void An_empty_list_holds_for_every_prompt() => Assert.Equal(
+        """{"text":"b","image_data":[ ]}""", Sample("""{"text":["a","b"],"image_data":[ ]}""", Dialect.Generate, 1, 0, default));
+
+    [Fact]
     public void A_completion_batch_of_ids_is_split()
     {
         const string Body = """{"n":2,"prompt":[[1, 2],[3]],"lora_path":["a","b"]}""";

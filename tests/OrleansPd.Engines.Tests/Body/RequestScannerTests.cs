@@ -157,6 +157,7 @@ public sealed class RequestScannerTests
     [InlineData("{\"text\":\"a\",\"top_logprobs_num\":true}", "top_logprobs_num")]
     [InlineData("{\"text\":\"a\",\"top_logprobs_num\":[5]}", "top_logprobs_num")]
     [InlineData("{\"text\":[\"a\",\"b\"],\"top_logprobs_num\":[5,500]}", "top_logprobs_num")]
+    [InlineData("{\"text\":[\"a\",\"b\"],\"image_data\":[\"i\"]}", "image_data")]
     public void Generate_refuses_and_names_the_member(string body, string param) =>
         Assert.Equal(param, Scan.Refused(body, Dialect.Generate).Param);
 
@@ -242,6 +243,17 @@ public sealed class RequestScannerTests
         Assert.True(shape.TryGetRid(Scan.Utf8(Body), out var rid));
         Assert.Equal("abc", rid);
         Assert.Equal("{\"id\":1}", shape.SessionKey.At(Body));
+    }
+
+    [Theory]
+    [InlineData("\"max_tokens\":5,\"max_completion_tokens\":7", 7, 5)]
+    [InlineData("\"max_tokens\":5,\"max_completion_tokens\":null", 5, 5)]
+    [InlineData("\"max_completion_tokens\":7", 7, -1)]
+    [InlineData("\"x\":1", -1, -1)]
+    public void The_longest_answer_is_read_as_the_engine_does(string members, int chat, int completions)
+    {
+        Assert.Equal(chat, Scan.Ok($"{{{members},\"messages\":[{{}}]}}", Dialect.Chat).MaxNewTokens);
+        Assert.Equal(completions, Scan.Ok($"{{{members},\"prompt\":\"a\"}}", Dialect.Completions).MaxNewTokens);
     }
 
     [Fact]

@@ -141,6 +141,50 @@ public sealed class AnswerRewritingTests
         Assert.False(AnswerJoiner.JoinOpenAi([Part(1, 1, "a"), Bytes("{}")], Dialect.Completions, 2, null, output));
     }
 
+    [Fact]
+    public void Random_answers_are_joined_as_by_the_document_model()
+    {
+        for (var seed = 1; seed <= 500; seed++)
+        {
+            var random = new Random(seed);
+            var samples = random.Next(1, 4);
+            var parts = Enumerable.Range(0, samples * random.Next(1, 4)).Select(_ => Answer(random)).ToArray();
+            var expected = parts[0].DeepClone().AsObject();
+            expected["id"] = "joint";
+            expected["choices"] = new JsonArray([.. parts.Select((part, index) =>
+            {
+                var choice = part["choices"]![0]!.DeepClone();
+                choice["index"] = index;
+                return choice;
+            })]);
+            long completion = parts.Sum(part => part["usage"]!["completion_tokens"]!.GetValue<int>());
+            long prompt = parts.Where((_, at) => at % samples == 0).Sum(part => part["usage"]!["prompt_tokens"]!.GetValue<int>());
+            expected["usage"]!["completion_tokens"] = completion;
+            expected["usage"]!["prompt_tokens"] = prompt;
+            expected["usage"]!["total_tokens"] = prompt + completion;
+            var output = new ArrayBufferWriter<byte>();
+            var joined = AnswerJoiner.JoinOpenAi([.. parts.Select(part => Bytes(part.ToJsonString()))], Dialect.Chat, samples, "joint", output);
+            Assert.True(joined && JsonNode.DeepEquals(expected, JsonNode.Parse(output.WrittenSpan)), $"seed {seed}");
+        }
+
+        static JsonObject Answer(Random random)
+        {
+            (string, JsonNode)[] members =
+            [
+                ("id", random.Next()), ("model", "m\"ä"),
+                ("choices", new JsonArray(new JsonObject
+                {
+                    ["message"] = new JsonObject { ["content"] = $"text {random.Next()}", ["index"] = 9 },
+                    ["index"] = 0,
+                    ["finish_reason"] = "stop",
+                })),
+                ("usage", new JsonObject { ["completion_tokens"] = random.Next(99), ["total_tokens"] = 1, ["prompt_tokens"] = random.Next(99), ["x"] = null }),
+            ];
+            random.Shuffle(members);
+            return new JsonObject(members.Select(member => KeyValuePair.Create(member.Item1, (JsonNode?)member.Item2)));
+        }
+    }
+
     private static string Merge(string prefill, string decode)
     {
         var merger = new LogprobMerger();
