@@ -1,0 +1,61 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace OrleansPd.Simulator;
+
+internal sealed class ModelCalls(EngineProcess engine)
+{
+    public Task ListAsync(HttpContext context) => context.JsonAsync(200, json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("object", "list");
+        json.WriteStartArray("data");
+        WriteCard(json);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    });
+
+    public Task OneAsync(HttpContext context, string id) => id == engine.ModelName
+        ? context.JsonAsync(200, WriteCard)
+        : context.JsonAsync(404, json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("error");
+            json.WriteString("message", $"The model '{id}' does not exist");
+            json.WriteString("type", "invalid_request_error");
+            json.WriteString("param", "model");
+            json.WriteString("code", "model_not_found");
+            json.WriteEndObject();
+            json.WriteEndObject();
+        });
+
+    public Task InfoAsync(HttpContext context) => context.JsonAsync(200, json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("model_path", engine.Options.ModelPath);
+        json.WriteString("tokenizer_path", engine.Options.ModelPath);
+        json.WriteBoolean("is_generation", true);
+        json.WriteNull("preferred_sampling_params");
+        json.WriteString("weight_version", engine.WeightVersion);
+        json.WriteBoolean("has_image_understanding", false);
+        json.WriteBoolean("has_audio_understanding", false);
+        json.WriteString("model_type", "simulated");
+        json.WriteStartArray("architectures");
+        json.WriteStringValue("SimulatedForCausalLM");
+        json.WriteEndArray();
+        json.WriteEndObject();
+    });
+
+    private void WriteCard(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("id", engine.ModelName);
+        json.WriteString("object", "model");
+        json.WriteNumber("created", engine.Clock.GetUtcNow().ToUnixTimeSeconds());
+        json.WriteString("owned_by", "sglang");
+        json.WriteString("root", engine.ModelName);
+        json.WriteNull("parent");
+        json.WriteNumber("max_model_len", engine.Options.ContextLength);
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,175 @@
+using System.Collections.Concurrent;
+
+namespace OrleansPd.Simulator;
+
+/// <summary>
+/// The decode side of a pair: finds the prefill rank, waits for KV memory, tells the prefill where KV may go, waits for it,
+/// and steps the request with the others.
+/// </summary>
+internal sealed class DecodeRank : EngineRank
+{
+    private readonly StepLoop _steps;
+    private readonly SlotMemory _memory;
+    private readonly KvReceiver _receiver;
+    private readonly BootstrapClient _bootstrap;
+    private readonly RoomHistory _rooms;
+    private readonly ConcurrentDictionary<SimRequest, string> _unfinished = new();
+
+    public DecodeRank(EngineProcess engine, int index, HttpClient http, RoomHistory rooms)
+        : base(engine, index)
+    {
+        var options = engine.Options;
+        _steps = new StepLoop(engine, index, Stats, Pacer, Board);
+        _memory = new SlotMemory(Stats, options.Slots, options.TokenCapacity, options.ReservedDecodeTokens);
+        _receiver = new KvReceiver(options.Slots, options.KvWireBytesPerToken, TimeSpan.FromSeconds(5), engine.Clock);
+        _bootstrap = new BootstrapClient(engine, _steps.Scheduler, http);
+        _rooms = rooms;
+    }
+
+    public override int PreallocReady => _memory.Queued;
+
+    public override async Task RunAsync(CancellationToken ct)
+    {
+        // mori has no heartbeat.
+        var heartbeat = Engine.Options.TransferBackend == "mori"
+            ? Task.CompletedTask
+            : _bootstrap.HeartbeatAsync(LosePrefill, ct);
+        await Task.WhenAll(_steps.RunAsync(ct), heartbeat);
+    }
+
+    public override void Wake() => _steps.Wake();
+
+    public override void Retract() => _steps.Retract();
+
+    public override ValueTask DisposeAsync()
+    {
+        _receiver.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    protected override async Task RunRequestAsync(SimRequest request)
+    {
+        request.Stage = Stage.Prealloc;
+        var pd = request.Pd;
+        if (pd.IsFake)
+        {
+            await ServeFakeAsync(request);
+            return;
+        }
+
+        var room = pd.Room!.Value;
+        if (!_rooms.TryAdd(room, request.Rid))
+        {
+            Engine.Stats.AddDuplicateRoom(room);
+        }
+
+        var address = $"{pd.Host}:{pd.Port ?? Engine.BootstrapPort}";
+        _unfinished[request] = address;
+        try
+        {
+            var rank = await FindPrefillAsync(request, address, room);
+            var slot = await _memory.ReserveAsync(request.Tokens.Length, request.Cancelled);
+            try
+            {
+                await ReceiveAsync(request, rank, room, slot);
+            }
+            catch
+            {
+                _receiver.Close(slot);
+                _memory.Release(slot, request.Tokens.Length);
+                throw;
+            }
+        }
+        finally
+        {
+            _unfinished.TryRemove(request, out _);
+        }
+    }
+
+    private async Task<RankAddress> FindPrefillAsync(SimRequest request, string address, long room)
+    {
+        var ct = request.Cancelled;
+        var info = await _bootstrap.InfoAsync(address, ct) ?? throw new PdFailure(SimRequest.AbortedByRequest);
+        var options = Engine.Options;
+        if ((info.PageSize is { } page && page != options.PageSize)
+            || (info.KvCacheDtype is { } dtype && dtype != options.KvCacheDtype))
+        {
+            Engine.Die($"page size or KV dtype of {address} differs");
+            throw new OperationCanceledException();
+        }
+
+        // (1) the body names it; (2) there is one; (3) the room number tells; (4) ask.
+        var rank = request.Pd.PrefillRank
+            ?? (info.DpSize == 1 ? 0
+                : info.Follow && !options.ForceQueryPrefillRank ? (int)((ulong)room % (ulong)info.DpSize)
+                : await _bootstrap.OwnerAsync(address, room, ct));
+        return await _bootstrap.RankAsync(address, rank, ct)
+            ?? throw new PdFailure($"Could not fetch bootstrap info for: engine rank 0 of dp rank {rank} at {address}");
+    }
+
+    private async Task ReceiveAsync(SimRequest request, RankAddress rank, long room, int slot)
+    {
+        var blocks = KvState.BlocksOf(request.Tokens.Length);
+        var inbound = _receiver.Open(slot, room, blocks);
+        KvArrival arrival;
+        try
+        {
+            if (!request.Collides)
+            {
+                await _receiver.SendDestinationAsync(rank, room, slot, blocks, request.Cancelled);
+            }
+
+            request.Stage = Stage.Transfer;
+            arrival = await inbound.Completed.Task.WaitAsync(Engine.Options.WaitingTimeout, Engine.Clock, request.Cancelled);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            if (Engine.Options.TransferBackend != "mori" && !Engine.Ended.IsCancellationRequested)
+            {
+                Engine.Track(_receiver.SendAbortAsync(rank, room));
+            }
+
+            throw e is TimeoutException
+                ? new PdFailure(PrefillRank.TimedOut(room, Engine.Options.WaitingTimeout, "WaitingForInput"))
+                : e;
+        }
+
+        _receiver.Close(slot);
+        if (request.Rejection is { } rejection)
+        {
+            _memory.Release(slot, request.Tokens.Length);
+            Engine.End(request, new StepOut(null, "", Finish.Abort(rejection, 400)));
+            return;
+        }
+
+        request.CachedTokens = arrival.CachedTokens;
+        Stats.CountPrompt(request.Tokens.Length, arrival.CachedTokens);
+        Begin(request, inbound.Blocks, arrival.First, slot);
+    }
+
+    /// <summary>No transfer: the cache is what happened to be in memory, here zeros.</summary>
+    private async Task ServeFakeAsync(SimRequest request)
+    {
+        var slot = await _memory.ReserveAsync(request.Tokens.Length, request.Cancelled);
+        var blocks = new ulong[KvState.BlocksOf(request.Tokens.Length)];
+        var first = new Sequence(Engine.Options.Model, request.Sampling, KvState.FromBlocks(blocks, request.Tokens)).Sample();
+        Begin(request, blocks, first, slot);
+    }
+
+    private void Begin(SimRequest request, ulong[] blocks, TokenOut first, int slot)
+    {
+        var sequence = new Sequence(Engine.Options.Model, request.Sampling, KvState.FromBlocks(blocks, request.Tokens));
+        _steps.Enqueue(request, sequence, first, (_, said) => _memory.Release(slot, said.TotalTokens));
+    }
+
+    private void LosePrefill(string address)
+    {
+        foreach (var (request, prefill) in _unfinished)
+        {
+            if (prefill == address)
+            {
+                request.Cancel($"Lost connection with prefill instance (bootstrap_addr: {address})");
+            }
+        }
+    }
+}
