@@ -6,7 +6,8 @@ namespace OrleansPd.Server.Tests;
 /// <summary>Runs commands as the process would, with everything around them in hand.</summary>
 internal sealed class CommandLineTestBed
 {
-    private readonly StringWriter _out = new(), _error = new();
+    private readonly SignallingWriter _out = new();
+    private readonly StringWriter _error = new();
 
     public CommandLineTestBed(params (string Name, string Value)[] environment) => Context = new()
     {
@@ -21,8 +22,15 @@ internal sealed class CommandLineTestBed
 
     public string Error => _error.ToString();
 
-    public Task<int> RunAsync(params string[] args) =>
-        CommandTree.RunAsync(args, Context, TestContext.Current.CancellationToken);
+    /// <summary>Called when the command has written its first line.</summary>
+    public Action FirstLine
+    {
+        set => _out.FirstLine = value;
+    }
+
+    public Task<int> RunAsync(params string[] args) => RunUntilAsync(TestContext.Current.CancellationToken, args);
+
+    public Task<int> RunUntilAsync(CancellationToken stop, params string[] args) => CommandTree.RunAsync(args, Context, stop);
 
     public GatewaySettings Load(params string[] args)
     {
@@ -32,5 +40,17 @@ internal sealed class CommandLineTestBed
         var parsed = command.Parse(args);
         Assert.Empty(parsed.Errors);
         return GatewaySettings.Load(parsed, flags, Context.Environment);
+    }
+
+    private sealed class SignallingWriter : StringWriter
+    {
+        public Action? FirstLine { get; set; }
+
+        public override async Task WriteLineAsync(string? value)
+        {
+            await base.WriteLineAsync(value);
+            FirstLine?.Invoke();
+            FirstLine = null;
+        }
     }
 }

@@ -48,7 +48,7 @@ internal static class GatewayCommand
         {
             return await GatewayServer.StartAsync(options, logging => logging.AddConfiguration(settings.Logging), cancellationToken);
         }
-        catch (IOException error) when (ListenFailure.Explain(error, options.Host, options.Port) is { } explained)
+        catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
             throw explained;
         }

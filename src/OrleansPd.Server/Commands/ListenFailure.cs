@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 
 namespace OrleansPd.Server.Commands;
@@ -5,19 +6,25 @@ namespace OrleansPd.Server.Commands;
 /// <summary>Says why a listener could not start, and what to do.</summary>
 internal static class ListenFailure
 {
-    public static CommandFailedException? Explain(Exception error, string host, int port, string flag = "--port")
+    /// <param name="ports">The ports it wanted and their flags, the likeliest first; the error's text tells which one it was.</param>
+    public static CommandFailedException? Explain(Exception error, string host, params (int Port, string Flag)[] ports)
     {
         for (var cause = error; cause is not null; cause = cause.InnerException)
         {
-            switch (cause)
+            if (cause is not SocketException socket) continue;
+            var (port, flag) = ports.FirstOrDefault(
+                wanted => error.Message.Contains($":{wanted.Port.ToString(CultureInfo.InvariantCulture)}", StringComparison.Ordinal), ports[0]);
+            switch (socket.SocketErrorCode)
             {
-                case SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }:
+                case SocketError.AddressAlreadyInUse:
                     return new($"port {port} on {host} is taken by another process: stop that one, or choose another port with "
                         + $"{flag} (0 = any free one).");
-                case SocketException { SocketErrorCode: SocketError.AccessDenied }:
+                case SocketError.AccessDenied:
                     return new($"port {port} on {host} may not be opened by this user: choose one above 1023 with {flag}.");
-                case SocketException { SocketErrorCode: SocketError.AddressNotAvailable }:
+                case SocketError.AddressNotAvailable:
                     return new($"{host} is no address of this machine: choose another with --host.");
+                case SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain:
+                    return new($"{host} is no known name: choose another with --host.");
             }
         }
 
