@@ -218,6 +218,11 @@ internal sealed partial class Attempt
                 }
                 scan.Reported ??= error;
             }
+            else if (!scan.Done && !EventClassifier.IsObject(e.Data))
+            {
+                scan.Fatal = new LegEnd(LegEndKind.Malformed, 0, "An event of the decode's stream is not JSON.");
+                return;
+            }
             first = false;
             scan.Events++;
             scan.Output.Write(e.Raw);

@@ -21,6 +21,14 @@ public sealed class SharedBody : IDisposable
 
     public ReadOnlyMemory<byte> Memory { get; }
 
+    /// <summary>A body made of a copy of these bytes.</summary>
+    public static SharedBody CopyOf(ReadOnlySpan<byte> bytes)
+    {
+        var pooled = ArrayPool<byte>.Shared.Rent(bytes.Length);
+        bytes.CopyTo(pooled);
+        return new SharedBody(pooled, bytes.Length);
+    }
+
     public SharedBody Hold()
     {
         Interlocked.Increment(ref _holders);

@@ -19,6 +19,20 @@ public static class EventClassifier
             || data.IndexOf("\\u006"u8) >= 0 || data.IndexOf("\\u007"u8) >= 0;
     }
 
+    /// <summary>
+    /// Whether the payload is a JSON object in valid UTF-8. A relay that checks each event never passes on what an engine, or
+    /// something between, has garbled; it costs a tenth of a microsecond for an ordinary chunk.
+    /// </summary>
+    /// <param name="data">The payload, without <c>data: </c>.</param>
+    public static bool IsObject(ReadOnlySpan<byte> data)
+    {
+        data = data.Trim(" \t\r\n"u8);
+        if (data.IsEmpty || data[0] != '{')
+            return false;
+        var walker = new JsonWalker(data, 0, 0, JsonWalker.DeepestNesting);
+        return walker.SkipValue() && walker.AtEnd && (Ascii.IsValid(data) || System.Text.Unicode.Utf8.IsValid(data));
+    }
+
     /// <summary>Classifies the payload of one event.</summary>
     /// <param name="data">The payload, without <c>data: </c>.</param>
     /// <param name="dialect">The route it answers.</param>

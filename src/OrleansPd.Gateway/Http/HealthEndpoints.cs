@@ -46,7 +46,7 @@ internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatc
     {
         var shape = new RequestShape();
         RequestScanner.TryScan(Probe, Dialect.Generate, ScanLimits.Default, shape, out _);
-        using var body = new SharedBody(Probe.ToArray(), Probe.Length);
+        using var body = SharedBody.CopyOf(Probe);
         var sink = new StatusSink();
         await dispatcher.RunAsync(
             new DispatchCall { Path = "/generate", Body = body, Shape = shape, Pair = new PairRequest { PromptTokens = 1, MaxNewTokens = 1 } },

@@ -127,7 +127,7 @@ internal sealed class Stage : IAsyncDisposable
     private string? Leftovers()
     {
         var legs = (ControlPlane.OpenLegs, Gateway.Dispatcher.OpenPrefillLegs, Gateway.Dispatcher.OpenDecodeLegs, Gateway.Metrics.Active);
-        var live = string.Join(", ", _engines.Where(e => e.Stats.LiveRequests > 0).Select(e => $"{e.Options.Role}: {e.Stats.LiveRequests}"));
+        var live = string.Join(", ", _engines.Where(e => e.IsAlive && e.Stats.LiveRequests > 0).Select(e => $"{e.Options.Role}: {e.Stats.LiveRequests}"));
         return legs == (0, 0, 0, 0) && live.Length == 0 ? null : $"legs {legs}, engines {live}";
     }
 }
