@@ -63,7 +63,9 @@ internal sealed class DecodeRank : EngineRank
             Engine.Stats.AddDuplicateRoom(room);
         }
 
-        var address = $"{pd.Host}:{pd.Port ?? Engine.BootstrapPort}";
+        // Both spellings of an IPv6 host are taken.
+        var host = pd.Host!.Contains(':') && pd.Host[0] != '[' ? $"[{pd.Host}]" : pd.Host;
+        var address = $"{host}:{pd.Port ?? Engine.BootstrapPort}";
         _unfinished[request] = address;
         try
         {

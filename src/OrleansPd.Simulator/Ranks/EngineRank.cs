@@ -51,6 +51,10 @@ internal abstract class EngineRank : IAsyncDisposable
         {
             Engine.End(request, new StepOut(null, "", request.FailedFinish(failure.Message)));
         }
+        catch (Exception e) when (!Engine.Ended.IsCancellationRequested)
+        {
+            Engine.Die($"the scheduler of rank {Index} raised {e}");
+        }
     }
 
     /// <summary>Loops of the rank; they end with <paramref name="ct"/>.</summary>
