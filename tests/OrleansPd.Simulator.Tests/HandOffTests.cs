@@ -238,6 +238,34 @@ public sealed class HandOffTests
     }
 
     [Fact]
+    public async Task A_retracted_request_comes_back_to_its_room_and_goes_on()
+    {
+        await using var pair = await Pair.StartAsync(p => p with { DpSize = 2 });
+        pair.Decode.Faults.Add(new Fault(FaultKind.Retract) { Count = 1, AfterTokens = 7 });
+        var body = PairOutputTests.Generate(Question, 80);
+        body["sampling_params"]!["sampling_seed"] = 3;
+        body["rid"] = "shared";
+        var (_, decode) = await pair.BothAsync("/generate", body);
+        Assert.Equal(ReferenceModel.Complete(Question, 80, new Sampling { Seed = 3 }), decode.Text);
+        Assert.Equal(1, (int)decode.Json["meta_info"]!["num_retractions"]!);
+        Assert.Equal(2, pair.Prefill.Stats.RequestsTotal);
+        Assert.Equal(0, pair.Prefill.Stats.DuplicateRooms);
+        await Until.TrueAsync(() => pair.Decode.Stats is { Occupied: 0, LiveKvTokens: 0, LiveRequests: 0 }, "an empty decode");
+    }
+
+    [Fact]
+    public async Task A_rust_prefill_serves_the_registry_on_its_api_port()
+    {
+        await using var pair = await Pair.StartAsync(p => p with { RustFrontEnd = true, DpSize = 2, ApiKey = "unused" });
+        Assert.Equal(pair.Prefill.Port, pair.Prefill.BootstrapPort);
+        Assert.Equal(ReferenceModel.Complete(Question, 9), (await pair.BothAsync("/generate", PairOutputTests.Generate(Question, 9))).Decode.Text);
+        Assert.Equal(HttpStatusCode.BadRequest, (await Pair.SendAsync(pair.Prefill, HttpMethod.Get, "/route")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await Pair.SendAsync(pair.Decode, HttpMethod.Get, "/route")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await Pair.SendAsync(pair.Prefill, HttpMethod.Get, "/v1/loads")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await Pair.SendAsync(pair.Prefill, "/abort_request", [])).Status);
+    }
+
+    [Fact]
     public async Task Big_prompts_travel_whole()
     {
         await using var pair = await Pair.StartAsync(p => p with { KvWireBytesPerToken = 64 }, d => d with { KvWireBytesPerToken = 64 });
