@@ -59,6 +59,9 @@ internal sealed class EngineProcess
 
     public int BootstrapPort { get; private set; }
 
+    /// <summary>The bootstrap server whose routes the API listener serves; null where it has its own.</summary>
+    public BootstrapServer? EmbeddedBootstrap => Options.RustFrontEnd ? _bootstrap : null;
+
     public string ModelName { get; set; } = "";
 
     public string WeightVersion { get; set; } = "default";
@@ -102,6 +105,11 @@ internal sealed class EngineProcess
         {
             request.TokensToFault = restart.AfterTokens;
             RestartDelay = restart.Delay ?? TimeSpan.Zero;
+        }
+
+        if (Faults.TryTake(FaultKind.Retract, rank, request.Rid) is { } retract)
+        {
+            request.TokensToRetract = Math.Max(1, retract.AfterTokens);
         }
 
         if (request.TokensToFault == 0)
@@ -228,9 +236,15 @@ internal sealed class EngineProcess
         var address = await HttpHost.AddressOfAsync(Options.Host, ct);
         if (Options.Role == EngineRole.Prefill)
         {
-            _bootstrap = await BootstrapServer.StartAsync(
-                Options.Host, Options.BootstrapPort,
-                new BootstrapServerOptions { RoomEntryTtl = Options.RoomEntryTtl, Version = Options.Version }, Clock, Faults, ct);
+            var options = new BootstrapServerOptions
+            {
+                RoomEntryTtl = Options.RoomEntryTtl,
+                Version = Options.Version,
+                Rust = Options.RustFrontEnd,
+            };
+            _bootstrap = Options.RustFrontEnd
+                ? BootstrapServer.Embed(options, Clock, Faults)
+                : await BootstrapServer.StartAsync(Options.Host, Options.BootstrapPort, options, Clock, Faults, ct);
         }
 
         BootstrapPort = _bootstrap?.Port ?? (Options.BootstrapPort == 0 ? 8998 : Options.BootstrapPort);
@@ -243,6 +257,11 @@ internal sealed class EngineProcess
         })];
         _loops = Task.WhenAll(Ranks.Select(WatchAsync));
         _host = await HttpHost.StartAsync(Options.Host, Options.Port, Options.KeepAlive, new EngineApi(this).AnswerAsync, ct);
+        if (EmbeddedBootstrap is not null)
+        {
+            BootstrapPort = Port;
+        }
+
         foreach (var rank in Ranks.OfType<PrefillRank>())
         {
             await RegisterAsync(rank, address, ct);

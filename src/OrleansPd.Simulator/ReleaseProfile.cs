@@ -20,6 +20,9 @@ internal sealed record ReleaseProfile(int Patch)
     /// <summary>A NIXL prefill looks at its clock: from 0.5.18.</summary>
     public bool NixlClock => Patch >= 18;
 
+    /// <summary>The Rust front end's 400 and 503 are JSON: from 0.5.18.</summary>
+    public bool RustJsonErrors => Patch >= 18;
+
     public static ReleaseProfile Of(string version)
     {
         var parts = version.Split('.');

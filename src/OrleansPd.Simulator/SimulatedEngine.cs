@@ -9,9 +9,9 @@ public sealed class SimulatedEngine : IAsyncDisposable
     private readonly TimeProvider _clock;
     private readonly SemaphoreSlim _changing = new(1, 1);
     private readonly TaskCompletionSource<string> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _stopped = new();
     private EngineProcess? _process;
     private Task _dying = Task.CompletedTask;
-    private bool _stopped;
 
     private SimulatedEngine(SimulatedEngineOptions options, TimeProvider clock)
     {
@@ -24,7 +24,8 @@ public sealed class SimulatedEngine : IAsyncDisposable
     /// <summary>The options, with the ports that were found.</summary>
     public SimulatedEngineOptions Options { get; private set; }
 
-    public Uri Url => new UriBuilder("http", Options.Host is "0.0.0.0" ? "127.0.0.1" : Options.Host, Port).Uri;
+    public Uri Url => new UriBuilder(
+        "http", Options.Host switch { "0.0.0.0" => "127.0.0.1", "::" or "[::]" => "::1", var host => host }, Port).Uri;
 
     public int Port => Options.Port;
 
@@ -89,9 +90,10 @@ public sealed class SimulatedEngine : IAsyncDisposable
     /// <summary>Ends the engine for good.</summary>
     public async Task StopAsync()
     {
-        _stopped = true;
+        await _stopped.CancelAsync();
         await KillAsync();
-        await _dying;
+        await _dying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await KillAsync();
         Faults.Clear();
     }
 
@@ -139,10 +141,10 @@ public sealed class SimulatedEngine : IAsyncDisposable
             _changing.Release();
         }
 
-        if (dead.RestartDelay is { } delay && !_stopped)
+        if (dead.RestartDelay is { } delay)
         {
-            await Task.Delay(delay, _clock);
-            await RestartAsync();
+            await Task.Delay(delay, _clock, _stopped.Token);
+            await RestartAsync(_stopped.Token);
         }
         else
         {

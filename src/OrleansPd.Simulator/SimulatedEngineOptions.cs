@@ -41,6 +41,12 @@ public sealed record SimulatedEngineOptions
     /// <summary>SGLang release to speak as, of the 0.5 line from 0.5.10. Default 0.5.18.</summary>
     public string Version { get; init; } = "0.5.18";
 
+    /// <summary>
+    /// Speak as the Rust front end of 0.5.17 and later: few routes, no keys, the KV bootstrap server on the API port, bootstrap
+    /// members on <c>/generate</c> only. Default false.
+    /// </summary>
+    public bool RustFrontEnd { get; init; }
+
     /// <summary>Tokens of a KV page. Default 64.</summary>
     public int PageSize { get; init; } = 64;
 

@@ -101,10 +101,22 @@ public sealed class BootstrapServerTests
 
     private static string Registration(int rank, int ranks, int port, int page) => new JsonObject
     {
-        ["attn_tp_size"] = 1, ["attn_tp_rank"] = 0, ["attn_cp_size"] = 1, ["attn_cp_rank"] = 0,
-        ["attn_dp_size"] = ranks, ["attn_dp_rank"] = rank, ["pp_size"] = 1, ["pp_rank"] = 0,
-        ["system_dp_size"] = 1, ["system_dp_rank"] = 0, ["rank_ip"] = "10.0.0.11", ["rank_port"] = $"{port}",
-        ["page_size"] = page, ["kv_cache_dtype"] = "auto", ["prefill_http_port"] = 30000, ["future_member"] = true,
+        ["attn_tp_size"] = 1,
+        ["attn_tp_rank"] = 0,
+        ["attn_cp_size"] = 1,
+        ["attn_cp_rank"] = 0,
+        ["attn_dp_size"] = ranks,
+        ["attn_dp_rank"] = rank,
+        ["pp_size"] = 1,
+        ["pp_rank"] = 0,
+        ["system_dp_size"] = 1,
+        ["system_dp_rank"] = 0,
+        ["rank_ip"] = "10.0.0.11",
+        ["rank_port"] = $"{port}",
+        ["page_size"] = page,
+        ["kv_cache_dtype"] = "auto",
+        ["prefill_http_port"] = 30000,
+        ["future_member"] = true,
     }.ToJsonString();
 
     private static async Task<Reply> SendAsync(BootstrapServer server, string method, string path, string? body)

@@ -56,12 +56,12 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
 
             var query = string.Create(CultureInfo.InvariantCulture,
                 $"route?prefill_dp_rank={dpRank}&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0");
-            if (await GetAsync(address, query) is not { } body)
+            if (await GetAsync(address, query) is not { } body || body.Text("rank_ip") is not { } ip || body.Int("rank_port") is not { } port)
             {
                 return null;
             }
 
-            var rank = new RankAddress(body.GetProperty("rank_ip").GetString()!, body.GetProperty("rank_port").GetInt32());
+            var rank = new RankAddress(ip, port);
             server.Ranks[dpRank] = rank;
             return rank;
         }

@@ -14,6 +14,9 @@ public sealed record BootstrapServerOptions
 
     /// <summary>SGLang release to speak as; before 0.5.16 the server information lacks its two optional members. Default 0.5.18.</summary>
     public string Version { get; init; } = "0.5.18";
+
+    /// <summary>Answers as the Rust port does: no scratch members, 4xx for malformed input, JSON errors from 0.5.18. Default false.</summary>
+    public bool Rust { get; init; }
 }
 
 /// <summary>
@@ -27,16 +30,18 @@ public sealed class BootstrapServer : IAsyncDisposable
     private readonly CancellationTokenSource _life = new();
     private readonly BootstrapTable _table;
     private readonly RoomOwners _owners;
-    private HttpHost _host = null!;
+    private readonly BootstrapServerOptions _options;
+    private HttpHost? _host;
     private Task _sweep = Task.CompletedTask;
 
     private BootstrapServer(BootstrapServerOptions options, TimeProvider clock)
     {
-        _table = new BootstrapTable(ReleaseProfile.Of(options.Version).OptionalSentinelMembers);
+        _options = options;
+        _table = new BootstrapTable(ReleaseProfile.Of(options.Version).OptionalSentinelMembers, withScratchMembers: !options.Rust);
         _owners = new RoomOwners(options.RoomEntryTtl, clock);
     }
 
-    public int Port => _host.Port;
+    public int Port => _host?.Port ?? 0;
 
     /// <summary>Registrations received so far, repetitions included.</summary>
     public int RegisteredCount => _table.Registered;
@@ -56,7 +61,15 @@ public sealed class BootstrapServer : IAsyncDisposable
         string host, int port, BootstrapServerOptions? options, TimeProvider? clock, FaultControl? faults, CancellationToken ct)
     {
         var server = new BootstrapServer(options ?? new BootstrapServerOptions(), clock ?? TimeProvider.System) { Faults = faults };
+        server._sweep = server._owners.SweepAsync(server._life.Token);
         server._host = await HttpHost.StartAsync(host, port, KeepAlive, server.AnswerAsync, ct);
+        return server;
+    }
+
+    /// <summary>One without a listener: its routes are another listener's.</summary>
+    internal static BootstrapServer Embed(BootstrapServerOptions options, TimeProvider clock, FaultControl faults)
+    {
+        var server = new BootstrapServer(options, clock) { Faults = faults };
         server._sweep = server._owners.SweepAsync(server._life.Token);
         return server;
     }
@@ -66,11 +79,15 @@ public sealed class BootstrapServer : IAsyncDisposable
     private async Task EndAsync(bool kill)
     {
         await _life.CancelAsync();
-        await (kill ? _host.KillAsync() : _host.DisposeAsync().AsTask());
+        if (_host is { } host)
+        {
+            await (kill ? host.KillAsync() : host.DisposeAsync().AsTask());
+        }
+
         await _sweep.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    private async Task AnswerAsync(HttpContext context)
+    internal async Task AnswerAsync(HttpContext context)
     {
         if (Faults is { } faults && faults.TryTake(FaultKind.BootstrapDown, null, null) is { } fault)
         {
@@ -85,7 +102,9 @@ public sealed class BootstrapServer : IAsyncDisposable
         catch (Exception e) when (e is JsonException or KeyNotFoundException or FormatException or OverflowException
             or InvalidOperationException or ArgumentException)
         {
-            await context.TextAsync(500, "500 Internal Server Error\n\nServer got itself in trouble");
+            await (_options.Rust
+                ? context.TextAsync(400, e.Message)
+                : context.TextAsync(500, "500 Internal Server Error\n\nServer got itself in trouble"));
         }
     }
 
@@ -130,13 +149,13 @@ public sealed class BootstrapServer : IAsyncDisposable
         string?[] texts = [query["prefill_dp_rank"], query["prefill_cp_rank"], query["target_tp_rank"], query["target_pp_rank"]];
         if (texts.Any(string.IsNullOrEmpty))
         {
-            return context.TextAsync(400, "Missing inputs for bootstrap server.");
+            return RefuseAsync(context, 400, "Missing inputs for bootstrap server.");
         }
 
         var (dp, cp, tp, pp) = (Parse(texts[0]), Parse(texts[1]), Parse(texts[2]), Parse(texts[3]));
         if (!_table.Ready)
         {
-            return context.TextAsync(503, $"Prefill server not fully registered yet ({_table.Registered} workers registered).");
+            return RefuseAsync(context, 503, $"Prefill server not fully registered yet ({_table.Registered} workers registered).");
         }
 
         if ((dp, cp, tp, pp) == (-1, -1, -1, -1))
@@ -157,6 +176,11 @@ public sealed class BootstrapServer : IAsyncDisposable
 
         static int Parse(string? text) => int.Parse(text!, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
     }
+
+    private Task RefuseAsync(HttpContext context, int status, string message) =>
+        _options.Rust && ReleaseProfile.Of(_options.Version).RustJsonErrors
+            ? context.JsonAsync(status, json => ApiError.WriteNative(json, message))
+            : context.TextAsync(status, message);
 
     private async Task RegisterOwnerAsync(HttpContext context)
     {

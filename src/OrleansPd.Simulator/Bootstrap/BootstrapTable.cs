@@ -6,7 +6,7 @@ namespace OrleansPd.Simulator;
 internal sealed record RankAddress(string Ip, int Port);
 
 /// <summary>What the prefill ranks have registered: sizes by the first writer, addresses by the last.</summary>
-internal sealed class BootstrapTable(bool withOptionalMembers)
+internal sealed class BootstrapTable(bool withOptionalMembers, bool withScratchMembers)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<(int Dp, int Cp, int Tp, int Pp), RankAddress> _ranks = [];
@@ -72,7 +72,7 @@ internal sealed class BootstrapTable(bool withOptionalMembers)
             WriteNumber("prefill_http_port", sizes.HttpPort);
         }
 
-        foreach (var name in PrefillInfo.ScratchMembers)
+        foreach (var name in withScratchMembers ? PrefillInfo.ScratchMembers : [])
         {
             json.WriteNull(name);
         }

@@ -19,7 +19,9 @@ internal sealed record PrefillInfo(int DpSize, int? PageSize, string? KvCacheDty
     /// <summary>Null where a member is unknown to this release or a mandatory one is missing: the fetch counts as failed.</summary>
     public static PrefillInfo? Unpack(JsonElement body, ReleaseProfile profile)
     {
-        if (body.ValueKind != JsonValueKind.Object || !Mandatory.All(name => body.TryGetProperty(name, out _)))
+        if (body.ValueKind != JsonValueKind.Object || !Mandatory.All(name => body.TryGetProperty(name, out _))
+            || !body.GetProperty("dp_size").TryGetInt32(out var dpSize)
+            || body.GetProperty("kv_cache_dtype").ValueKind is not (JsonValueKind.String or JsonValueKind.Null))
         {
             return null;
         }
@@ -36,7 +38,7 @@ internal sealed record PrefillInfo(int DpSize, int? PageSize, string? KvCacheDty
         var page = body.GetProperty("page_size");
         var follow = body.GetProperty("follow_bootstrap_room");
         return new PrefillInfo(
-            body.GetProperty("dp_size").GetInt32(),
+            dpSize,
             page.ValueKind == JsonValueKind.Number ? page.GetInt32() : null,
             body.GetProperty("kv_cache_dtype").GetString(),
             follow.ValueKind == JsonValueKind.True || (follow.ValueKind == JsonValueKind.String && follow.GetString() != ""),

@@ -56,6 +56,12 @@ public enum FaultKind
     /// <summary>The bootstrap server breaks connections, or answers <see cref="Fault.Status"/> where given.</summary>
     BootstrapDown,
 
+    /// <summary>
+    /// Decode: after <see cref="Fault.AfterTokens"/> tokens (at least one) the request loses its KV memory and is sent past the router
+    /// to its prefill again, with the same rid and room.
+    /// </summary>
+    Retract,
+
     /// <summary>A prefill or decode leg ends with the engine's own PD failure of status 500.</summary>
     FailTransfer,
 }

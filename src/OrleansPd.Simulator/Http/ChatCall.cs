@@ -21,7 +21,7 @@ internal sealed class ChatCall(EngineProcess engine, FrontDesk desk) : OpenAiCal
             spec = new LogprobSpec(true, -1, root.Int("top_logprobs") ?? 0, [], true);
         }
 
-        var pd = PdReader.Read(root, false, 0, Engine.Options.Role, headerRank ?? root.Int("routed_dp_rank") ?? root.Int("data_parallel_rank"));
+        var pd = ReadPd(root, false, 0, headerRank);
         var samples = Engine.Options.Role == EngineRole.Regular ? n : 1;
         var rid = RidOf(root, 0, 1);
         var requests = Enumerable.Range(0, samples).Select(sample => Desk.Build(

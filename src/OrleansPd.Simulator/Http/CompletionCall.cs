@@ -27,7 +27,7 @@ internal sealed class CompletionCall(EngineProcess engine, FrontDesk desk) : Ope
         for (var i = 0; i < prompts.Count; i++)
         {
             var tokens = prompts[i].ValueKind == JsonValueKind.String ? Tokenizer.Tokens(prompts[i].GetString()!) : prompts[i].Ints();
-            var pd = PdReader.Read(root, batch, i, Engine.Options.Role, headerRank ?? root.Int("routed_dp_rank") ?? root.Int("data_parallel_rank"));
+            var pd = ReadPd(root, batch, i, headerRank);
             var rid = RidOf(root, i, prompts.Count);
             for (var sample = 0; sample < samples; sample++)
             {

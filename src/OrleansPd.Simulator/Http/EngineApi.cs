@@ -7,6 +7,12 @@ namespace OrleansPd.Simulator;
 /// <summary>The API listener of an engine: keys, routes, error shapes.</summary>
 internal sealed class EngineApi
 {
+    private static readonly string[] RustRoutes =
+    [
+        "/generate", "/v1/chat/completions", "/v1/completions", "/health", "/health_generate", "/server_info", "/model_info",
+        "/get_model_info", "/v1/models",
+    ];
+
     private readonly EngineProcess _engine;
     private readonly Dictionary<string, Route> _routes;
     private readonly ModelCalls _models;
@@ -56,6 +62,11 @@ internal sealed class EngineApi
             ["/stop_profile"] = new("GET POST", Level.Admin, context => context.TextAsync(200, "Stop profiling. This will take some time.\n")),
             ["/pd_role_switch"] = new("POST", Level.Admin, control.SwitchRoleAsync),
         };
+        if (engine.Options.RustFrontEnd)
+        {
+            _routes = RustRoutes.ToDictionary(path => path, path => _routes[path], StringComparer.Ordinal);
+            _routes["/server_info"] = new("GET", Level.Normal, info.RustServerInfoAsync);
+        }
     }
 
     private enum Level
@@ -134,6 +145,12 @@ internal sealed class EngineApi
 
     private async Task RouteAsync(HttpContext context, string path)
     {
+        if (_engine.EmbeddedBootstrap is { } bootstrap && path is "/route" or "/register_dp_rank" or "/query_dp_ranks")
+        {
+            await bootstrap.AnswerAsync(context);
+            return;
+        }
+
         _routes.TryGetValue(path, out var route);
         if (!Allowed(context, path, route?.Level ?? Level.Normal))
         {
@@ -160,7 +177,7 @@ internal sealed class EngineApi
     private bool Allowed(HttpContext context, string path, Level level)
     {
         var options = _engine.Options;
-        if (level == Level.Open || context.Request.Method == "OPTIONS"
+        if (level == Level.Open || options.RustFrontEnd || context.Request.Method == "OPTIONS"
             || path.StartsWith("/health", StringComparison.Ordinal) || path.StartsWith("/metrics", StringComparison.Ordinal))
         {
             return true;

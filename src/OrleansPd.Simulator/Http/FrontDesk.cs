@@ -69,10 +69,10 @@ internal sealed class FrontDesk(EngineProcess engine)
     }
 
     /// <summary>Ends the requests when the client leaves, after as long as the engine needs to notice.</summary>
-    public CancellationTokenRegistration WatchClient(HttpContext context, IReadOnlyList<SimRequest> requests, Func<bool> streaming)
+    public IDisposable WatchClient(HttpContext context, IReadOnlyList<SimRequest> requests, Func<bool> streaming)
     {
         var started = engine.Clock.GetTimestamp();
-        return context.RequestAborted.UnsafeRegister(_ => engine.Track(LeaveAsync(started, requests, streaming())), null);
+        return new ClientWatch(context.RequestAborted, () => engine.Track(LeaveAsync(started, requests, streaming())));
     }
 
     private async Task LeaveAsync(long started, IReadOnlyList<SimRequest> requests, bool streaming)

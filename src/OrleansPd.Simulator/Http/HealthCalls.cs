@@ -14,6 +14,12 @@ internal sealed class HealthCalls(EngineProcess engine)
         }
 
         var options = engine.Options;
+        if (options.RustFrontEnd)
+        {
+            await context.TextAsync(200, "");
+            return;
+        }
+
         if (engine.Clock.GetUtcNow() - engine.StartedAt < options.Warmup)
         {
             await context.TextAsync(503, "");

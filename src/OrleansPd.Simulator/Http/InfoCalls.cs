@@ -35,6 +35,24 @@ internal sealed class InfoCalls(EngineProcess engine)
         json.WriteEndObject();
     });
 
+    /// <summary>The Rust front end tells neither role nor ports.</summary>
+    public Task RustServerInfoAsync(HttpContext context) => context.JsonAsync(200, json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("model_path", engine.Options.ModelPath);
+        json.WriteString("served_model_name", engine.ModelName);
+        json.WriteString("tokenizer_path", engine.Options.ModelPath);
+        json.WriteNumber("max_context_length", engine.Options.ContextLength);
+        json.WriteNumber("max_total_num_tokens", engine.Options.TokenCapacity);
+        json.WriteString("version", engine.Options.Version);
+        json.WriteStartArray("internal_states");
+        json.WriteStartObject();
+        json.WriteNumber("last_gen_throughput", 0.0);
+        json.WriteEndObject();
+        json.WriteEndArray();
+        json.WriteEndObject();
+    });
+
     private void WriteArguments(Utf8JsonWriter json)
     {
         var options = engine.Options;

@@ -99,6 +99,11 @@ internal abstract class OpenAiCall(EngineProcess engine, FrontDesk desk)
         };
     }
 
+    /// <summary>The Rust front end reads these members on <c>/generate</c> only.</summary>
+    protected PdFields ReadPd(JsonElement root, bool batch, int index, int? headerRank) => engine.Options.RustFrontEnd
+        ? new PdFields(null, null, null, null, null)
+        : PdReader.Read(root, batch, index, engine.Options.Role, headerRank ?? root.Int("routed_dp_rank") ?? root.Int("data_parallel_rank"));
+
     protected static string? Salt(JsonElement root) =>
         root.Text("cache_salt") is var salt && root.Text("extra_key") is var extra && (salt ?? extra) is not null ? salt + extra : null;
 

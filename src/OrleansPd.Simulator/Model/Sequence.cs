@@ -34,6 +34,9 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
 
     public int TotalTokens => _state.Count;
 
+    /// <summary>Goes on with a cache that was computed anew.</summary>
+    public void Resume(KvState recomputed) => _state = recomputed;
+
     public TokenOut Sample()
     {
         var random = _state.Random((ulong)sampling.Seed);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Http.Json;
 
 namespace OrleansPd.Simulator;
 
@@ -13,6 +14,7 @@ internal sealed class DecodeRank : EngineRank
     private readonly KvReceiver _receiver;
     private readonly BootstrapClient _bootstrap;
     private readonly RoomHistory _rooms;
+    private readonly HttpClient _http;
     private readonly ConcurrentDictionary<SimRequest, string> _unfinished = new();
 
     public DecodeRank(EngineProcess engine, int index, HttpClient http, RoomHistory rooms)
@@ -24,6 +26,7 @@ internal sealed class DecodeRank : EngineRank
         _receiver = new KvReceiver(options.Slots, options.KvWireBytesPerToken, TimeSpan.FromSeconds(5), engine.Clock);
         _bootstrap = new BootstrapClient(engine, _steps.Scheduler, http);
         _rooms = rooms;
+        _http = http;
     }
 
     public override int PreallocReady => _memory.Queued;
@@ -63,20 +66,26 @@ internal sealed class DecodeRank : EngineRank
             Engine.Stats.AddDuplicateRoom(room);
         }
 
-        var address = $"{pd.Host}:{pd.Port ?? Engine.BootstrapPort}";
+        await HandOffAsync(request, room, request.Tokens, null);
+    }
+
+    /// <summary>Fetches the KV of <paramref name="tokens"/>; <paramref name="said"/> is what a retracted request has said so far.</summary>
+    private async Task HandOffAsync(SimRequest request, long room, int[] tokens, Sequence? said)
+    {
+        var address = AddressOf(request.Pd);
         _unfinished[request] = address;
         try
         {
             var rank = await FindPrefillAsync(request, address, room);
-            var slot = await _memory.ReserveAsync(request.Tokens.Length, request.Cancelled);
+            var slot = await _memory.ReserveAsync(tokens.Length, request.Cancelled);
             try
             {
-                await ReceiveAsync(request, rank, room, slot);
+                await ReceiveAsync(request, rank, room, slot, tokens, said);
             }
             catch
             {
                 _receiver.Close(slot);
-                _memory.Release(slot, request.Tokens.Length);
+                _memory.Release(slot, tokens.Length);
                 throw;
             }
         }
@@ -84,6 +93,13 @@ internal sealed class DecodeRank : EngineRank
         {
             _unfinished.TryRemove(request, out _);
         }
+    }
+
+    private string AddressOf(PdFields pd)
+    {
+        // Both spellings of an IPv6 host are taken.
+        var host = pd.Host!.Contains(':') && pd.Host[0] != '[' ? $"[{pd.Host}]" : pd.Host;
+        return $"{host}:{pd.Port ?? Engine.BootstrapPort}";
     }
 
     private async Task<RankAddress> FindPrefillAsync(SimRequest request, string address, long room)
@@ -107,9 +123,9 @@ internal sealed class DecodeRank : EngineRank
             ?? throw new PdFailure($"Could not fetch bootstrap info for: engine rank 0 of dp rank {rank} at {address}");
     }
 
-    private async Task ReceiveAsync(SimRequest request, RankAddress rank, long room, int slot)
+    private async Task ReceiveAsync(SimRequest request, RankAddress rank, long room, int slot, int[] tokens, Sequence? said)
     {
-        var blocks = KvState.BlocksOf(request.Tokens.Length);
+        var blocks = KvState.BlocksOf(tokens.Length);
         var inbound = _receiver.Open(slot, room, blocks);
         KvArrival arrival;
         try
@@ -137,14 +153,18 @@ internal sealed class DecodeRank : EngineRank
         _receiver.Close(slot);
         if (request.Rejection is { } rejection)
         {
-            _memory.Release(slot, request.Tokens.Length);
+            _memory.Release(slot, tokens.Length);
             Engine.End(request, new StepOut(null, "", Finish.Abort(rejection, 400)));
             return;
         }
 
-        request.CachedTokens = arrival.CachedTokens;
-        Stats.CountPrompt(request.Tokens.Length, arrival.CachedTokens);
-        Begin(request, inbound.Blocks, arrival.First, slot);
+        if (said is null)
+        {
+            request.CachedTokens = arrival.CachedTokens;
+            Stats.CountPrompt(tokens.Length, arrival.CachedTokens);
+        }
+
+        Begin(request, inbound.Blocks, tokens, arrival.First, slot, said);
     }
 
     /// <summary>No transfer: the cache is what happened to be in memory, here zeros.</summary>
@@ -153,13 +173,59 @@ internal sealed class DecodeRank : EngineRank
         var slot = await _memory.ReserveAsync(request.Tokens.Length, request.Cancelled);
         var blocks = new ulong[KvState.BlocksOf(request.Tokens.Length)];
         var first = new Sequence(Engine.Options.Model, request.Sampling, KvState.FromBlocks(blocks, request.Tokens)).Sample();
-        Begin(request, blocks, first, slot);
+        Begin(request, blocks, request.Tokens, first, slot, null);
     }
 
-    private void Begin(SimRequest request, ulong[] blocks, TokenOut first, int slot)
+    private void Begin(SimRequest request, ulong[] blocks, int[] tokens, TokenOut first, int slot, Sequence? said)
     {
-        var sequence = new Sequence(Engine.Options.Model, request.Sampling, KvState.FromBlocks(blocks, request.Tokens));
-        _steps.Enqueue(request, sequence, first, (_, said) => _memory.Release(slot, said.TotalTokens));
+        var state = KvState.FromBlocks(blocks, tokens);
+        var sequence = said ?? new Sequence(Engine.Options.Model, request.Sampling, state);
+        sequence.Resume(state);
+        _steps.Enqueue(
+            request, sequence, first,
+            (_, ended) => _memory.Release(slot, ended.TotalTokens),
+            request.Pd.IsFake ? null : (retracted, soFar) =>
+            {
+                _memory.Release(slot, soFar.TotalTokens);
+                retracted.Retractions++;
+                retracted.Stage = Stage.Prealloc;
+                Engine.Track(GuardAsync(retracted, () => BootstrapAgainAsync(retracted, soFar)));
+            });
+    }
+
+    /// <summary>Sends the request to its prefill once more, past the router: same rid, same room, prompt and answer so far.</summary>
+    private async Task BootstrapAgainAsync(SimRequest request, Sequence said)
+    {
+        await Task.Yield();
+        var room = request.Pd.Room!.Value;
+        int[] tokens = [.. request.Tokens, .. said.Output];
+        var info = await _bootstrap.InfoAsync(AddressOf(request.Pd), request.Cancelled);
+        if (info?.HttpPort is not { } port)
+        {
+            throw new PdFailure("The prefill tells no API port to retract to.");
+        }
+
+        var host = request.Pd.Host!;
+        var body = new Dictionary<string, object?>
+        {
+            ["input_ids"] = tokens,
+            ["rid"] = request.Rid,
+            ["sampling_params"] = new Dictionary<string, object> { ["max_new_tokens"] = 1, ["sampling_seed"] = request.Sampling.Seed },
+            ["bootstrap_host"] = host,
+            ["bootstrap_port"] = request.Pd.Port,
+            ["bootstrap_room"] = room,
+            ["disagg_prefill_dp_rank"] = request.Pd.PrefillRank,
+        };
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(request.Cancelled);
+        var url = $"http://{(host.Contains(':') && host[0] != '[' ? $"[{host}]" : host)}:{port}/generate";
+        var again = _http.PostAsJsonAsync(url, body, patience.Token);
+        var handOff = HandOffAsync(request, room, tokens, said);
+        if (await Task.WhenAny(again, handOff) == again && (!again.IsCompletedSuccessfully || !(await again).IsSuccessStatusCode))
+        {
+            request.Cancel("The prefill refused the retracted request.");
+        }
+
+        await handOff;
     }
 
     private void LosePrefill(string address)

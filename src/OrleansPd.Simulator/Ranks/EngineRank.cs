@@ -26,18 +26,18 @@ internal abstract class EngineRank : IAsyncDisposable
     protected Pacer Pacer { get; }
 
     /// <summary>Serves one request to its end, or up to the point where a loop takes it over. Never throws.</summary>
-    public async Task ServeAsync(SimRequest request)
+    public Task ServeAsync(SimRequest request)
     {
         request.Enter(Index, Stats);
+        return GuardAsync(request, () => StartAsync(request));
+    }
+
+    /// <summary>Turns whatever <paramref name="work"/> throws into the end of the request.</summary>
+    protected async Task GuardAsync(SimRequest request, Func<Task> work)
+    {
         try
         {
-            if (Engine.Faults.TryTake(FaultKind.FailTransfer, Index, request.Rid) is not null)
-            {
-                request.Stage = Engine.Options.Role == EngineRole.Decode ? Stage.Transfer : Stage.Inflight;
-                throw new PdFailure("Failed by a fault.");
-            }
-
-            await RunRequestAsync(request);
+            await work();
         }
         catch (OperationCanceledException) when (request.Cancelled.IsCancellationRequested)
         {
@@ -51,6 +51,21 @@ internal abstract class EngineRank : IAsyncDisposable
         {
             Engine.End(request, new StepOut(null, "", request.FailedFinish(failure.Message)));
         }
+        catch (Exception e) when (!Engine.Ended.IsCancellationRequested)
+        {
+            Engine.Die($"the scheduler of rank {Index} raised {e}");
+        }
+    }
+
+    private Task StartAsync(SimRequest request)
+    {
+        if (Engine.Faults.TryTake(FaultKind.FailTransfer, Index, request.Rid) is null)
+        {
+            return RunRequestAsync(request);
+        }
+
+        request.Stage = Engine.Options.Role == EngineRole.Decode ? Stage.Transfer : Stage.Inflight;
+        throw new PdFailure("Failed by a fault.");
     }
 
     /// <summary>Loops of the rank; they end with <paramref name="ct"/>.</summary>

@@ -64,6 +64,9 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
     /// <summary>Tokens this life may still make before a fault strikes; negative = none set.</summary>
     public int TokensToFault { get; set; } = -1;
 
+    /// <summary>Tokens until the request is retracted; negative = never.</summary>
+    public int TokensToRetract { get; set; } = -1;
+
     public ChannelReader<StepOut> Output => _output.Reader;
 
     public CancellationToken Cancelled => _cancel.Token;

@@ -19,13 +19,18 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
     /// <summary>Held by a step, and by calls that SGLang makes on its scheduler thread: those stop the steps.</summary>
     public SemaphoreSlim Scheduler { get; } = new(1, 1);
 
-    /// <summary>Takes a request whose KV is complete. <paramref name="done"/> runs once, when it leaves.</summary>
-    public void Enqueue(SimRequest request, Sequence sequence, TokenOut first, Action<SimRequest, Sequence> done)
+    /// <summary>
+    /// Takes a request whose KV is complete. <paramref name="done"/> runs once, when it has ended; <paramref name="retracted"/>
+    /// instead where it has to leave before its end.
+    /// </summary>
+    public void Enqueue(
+        SimRequest request, Sequence sequence, TokenOut first, Action<SimRequest, Sequence> done,
+        Action<SimRequest, Sequence>? retracted = null)
     {
         request.Stage = Stage.DecodeWaiting;
         lock (_gate)
         {
-            _waiting.Enqueue(new Active(request, sequence, first, done));
+            _waiting.Enqueue(new Active(request, sequence, first, done, retracted));
         }
 
         request.Cancelled.UnsafeRegister(static state => ((StepLoop)state!).Wake(), this);
@@ -112,6 +117,12 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
         if (active.Sequence.Finish is not { } finish)
         {
             active.Request.Emit(token, text, null);
+            if (active.Retracted is { } retracted && active.Request.TokensToRetract > 0 && --active.Request.TokensToRetract == 0)
+            {
+                retracted(active.Request, active.Sequence);
+                return false;
+            }
+
             return !engine.StruckBy(active.Request);
         }
 
@@ -154,5 +165,5 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
         active.Done(active.Request, active.Sequence);
     }
 
-    private sealed record Active(SimRequest Request, Sequence Sequence, TokenOut First, Action<SimRequest, Sequence> Done);
+    private sealed record Active(SimRequest Request, Sequence Sequence, TokenOut First, Action<SimRequest, Sequence> Done, Action<SimRequest, Sequence>? Retracted);
 }
