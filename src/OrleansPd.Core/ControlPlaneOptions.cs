@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using OrleansPd.Core.Fleet;
 
 namespace OrleansPd.Core;
 
@@ -9,30 +8,148 @@ public sealed class ControlPlaneOptions
     /// <summary>Workers known from the start. More can come and go while running.</summary>
     public List<WorkerSpec> Workers { get; init; } = [];
 
-    /// <summary>Policy for both roles where no own one is given. Default <c>cache_aware</c>, as in the SGLang router.</summary>
+    /// <summary>
+    /// Policy where a role has no own one: <c>random</c>, <c>round_robin</c>, <c>power_of_two</c>, <c>least_load</c>,
+    /// <c>cache_aware</c>, <c>consistent_hashing</c>, <c>session</c>. Default <c>cache_aware</c>, as in the SGLang router.
+    /// </summary>
     [Required]
     public string Policy { get; set; } = "cache_aware";
 
     /// <summary>Policy for prefill workers; null = <see cref="Policy"/>.</summary>
     public string? PrefillPolicy { get; set; }
 
-    /// <summary>Policy for decode workers; null = <see cref="Policy"/>.</summary>
+    /// <summary>
+    /// Policy for decode workers; null = <see cref="Policy"/>, except that <c>cache_aware</c> becomes <c>least_load</c>: decode
+    /// engines keep no prefix cache unless they are started with <c>--disaggregation-decode-enable-radix-cache</c>.
+    /// </summary>
     public string? DecodePolicy { get; set; }
-}
 
-/// <summary>A worker as its operator names it.</summary>
-public sealed class WorkerSpec
-{
-    /// <summary>Base URL of the engine's API, http or https.</summary>
-    [Required]
-    public required Uri Url { get; init; }
+    /// <summary>Who chooses data-parallel ranks. Default <see cref="DpRankRecipe.Explicit"/>, the only one that holds on every load-balance method.</summary>
+    public DpRankRecipe DpRanks { get; set; } = DpRankRecipe.Explicit;
 
-    public required WorkerRole Role { get; init; }
+    /// <summary>Blocks of prompts that <c>cache_aware</c> remembers per role, 1024 to 2^26, rounded up to a power of two; 24 bytes each. Default 2^20.</summary>
+    [Range(1024, 1 << 26)]
+    public int PrefixIndexBlocks { get; set; } = 1 << 20;
 
-    /// <summary>Port of a prefill's KV bootstrap server, 1-65535; null = read from the engine.</summary>
-    [Range(1, 65535)]
-    public int? BootstrapPort { get; init; }
+    // ---- admission ----
 
-    /// <summary>Key sent to the engine as a bearer token; never shown.</summary>
-    public string? ApiKey { get; init; }
+    /// <summary>Most requests in flight at the same time, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.</summary>
+    [Range(-1, int.MaxValue)]
+    public int MaxConcurrentRequests { get; set; } = -1;
+
+    /// <summary>Most requests that wait for capacity, 0 = nobody waits. Default 100, as the SGLang router's --queue-size.</summary>
+    [Range(0, 1_000_000)]
+    public int QueueSize { get; set; } = 100;
+
+    /// <summary>Longest wait for capacity in seconds; the request's own deadline may end it earlier. Default 60, as the SGLang router's --queue-timeout-secs.</summary>
+    [Range(0, 86400)]
+    public int QueueTimeoutSecs { get; set; } = 60;
+
+    /// <summary>New requests a second, bursts of one second's worth; 0 = no limit. Default 0. SGLang router: --rate-limit-tokens-per-second.</summary>
+    [Range(0, int.MaxValue)]
+    public int RateLimitTokensPerSecond { get; set; }
+
+    /// <summary>Most requests on one decode rank, whatever the engine tells; null = what it can hold times <see cref="DecodeSlotFactor"/>.</summary>
+    [Range(1, int.MaxValue)]
+    public int? MaxRunningPerDecodeRank { get; set; }
+
+    /// <summary>Share of a decode rank's request slots that is used, 0.01-100. Default 1: more would wait inside the engine, where nothing times it out.</summary>
+    [Range(0.01, 100)]
+    public double DecodeSlotFactor { get; set; } = 1;
+
+    /// <summary>Slots of a decode rank whose engine does not tell. Default 256, an eighth of the least that SGLang chooses by itself.</summary>
+    [Range(1, int.MaxValue)]
+    public int UnknownDecodeSlots { get; set; } = 256;
+
+    /// <summary>
+    /// Prompt tokens that may wait or run on one prefill rank; a larger prompt is taken by an idle rank. Default 1,048,576: at
+    /// 10,000 tokens a second 105 s, well below the 300 s after which a decode engine gives up.
+    /// </summary>
+    [Range(1, int.MaxValue)]
+    public int MaxPrefillTokensPerRank { get; set; } = 1 << 20;
+
+    /// <summary>Requests that may wait or run on one prefill rank; null = twice the engine's running limit (it has that many transfer buffers), or 1024.</summary>
+    [Range(1, int.MaxValue)]
+    public int? MaxPrefillRequestsPerRank { get; set; }
+
+    // ---- breaker; names as the SGLang router's flags ----
+
+    /// <summary>Failures in a row that open a worker's breaker. Default 10.</summary>
+    [Range(1, 1_000_000)]
+    public int CbFailureThreshold { get; set; } = 10;
+
+    /// <summary>Good trials in a row that close it. Default 3.</summary>
+    [Range(1, 1000)]
+    public int CbSuccessThreshold { get; set; } = 3;
+
+    /// <summary>
+    /// Seconds without a trial once it opened. Default 5, where the SGLang router has 60: trials here are generations of our own,
+    /// one at a time, that cost no client anything, so an engine that works again should not stand idle for a minute.
+    /// </summary>
+    [Range(0, 86400)]
+    public int CbTimeoutDurationSecs { get; set; } = 5;
+
+    /// <summary>Seconds over which the rate of failures is taken. Default 120.</summary>
+    [Range(1, 86400)]
+    public int CbWindowDurationSecs { get; set; } = 120;
+
+    /// <summary>Share of failures in the window that opens it, 0.01-1. Default 0.5: an engine that fails every other request is worse than none.</summary>
+    [Range(0.01, 1)]
+    public double CbFailureRate { get; set; } = 0.5;
+
+    /// <summary>Outcomes in the window below which there is no rate. Default 20.</summary>
+    [Range(1, 1_000_000)]
+    public int CbMinRequests { get; set; } = 20;
+
+    /// <summary>Seconds after which a trial that has not reported is given to somebody else. Default 30.</summary>
+    [Range(1, 86400)]
+    public int CbTrialLeaseSecs { get; set; } = 30;
+
+    // ---- probes ----
+
+    /// <summary>Seconds between cheap probes of a worker. Default 2: a dead engine is noticed in time even when nobody calls it.</summary>
+    [Range(1, 3600)]
+    public int LivenessIntervalSecs { get; set; } = 2;
+
+    /// <summary>Seconds a cheap probe may take. Default 5.</summary>
+    [Range(1, 3600)]
+    public int LivenessTimeoutSecs { get; set; } = 5;
+
+    /// <summary>Seconds between reading the facts of a worker again (slow under load on the engine's side). Default 10.</summary>
+    [Range(1, 3600)]
+    public int DescribeIntervalSecs { get; set; } = 10;
+
+    /// <summary>Seconds between the engine's own generating health checks, 0 = never. Default 30; below 5 they pile up inside the engine.</summary>
+    [Range(0, 3600)]
+    public int HealthIntervalSecs { get; set; } = 30;
+
+    /// <summary>Seconds a generating health check may take. Default 25: the engine itself waits for 20.</summary>
+    [Range(1, 3600)]
+    public int HealthTimeoutSecs { get; set; } = 25;
+
+    /// <summary>Seconds the first generation through a pair may take. Default 120: kernels are compiled in it.</summary>
+    [Range(1, 3600)]
+    public int ReadyTimeoutSecs { get; set; } = 120;
+
+    /// <summary>Seconds a restarted prefill is held back. Default 15: three rounds of a decode engine's heartbeat (5 s, two misses).</summary>
+    [Range(0, 3600)]
+    public int PrefillRestartHoldSecs { get; set; } = 15;
+
+    /// <summary>Seconds without any progress of what is in flight on a worker after which it is suspect. Default 30.</summary>
+    [Range(1, 86400)]
+    public int StallSuspectSecs { get; set; } = 30;
+
+    /// <summary>The same, after which its breaker opens. Default 120: below the 300 s of the engines' own clocks.</summary>
+    [Range(1, 86400)]
+    public int StallBrokenSecs { get; set; } = 120;
+
+    // ---- rooms ----
+
+    /// <summary>Seconds a registered room is kept after it was last touched. Default 120, as SGLang's bootstrap server.</summary>
+    [Range(1, 86400)]
+    public int RoomTtlSecs { get; set; } = 120;
+
+    /// <summary>Most rooms the table holds. Default 1,000,000.</summary>
+    [Range(1, 100_000_000)]
+    public int MaxRooms { get; set; } = 1_000_000;
 }

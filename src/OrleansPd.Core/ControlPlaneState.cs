@@ -1,0 +1,211 @@
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Rooms;
+
+namespace OrleansPd.Core;
+
+/// <summary>
+/// The control plane of one process as state and transitions: the fleet, admission, rooms. It waits for nothing, starts nothing
+/// and knows no time. It has one writer: its host calls it under one lock, and reads <see cref="Fleet"/> anywhere.
+/// Transitions return what to do; requests whose wait ended are fetched with <see cref="TakeGranted"/> after each call.
+/// </summary>
+public sealed class ControlPlaneState
+{
+    private readonly ControlPlaneOptions _options;
+    private readonly FleetState _fleet;
+    private readonly PairDesk _desk;
+    private readonly ReadyTrials _trials;
+    private readonly RoomTable _rooms;
+    private readonly StallScan _stalls = new();
+    private FleetSnapshot _shown = FleetSnapshot.Empty;
+    private Dictionary<int, long> _epochs = [];
+
+    /// <param name="options">What the operator wants.</param>
+    /// <param name="mint">Makes the rooms; no other state shares it.</param>
+    /// <param name="seed">Of the choices that are left to chance.</param>
+    /// <exception cref="ArgumentException">A policy's name is wrong.</exception>
+    public ControlPlaneState(ControlPlaneOptions options, RoomMint mint, int seed)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _options = options;
+        _fleet = new FleetState(options);
+        _desk = new PairDesk(options, _fleet, mint, new Random(seed));
+        _trials = new ReadyTrials(_fleet, mint, options.DpRanks);
+        _rooms = new RoomTable(TimeSpan.FromSeconds(options.RoomTtlSecs), options.MaxRooms);
+    }
+
+    /// <summary>The newest snapshot; safe to read from any thread.</summary>
+    public FleetSnapshot Fleet => Volatile.Read(ref _shown);
+
+    /// <summary>True when a policy reads <see cref="PairRequest.PrefixBlocks"/>.</summary>
+    public bool NeedsPrefix => _desk.NeedsPrefix;
+
+    /// <summary>Leases of which a leg still runs.</summary>
+    public int Live => _desk.Live;
+
+    /// <summary>Requests that wait for capacity.</summary>
+    public int Waiting => _desk.Waiting;
+
+    /// <summary>Registrations of rooms that were refused as conflicts.</summary>
+    public long RoomConflicts => _rooms.Conflicts;
+
+    internal PairDesk Desk => _desk;
+
+    /// <summary>Null when there is no worker of that name.</summary>
+    public WorkerState? Find(WorkerId id) => _fleet.Find(id);
+
+    /// <summary>Items in flight on a worker.</summary>
+    public int InFlight(WorkerId id) => _fleet.Find(id) is { } worker ? _desk.InFlight(worker.Slot) : 0;
+
+    /// <returns>Null when a worker of that name is registered already.</returns>
+    public WorkerState? Register(WorkerSpec spec, DateTimeOffset now)
+    {
+        var worker = _fleet.Register(spec, now);
+        if (worker is not null)
+        {
+            _desk.Forget(worker.Slot); // the slot may have been another's
+            Show();
+        }
+        return worker;
+    }
+
+    /// <returns>The worker afterwards; null when there is none of that name.</returns>
+    public WorkerState? Apply(WorkerId id, WorkerInput input, DateTimeOffset now, long timestamp)
+    {
+        if (_fleet.Find(id) is not { } worker)
+        {
+            return null;
+        }
+        _ = _fleet.Apply(worker.Slot, input, now);
+        var next = _fleet.At(worker.Slot);
+        ForgetIfGone(worker.Slot);
+        Changed(now, timestamp);
+        return next;
+    }
+
+    public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp) => _desk.Acquire(request, now, timestamp);
+
+    /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
+    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _desk.Abandon(waiting, now, timestamp);
+
+    /// <summary>Ends a wait that was too long, with a refusal as its outcome. False: it has its outcome already.</summary>
+    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _desk.TimedOut(waiting, now, timestamp);
+
+    /// <summary>Moves the requests whose wait ended with an outcome to the caller's list.</summary>
+    public void TakeGranted(List<WaitingRequest> into) => _desk.TakeGranted(into);
+
+    /// <returns>False when that leg had been reported before, or the lease is not of this state.</returns>
+    public bool LegEnded(PairLease lease, LegSide side, LegOutcome outcome, DateTimeOffset now, long timestamp)
+    {
+        if (lease is not HeldLease held || !_desk.Release(held, side, now, timestamp))
+        {
+            return false;
+        }
+        var worker = side == LegSide.Prefill ? held.Prefill! : held.Decode;
+        var trial = side == LegSide.Prefill ? held.PrefillTrial : held.DecodeTrial;
+        if (outcome == LegOutcome.Succeeded)
+        {
+            _stalls.Moved(worker.Slot, timestamp);
+        }
+        // Only the life that served the leg is charged for it.
+        if (_fleet.At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch)
+        {
+            Charge(worker.Slot, trial, outcome, now);
+        }
+        ForgetIfGone(worker.Slot);
+        Changed(now, timestamp);
+        return true;
+    }
+
+    /// <summary>To be called about once a second: finds workers that make no progress, and grants what can be granted.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="timestamp">The same as a timestamp.</param>
+    /// <param name="frequency">Timestamp units a second.</param>
+    public void Tick(DateTimeOffset now, long timestamp, long frequency)
+    {
+        var ages = _stalls.Ages(_desk.Leases, _fleet.Snapshot.Workers.Length, timestamp);
+        foreach (var worker in _fleet.Snapshot.Workers)
+        {
+            var age = worker.Slot < ages.Length ? ages[worker.Slot] / frequency : 0;
+            var problem = age >= _options.StallSuspectSecs ? $"nothing in flight has moved for {age / 10 * 10} s" : null;
+            _ = _fleet.Apply(worker.Slot, new WorkerInput.Stall(problem), now);
+            if (age >= _options.StallBrokenSecs && worker.IsPairable && !_fleet.BreakerAt(worker.Slot).IsOpen)
+            {
+                _ = _fleet.SetBreaker(worker.Slot, Breaker.Opened(_fleet.BreakerLimits, now));
+            }
+        }
+        Changed(now, timestamp);
+    }
+
+    /// <summary>A generation of our own that is due for this worker; null when none is, or there is nobody to try with.</summary>
+    public PairTrial? BeginTrial(WorkerId id, DateTimeOffset now) => _trials.Begin(id, now);
+
+    /// <param name="trial">The trial that ended.</param>
+    /// <param name="good">Null: it was called off and says nothing.</param>
+    /// <param name="reason">Why it was not good.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="timestamp">The same as a timestamp.</param>
+    public void EndTrial(PairTrial trial, bool? good, string? reason, DateTimeOffset now, long timestamp)
+    {
+        _trials.End(trial, good, reason, now);
+        Changed(now, timestamp);
+    }
+
+    /// <summary>Refuses all that waits and all that comes; leases in flight live on.</summary>
+    public void Stop() => _desk.Stop();
+
+    /// <returns>False when another rank has the room already.</returns>
+    public bool RegisterRank(long room, int rank, DateTimeOffset now) => _rooms.Register(room, rank, now);
+
+    /// <returns>-1 where unknown.</returns>
+    public int QueryRank(long room, DateTimeOffset now) => _rooms.Find(room, now) ?? -1;
+
+    private void ForgetIfGone(int slot)
+    {
+        if (_fleet.At(slot) is { Stage: WorkerPhase.Gone } && _desk.InFlight(slot) == 0)
+        {
+            _fleet.Forget(slot);
+        }
+    }
+
+    private void Charge(int slot, bool trial, LegOutcome outcome, DateTimeOffset now)
+    {
+        var breaker = _fleet.BreakerAt(slot);
+        var next = (trial, outcome) switch
+        {
+            (true, LegOutcome.Succeeded) => breaker.TrialEnded(_fleet.BreakerLimits, true, now),
+            (true, LegOutcome.Failed) => breaker.TrialEnded(_fleet.BreakerLimits, false, now),
+            (true, _) => breaker.TrialEnded(_fleet.BreakerLimits, null, now),
+            (false, LegOutcome.Succeeded) => breaker.Succeeded(_fleet.BreakerLimits, now),
+            (false, LegOutcome.Failed) => breaker.Failed(_fleet.BreakerLimits, now),
+            _ => breaker,
+        };
+        _ = _fleet.SetBreaker(slot, next);
+    }
+
+    private void Changed(DateTimeOffset now, long timestamp)
+    {
+        if (!ReferenceEquals(_shown, _fleet.Snapshot))
+        {
+            Show();
+            _desk.Pump(now, timestamp);
+        }
+    }
+
+    private void Show()
+    {
+        var fleet = _fleet.Snapshot;
+        var epochs = new Dictionary<int, long>();
+        foreach (var worker in fleet.Workers)
+        {
+            epochs[worker.Slot] = worker.Epoch;
+            if (_epochs.TryGetValue(worker.Slot, out var epoch) && epoch != worker.Epoch)
+            {
+                _desk.Forget(worker.Slot); // a new process has an empty cache
+            }
+        }
+        _epochs = epochs;
+        _desk.Catalog.Take(fleet);
+        Volatile.Write(ref _shown, fleet);
+    }
+}

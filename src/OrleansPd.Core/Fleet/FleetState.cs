@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+
+namespace OrleansPd.Core.Fleet;
+
+/// <summary>
+/// The workers of a fleet, their breakers, and the snapshot that tells of them. One writer; the snapshot may be read by all.
+/// </summary>
+internal sealed class FleetState(ControlPlaneOptions options)
+{
+    private readonly LifeLimits _life = LifeLimits.Of(options);
+    private readonly Dictionary<WorkerId, int> _slots = [];
+    private readonly List<WorkerId> _order = [];
+    private WorkerState?[] _workers = new WorkerState?[16];
+    private Breaker[] _breakers = new Breaker[16];
+
+    public BreakerLimits BreakerLimits { get; } = BreakerLimits.Of(options);
+
+    public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
+
+    public WorkerState? Find(WorkerId id) => _slots.TryGetValue(id, out var slot) ? _workers[slot] : null;
+
+    public WorkerState? At(int slot) => (uint)slot < (uint)_workers.Length ? _workers[slot] : null;
+
+    public ref readonly Breaker BreakerAt(int slot) => ref _breakers[slot];
+
+    /// <summary>Null when a worker of that name is registered already.</summary>
+    public WorkerState? Register(WorkerSpec spec, DateTimeOffset now)
+    {
+        var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
+        if (_slots.ContainsKey(id))
+        {
+            return null;
+        }
+        var slot = Array.IndexOf(_workers, null);
+        if (slot < 0)
+        {
+            slot = _workers.Length;
+            Array.Resize(ref _workers, slot * 2);
+            Array.Resize(ref _breakers, slot * 2);
+        }
+        var worker = new WorkerState { Id = id, Spec = spec, Slot = slot, Since = now, Reason = "nothing has answered there yet" };
+        _workers[slot] = worker;
+        _breakers[slot] = default;
+        _slots.Add(id, slot);
+        _order.Add(id);
+        Publish();
+        return worker;
+    }
+
+    /// <summary>True when what the snapshot tells has changed.</summary>
+    public bool Apply(int slot, WorkerInput input, DateTimeOffset now)
+    {
+        var old = _workers[slot]!;
+        var next = old.Apply(input, _life, now);
+        if (next == old)
+        {
+            return false;
+        }
+        _workers[slot] = next;
+        if (next.Epoch != old.Epoch)
+        {
+            _breakers[slot] = default; // what its former life did is not charged to the new one
+        }
+        return PublishIfChanged(slot);
+    }
+
+    /// <summary>True when what the snapshot tells has changed.</summary>
+    public bool SetBreaker(int slot, Breaker next)
+    {
+        var changed = _breakers[slot].IsOpen != next.IsOpen;
+        _breakers[slot] = next;
+        return changed && PublishIfChanged(slot);
+    }
+
+    /// <summary>Forgets a worker that is gone and idle; its slot may be given to another.</summary>
+    public void Forget(int slot)
+    {
+        var worker = _workers[slot]!;
+        _slots.Remove(worker.Id);
+        _order.Remove(worker.Id);
+        _workers[slot] = null;
+        Publish();
+    }
+
+    private bool PublishIfChanged(int slot)
+    {
+        var worker = _workers[slot]!;
+        var shown = Snapshot.Workers.FirstOrDefault(w => w.Slot == slot);
+        var changed = shown is null || shown.Phase != worker.Phase(_breakers[slot].IsOpen) || shown.Epoch != worker.Epoch
+            || shown.Facts != worker.Facts || shown.Reason != ReasonOf(worker);
+        if (changed)
+        {
+            Publish();
+        }
+        return changed;
+    }
+
+    private string? ReasonOf(WorkerState worker) =>
+        worker.Phase(_breakers[worker.Slot].IsOpen) == WorkerPhase.Broken ? "its breaker is open" : worker.Reason;
+
+    private void Publish()
+    {
+        var workers = _order.Select(id => _workers[_slots[id]]!).ToArray();
+        var groups = TransferGroups.Assign([.. workers.Select(w => (w.Spec.Role, ModelOf(w), w.Facts))]);
+        Snapshot = new FleetSnapshot(Snapshot.Version + 1, [.. workers.Select((w, i) => Show(w, groups[i]))]);
+    }
+
+    private static string? ModelOf(WorkerState worker) =>
+        worker.Spec.Model ?? worker.Facts.ServedModelName ?? worker.Facts.ModelPath;
+
+    private WorkerSnapshot Show(WorkerState worker, string group) => new()
+    {
+        Id = worker.Id,
+        Url = WorkerAddress.Canonical(worker.Spec.Url),
+        Role = worker.Spec.Role,
+        Phase = worker.Phase(_breakers[worker.Slot].IsOpen),
+        Epoch = worker.Epoch,
+        Slot = worker.Slot,
+        Facts = worker.Facts,
+        Model = ModelOf(worker),
+        BootstrapHost = worker.Spec.Role == WorkerRole.Prefill ? WorkerAddress.Host(worker.Spec.Url) : null,
+        BootstrapPort = worker.Spec.Role == WorkerRole.Prefill ? worker.Spec.BootstrapPort ?? worker.Facts.BootstrapPort : null,
+        TransferGroup = group,
+        Priority = worker.Spec.Priority,
+        Labels = worker.Spec.Labels ?? ImmutableDictionary<string, string>.Empty,
+        ApiKey = worker.Spec.ApiKey,
+        Reason = ReasonOf(worker),
+    };
+}

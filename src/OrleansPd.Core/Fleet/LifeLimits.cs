@@ -1,0 +1,10 @@
+namespace OrleansPd.Core.Fleet;
+
+/// <summary>How patient the fleet is with an engine.</summary>
+/// <param name="RefusedToLeave">Refused probes in a row after which a worker is not paired.</param>
+/// <param name="MissesToLeave">Unanswered probes in a row after which a worker is not paired.</param>
+/// <param name="PrefillHold">Time a restarted prefill is held back, so that decode engines forget its former ranks.</param>
+public sealed record LifeLimits(int RefusedToLeave, int MissesToLeave, TimeSpan PrefillHold)
+{
+    public static LifeLimits Of(ControlPlaneOptions options) => new(2, 3, TimeSpan.FromSeconds(options.PrefillRestartHoldSecs));
+}

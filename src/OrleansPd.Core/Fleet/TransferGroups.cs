@@ -1,0 +1,35 @@
+namespace OrleansPd.Core.Fleet;
+
+/// <summary>
+/// Says who can exchange KV: model, build, page size, KV dtype and transport must agree. What an engine does not tell (Rust
+/// front ends tell little) fits anything, but a worker joins one group only: the first that fits, where the workers that tell
+/// most come first.
+/// </summary>
+internal static class TransferGroups
+{
+    /// <summary>The group of each worker, in the order given. Regular workers have none.</summary>
+    public static string[] Assign(IReadOnlyList<(WorkerRole Role, string? Model, WorkerFacts Facts)> workers)
+    {
+        var keys = new string[workers.Count];
+        var groups = new List<string?[]>();
+        var told = workers.Select(w => Terms(w.Model, w.Facts)).ToArray();
+        foreach (var i in Enumerable.Range(0, workers.Count).OrderBy(i => told[i].Count(t => t is null)))
+        {
+            keys[i] = workers[i].Role == WorkerRole.Regular ? "" : Join(groups, told[i]);
+        }
+        return keys;
+    }
+
+    private static string?[] Terms(string? model, WorkerFacts facts) =>
+        [model, facts.Version, facts.PageSize?.ToString(), facts.KvCacheDtype, facts.TransferBackend];
+
+    private static string Join(List<string?[]> groups, string?[] terms)
+    {
+        var group = groups.FirstOrDefault(g => g.Zip(terms).All(t => t.First is null || t.Second is null || t.First == t.Second));
+        if (group is null)
+        {
+            groups.Add(group = [.. terms]);
+        }
+        return string.Join('|', group.Select(t => t ?? "?"));
+    }
+}

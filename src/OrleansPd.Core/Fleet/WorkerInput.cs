@@ -1,0 +1,43 @@
+namespace OrleansPd.Core.Fleet;
+
+/// <summary>What can happen to a worker. A closed set; <see cref="WorkerState.Apply"/> handles each.</summary>
+public abstract record WorkerInput
+{
+    private WorkerInput()
+    {
+    }
+
+    /// <summary>The engine was read.</summary>
+    public sealed record Described(WorkerFacts Facts) : WorkerInput;
+
+    /// <summary>A cheap probe was answered.</summary>
+    public sealed record Alive : WorkerInput
+    {
+        public static Alive Instance { get; } = new();
+    }
+
+    /// <summary>A cheap probe was not answered.</summary>
+    /// <param name="Reason">Why, for people.</param>
+    /// <param name="Refused">Nothing listens there: the process is gone, not slow.</param>
+    public sealed record Missed(string Reason, bool Refused) : WorkerInput;
+
+    /// <summary>The engine's own generating health check ended.</summary>
+    /// <param name="Problem">Null when it was good.</param>
+    public sealed record Health(string? Problem) : WorkerInput;
+
+    /// <summary>A real generation went through the worker.</summary>
+    /// <param name="Epoch">The life of the engine in which it was started.</param>
+    public sealed record Proved(long Epoch) : WorkerInput;
+
+    /// <summary>A real generation was tried and failed.</summary>
+    public sealed record NotProved(string Reason) : WorkerInput;
+
+    /// <summary>What is in flight makes no progress (<paramref name="Problem"/>), or does again (null).</summary>
+    public sealed record Stall(string? Problem) : WorkerInput;
+
+    /// <summary>Take no new requests.</summary>
+    public sealed record Drain : WorkerInput;
+
+    /// <summary>Nothing is in flight any more, or nobody wants to wait for it.</summary>
+    public sealed record Remove : WorkerInput;
+}

@@ -1,0 +1,132 @@
+namespace OrleansPd.Core.Fleet;
+
+/// <summary>
+/// One worker's life as a value.
+/// <code>
+///  Registered --Described--> Probing --Proved--> Ready --Drain--> Draining --Remove--> Gone
+///      ^                        ^                  |
+///      '------ Missed too often / refused ---------+   a new process behind the address: Probing, epoch + 1
+/// </code>
+/// <see cref="WorkerPhase.Suspect"/> and <see cref="WorkerPhase.Broken"/> are shades of Ready: the first while a probe or
+/// progress is missing, the second while the breaker, which is kept apart because each leg turns it, is open.
+/// </summary>
+public sealed record WorkerState
+{
+    public required WorkerId Id { get; init; }
+
+    public required WorkerSpec Spec { get; init; }
+
+    public required int Slot { get; init; }
+
+    public long Epoch { get; init; } = 1;
+
+    public WorkerFacts Facts { get; init; } = WorkerFacts.Unknown;
+
+    /// <summary>When the present stage began.</summary>
+    public DateTimeOffset Since { get; init; }
+
+    /// <summary>A restarted prefill is not tried before.</summary>
+    public DateTimeOffset HoldUntil { get; init; }
+
+    /// <summary>Why it does not serve, or serves badly; for people.</summary>
+    public string? Reason { get; init; }
+
+    /// <summary>True once a process behind this address was read.</summary>
+    public bool WasDescribed { get; init; }
+
+    /// <summary>Registered, Probing, Ready, Draining or Gone.</summary>
+    public WorkerPhase Stage { get; init; } = WorkerPhase.Registered;
+
+    private int Misses { get; init; }
+
+    private int Refusals { get; init; }
+
+    private DateTimeOffset? DownSince { get; init; }
+
+    private bool Unhealthy { get; init; }
+
+    private bool Stalled { get; init; }
+
+    public WorkerPhase Phase(bool breakerOpen) => Stage != WorkerPhase.Ready ? Stage
+        : breakerOpen ? WorkerPhase.Broken
+        : Misses > 0 || Unhealthy || Stalled ? WorkerPhase.Suspect
+        : WorkerPhase.Ready;
+
+    public WorkerState Apply(WorkerInput input, LifeLimits limits, DateTimeOffset now) => (input, Stage) switch
+    {
+        (_, WorkerPhase.Gone) => this,
+        (WorkerInput.Remove, _) => this with { Stage = WorkerPhase.Gone, Since = now, Reason = "removed" },
+        (WorkerInput.Drain, WorkerPhase.Draining) => this,
+        (WorkerInput.Drain, _) => this with { Stage = WorkerPhase.Draining, Since = now, Reason = "draining" },
+        (_, WorkerPhase.Draining) => this,
+        (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
+        (WorkerInput.Alive, _) => Alive(),
+        (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
+        (WorkerInput.Health health, _) => this with
+        {
+            Unhealthy = health.Problem is not null,
+            Reason = Stage == WorkerPhase.Ready ? health.Problem ?? (Misses > 0 || Stalled ? Reason : null) : Reason,
+        },
+        (WorkerInput.Proved proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
+            this with { Stage = WorkerPhase.Ready, Since = now, Reason = null, Misses = 0, Refusals = 0, DownSince = null, Stalled = false },
+        (WorkerInput.Proved proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
+        (WorkerInput.Proved, _) => this,
+        (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = failed.Reason },
+        (WorkerInput.NotProved, _) => this,
+        (WorkerInput.Stall stall, WorkerPhase.Ready) => this with
+        {
+            Stalled = stall.Problem is not null,
+            Reason = stall.Problem ?? (Misses > 0 || Unhealthy ? Reason : null),
+        },
+        (WorkerInput.Stall, _) => this,
+        _ => throw new InvalidOperationException($"no transition for {input} in {Stage}"),
+    };
+
+    private WorkerState Alive() => Misses == 0 && Refusals == 0 ? this : this with
+    {
+        Misses = 0,
+        Refusals = 0,
+        DownSince = null,
+        Reason = Unhealthy || Stalled || Stage != WorkerPhase.Ready ? Reason : null,
+    };
+
+    private WorkerState Missed(WorkerInput.Missed missed, LifeLimits limits, DateTimeOffset now)
+    {
+        var next = this with
+        {
+            Misses = Misses + 1,
+            Refusals = missed.Refused ? Refusals + 1 : 0,
+            DownSince = DownSince ?? now,
+            Reason = missed.Reason,
+        };
+        var leave = Stage != WorkerPhase.Registered
+            && (next.Refusals >= limits.RefusedToLeave || next.Misses >= limits.MissesToLeave);
+        return leave ? next with { Stage = WorkerPhase.Registered, Since = now } : next;
+    }
+
+    private WorkerState Described(WorkerFacts facts, LifeLimits limits, DateTimeOffset now)
+    {
+        var same = ProcessIdentity.Same(Facts.ProcessIdentity, facts.ProcessIdentity);
+        var restarted = WasDescribed && (same == false || (same is null && Stage == WorkerPhase.Registered && DownSince is not null));
+        var next = this with { Facts = facts, WasDescribed = true, Misses = 0, Refusals = 0, DownSince = null };
+        if (restarted)
+        {
+            // Decode engines keep a prefill's rank ports until two heartbeats failed. Away for that long: they have forgotten.
+            var forgotten = DownSince is { } down && now - down >= limits.PrefillHold;
+            var hold = Spec.Role == WorkerRole.Prefill && !forgotten;
+            return next with
+            {
+                Stage = WorkerPhase.Probing,
+                Since = now,
+                Epoch = Epoch + 1,
+                HoldUntil = hold ? now + limits.PrefillHold : default,
+                Unhealthy = false,
+                Stalled = false,
+                Reason = hold ? "restarted: held until decode engines have forgotten its former life" : "restarted",
+            };
+        }
+        return Stage == WorkerPhase.Registered
+            ? next with { Stage = WorkerPhase.Probing, Since = now, Reason = "no generation has gone through it yet" }
+            : next with { Reason = Unhealthy || Stalled || Stage != WorkerPhase.Ready ? Reason : null };
+    }
+}

@@ -1,0 +1,71 @@
+using OrleansPd.Core.Fleet;
+
+namespace OrleansPd.Core.Pairing;
+
+/// <summary>
+/// Load of all ranks in one array, indexed by slot and rank. It outlives the sets that are chosen from: a worker that changes
+/// its phase or its group keeps what is in flight on it.
+/// </summary>
+internal sealed class LoadTable
+{
+    private RankLoad[] _cells = new RankLoad[16];
+    private int _stride = 1;
+    private int[] _inFlight = new int[16];
+
+    /// <summary>Items in flight on all ranks of a worker.</summary>
+    public int InFlight(int slot) => slot < _inFlight.Length ? _inFlight[slot] : 0;
+
+    public ref RankLoad At(int slot, int rank) => ref _cells[(slot * _stride) + rank];
+
+    public void Add(int slot, int rank, int items, long tokens)
+    {
+        ref var cell = ref At(slot, rank);
+        cell.Running += items;
+        cell.Tokens += tokens;
+        _inFlight[slot] += items;
+    }
+
+    /// <summary>Makes room for a worker; what is there stays.</summary>
+    public void Reserve(int slot, int ranks)
+    {
+        var stride = Math.Max(_stride, ranks);
+        var slots = Math.Max(_inFlight.Length, slot + 1);
+        if (stride == _stride && slots == _inFlight.Length)
+        {
+            return;
+        }
+        slots = slots == _inFlight.Length ? slots : Math.Max(slots, _inFlight.Length * 2);
+        var cells = new RankLoad[slots * stride];
+        for (var s = 0; s < _inFlight.Length; s++)
+        {
+            Array.Copy(_cells, s * _stride, cells, s * stride, _stride);
+        }
+        Array.Resize(ref _inFlight, slots);
+        _cells = cells;
+        _stride = stride;
+    }
+
+    /// <summary>Sets what the ranks of a worker may hold, from what its engine told.</summary>
+    public void SetLimits(WorkerSnapshot worker, int ranks, ControlPlaneOptions options)
+    {
+        Reserve(worker.Slot, ranks);
+        var share = ranks < worker.DpSize ? worker.DpSize : 1; // the engine spreads over its ranks: one cell stands for all
+        for (var rank = 0; rank < ranks; rank++)
+        {
+            ref var cell = ref At(worker.Slot, rank);
+            cell.Window = (int)Math.Min(int.MaxValue, (long)Window(worker, options) * share);
+            cell.MaxTokens = worker.Role == WorkerRole.Prefill ? (long)options.MaxPrefillTokensPerRank * share : long.MaxValue;
+        }
+    }
+
+    private static int Window(WorkerSnapshot worker, ControlPlaneOptions options)
+    {
+        var running = worker.Facts.MaxRunningPerRank;
+        if (worker.Role == WorkerRole.Prefill)
+        {
+            return options.MaxPrefillRequestsPerRank ?? (running is { } r ? (int)Math.Min(int.MaxValue, 2L * r) : 1024);
+        }
+        var slots = worker.Facts.SlotsPerRank ?? running ?? options.UnknownDecodeSlots;
+        return options.MaxRunningPerDecodeRank ?? (int)Math.Clamp(slots * options.DecodeSlotFactor, 1, int.MaxValue);
+    }
+}

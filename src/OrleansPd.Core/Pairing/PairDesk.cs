@@ -1,0 +1,352 @@
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Rooms;
+
+namespace OrleansPd.Core.Pairing;
+
+/// <summary>
+/// Admission: who gets a pair now, who waits, who is refused. A rank is never given more than its window. Nobody who comes
+/// later overtakes in the same model, except where the one in front needs more room on one rank than is free, and then not
+/// for ever.
+/// </summary>
+internal sealed class PairDesk
+{
+    private const int MaxPassed = 64;
+    private const int MaxLookedAt = 16;
+
+    private readonly ControlPlaneOptions _options;
+    private readonly FleetState _fleet;
+    private readonly RoomMint _mint;
+    private readonly LoadTable _loads = new();
+    private readonly PairPicker _picker;
+    private readonly List<WaitingRequest> _granted = [];
+    private readonly TrialDesk _trials;
+    private RateLimit _rate;
+    private DrainRate _drain;
+    private long _numbers;
+
+    public PairDesk(ControlPlaneOptions options, FleetState fleet, RoomMint mint, Random random)
+    {
+        _options = options;
+        _fleet = fleet;
+        _mint = mint;
+        Catalog = new PairCatalog(options, _loads);
+        _trials = new TrialDesk(fleet);
+        var decodePolicy = options.DecodePolicy ?? (options.Policy == "cache_aware" ? "least_load" : options.Policy);
+        _picker = new PairPicker(
+            PickPolicy.Create(options.PrefillPolicy ?? options.Policy, options), PickPolicy.Create(decodePolicy, options), random);
+        _rate = new RateLimit(options.RateLimitTokensPerSecond, options.RateLimitTokensPerSecond, default);
+    }
+
+    public PairCatalog Catalog { get; }
+
+    public bool NeedsPrefix => _picker.NeedsPrefix;
+
+    /// <summary>Newest lease first.</summary>
+    public HeldLease? Leases { get; private set; }
+
+    /// <summary>Leases of which a leg still runs.</summary>
+    public int Live { get; private set; }
+
+    public int Waiting { get; private set; }
+
+    public bool IsStopping { get; private set; }
+
+    public int InFlight(int slot) => _loads.InFlight(slot);
+
+    public ref readonly RankLoad Load(int slot, int rank) => ref _loads.At(slot, rank);
+
+    public void Forget(int slot) => _picker.Forget(slot);
+
+    public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)
+    {
+        if (IsStopping)
+        {
+            return Refuse(new(RefusalReason.ShuttingDown, "The gateway is stopping."));
+        }
+        if (Catalog.Find(request.Model, out var refusal) is not { } pool)
+        {
+            return Refuse(refusal!);
+        }
+        if (pool.MaxItems > 0 && request.Items > pool.MaxItems)
+        {
+            return Refuse(new(RefusalReason.TooLarge, $"A batch of {request.Items} is larger than any worker holds; {pool.MaxItems} is the most."));
+        }
+        // A retry or one more sample is no new request of the client's.
+        if (request.Attempt == 0 && request.Near is null && !TryTakeRate(now, out var wait))
+        {
+            return Refuse(new(RefusalReason.RateLimited, "Too many requests a second.", wait));
+        }
+        if (pool.Queue.First is null && TryGrant(pool, request, now, timestamp) is { } lease)
+        {
+            return new(PairGrant.Granted(lease), null);
+        }
+        if (pool.WhyUnusable() is { } why)
+        {
+            return TryTrial(pool, request, now, timestamp) is { } trial ? new(PairGrant.Granted(trial), null) : Refuse(why);
+        }
+        return Wait(pool, request, now, timestamp);
+    }
+
+    /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
+    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp)
+    {
+        if (waiting.Queue is null)
+        {
+            return false;
+        }
+        waiting.Queue.Leave(waiting);
+        Waiting--;
+        Pump(now, timestamp);
+        return true;
+    }
+
+    /// <summary>Ends a wait that was too long. False: it has its outcome already.</summary>
+    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp)
+    {
+        var ahead = Waiting;
+        if (!Abandon(waiting, now, timestamp))
+        {
+            return false;
+        }
+        var why = Catalog.Find(waiting.Request.Model, out var refusal)?.WhyUnusable() ?? refusal;
+        waiting.Grant = PairGrant.Refused(why
+            ?? new(RefusalReason.QueueTimeout, "No capacity came free in time.", _drain.TimeFor(ahead, now)));
+        return true;
+    }
+
+    /// <summary>Gives back what one leg held. False: that leg had ended before.</summary>
+    public bool Release(HeldLease lease, LegSide side, DateTimeOffset now, long timestamp)
+    {
+        if (side == LegSide.Prefill ? lease.PrefillEnded : lease.DecodeEnded)
+        {
+            return false;
+        }
+        if (side == LegSide.Prefill)
+        {
+            lease.PrefillEnded = true;
+            Charge(lease.Prefill!.Slot, lease.PrefillCell, -lease.Items, -lease.PrefillTokens);
+        }
+        else
+        {
+            lease.DecodeEnded = true;
+            Charge(lease.Decode.Slot, lease.DecodeCell, -lease.Items, -lease.DecodeTokens);
+        }
+        if (lease.Ended)
+        {
+            Unlink(lease);
+            _drain = _drain.Left(now);
+        }
+        Pump(now, timestamp);
+        return true;
+    }
+
+    /// <summary>Grants what waits, as far as there is room. To be called whenever there may be more of it.</summary>
+    public void Pump(DateTimeOffset now, long timestamp)
+    {
+        while (Waiting > 0 && HasPlace && NextServed(now, timestamp))
+        {
+        }
+    }
+
+    /// <summary>Refuses all that waits, and all that comes.</summary>
+    public void Stop()
+    {
+        IsStopping = true;
+        foreach (var pool in Catalog.Pools)
+        {
+            while (pool.Queue.First is { } waiting)
+            {
+                Dequeue(waiting, PairGrant.Refused(new(RefusalReason.ShuttingDown, "The gateway is stopping.")));
+            }
+        }
+    }
+
+    /// <summary>Moves the requests whose wait ended with an outcome to the caller's list.</summary>
+    public void TakeGranted(List<WaitingRequest> into)
+    {
+        into.AddRange(_granted);
+        _granted.Clear();
+    }
+
+    private bool HasPlace => _options.MaxConcurrentRequests < 0 || Live < _options.MaxConcurrentRequests;
+
+    private static AcquireAnswer Refuse(Refusal refusal) => new(PairGrant.Refused(refusal), null);
+
+    private bool TryTakeRate(DateTimeOffset now, out TimeSpan wait) => _rate.TryTake(now, out _rate, out wait);
+
+    private AcquireAnswer Wait(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp)
+    {
+        var longest = TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
+        var wait = request.MaxWait < longest ? request.MaxWait : longest;
+        if (wait <= TimeSpan.Zero)
+        {
+            return Refuse(new(RefusalReason.QueueTimeout, "No capacity is free.", _drain.TimeFor(Waiting + 1, now)));
+        }
+        if (Waiting >= _options.QueueSize)
+        {
+            return Refuse(new(RefusalReason.QueueFull, $"{Waiting} requests wait already.", _drain.TimeFor(Waiting + 1, now)));
+        }
+        var waiting = new WaitingRequest(request, ++_numbers, wait);
+        pool.Queue.Join(waiting);
+        Waiting++;
+        Pump(now, timestamp);
+        if (waiting.Grant is { } grant)
+        {
+            _granted.Remove(waiting);
+            return new(grant, null);
+        }
+        return new(null, waiting);
+    }
+
+    /// <summary>Serves the first of those that stand in front of their model's queue; where it does not fit, one behind it.</summary>
+    private bool NextServed(DateTimeOffset now, long timestamp)
+    {
+        WaitingRequest? served = null;
+        HeldLease? lease = null;
+        foreach (var pool in Catalog.Pools)
+        {
+            var looked = 0;
+            for (var waiting = pool.Queue.First; waiting is not null && looked < MaxLookedAt; waiting = waiting.Next, looked++)
+            {
+                if (served is not null && !WaitQueue.Before(waiting, served))
+                {
+                    break;
+                }
+                if (_picker.TryPick(pool, waiting.Request, Slot(waiting.Request.AvoidPrefill), Slot(waiting.Request.AvoidDecode), out _))
+                {
+                    served = waiting;
+                    break;
+                }
+                // Alike requests behind it fit no better. One that needs many places lets smaller ones pass, for a while.
+                if (waiting.Request.Items == 1 || waiting.Passed >= MaxPassed)
+                {
+                    break;
+                }
+            }
+        }
+        if (served is null)
+        {
+            return false;
+        }
+        lease = TryGrant(Catalog.Find(served.Request.Model, out _)!, served.Request, now, timestamp);
+        if (lease is null)
+        {
+            return false;
+        }
+        for (var passed = served.Previous; passed is not null; passed = passed.Previous)
+        {
+            passed.Passed++;
+        }
+        Dequeue(served, PairGrant.Granted(lease));
+        return true;
+    }
+
+    private void Dequeue(WaitingRequest waiting, PairGrant grant)
+    {
+        waiting.Queue!.Leave(waiting);
+        waiting.Grant = grant;
+        Waiting--;
+        _granted.Add(waiting);
+    }
+
+    private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.Find(id)?.Slot ?? -1;
+
+    private HeldLease? TryGrant(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp) =>
+        HasPlace && _picker.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)
+            ? Grant(pick, request, timestamp)
+            : null;
+
+    private HeldLease? TryTrial(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp) =>
+        HasPlace && _trials.TryPick(pool, request, now, out var pick) ? Grant(pick, request, timestamp) : null;
+
+    private HeldLease Grant(in PairPick pick, in PairRequest request, long timestamp)
+    {
+        var decodeSet = pick.Group.Decode;
+        var (prefill, prefillRank) = pick.Group.Prefill is { } set
+            ? (set.Worker(pick.Prefill), set.Rank(pick.Prefill))
+            : (null, 0);
+        var (decode, decodeRank) = (decodeSet.Worker(pick.Decode), decodeSet.Rank(pick.Decode));
+        var lease = new HeldLease
+        {
+            Id = ++_numbers,
+            Prefill = prefill,
+            Decode = decode,
+            PrefillRank = prefillRank,
+            DecodeRank = decodeRank,
+            Rooms = prefill is null ? ReadOnlyMemory<long>.Empty : Rooms(prefill, prefillRank, request.Items),
+            PrefillTarget = LegTargets.Prefill(_options.DpRanks, prefill, prefillRank),
+            DecodeTarget = LegTargets.Decode(_options.DpRanks, prefill, prefillRank, decode, decodeRank),
+            Items = request.Items,
+            PrefillTokens = _picker.Uncached(pick, request),
+            DecodeTokens = PairPicker.DecodeTokens(request),
+            Started = timestamp,
+            PrefillCell = prefillRank,
+            DecodeCell = decodeRank,
+            PrefillTrial = pick.PrefillTrial,
+            DecodeTrial = pick.DecodeTrial,
+            PrefillEnded = prefill is null,
+        };
+        if (prefill is not null)
+        {
+            Charge(prefill.Slot, prefillRank, lease.Items, lease.PrefillTokens);
+            pick.Group.Prefill!.Taken(pick.Prefill);
+        }
+        Charge(decode.Slot, decodeRank, lease.Items, lease.DecodeTokens);
+        decodeSet.Taken(pick.Decode);
+        _picker.Chosen(pick, request);
+        Link(lease);
+        return lease;
+    }
+
+    private long[] Rooms(WorkerSnapshot prefill, int rank, int items)
+    {
+        var rooms = new long[items];
+        if (_options.DpRanks == DpRankRecipe.Engine)
+        {
+            _mint.Fill(rooms, 1, 0);
+        }
+        else
+        {
+            _mint.Fill(rooms, prefill.DpSize, rank);
+        }
+        return rooms;
+    }
+
+    private void Charge(int slot, int rank, int items, long tokens)
+    {
+        _loads.Add(slot, rank, items, tokens);
+        if (Catalog.SetOf(slot) is { } set && set.Leaf(slot, rank) is >= 0 and var leaf)
+        {
+            set.Rescore(leaf);
+        }
+    }
+
+    private void Link(HeldLease lease)
+    {
+        lease.Next = Leases;
+        if (Leases is not null)
+        {
+            Leases.Previous = lease;
+        }
+        Leases = lease;
+        Live++;
+    }
+
+    private void Unlink(HeldLease lease)
+    {
+        if (lease.Previous is null)
+        {
+            Leases = lease.Next;
+        }
+        else
+        {
+            lease.Previous.Next = lease.Next;
+        }
+        if (lease.Next is not null)
+        {
+            lease.Next.Previous = lease.Previous;
+        }
+        (lease.Next, lease.Previous) = (null, null);
+        Live--;
+    }
+}

@@ -1,0 +1,157 @@
+using OrleansPd.Core.Fleet;
+
+namespace OrleansPd.Core.Pairing;
+
+/// <summary>
+/// The ranks of one role in one transfer group, as the policies see them: leaf i is one (worker, rank). Ranks of one worker
+/// stand side by side. Workers that may not be used keep their leaves, closed, so that a blip moves nobody.
+/// </summary>
+internal sealed class RankSet
+{
+    // A score is load, then priority, then the turn of the last pick: equals are taken in turn.
+    private const int TurnBits = 24;
+    private const long SuspectLoad = 1 << 30;
+    private const long MaxLoad = (1L << 31) - 1;
+
+    private readonly LoadTable _loads;
+    private readonly RankTree _tree;
+    private readonly int[] _slots;
+    private readonly int[] _ranks;
+    private readonly int[] _turns;
+    private readonly int[] _firstLeaf;
+    private readonly WorkerSnapshot?[] _workers;
+    private int _turn;
+
+    public RankSet(WorkerRole role, IReadOnlyList<WorkerSnapshot> workers, Func<WorkerSnapshot, int> ranksOf, LoadTable loads)
+    {
+        Role = role;
+        _loads = loads;
+        Count = workers.Sum(ranksOf);
+        _slots = new int[Count];
+        _ranks = new int[Count];
+        _turns = new int[Count];
+        var slots = workers.Count == 0 ? 0 : workers.Max(w => w.Slot) + 1;
+        _firstLeaf = new int[slots];
+        _workers = new WorkerSnapshot?[slots];
+        Array.Fill(_firstLeaf, -1);
+        _tree = new RankTree(Count);
+        var leaf = 0;
+        foreach (var worker in workers)
+        {
+            _firstLeaf[worker.Slot] = leaf;
+            _workers[worker.Slot] = worker;
+            for (var rank = 0; rank < ranksOf(worker); rank++, leaf++)
+            {
+                _slots[leaf] = worker.Slot;
+                _ranks[leaf] = rank;
+            }
+        }
+        for (leaf = 0; leaf < Count; leaf++)
+        {
+            Rescore(leaf);
+        }
+    }
+
+    public WorkerRole Role { get; }
+
+    public int Count { get; }
+
+    /// <summary>Workers by slot; null where the slot is none of this set's.</summary>
+    public ReadOnlySpan<WorkerSnapshot?> Workers => _workers;
+
+    public int Slot(int leaf) => _slots[leaf];
+
+    public int Rank(int leaf) => _ranks[leaf];
+
+    public WorkerSnapshot Worker(int leaf) => _workers[_slots[leaf]]!;
+
+    public ref readonly RankLoad Load(int leaf) => ref _loads.At(_slots[leaf], _ranks[leaf]);
+
+    public bool Has(int slot) => (uint)slot < (uint)_firstLeaf.Length && _firstLeaf[slot] >= 0;
+
+    /// <summary>Ranks of a worker of this set.</summary>
+    public (int From, int To) Leaves(int slot)
+    {
+        var from = _firstLeaf[slot];
+        var to = from;
+        while (to < Count && _slots[to] == slot)
+        {
+            to++;
+        }
+        return (from, to);
+    }
+
+    /// <summary>The leaf of a worker's rank, -1 when it has none here.</summary>
+    public int Leaf(int slot, int rank) =>
+        Has(slot) && _firstLeaf[slot] + rank < Count && _slots[_firstLeaf[slot] + rank] == slot ? _firstLeaf[slot] + rank : -1;
+
+    /// <summary>True when the rank may be used and has room for these items.</summary>
+    public bool Fits(int leaf, int items, long tokens) => Worker(leaf).IsPairable && Load(leaf).Fits(items, tokens);
+
+    /// <summary>Comparable load of a rank in tokens; a decode's running item weighs as much as SGLang reserves for it.</summary>
+    public long Weight(int leaf)
+    {
+        ref readonly var load = ref Load(leaf);
+        return load.Tokens + (Role == WorkerRole.Prefill ? 0 : load.Running * 512L);
+    }
+
+    /// <summary>The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.</summary>
+    public int Least(int items, long tokens, int avoidSlot)
+    {
+        var best = -1;
+        if (Has(avoidSlot))
+        {
+            var (from, to) = Leaves(avoidSlot);
+            best = _tree.ArgminExcept(from, to);
+        }
+        best = best >= 0 ? best : _tree.Argmin();
+        // The lowest may lack room for a batch or a long prompt that another rank has: rare, so a scan will do.
+        return best < 0 || Fits(best, items, tokens) ? best : items == 1 && Role != WorkerRole.Prefill ? -1 : Scan(items, tokens);
+    }
+
+    /// <summary>Brings the leaf up to date with its load.</summary>
+    public void Rescore(int leaf)
+    {
+        var worker = Worker(leaf);
+        if (!worker.IsPairable || !Load(leaf).Fits(1, 0))
+        {
+            _tree.Set(leaf, RankTree.Closed);
+            return;
+        }
+        var load = Weight(leaf) + (worker.Phase == WorkerPhase.Suspect ? SuspectLoad : 0);
+        _tree.Set(leaf, (Math.Clamp(load, 0, MaxLoad) << (TurnBits + 8))
+            | ((long)(255 - Math.Clamp(worker.Priority, 0, 255)) << TurnBits)
+            | (long)_turns[leaf]);
+    }
+
+    public void Taken(int leaf)
+    {
+        _turn = (_turn + 1) & ((1 << TurnBits) - 1);
+        _turns[leaf] = _turn;
+        Rescore(leaf);
+    }
+
+    /// <summary>Takes a worker's new snapshot; its ranks are the same.</summary>
+    public void Refresh(WorkerSnapshot worker)
+    {
+        _workers[worker.Slot] = worker;
+        var (from, to) = Leaves(worker.Slot);
+        for (var leaf = from; leaf < to; leaf++)
+        {
+            Rescore(leaf);
+        }
+    }
+
+    private int Scan(int items, long tokens)
+    {
+        var best = -1;
+        for (var leaf = 0; leaf < Count; leaf++)
+        {
+            if (_tree[leaf] != RankTree.Closed && (best < 0 || _tree[leaf] < _tree[best]) && Fits(leaf, items, tokens))
+            {
+                best = leaf;
+            }
+        }
+        return best;
+    }
+}

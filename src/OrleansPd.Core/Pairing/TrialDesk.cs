@@ -1,0 +1,55 @@
+using OrleansPd.Core.Fleet;
+
+namespace OrleansPd.Core.Pairing;
+
+/// <summary>
+/// Gives a client's request to a worker whose breaker is open, where no other worker of its role can be used: one request, under
+/// the breaker's lease. A breaker must not lock out the only pair.
+/// </summary>
+internal sealed class TrialDesk(FleetState fleet)
+{
+    public bool TryPick(ModelPool pool, in PairRequest request, DateTimeOffset now, out PairPick pick)
+    {
+        foreach (var group in pool.Groups)
+        {
+            var decode = Usable(group.Decode, request, now, out var decodeTrial);
+            var prefillTrial = false;
+            var prefill = group.Prefill is null ? -1 : Usable(group.Prefill, request, now, out prefillTrial);
+            if (decode >= 0 && (prefill >= 0 || group.Prefill is null))
+            {
+                Take(decodeTrial, group.Decode, decode, now);
+                Take(prefillTrial, group.Prefill, prefill, now);
+                pick = new(group, prefill, decode, prefillTrial, decodeTrial);
+                return true;
+            }
+        }
+        pick = default;
+        return false;
+    }
+
+    private int Usable(RankSet set, in PairRequest request, DateTimeOffset now, out bool trial)
+    {
+        trial = false;
+        var leaf = set.Least(request.Items, 1, -1);
+        for (var i = 0; leaf < 0 && i < set.Count; i++)
+        {
+            var worker = set.Worker(i);
+            if (worker.Phase == WorkerPhase.Broken && set.Load(i).Fits(request.Items, 1)
+                && fleet.BreakerAt(worker.Slot).TryTrial(fleet.BreakerLimits, now, out _))
+            {
+                (leaf, trial) = (i, true);
+            }
+        }
+        return leaf;
+    }
+
+    private void Take(bool trial, RankSet? set, int leaf, DateTimeOffset now)
+    {
+        if (trial)
+        {
+            var slot = set!.Slot(leaf);
+            _ = fleet.BreakerAt(slot).TryTrial(fleet.BreakerLimits, now, out var next);
+            _ = fleet.SetBreaker(slot, next);
+        }
+    }
+}

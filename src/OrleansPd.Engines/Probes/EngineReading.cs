@@ -1,0 +1,13 @@
+using OrleansPd.Core.Fleet;
+
+namespace OrleansPd.Engines.Probes;
+
+/// <summary>What an engine told, or why it told nothing.</summary>
+/// <param name="Facts">Null when the engine cannot be used yet.</param>
+/// <param name="Answer">How the reading ended.</param>
+public readonly record struct EngineReading(WorkerFacts? Facts, ProbeAnswer Answer)
+{
+    public static EngineReading Of(WorkerFacts facts) => new(facts, ProbeAnswer.Good);
+
+    public static EngineReading Failed(ProbeAnswer answer) => new(null, answer);
+}

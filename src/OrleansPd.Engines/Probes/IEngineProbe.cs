@@ -1,0 +1,20 @@
+using OrleansPd.Core;
+using OrleansPd.Core.Pairing;
+
+namespace OrleansPd.Engines.Probes;
+
+/// <summary>Asks engines how they are. Never throws for what an engine does; only for the caller's cancellation.</summary>
+public interface IEngineProbe
+{
+    /// <summary>Reads what the engine tells about itself, from as many sources as it has.</summary>
+    Task<EngineReading> DescribeAsync(WorkerSpec worker, CancellationToken cancellationToken);
+
+    /// <summary>Is a process there that answers? Cheap: asks nothing of a scheduler.</summary>
+    Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken);
+
+    /// <summary>The engine's own health check; by default it generates a token and takes at least a second, at most some 20.</summary>
+    Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken);
+
+    /// <summary>A real generation of two tokens, through both legs at the same time or on a regular worker alone.</summary>
+    Task<ProbeAnswer> GenerateAsync(PairTrial trial, CancellationToken cancellationToken);
+}

@@ -1,0 +1,181 @@
+using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Engines.Probes;
+
+namespace OrleansPd.Gateway.Embedded;
+
+/// <summary>
+/// Watches one worker for as long as it is registered: reads it until it answers, proves it by a generation, then looks after
+/// it. However long an engine was away, it is used again without anybody's help.
+/// </summary>
+internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, WorkerId id, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock)
+{
+    private static readonly TimeSpan First = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
+    private readonly Bell _bell = new(clock);
+    private TimeSpan _backoff = First;
+    private long _described;
+    private volatile bool _doubtful;
+
+    /// <summary>Something happened that is worth a look at once.</summary>
+    /// <param name="doubtful">A leg failed there: it may be another process by now.</param>
+    public void Ring(bool doubtful)
+    {
+        _doubtful |= doubtful;
+        _bell.Ring();
+    }
+
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken));
+
+    private async Task LifeAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        while (plane.Find(id) is { Stage: not WorkerPhase.Gone } worker)
+        {
+            var pause = worker.Stage switch
+            {
+                WorkerPhase.Registered => await DescribeAsync(cancellationToken).ConfigureAwait(false),
+                WorkerPhase.Probing => await ProveAsync(worker, cancellationToken).ConfigureAwait(false),
+                WorkerPhase.Ready => await LookAfterAsync(worker, cancellationToken).ConfigureAwait(false),
+                _ => Longest,
+            };
+            if (pause > TimeSpan.Zero)
+            {
+                await _bell.WaitAsync(pause, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task<TimeSpan> DescribeAsync(CancellationToken cancellationToken)
+    {
+        var reading = await probe.DescribeAsync(spec, cancellationToken).ConfigureAwait(false);
+        if (reading.Facts is { } facts)
+        {
+            _described = clock.GetTimestamp();
+            _backoff = First;
+            plane.Apply(id, new WorkerInput.Described(facts));
+            return TimeSpan.Zero;
+        }
+        plane.Apply(id, new WorkerInput.Missed(reading.Answer.Problem ?? "no answer", reading.Answer.Refused));
+        return Backoff();
+    }
+
+    private async Task<TimeSpan> ProveAsync(WorkerState worker, CancellationToken cancellationToken)
+    {
+        var hold = worker.HoldUntil - clock.GetUtcNow();
+        if (hold > TimeSpan.Zero)
+        {
+            return await StillThereAsync(cancellationToken).ConfigureAwait(false) ? Min(hold, Longest) : Backoff();
+        }
+        if (await TryTrialAsync(cancellationToken).ConfigureAwait(false) is { } good)
+        {
+            if (good)
+            {
+                _backoff = First;
+                return TimeSpan.Zero;
+            }
+            _ = await StillThereAsync(cancellationToken).ConfigureAwait(false);
+            return Backoff();
+        }
+        // Nobody to try with: a change of the fleet rings, and meanwhile the engine may vanish.
+        return await StillThereAsync(cancellationToken).ConfigureAwait(false) ? Longest : Backoff();
+    }
+
+    private async Task<TimeSpan> LookAfterAsync(WorkerState worker, CancellationToken cancellationToken)
+    {
+        if (await TryTrialAsync(cancellationToken).ConfigureAwait(false) == true)
+        {
+            return TimeSpan.Zero; // its breaker is open: a few good trials in a row close it
+        }
+        var age = clock.GetElapsedTime(_described);
+        if (age >= TimeSpan.FromSeconds(options.DescribeIntervalSecs) || (_doubtful && age >= TimeSpan.FromSeconds(1)))
+        {
+            _doubtful = false;
+            _described = clock.GetTimestamp();
+            var reading = await probe.DescribeAsync(spec, cancellationToken).ConfigureAwait(false);
+            if (reading.Facts is { } facts)
+            {
+                plane.Apply(id, new WorkerInput.Described(Merge(worker.Facts, facts)));
+                return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
+            }
+        }
+        if (await StillThereAsync(cancellationToken).ConfigureAwait(false))
+        {
+            _backoff = First;
+            return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
+        }
+        return Backoff();
+    }
+
+    /// <summary>A reading that lacks what an earlier one had (a call timed out) takes nothing away.</summary>
+    private static WorkerFacts Merge(WorkerFacts old, WorkerFacts read) =>
+        ProcessIdentity.Same(old.ProcessIdentity, read.ProcessIdentity) == false ? read : read with
+        {
+            Role = read.Role ?? old.Role,
+            ModelPath = read.ModelPath ?? old.ModelPath,
+            ServedModelName = read.ServedModelName ?? old.ServedModelName,
+            TokenizerPath = read.TokenizerPath ?? old.TokenizerPath,
+            Version = read.Version ?? old.Version,
+            DpSize = Math.Max(read.DpSize, old.DpSize),
+            PageSize = read.PageSize ?? old.PageSize,
+            KvCacheDtype = read.KvCacheDtype ?? old.KvCacheDtype,
+            TransferBackend = read.TransferBackend ?? old.TransferBackend,
+            LoadBalanceMethod = read.LoadBalanceMethod ?? old.LoadBalanceMethod,
+            BootstrapPort = read.BootstrapPort ?? old.BootstrapPort,
+            MaxRunningPerRank = read.MaxRunningPerRank ?? old.MaxRunningPerRank,
+            SlotsPerRank = read.SlotsPerRank ?? old.SlotsPerRank,
+            TokenCapacityPerRank = read.TokenCapacityPerRank ?? old.TokenCapacityPerRank,
+            ContextLength = read.ContextLength ?? old.ContextLength,
+            ProcessIdentity = read.ProcessIdentity ?? old.ProcessIdentity,
+        };
+
+    private async Task<bool> StillThereAsync(CancellationToken cancellationToken)
+    {
+        var answer = await probe.LivenessAsync(spec, cancellationToken).ConfigureAwait(false);
+        plane.Apply(id, answer.IsGood ? WorkerInput.Alive.Instance : new WorkerInput.Missed(answer.Problem!, answer.Refused));
+        return answer.IsGood;
+    }
+
+    /// <summary>Null: none was due.</summary>
+    private async Task<bool?> TryTrialAsync(CancellationToken cancellationToken)
+    {
+        if (plane.BeginTrial(id) is not { } trial)
+        {
+            return null;
+        }
+        bool? good = null;
+        string? reason = null;
+        try
+        {
+            var answer = await probe.GenerateAsync(trial, cancellationToken).ConfigureAwait(false);
+            (good, reason) = (answer.IsGood, answer.Problem);
+        }
+        finally
+        {
+            plane.EndTrial(trial, good, reason);
+        }
+        return good;
+    }
+
+    private async Task HealthAsync(CancellationToken cancellationToken)
+    {
+        while (options.HealthIntervalSecs > 0 && plane.Find(id) is { Stage: not WorkerPhase.Gone })
+        {
+            await Task.Delay(TimeSpan.FromSeconds(options.HealthIntervalSecs), clock, cancellationToken).ConfigureAwait(false);
+            if (plane.Find(id) is { Stage: WorkerPhase.Ready })
+            {
+                var answer = await probe.HealthAsync(spec, cancellationToken).ConfigureAwait(false);
+                plane.Apply(id, new WorkerInput.Health(answer.Problem));
+            }
+        }
+    }
+
+    private TimeSpan Backoff()
+    {
+        var pause = _backoff;
+        _backoff = Min(_backoff * 2, Longest);
+        return pause;
+    }
+
+    private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
+}
