@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -9,8 +10,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Debug;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Telemetry;
 
@@ -20,6 +22,9 @@ namespace OrleansPd.Gateway;
 public sealed class GatewayServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Embedded? _embedded;
+    private Task _watch = Task.CompletedTask;
 
     private GatewayServer(WebApplication app)
     {
@@ -32,6 +37,9 @@ public sealed class GatewayServer : IAsyncDisposable
 
     /// <summary>Ends when the gateway was asked to stop and has.</summary>
     public Task Completion => _app.WaitForShutdownAsync();
+
+    /// <summary>Why the gateway stopped by itself; null when it did not.</summary>
+    public Exception? Failure { get; private set; }
 
     /// <summary>The fleet, admission and rooms behind this gateway.</summary>
     public IControlPlane ControlPlane => _app.Services.GetRequiredService<IControlPlane>();
@@ -46,9 +54,33 @@ public sealed class GatewayServer : IAsyncDisposable
 
     /// <summary>Starts listening with the control plane of one process. Engines need not be there yet.</summary>
     /// <exception cref="IOException">The port is taken.</exception>
-    public static Task<GatewayServer> StartAsync(
-        GatewayOptions options, Action<ILoggingBuilder>? logging = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+    /// <exception cref="ArgumentException">A policy's name or a worker's address is wrong.</exception>
+    public static async Task<GatewayServer> StartAsync(
+        GatewayOptions options, Action<ILoggingBuilder>? logging = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var clock = TimeProvider.System;
+        // What the control plane says goes where the gateway's log goes; its logger lives as long as the control plane does.
+        var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
+        var probe = new EngineProbe(options.ControlPlane);
+        var plane = EmbeddedControlPlane.Create(
+            options.ControlPlane, probe, clock, RandomNumberGenerator.GetInt32(int.MaxValue), loggers.CreateLogger<EmbeddedControlPlane>());
+        try
+        {
+            var server = await StartAsync(options, plane, logging, clock, cancellationToken).ConfigureAwait(false);
+            server._embedded = new Embedded(plane, probe, loggers);
+            await plane.StartAsync(cancellationToken).ConfigureAwait(false);
+            server._watch = server.StopWhenDeadAsync(plane);
+            return server;
+        }
+        catch
+        {
+            await plane.DisposeAsync().ConfigureAwait(false);
+            probe.Dispose();
+            loggers.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Starts listening in front of a control plane that somebody else owns.</summary>
     /// <exception cref="IOException">The port is taken.</exception>
@@ -103,7 +135,27 @@ public sealed class GatewayServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync().ConfigureAwait(false);
+        if (_embedded is { } embedded)
+        {
+            await embedded.Plane.DisposeAsync().ConfigureAwait(false);
+            embedded.Probe.Dispose();
+            embedded.Loggers.Dispose();
+        }
+        _gone.TrySetResult();
+        await _watch.ConfigureAwait(false);
     }
+
+    /// <summary>A control plane whose loops are dead would serve an old fleet for ever: the process ends instead and is started anew.</summary>
+    private async Task StopWhenDeadAsync(EmbeddedControlPlane plane)
+    {
+        if (await Task.WhenAny(plane.Died, _gone.Task).ConfigureAwait(false) == plane.Died)
+        {
+            Failure = await plane.Died.ConfigureAwait(false);
+            await _app.StopAsync().ConfigureAwait(false);
+        }
+    }
+
+    private sealed record Embedded(EmbeddedControlPlane Plane, EngineProbe Probe, ILoggerFactory Loggers);
 
     private static IPAddress AddressOf(string host) =>
         IPAddress.TryParse(host.Trim('[', ']'), out var address) ? address : Dns.GetHostAddresses(host)[0];

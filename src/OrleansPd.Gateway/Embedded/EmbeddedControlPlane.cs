@@ -41,7 +41,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
     public FleetSnapshot Fleet => _state.Fleet;
 
     /// <summary>True when a policy reads the prefix blocks of requests.</summary>
-    public bool NeedsPrefix => _state.NeedsPrefix;
+    public bool UsesPrefixBlocks => _state.NeedsPrefix;
 
     /// <summary>Completes when a background loop has died, with its exception; the process should then end.</summary>
     public Task<Exception> Died => _died.Task;
