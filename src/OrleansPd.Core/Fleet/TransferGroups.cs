@@ -10,26 +10,30 @@ internal static class TransferGroups
     /// <summary>The group of each worker, in the order given. Regular workers have none.</summary>
     public static string[] Assign(IReadOnlyList<(WorkerRole Role, string? Model, WorkerFacts Facts)> workers)
     {
-        var keys = new string[workers.Count];
         var groups = new List<string?[]>();
+        var joined = new string?[]?[workers.Count];
         var told = workers.Select(w => Terms(w.Model, w.Facts)).ToArray();
         foreach (var i in Enumerable.Range(0, workers.Count).OrderBy(i => told[i].Count(t => t is null)))
         {
-            keys[i] = workers[i].Role == WorkerRole.Regular ? "" : Join(groups, told[i]);
+            joined[i] = workers[i].Role == WorkerRole.Regular ? null : Join(groups, told[i]);
         }
-        return keys;
+        return [.. joined.Select(g => g is null ? "" : string.Join('|', g.Select(t => t ?? "?")))];
     }
 
     private static string?[] Terms(string? model, WorkerFacts facts) =>
         [model, facts.Version, facts.PageSize?.ToString(), facts.KvCacheDtype, facts.TransferBackend];
 
-    private static string Join(List<string?[]> groups, string?[] terms)
+    private static string?[] Join(List<string?[]> groups, string?[] terms)
     {
         var group = groups.FirstOrDefault(g => g.Zip(terms).All(t => t.First is null || t.Second is null || t.First == t.Second));
         if (group is null)
         {
-            groups.Add(group = [.. terms]);
+            groups.Add(group = new string?[terms.Length]);
         }
-        return string.Join('|', group.Select(t => t ?? "?"));
+        for (var i = 0; i < terms.Length; i++)
+        {
+            group[i] ??= terms[i]; // who joins later must agree with all that is known by then
+        }
+        return group;
     }
 }

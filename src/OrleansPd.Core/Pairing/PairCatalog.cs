@@ -77,7 +77,8 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         for (var i = 0; i < left.Workers.Length; i++)
         {
             var (l, r) = (left.Workers[i], right.Workers[i]);
-            if (l.Id != r.Id || l.Slot != r.Slot || l.TransferGroup != r.TransferGroup || l.Model != r.Model || l.Facts != r.Facts
+            if (l.Id != r.Id || l.Slot != r.Slot || l.TransferGroup != r.TransferGroup || l.Model != r.Model
+                || l.DpSize != r.DpSize || l.Facts.SlotsPerRank != r.Facts.SlotsPerRank || l.Facts.MaxRunningPerRank != r.Facts.MaxRunningPerRank
                 || l.Role != r.Role || (l.Phase == WorkerPhase.Gone) != (r.Phase == WorkerPhase.Gone))
             {
                 return false;

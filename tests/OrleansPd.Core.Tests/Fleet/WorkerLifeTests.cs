@@ -1,0 +1,207 @@
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
+
+namespace OrleansPd.Core.Tests.Fleet;
+
+public sealed class WorkerLifeTests
+{
+    private readonly TestFleet _fleet = new(new ControlPlaneOptions { Policy = "least_load", PrefillRestartHoldSecs = 15 });
+
+    [Fact]
+    public void A_worker_is_ready_only_after_a_generation_went_through_it()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d", ready: false);
+        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
+        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, WorkerInput.Alive.Instance);
+        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Proved(1));
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+        Assert.Null(_fleet.Shown(id).Reason);
+    }
+
+    [Fact]
+    public void A_refused_connection_makes_it_suspect_and_the_second_takes_it_out()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+    }
+
+    [Fact]
+    public void A_slow_answer_is_borne_longer_and_an_answer_clears_it()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        _fleet.Apply(id, new WorkerInput.Missed("slow", Refused: false));
+        _fleet.Apply(id, new WorkerInput.Missed("slow", Refused: false));
+        Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, WorkerInput.Alive.Instance);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+    }
+
+    [Fact]
+    public void Another_process_behind_the_address_is_a_new_epoch_and_has_to_prove_itself()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        Assert.Equal((WorkerPhase.Probing, 2L), (_fleet.Shown(id).Phase, _fleet.Shown(id).Epoch));
+        _fleet.Apply(id, new WorkerInput.Proved(1)); // began in the former life
+        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Proved(2));
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+    }
+
+    [Fact]
+    public void An_engine_that_cannot_be_told_apart_is_a_new_one_after_it_was_away()
+    {
+        var facts = TestFleet.Facts() with { ProcessIdentity = null };
+        var id = _fleet.Add(WorkerRole.Decode, "d", facts);
+        _fleet.Apply(id, new WorkerInput.Described(facts));
+        Assert.Equal(1, _fleet.Shown(id).Epoch);
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Apply(id, new WorkerInput.Described(facts));
+        Assert.Equal(2, _fleet.Shown(id).Epoch);
+    }
+
+    [Fact]
+    public void A_network_cut_is_no_restart()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        for (var i = 0; i < 3; i++)
+        {
+            _fleet.Apply(id, new WorkerInput.Missed("no route", Refused: false));
+        }
+        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
+        Assert.Equal((WorkerPhase.Probing, 1L), (_fleet.Shown(id).Phase, _fleet.Shown(id).Epoch));
+    }
+
+    [Fact]
+    public void A_restarted_prefill_is_held_until_decodes_have_forgotten_it()
+    {
+        var decode = _fleet.Add(WorkerRole.Decode, "d");
+        var id = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        Assert.Null(_fleet.State.BeginTrial(id, _fleet.Now.AddSeconds(14)));
+        var trial = _fleet.State.BeginTrial(id, _fleet.Now.AddSeconds(15));
+        Assert.Equal(decode, trial?.Decode.Id);
+    }
+
+    [Fact]
+    public void A_prefill_that_was_away_longer_than_that_is_not_held()
+    {
+        _fleet.Add(WorkerRole.Decode, "d");
+        var id = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Now = _fleet.Now.AddSeconds(16);
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        Assert.NotNull(_fleet.State.BeginTrial(id, _fleet.Now));
+    }
+
+    [Fact]
+    public void Two_newcomers_prove_each_other_once()
+    {
+        var prefill = _fleet.Add(WorkerRole.Prefill, "p", ready: false);
+        var decode = _fleet.Add(WorkerRole.Decode, "d", ready: false);
+        _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts()));
+        Assert.Null(_fleet.State.BeginTrial(prefill, _fleet.Now));
+        _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
+        var trial = _fleet.State.BeginTrial(decode, _fleet.Now)!;
+        Assert.Null(_fleet.State.BeginTrial(prefill, _fleet.Now));
+        _fleet.State.EndTrial(trial, good: true, null, _fleet.Now, _fleet.Timestamp);
+        Assert.True(_fleet.State.Fleet.IsReady);
+    }
+
+    [Fact]
+    public void A_trial_that_fails_is_tried_with_the_next_partner()
+    {
+        var decode = _fleet.Add(WorkerRole.Decode, "d", ready: false);
+        _fleet.Add(WorkerRole.Prefill, "p0");
+        _fleet.Add(WorkerRole.Prefill, "p1");
+        _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
+        var first = _fleet.State.BeginTrial(decode, _fleet.Now)!;
+        _fleet.State.EndTrial(first, good: false, "it failed", _fleet.Now, _fleet.Timestamp);
+        Assert.Equal("it failed", _fleet.Shown(decode).Reason);
+        var second = _fleet.State.BeginTrial(decode, _fleet.Now)!;
+        Assert.NotEqual(first.Prefill!.Id, second.Prefill!.Id);
+    }
+
+    [Fact]
+    public void Only_the_side_at_fault_is_charged_and_only_the_life_that_served()
+    {
+        _fleet.With(1, 1, slots: 100);
+        var (p, d) = (_fleet.State.Fleet.Prefill[0].Id, _fleet.State.Fleet.Decode[0].Id);
+        var old = _fleet.Take();
+        for (var i = 0; i < 10; i++)
+        {
+            var lease = _fleet.Take();
+            _fleet.End(lease, LegSide.Prefill, LegOutcome.Failed);
+            _fleet.End(lease, LegSide.Decode, LegOutcome.Neutral);
+        }
+        Assert.Equal((WorkerPhase.Broken, WorkerPhase.Ready), (_fleet.Shown(p).Phase, _fleet.Shown(d).Phase));
+        _fleet.Apply(p, new WorkerInput.Described(TestFleet.Facts(slots: 100, identity: "seed=9")));
+        _fleet.Apply(p, new WorkerInput.Proved(2));
+        _fleet.End(old, LegSide.Prefill, LegOutcome.Failed);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(p).Phase);
+    }
+
+    [Fact]
+    public void A_broken_prefill_gets_no_decode_leg_until_its_one_trial_is_due()
+    {
+        _fleet.With(1, 1, slots: 100);
+        for (var i = 0; i < 10; i++)
+        {
+            _fleet.EndBoth(_fleet.Take() is var lease ? lease : null!, LegOutcome.Failed);
+        }
+        Assert.Equal(RefusalReason.NoWorkers, _fleet.Refused().Reason);
+        _fleet.Now = _fleet.Now.AddSeconds(5);
+        var trial = _fleet.Take();
+        Assert.Equal(RefusalReason.NoWorkers, _fleet.Refused().Reason);
+        _fleet.EndBoth(trial);
+        _fleet.EndBoth(_fleet.Take());
+        _fleet.EndBoth(_fleet.Take());
+        Assert.True(_fleet.State.Fleet.IsReady);
+    }
+
+    [Fact]
+    public void A_worker_behind_a_green_health_check_is_found_by_the_age_of_what_is_in_flight()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        var alive = _fleet.Take(new PairRequest { AvoidDecode = stuck.Decode.Id });
+        _fleet.End(alive, LegSide.Prefill);
+        for (var second = 0; second < 130; second++)
+        {
+            _fleet.Now = _fleet.Now.AddSeconds(1);
+            alive.Progressed(_fleet.Timestamp);
+            if (second == 40)
+            {
+                Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(stuck.Decode.Id).Phase);
+                _fleet.Take(new PairRequest { AvoidDecode = alive.Decode.Id }); // newcomers do not make it look busy
+            }
+            _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        }
+        Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(alive.Decode.Id).Phase);
+    }
+
+    [Fact]
+    public void A_removed_worker_keeps_its_slot_until_its_last_leg_has_ended()
+    {
+        _fleet.With(1, 1);
+        var lease = _fleet.Take();
+        _fleet.Apply(lease.Decode.Id, new WorkerInput.Remove());
+        Assert.Equal(WorkerPhase.Gone, _fleet.Shown(lease.Decode.Id).Phase);
+        var other = _fleet.Add(WorkerRole.Decode, "d9");
+        Assert.NotEqual(lease.Decode.Slot, _fleet.Shown(other).Slot);
+        _fleet.EndBoth(lease);
+        Assert.DoesNotContain(_fleet.State.Fleet.Workers, w => w.Id == lease.Decode.Id);
+        Assert.Equal(lease.Decode.Slot, _fleet.Shown(_fleet.Add(WorkerRole.Decode, "d10")).Slot);
+    }
+}

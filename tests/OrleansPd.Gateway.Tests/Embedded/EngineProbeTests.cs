@@ -1,0 +1,168 @@
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Probes;
+
+namespace OrleansPd.Gateway.Tests.Embedded;
+
+public sealed class EngineProbeTests : IAsyncDisposable
+{
+    private readonly EngineProbe _probe = new(new ControlPlaneOptions());
+    private readonly List<WebApplication> _apps = [];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask DisposeAsync()
+    {
+        _probe.Dispose();
+        foreach (var app in _apps)
+        {
+            await app.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_prefill_is_read_from_its_endpoints_and_its_bootstrap_server()
+    {
+        var bootstrap = await ServeAsync(app => app.MapGet("/route", (HttpRequest r) => r.Query["prefill_dp_rank"] == "-1"
+            ? Results.Text("""{"attn_tp_size":1,"dp_size":4,"page_size":64,"kv_cache_dtype":"auto","follow_bootstrap_room":true}""")
+            : Results.Text("""{"rank_ip":"127.0.0.1","rank_port":41231}""")));
+        var api = await ServeAsync(app =>
+        {
+            app.MapGet("/server_info", (HttpRequest r) => Results.Text(r.Headers.Authorization != "Bearer k" ? "{}" : $$$"""
+                {"disaggregation_mode":"prefill","disaggregation_bootstrap_port":{{{bootstrap.Port}}},"disaggregation_transfer_backend":"nixl",
+                 "dp_size":2,"page_size":1,"served_model_name":"m","version":"0.5.18","random_seed":77,"max_running_requests":64,
+                 "internal_states":[{"effective_max_running_requests_per_dp":16,"memory_usage":{"token_capacity":9000}}]}
+                """));
+            app.MapGet("/model_info", () => Results.Text("""{"model_path":"/models/m","tokenizer_path":"/tok"}"""));
+        });
+        var reading = await _probe.DescribeAsync(new WorkerSpec { Url = api, Role = WorkerRole.Prefill, ApiKey = "k" }, Token);
+        Assert.Equal(
+            new WorkerFacts
+            {
+                Role = WorkerRole.Prefill,
+                ModelPath = "/models/m",
+                ServedModelName = "m",
+                TokenizerPath = "/tok",
+                Version = "0.5.18",
+                DpSize = 4,
+                PageSize = 64,
+                KvCacheDtype = "auto",
+                TransferBackend = "nixl",
+                BootstrapPort = bootstrap.Port,
+                MaxRunningPerRank = 16,
+                SlotsPerRank = 48,
+                TokenCapacityPerRank = 9000,
+                ProcessIdentity = "seed=77;rank=41231",
+            },
+            reading.Facts);
+    }
+
+    [Fact]
+    public async Task A_prefill_whose_ranks_have_not_registered_is_not_there_yet()
+    {
+        var api = await ServeAsync(app =>
+        {
+            app.MapGet("/model_info", () => Results.Text("""{"model_path":"m"}"""));
+            app.MapGet("/route", () => Results.Text("Prefill server not fully registered yet", statusCode: 503));
+        });
+        var reading = await _probe.DescribeAsync(new WorkerSpec { Url = api, Role = WorkerRole.Prefill, BootstrapPort = api.Port }, Token);
+        Assert.Null(reading.Facts);
+        Assert.Contains("registered", reading.Answer.Problem);
+    }
+
+    [Fact]
+    public async Task A_rust_front_end_is_found_by_its_route_on_the_api_port()
+    {
+        var api = await ServeAsync(app =>
+        {
+            app.MapGet("/server_info", () => Results.Text("""{"served_model_name":"m","version":"0.5.18","internal_states":[{}]}"""));
+            app.MapGet("/route", (HttpRequest r) => r.Query.Count == 0 ? Results.StatusCode(400) : Results.Text("""{"dp_size":2,"page_size":64}"""));
+        });
+        var reading = await _probe.DescribeAsync(new WorkerSpec { Url = api, Role = WorkerRole.Prefill }, Token);
+        Assert.Equal((api.Port, 2), (reading.Facts!.BootstrapPort, reading.Facts.DpSize));
+    }
+
+    [Fact]
+    public async Task A_node_that_answers_health_alone_is_no_worker()
+    {
+        var api = await ServeAsync(app => app.MapGet("/health", () => Results.Ok()));
+        Assert.Null((await _probe.DescribeAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token)).Facts);
+    }
+
+    [Fact]
+    public async Task Nobody_there_is_told_from_somebody_slow()
+    {
+        var api = await ServeAsync(_ => { });
+        await _apps[0].StopAsync(Token);
+        var answer = await _probe.LivenessAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token);
+        Assert.True(answer.Refused);
+    }
+
+    [Fact]
+    public async Task Both_legs_of_a_generation_are_in_flight_at_the_same_time_with_one_room()
+    {
+        var met = new Barrier(2);
+        var bodies = new System.Collections.Concurrent.ConcurrentBag<JsonNode>();
+        var api = await ServeAsync(app => app.MapPost("/generate", async (HttpRequest r) =>
+        {
+            bodies.Add((await JsonNode.ParseAsync(r.Body))!);
+            return await Task.Run(() => met.SignalAndWait(TimeSpan.FromSeconds(20)))
+                ? Results.Text("""{"text":"x","meta_info":{"finish_reason":{"type":"length"}}}""")
+                : Results.StatusCode(500);
+        }));
+        Assert.True((await _probe.GenerateAsync(Trial(api, api), Token)).IsGood);
+        Assert.All(bodies, b => Assert.Equal(long.MaxValue, b["bootstrap_room"]!.GetValue<long>()));
+        Assert.Single(bodies.Select(b => b["rid"]!.GetValue<string>()).Distinct());
+        Assert.All(bodies, b => Assert.Null(b["routed_dp_rank"]));
+    }
+
+    [Fact]
+    public async Task When_one_leg_fails_the_other_is_not_left_behind()
+    {
+        var left = new TaskCompletionSource();
+        var hanging = await ServeAsync(app => app.MapPost("/generate", async (HttpContext c) =>
+        {
+            using var registration = c.RequestAborted.Register(() => left.TrySetResult());
+            await left.Task;
+        }));
+        var failing = await ServeAsync(app => app.MapPost("/generate", () => Results.StatusCode(500)));
+        var answer = await _probe.GenerateAsync(Trial(failing, hanging), Token);
+        Assert.Contains("500", answer.Problem);
+        await left.Task.WaitAsync(TimeSpan.FromSeconds(20), Token);
+    }
+
+    private static PairTrial Trial(Uri prefill, Uri decode)
+    {
+        var target = new LegTarget("127.0.0.1", 8998, null, null);
+        return new PairTrial(Worker(prefill, WorkerRole.Prefill), Worker(decode, WorkerRole.Decode), long.MaxValue, target, target);
+    }
+
+    private static WorkerSnapshot Worker(Uri url, WorkerRole role) => new()
+    {
+        Id = new WorkerId($"{role}"),
+        Url = url,
+        Role = role,
+        Phase = WorkerPhase.Probing,
+        Epoch = 1,
+        Slot = 0,
+        Facts = WorkerFacts.Unknown,
+    };
+
+    private async Task<Uri> ServeAsync(Action<WebApplication> map)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        var app = builder.Build();
+        map(app);
+        _apps.Add(app);
+        await app.StartAsync(Token);
+        return new Uri(app.Urls.Single());
+    }
+}
