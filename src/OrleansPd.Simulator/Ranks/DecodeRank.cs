@@ -216,16 +216,38 @@ internal sealed class DecodeRank : EngineRank
             ["bootstrap_room"] = room,
             ["disagg_prefill_dp_rank"] = request.Pd.PrefillRank,
         };
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(request.Cancelled);
         var url = $"http://{(host.Contains(':') && host[0] != '[' ? $"[{host}]" : host)}:{port}/generate";
-        var again = _http.PostAsJsonAsync(url, body, patience.Token);
         var handOff = HandOffAsync(request, room, tokens, said);
-        if (await Task.WhenAny(again, handOff) == again && (!again.IsCompletedSuccessfully || !(await again).IsSuccessStatusCode))
+        if (!await PostAgainAsync(url, body, request.Cancelled))
         {
             request.Cancel("The prefill refused the retracted request.");
         }
 
         await handOff;
+    }
+
+    /// <summary>Repeats while the prefill still holds the first request of that rid, which ends with the transfer's last word.</summary>
+    private async Task<bool> PostAgainAsync(string url, Dictionary<string, object?> body, CancellationToken ct)
+    {
+        for (var attempt = 0; attempt < 100; attempt++)
+        {
+            try
+            {
+                using var response = await _http.PostAsJsonAsync(url, body, ct);
+                if (response.StatusCode != System.Net.HttpStatusCode.BadRequest)
+                {
+                    return response.IsSuccessStatusCode;
+                }
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException)
+            {
+                return false;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(10), Engine.Clock, ct);
+        }
+
+        return false;
     }
 
     private void LosePrefill(string address)

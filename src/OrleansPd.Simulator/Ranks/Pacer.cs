@@ -34,7 +34,8 @@ internal sealed class Pacer(TimeProvider clock, double speed, FaultControl fault
             return now;
         }
 
-        var next = Math.Max(due, now - Ticks(wait)) + Ticks(wait);
+        // More than a step behind means idle before, or a machine that cannot keep up: no debt is carried on.
+        var next = (due < now - Ticks(wait) ? now : due) + Ticks(wait);
         var left = clock.GetElapsedTime(now, next);
         if (left >= Finest)
         {

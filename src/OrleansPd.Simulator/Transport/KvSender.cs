@@ -17,6 +17,20 @@ internal sealed class PrefillRoom
     public SimRequest? Owner { get; set; }
 
     public bool AbortedByDecode { get; set; }
+
+    /// <summary>
+    /// Whether the transfer is complete and only the entry is left, as when a retracted request comes back at once. That the same
+    /// request is here again says as much.
+    /// </summary>
+    public bool IsOver(string? rid)
+    {
+        if (rid is not null && Owner?.Rid == rid && Destination.Task.IsCompleted)
+        {
+            Acknowledged.TrySetResult();
+        }
+
+        return Acknowledged.Task.IsCompleted;
+    }
 }
 
 /// <summary>The prefill rank's data port: takes destinations, sends KV.</summary>
@@ -47,7 +61,8 @@ internal sealed class KvSender : IAsyncDisposable
     /// <summary>Enters a request into its room. Null where the room is taken by another.</summary>
     public PrefillRoom? Claim(long room, SimRequest request)
     {
-        var entry = _rooms.GetOrAdd(room, _ => new PrefillRoom());
+        var entry = _rooms.AddOrUpdate(
+            room, static (_, _) => new PrefillRoom(), static (_, old, rid) => old.IsOver(rid) ? new PrefillRoom() : old, request.Rid);
         lock (entry)
         {
             if (entry.Owner is not null)
@@ -132,7 +147,9 @@ internal sealed class KvSender : IAsyncDisposable
         switch (kind)
         {
             case KvFrame.Destination when _rooms.Count < MostRooms:
-                _rooms.GetOrAdd(room, _ => new PrefillRoom()).Destination.TrySetResult(new Destination(
+                _rooms.AddOrUpdate(
+                    room, static _ => new PrefillRoom(), static (_, old) => old.IsOver(null) ? new PrefillRoom() : old)
+                    .Destination.TrySetResult(new Destination(
                     link, BinaryPrimitives.ReadInt32LittleEndian(payload[8..]), BinaryPrimitives.ReadInt32LittleEndian(payload[12..])));
                 break;
             case KvFrame.Ack when _rooms.TryGetValue(room, out var entry):
