@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
-using System.Net.Http.Json;
 
 namespace OrleansPd.Simulator;
 
@@ -264,7 +262,7 @@ internal sealed class EngineProcess
 
         foreach (var rank in Ranks.OfType<PrefillRank>())
         {
-            await RegisterAsync(rank, address, ct);
+            await RankRegistration.PutAsync(this, rank, address, _http, ct);
         }
 
         Faults.Changed += OnFaultsChanged;
@@ -286,34 +284,6 @@ internal sealed class EngineProcess
         {
             Die($"the scheduler of rank {rank.Index} raised {e}");
         }
-    }
-
-    private async Task RegisterAsync(PrefillRank rank, IPAddress address, CancellationToken ct)
-    {
-        var attention = Options.EnableDpAttention;
-        var ip = address.Equals(IPAddress.Any) ? IPAddress.Loopback : address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : address;
-        var body = new Dictionary<string, object?>
-        {
-            ["attn_tp_size"] = 1,
-            ["attn_tp_rank"] = 0,
-            ["attn_cp_size"] = 1,
-            ["attn_cp_rank"] = 0,
-            ["attn_dp_size"] = attention ? Options.DpSize : 1,
-            ["attn_dp_rank"] = attention ? rank.Index : 0,
-            ["pp_size"] = 1,
-            ["pp_rank"] = 0,
-            ["system_dp_size"] = attention ? 1 : Options.DpSize,
-            ["system_dp_rank"] = attention ? 0 : rank.Index,
-            ["rank_ip"] = ip.ToString(),
-            ["rank_port"] = rank.DataPort,
-            ["page_size"] = Options.PageSize,
-            ["kv_cache_dtype"] = Options.KvCacheDtype,
-            ["load_balance_method"] = Options.ResolvedLoadBalance,
-            ["enable_dsa_cache_layer_split"] = false,
-            ["prefill_http_port"] = Port,
-        };
-        using var response = await _http.PutAsJsonAsync(
-            $"http://{(ip.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{ip}]" : ip)}:{BootstrapPort}/route", body, ct);
     }
 
     private void OnFaultsChanged()

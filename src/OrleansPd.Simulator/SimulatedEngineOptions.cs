@@ -47,6 +47,9 @@ public sealed record SimulatedEngineOptions
     /// </summary>
     public bool RustFrontEnd { get; init; }
 
+    /// <summary>For what the engine draws at random, the ids of requests that bring none. Default 0.</summary>
+    public long Seed { get; init; }
+
     /// <summary>Tokens of a KV page. Default 64.</summary>
     public int PageSize { get; init; } = 64;
 

@@ -149,6 +149,30 @@ public sealed class AbortAndFaultTests
     }
 
     [Fact]
+    public async Task A_kill_resets_every_stream_and_a_restart_forgets_them()
+    {
+        await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(EngineRole.Regular) with { Speed = 1 }, null, Pair.Ct);
+        var runs = Enumerable.Range(0, 60).Select(i =>
+        {
+            var body = PairOutputTests.Generate(Question, 4000);
+            body["sampling_params"]!["ignore_eos"] = true;
+            body["stream"] = true;
+            return Pair.SendAsync(engine, "/generate", body);
+        }).ToList();
+        await Until.TrueAsync(() => engine.Stats.Running > 3, "a batch");
+        await engine.KillAsync();
+        foreach (var run in runs)
+        {
+            await Assert.ThrowsAnyAsync<HttpRequestException>(() => run);
+        }
+
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => Pair.SendAsync(engine, HttpMethod.Get, "/ping"));
+        await engine.RestartAsync(Pair.Ct);
+        Assert.Equal((2, 0, 0), (engine.Epoch, engine.Stats.LiveRequests, engine.Stats.Occupied));
+        Assert.Equal("length", (await Pair.SendAsync(engine, "/generate", With("again"))).FinishType);
+    }
+
+    [Fact]
     public async Task A_wedged_engine_stays_green()
     {
         await using var engine = await WedgedAsync();

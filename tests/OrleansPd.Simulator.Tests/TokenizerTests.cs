@@ -38,6 +38,15 @@ public sealed class TokenizerTests
     }
 
     [Fact]
+    public void Neighbouring_tokens_never_lead_to_the_same_answer()
+    {
+        var answers = Enumerable.Range(0, 2000).Select(i => ReferenceModel.CompleteTokens([7, i, 9], 12, new Sampling { IgnoreEos = true })).ToHashSet();
+        Assert.Equal(2000, answers.Count);
+        var states = Enumerable.Range(0, 100_000).Select(i => Mixing.Fold(42, (ulong)i)).ToHashSet();
+        Assert.Equal(100_000, states.Count);
+    }
+
+    [Fact]
     public void Another_seed_gives_another_answer()
     {
         Assert.NotEqual(ReferenceModel.Complete("same", 20), ReferenceModel.Complete("same", 20, new Sampling { Seed = 5 }));

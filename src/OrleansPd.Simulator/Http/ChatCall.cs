@@ -25,7 +25,7 @@ internal sealed class ChatCall(EngineProcess engine, FrontDesk desk) : OpenAiCal
         var samples = Engine.Options.Role == EngineRole.Regular ? n : 1;
         var rid = RidOf(root, 0, 1);
         var requests = Enumerable.Range(0, samples).Select(sample => Desk.Build(
-            samples == 1 ? rid : $"{rid}_{FrontDesk.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
+            samples == 1 ? rid : $"{rid}_{Desk.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
             pd, spec, Salt(root), n, rejection)).ToList();
         return Make(root, requests, samples) with { ForcedTool = ForcedTool(root) };
     }

@@ -32,7 +32,7 @@ internal sealed class CompletionCall(EngineProcess engine, FrontDesk desk) : Ope
             for (var sample = 0; sample < samples; sample++)
             {
                 requests.Add(Desk.Build(
-                    samples == 1 ? rid : $"{rid}_{FrontDesk.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
+                    samples == 1 ? rid : $"{rid}_{Desk.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
                     pd, spec, Salt(root), n, rejection));
             }
         }

@@ -7,9 +7,17 @@ internal sealed class FrontDesk(EngineProcess engine)
 {
     private const int MostTopLogprobs = 128;
 
+    private long _rids;
+
     private SimulatedEngineOptions Options => engine.Options;
 
-    public static string NewRid() => Guid.NewGuid().ToString("N");
+    /// <summary>32 hex digits, as SGLang makes them; the same in every run with the same seed and port.</summary>
+    public string NewRid()
+    {
+        var number = (ulong)Interlocked.Increment(ref _rids);
+        var low = Mixing.Fold(Mixing.Fold((ulong)Options.Seed, (ulong)engine.Port), (ulong)engine.Epoch << 48 ^ number);
+        return $"{low:x16}{Mixing.Fold(low, number):x16}";
+    }
 
     /// <summary>Builds one request; throws where the front end refuses.</summary>
     public SimRequest Build(string rid, int[] tokens, Sampling sampling, PdFields pd, LogprobSpec logprobs, string? salt, int n, string? rejection)

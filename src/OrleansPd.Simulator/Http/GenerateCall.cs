@@ -67,7 +67,7 @@ internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
             for (var sample = 0; sample < expand; sample++)
             {
                 requests.Add(desk.Build(
-                    expand == 1 ? rids[i] : $"{rids[i]}_{FrontDesk.NewRid()}", prompts[i],
+                    expand == 1 ? rids[i] : $"{rids[i]}_{desk.NewRid()}", prompts[i],
                     sampling with { Seed = sampling.Seed + sample }, pd, Logprobs(root, i), Salt(root, i), n, rejection));
             }
         }
@@ -188,7 +188,7 @@ internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
         switch (rid)
         {
             case null:
-                return [.. Enumerable.Range(0, count).Select(_ => FrontDesk.NewRid())];
+                return [.. Enumerable.Range(0, count).Select(_ => desk.NewRid())];
             case { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() == count:
                 return [.. list.EnumerateArray().Select(item => item.GetString()!)];
             case { ValueKind: JsonValueKind.String } one when !batch || (count == 1 && engine.Profile.August):

@@ -107,9 +107,9 @@ internal abstract class OpenAiCall(EngineProcess engine, FrontDesk desk)
     protected static string? Salt(JsonElement root) =>
         root.Text("cache_salt") is var salt && root.Text("extra_key") is var extra && (salt ?? extra) is not null ? salt + extra : null;
 
-    protected static string RidOf(JsonElement root, int index, int count) => root.Member("rid") switch
+    protected string RidOf(JsonElement root, int index, int count) => root.Member("rid") switch
     {
-        null => FrontDesk.NewRid(),
+        null => Desk.NewRid(),
         { ValueKind: JsonValueKind.Array } list => list[index].GetString()!,
         { } one when count == 1 => one.GetString()!,
         { } prefix => $"{prefix.GetString()}_{index}",

@@ -1,12 +1,14 @@
+using System.Numerics;
+
 namespace OrleansPd.Simulator;
 
 internal static class Mixing
 {
-    /// <summary>Folds a value into a state; every bit of both reaches every bit of the result.</summary>
+    /// <summary>Folds a value into a state. From one state, different values never lead to the same state.</summary>
     public static ulong Fold(ulong state, ulong value)
     {
-        var high = Math.BigMul(state ^ 0x9e3779b97f4a7c15, value + 0xd6e8feb86659fd93 | 1, out var low);
-        return Scramble(high ^ low ^ state << 7);
+        var mixed = Scramble(value + 0x9e3779b97f4a7c15) + BitOperations.RotateLeft(state, 23) * 0xda942042e4dd58b5;
+        return Scramble(mixed ^ mixed >> 28);
     }
 
     public static ulong Scramble(ulong x)

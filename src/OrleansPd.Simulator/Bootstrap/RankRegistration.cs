@@ -1,0 +1,38 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+
+namespace OrleansPd.Simulator;
+
+/// <summary>The one call by which a prefill rank makes itself known.</summary>
+internal static class RankRegistration
+{
+    public static async Task PutAsync(EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
+    {
+        var options = engine.Options;
+        var attention = options.EnableDpAttention;
+        var ip = address.Equals(IPAddress.Any) ? IPAddress.Loopback : address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : address;
+        var body = new Dictionary<string, object?>
+        {
+            ["attn_tp_size"] = 1,
+            ["attn_tp_rank"] = 0,
+            ["attn_cp_size"] = 1,
+            ["attn_cp_rank"] = 0,
+            ["attn_dp_size"] = attention ? options.DpSize : 1,
+            ["attn_dp_rank"] = attention ? rank.Index : 0,
+            ["pp_size"] = 1,
+            ["pp_rank"] = 0,
+            ["system_dp_size"] = attention ? 1 : options.DpSize,
+            ["system_dp_rank"] = attention ? 0 : rank.Index,
+            ["rank_ip"] = ip.ToString(),
+            ["rank_port"] = rank.DataPort,
+            ["page_size"] = options.PageSize,
+            ["kv_cache_dtype"] = options.KvCacheDtype,
+            ["load_balance_method"] = options.ResolvedLoadBalance,
+            ["enable_dsa_cache_layer_split"] = false,
+            ["prefill_http_port"] = engine.Port,
+        };
+        using var response = await http.PutAsJsonAsync(
+            $"http://{(ip.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{ip}]" : ip)}:{engine.BootstrapPort}/route", body, ct);
+    }
+}
