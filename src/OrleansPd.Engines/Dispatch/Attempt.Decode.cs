@@ -1,7 +1,6 @@
 using System.Buffers;
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Sse;
 using OrleansPd.Engines.Upstream;
 

@@ -1,6 +1,5 @@
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Sse;
 using OrleansPd.Engines.Upstream;
 

@@ -1,5 +1,3 @@
-using OrleansPd.Engines.Body;
-
 namespace OrleansPd.Engines.Dispatch;
 
 /// <summary>Runs a client's request: as it is, or as several single requests whose answers are joined again.</summary>

@@ -114,6 +114,17 @@ internal sealed class Stage : IAsyncDisposable
         }
     }
 
+    public static async Task UntilAsync(Func<bool> condition)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        limit.CancelAfter(TimeSpan.FromSeconds(15));
+        while (!condition())
+        {
+            Assert.False(limit.IsCancellationRequested, "the condition did not come true within 15 s");
+            await Task.Yield();
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
@@ -127,7 +138,9 @@ internal sealed class Stage : IAsyncDisposable
     private string? Leftovers()
     {
         var legs = (ControlPlane.OpenLegs, Gateway.Dispatcher.OpenPrefillLegs, Gateway.Dispatcher.OpenDecodeLegs, Gateway.Metrics.Active);
-        var live = string.Join(", ", _engines.Where(e => e.IsAlive && e.Stats.LiveRequests > 0).Select(e => $"{e.Options.Role}: {e.Stats.LiveRequests}"));
+        var live = string.Join(", ", _engines.Where(e => e.IsAlive && e.Stats.LiveRequests > 0).Select(e =>
+            $"{e.Options.Role}: {e.Stats.LiveRequests} (running {e.Stats.Running}, waiting {e.Stats.Waiting}, bootstrap {e.Stats.BootstrapQueue}, "
+            + $"prealloc {e.Stats.PreallocQueue}, transfer {e.Stats.TransferQueue}, inflight {e.Stats.InflightQueue}, aborted {e.Stats.AbortedTotal})"));
         return legs == (0, 0, 0, 0) && live.Length == 0 ? null : $"legs {legs}, engines {live}";
     }
 }
