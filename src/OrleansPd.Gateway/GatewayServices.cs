@@ -39,6 +39,7 @@ public static class GatewayServices
         services.AddSingleton<HealthEndpoints>();
         services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<DebugEndpoints>();
+        services.AddSingleton<OtherRoutes>();
         return services;
     }
 
@@ -53,6 +54,7 @@ public static class GatewayServices
         services.GetRequiredService<HealthEndpoints>().Map(routes);
         services.GetRequiredService<MetricsEndpoint>().Map(routes);
         services.GetRequiredService<DebugEndpoints>().Map(routes);
+        services.GetRequiredService<OtherRoutes>().Map(routes);
         return routes;
     }
 }

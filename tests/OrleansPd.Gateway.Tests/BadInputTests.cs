@@ -162,4 +162,27 @@ public class BadInputTests
         Assert.Equal(code, (string)JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!["error"]!["code"]!);
         Assert.Equal("3", response.Headers.GetValues("Retry-After").Single());
     }
+
+    [Theory]
+    [InlineData("POST", "/v1/responses", 501, "/v1/chat/completions")]
+    [InlineData("POST", "/v1/messages", 501, "/v1/chat/completions")]
+    [InlineData("POST", "/v1/embeddings", 501, "cannot run")]
+    [InlineData("POST", "/vertex_generate", 501, "/generate")]
+    [InlineData("POST", "/nowhere", 404, "POST /nowhere")]
+    [InlineData("GET", "/generate", 404, "GET /generate")]
+    public async Task Routes_that_engines_have_and_we_do_not_never_reach_one(string method, string path, int status, string words)
+    {
+        await using var stage = await Stage.StartAsync();
+        using var request = new HttpRequestMessage(new HttpMethod(method), path)
+        {
+            Content = new StringContent("""{"model":"m","input":"x","text":"x"}""", Encoding.UTF8, "application/json"),
+        };
+
+        using var response = await stage.Client.SendAsync(request, Stage.Token);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        var error = JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!["error"]!;
+        Assert.Contains(words, (string)error["message"]!);
+        Assert.All(stage.Engines, engine => Assert.Equal(0, engine.Stats.RequestsTotal));
+    }
 }
