@@ -29,6 +29,28 @@ public sealed class GatewayOptions
     [Range(1, 86400)]
     public int FirstOutputTimeoutSecs { get; set; } = 280;
 
+    /// <summary>
+    /// Longest silence in seconds of a stream that has begun, 0-86400; 0 = no limit. Default 300: an engine that is paused, or that
+    /// retracts its requests for a weight update, is silent for up to some 180 s and goes on afterwards.
+    /// </summary>
+    [Range(0, 86400)]
+    public int StreamIdleTimeoutSecs { get; set; } = 300;
+
+    /// <summary>Retries of one request before its first byte, 0-10. Default 1; 0 = never.</summary>
+    [Range(0, 10)]
+    public int RetryMaxRetries { get; set; } = 1;
+
+    /// <summary>
+    /// Seconds in which a stopping gateway still takes requests while it says that it is not ready, 0-600. Default 0; set it to what
+    /// a load balancer in front needs to notice.
+    /// </summary>
+    [Range(0, 600)]
+    public int ShutdownDelaySecs { get; set; }
+
+    /// <summary>Seconds that requests in flight get to end before they are aborted, 0-86400. Default 180, as the SGLang router.</summary>
+    [Range(0, 86400)]
+    public int ShutdownGracePeriodSecs { get; set; } = 180;
+
     /// <summary>Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send <c>default</c>.</summary>
     public bool StrictModel { get; set; }
 

@@ -21,6 +21,12 @@ namespace OrleansPd.Gateway;
 /// <summary>A gateway in this process: Kestrel, the HTTP surface, and a control plane.</summary>
 public sealed class GatewayServer : IAsyncDisposable
 {
+    /// <summary>How often a stopping gateway looks whether its last request has ended.</summary>
+    private static readonly TimeSpan IdlePoll = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>How long it waits for the aborts of what did not end by itself: one abort call's longest life.</summary>
+    private static readonly TimeSpan AbortPatience = TimeSpan.FromSeconds(2);
+
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Embedded? _embedded;
@@ -124,12 +130,47 @@ public sealed class GatewayServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Stops in order: not ready, no new requests, in-flight ones to their end or the grace, then the listener.</summary>
+    /// <summary>
+    /// Stops in order: says that it is not ready, takes requests for a moment more, lets those in flight end for as long as the grace
+    /// lasts, aborts the rest on their engines, closes the listener.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the waiting: what is in flight is aborted at once.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
+        var options = _app.Services.GetRequiredService<GatewayOptions>();
+        var clock = _app.Services.GetRequiredService<TimeProvider>();
         _app.Services.GetRequiredService<GatewayLife>().Stop();
         Log.Stopping(_app.Services.GetRequiredService<ILogger<GatewayServer>>(), Metrics.Active);
-        await _app.StopAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(options.ShutdownDelaySecs), clock, cancellationToken).ConfigureAwait(false);
+            using var grace = new CancellationTokenSource(TimeSpan.FromSeconds(options.ShutdownGracePeriodSecs), clock);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(grace.Token, cancellationToken);
+            await IdleAsync(clock, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Out of patience: what is left is aborted below.
+        }
+        Dispatcher.EndAll();
+        using var last = new CancellationTokenSource(AbortPatience, clock);
+        try
+        {
+            await IdleAsync(clock, last.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Engines that do not even take an abort are left to their own clocks.
+        }
+        await _app.StopAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private async Task IdleAsync(TimeProvider clock, CancellationToken cancellationToken)
+    {
+        while (Metrics.Active > 0 || Dispatcher.OpenPrefillLegs > 0 || Dispatcher.OpenDecodeLegs > 0)
+        {
+            await Task.Delay(IdlePoll, clock, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -24,7 +24,9 @@ public static class GatewayServices
         services.AddSingleton(new DispatchOptions
         {
             FirstOutputTimeout = TimeSpan.FromSeconds(options.FirstOutputTimeoutSecs),
+            MaxRetries = options.RetryMaxRetries,
             RequestTimeout = TimeSpan.FromSeconds(options.RequestTimeoutSecs),
+            StreamIdleTimeout = TimeSpan.FromSeconds(options.StreamIdleTimeoutSecs),
         });
         // Process id and start time: two lives of a gateway, or two gateways, do not mint the same ids.
         services.AddSingleton(new RidSource((uint)HashCode.Combine(Environment.ProcessId, clock.GetUtcNow().Ticks)));

@@ -37,6 +37,12 @@ public enum DispatchEventKind
 
     /// <summary>A limit of ours ran out.</summary>
     OutOfTime,
+
+    /// <summary>Decode's stream was silent for longer than allowed.</summary>
+    Stalled,
+
+    /// <summary>The gateway stops and its grace is over.</summary>
+    ShuttingDown,
 }
 
 public readonly record struct DispatchEvent(DispatchEventKind Kind, LegEnd End = default)
@@ -50,6 +56,10 @@ public readonly record struct DispatchEvent(DispatchEventKind Kind, LegEnd End =
     public static DispatchEvent ClientGone { get; } = new(DispatchEventKind.ClientGone);
 
     public static DispatchEvent OutOfTime { get; } = new(DispatchEventKind.OutOfTime);
+
+    public static DispatchEvent Stalled { get; } = new(DispatchEventKind.Stalled);
+
+    public static DispatchEvent ShuttingDown { get; } = new(DispatchEventKind.ShuttingDown);
 }
 
 /// <summary>
@@ -99,6 +109,8 @@ public readonly record struct DispatchState
         DispatchEventKind.DecodeEnded => OnDecodeEnded(e.End, out actions),
         DispatchEventKind.ClientGone => Decide(Verdict.ClientGone, out actions),
         DispatchEventKind.OutOfTime => Decide(Verdict.OutOfTime(HasOutput), out actions),
+        DispatchEventKind.Stalled => Decide(Verdict.Stalled, out actions),
+        DispatchEventKind.ShuttingDown => Decide(Verdict.ShuttingDown, out actions),
         _ => throw new ArgumentOutOfRangeException(nameof(e), e.Kind, "unknown event"),
     };
 

@@ -26,6 +26,12 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
     /// <summary>499 is nginx's word for it; nobody is there to read it, the log and the metrics are.</summary>
     public static Verdict ClientGone { get; } = new("client_gone", 499, Blame.Client, false, null, "The client closed the connection.");
 
+    /// <summary>Only decode writes after the first output, so only decode can have stopped writing.</summary>
+    public static Verdict Stalled { get; } =
+        new("decode_stalled", 504, Blame.Decode, false, null, "The decode engine stopped writing in the middle of the answer.");
+
+    public static Verdict ShuttingDown { get; } = new("shutting_down", 503, Blame.None, false, null, "The gateway is stopping.");
+
     public bool IsSuccess => ReferenceEquals(this, Success);
 
     /// <summary>The first of the two limits ran out: without output, or for the whole request.</summary>

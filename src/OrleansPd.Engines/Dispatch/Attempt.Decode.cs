@@ -195,6 +195,8 @@ internal sealed partial class Attempt
     {
         _report.FirstOutputAt = _owner.Clock.GetTimestamp();
         Raise(DispatchEvent.DecodeOutput);
+        // From now on other limits count than the one the timer was set for.
+        OnLimit();
         if (!IsCommitted && _settled is not null)
         {
             await _settled.Task.WaitAsync(stop).ConfigureAwait(false);

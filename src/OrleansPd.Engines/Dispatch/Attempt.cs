@@ -96,8 +96,10 @@ internal sealed partial class Attempt
         _limit = limit;
         limit.Change(FirstLimit(), Timeout.InfiniteTimeSpan);
         var watched = clientGone.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ClientGone), this);
+        var stopped = _owner.Shutdown.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ShuttingDown), this);
         LegEnd end;
         await using (watched.ConfigureAwait(false))
+        await using (stopped.ConfigureAwait(false))
         {
             end = await RunDecodeAsync().ConfigureAwait(false);
         }
@@ -164,16 +166,30 @@ internal sealed partial class Attempt
         return actions;
     }
 
-    /// <summary>The limit without output ran out, or the request's: with output only the second one counts.</summary>
+    /// <summary>
+    /// A limit may have run out. Before the first output it is that one's; afterwards the request's own or the longest silence,
+    /// which is measured here alone: an event of the stream costs no timer.
+    /// </summary>
     private void OnLimit()
     {
         var left = _owner.TimeLeft(_request);
-        if (_report.FirstOutputAt != 0 && left > TimeSpan.Zero)
+        if (_report.FirstOutputAt == 0 || left <= TimeSpan.Zero)
         {
-            _limit!.Change(left, Timeout.InfiniteTimeSpan);
+            Raise(DispatchEvent.OutOfTime);
             return;
         }
-        Raise(DispatchEvent.OutOfTime);
+        var idle = _owner.Options.StreamIdleTimeout;
+        if (idle > TimeSpan.Zero)
+        {
+            var quiet = idle - _owner.Clock.GetElapsedTime(Math.Max(_lease.LastProgress, _report.FirstOutputAt));
+            if (quiet <= TimeSpan.Zero)
+            {
+                Raise(DispatchEvent.Stalled);
+                return;
+            }
+            left = quiet < left ? quiet : left;
+        }
+        _limit!.Change(left, Timeout.InfiniteTimeSpan);
     }
 
     private TimeSpan FirstLimit()
@@ -192,7 +208,7 @@ internal sealed partial class Attempt
             // Another live id begins with this one and would be aborted too; the closed connection has to do.
             return;
         }
-        var abort = _owner.Aborter.AbortAsync(worker, rids);
+        var abort = _owner.Aborter.AbortAsync(worker, rids, mayRepeat: _ridsAreOurs);
         await abort.WaitAsync(_owner.Options.AbortWait, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

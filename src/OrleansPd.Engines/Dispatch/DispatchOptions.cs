@@ -15,11 +15,26 @@ public sealed class DispatchOptions
     /// <summary>Whole life of a request, queueing and retries included. Default 30 min, as the SGLang router.</summary>
     public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromMinutes(30);
 
+    /// <summary>
+    /// Longest silence of a stream that has begun; zero = no limit. Default 300 s: an engine that is paused, or that retracts its
+    /// requests for a weight update, is silent for up to some 180 s and goes on afterwards.
+    /// </summary>
+    public TimeSpan StreamIdleTimeout { get; set; } = TimeSpan.FromSeconds(300);
+
     /// <summary>Longest that a failed attempt waits for its aborts before its capacity is given back. Default 50 ms.</summary>
     public TimeSpan AbortWait { get; set; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Longest life of one abort call. Default 2 s.</summary>
     public TimeSpan AbortTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// When an abort by one of our own ids is said again, counted from the first time: an engine ignores the abort of a request
+    /// that it has not taken up yet, and then notices the closed connection only seconds later. Default 100 ms and 1 s.
+    /// </summary>
+    public IReadOnlyList<TimeSpan> AbortAgainAfter { get; set; } = [TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1)];
+
+    /// <summary>Aborts that may wait to be said again; more are dropped, and the closed connection has to do. Default 4096.</summary>
+    public int MaxAbortsToRepeat { get; set; } = 4096;
 
     /// <summary>
     /// A plain answer up to this size is taken in whole before the first byte goes to the client, so that an engine that dies in

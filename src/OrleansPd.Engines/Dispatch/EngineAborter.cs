@@ -4,11 +4,15 @@ using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Engines.Dispatch;
 
-/// <summary>Tells an engine to drop requests at once (<c>POST /abort_request</c>). Closing the connection does it too, but seconds later.</summary>
+/// <summary>
+/// Tells an engine to drop requests at once (<c>POST /abort_request</c>). Closing the connection does it too, but seconds later.
+/// What an engine did not take, or took too early, is said again a little later, as long as the id is one that nobody can use anew.
+/// </summary>
 public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, TimeProvider clock)
 {
     private long _sent;
     private long _failed;
+    private int _waiting;
 
     /// <summary>Abort calls made.</summary>
     public long Sent => Interlocked.Read(ref _sent);
@@ -16,11 +20,40 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
     /// <summary>Abort calls that the engine did not take within the time limit.</summary>
     public long Failed => Interlocked.Read(ref _failed);
 
-    /// <summary>Aborts each id on the engine. Never throws; ends when all calls have ended or run out of time.</summary>
-    public Task AbortAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
+    /// <summary>Aborts that will be said again.</summary>
+    public int Waiting => Volatile.Read(ref _waiting);
+
+    /// <summary>Aborts each id on the engine. Never throws; ends when the first round of calls has ended or run out of time.</summary>
+    /// <param name="mayRepeat">The ids are ours and will never be used again: repeating cannot hit another request.</param>
+    public Task AbortAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, bool mayRepeat)
     {
         ArgumentNullException.ThrowIfNull(worker);
-        return rids.Count == 1 ? AbortOneAsync(worker, rids[0]) : AbortAllAsync(worker, rids);
+        ArgumentNullException.ThrowIfNull(rids);
+        var first = AbortAllAsync(worker, rids);
+        if (mayRepeat && options.AbortAgainAfter.Count > 0)
+        {
+            if (Interlocked.Increment(ref _waiting) <= options.MaxAbortsToRepeat)
+            {
+                _ = RepeatAsync(worker, rids);
+            }
+            else
+            {
+                Interlocked.Decrement(ref _waiting);
+            }
+        }
+        return first;
+    }
+
+    private async Task RepeatAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
+    {
+        var waited = TimeSpan.Zero;
+        foreach (var at in options.AbortAgainAfter)
+        {
+            await Task.Delay(at - waited, clock).ConfigureAwait(false);
+            waited = at;
+            await AbortAllAsync(worker, rids).ConfigureAwait(false);
+        }
+        Interlocked.Decrement(ref _waiting);
     }
 
     private async Task AbortAllAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
@@ -38,12 +71,11 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         using var limit = new CancellationTokenSource(options.AbortTimeout, clock);
         try
         {
-            var body = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object> { ["rid"] = rid, ["abort_all"] = false });
             var request = new UpstreamRequest
             {
                 Engine = worker.Url,
                 Path = "/abort_request",
-                Body = new UpstreamBody(body),
+                Body = new UpstreamBody(JsonSerializer.SerializeToUtf8Bytes(new { rid, abort_all = false })),
                 Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
             };
             await using var response = await upstream.SendAsync(request, limit.Token).ConfigureAwait(false);
@@ -54,7 +86,7 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
             // The body is empty; reading its end lets the connection be used again.
             await response.ReadAsync(new byte[1], limit.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is UpstreamException or OperationCanceledException)
+        catch (Exception e) when (e is UpstreamException or OperationCanceledException or ObjectDisposedException)
         {
             Interlocked.Increment(ref _failed);
         }

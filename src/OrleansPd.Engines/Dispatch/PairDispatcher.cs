@@ -14,6 +14,7 @@ public sealed class PairDispatcher(
     IControlPlane controlPlane, IUpstream upstream, RidSource rids, LiveRids liveRids, DispatchOptions options, TimeProvider clock)
 {
     private readonly RetryBudget _budget = new();
+    private readonly CancellationTokenSource _shutdown = new();
     private int _openPrefillLegs;
     private int _openDecodeLegs;
     private long _retries;
@@ -27,6 +28,8 @@ public sealed class PairDispatcher(
     public long Retries => Interlocked.Read(ref _retries);
 
     public EngineAborter Aborter { get; } = new(upstream, options, clock);
+
+    internal CancellationToken Shutdown => _shutdown.Token;
 
     internal IControlPlane ControlPlane => controlPlane;
 
@@ -106,6 +109,9 @@ public sealed class PairDispatcher(
             report.EndedAt = clock.GetTimestamp();
         }
     }
+
+    /// <summary>Ends every request that is still running: engines are told, clients get an error in their dialect.</summary>
+    public void EndAll() => _shutdown.Cancel();
 
     /// <summary>A batch that no rank can hold as a whole is not refused by us: its prompts can be sent one by one.</summary>
     internal static bool IsTooLargeBatch(DispatchCall call, DispatchReport report) =>
