@@ -41,6 +41,12 @@ public sealed class GatewayOptions
     public int RetryMaxRetries { get; set; } = 1;
 
     /// <summary>
+    /// Go on with another pair when a decode engine fails in the middle of a stream; the client sees one uninterrupted stream.
+    /// Default false. What cannot go on (n > 1, log probabilities, grammars, tools, reasoning) ends with an error event as before.
+    /// </summary>
+    public bool ResumeStreams { get; set; }
+
+    /// <summary>
     /// Seconds in which a stopping gateway still takes requests while it says that it is not ready, 0-600. Default 0; set it to what
     /// a load balancer in front needs to notice.
     /// </summary>

@@ -26,6 +26,7 @@ public static class GatewayServices
             FirstOutputTimeout = TimeSpan.FromSeconds(options.FirstOutputTimeoutSecs),
             MaxRetries = options.RetryMaxRetries,
             RequestTimeout = TimeSpan.FromSeconds(options.RequestTimeoutSecs),
+            ResumeStreams = options.ResumeStreams,
             StreamIdleTimeout = TimeSpan.FromSeconds(options.StreamIdleTimeoutSecs),
         });
         // Process id and start time: two lives of a gateway, or two gateways, do not mint the same ids.

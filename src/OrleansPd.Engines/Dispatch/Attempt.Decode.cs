@@ -142,6 +142,7 @@ internal sealed partial class Attempt
         using var chunk = new PooledBuffer(16 * 1024);
         using var merged = new PooledBuffer();
         var started = false;
+        var begun = _journal is { HasBegun: true };
         while (true)
         {
             chunk.Clear();
@@ -159,7 +160,10 @@ internal sealed partial class Attempt
                 {
                     return LegEnd.Cancelled;
                 }
-                await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
+                if (!begun)
+                {
+                    await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
+                }
                 started = true;
             }
             if (started && scan.Output.Length > 0)
@@ -212,7 +216,8 @@ internal sealed partial class Attempt
         {
             if (!scan.Done && (first || EventClassifier.MayBeError(e.Data)) && ErrorIn(LegSide.Decode, e.Data) is { } error)
             {
-                if (first || error.Kind == LegEndKind.Malformed)
+                // Where the stream can go on elsewhere the client does not hear of the engine's failure.
+                if (first || error.Kind == LegEndKind.Malformed || _journal is not null)
                 {
                     scan.Fatal = error;
                     return;
@@ -226,7 +231,14 @@ internal sealed partial class Attempt
             }
             first = false;
             scan.Events++;
-            scan.Output.Write(e.Raw);
+            if (_journal is null)
+            {
+                scan.Output.Write(e.Raw);
+            }
+            else
+            {
+                _journal.Take(e, scan.Output);
+            }
         }
         if (scan.IsTooLong)
         {

@@ -2,6 +2,7 @@ using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Body;
+using OrleansPd.Engines.Resume;
 using OrleansPd.Engines.Sse;
 using OrleansPd.Engines.Upstream;
 
@@ -22,6 +23,7 @@ internal sealed partial class Attempt
     private readonly DispatchCall _call;
     private readonly PairLease _lease;
     private readonly IAnswerSink _sink;
+    private readonly StreamJournal? _journal;
     private readonly DispatchReport _request;
     private readonly AttemptReport _report;
     private readonly bool _ridsAreOurs;
@@ -39,12 +41,13 @@ internal sealed partial class Attempt
     private EngineReply? _decodeReply;
     private bool _errorWasRelayed;
 
-    public Attempt(PairDispatcher owner, DispatchCall call, PairLease lease, int number, DispatchReport request, IAnswerSink sink)
+    public Attempt(PairDispatcher owner, DispatchCall call, PairLease lease, int number, DispatchReport request, IAnswerSink sink, StreamJournal? journal)
     {
         _owner = owner;
         _call = call;
         _lease = lease;
         _sink = sink;
+        _journal = journal;
         _request = request;
         _ridsAreOurs = number > 0 || call.ClientRids.Count == 0;
         _state = DispatchState.Start(lease.IsRegular, call.NeedsPrefillAnswer);
@@ -127,7 +130,7 @@ internal sealed partial class Attempt
         {
             return ValueTask.CompletedTask;
         }
-        if (IsCommitted)
+        if (IsCommitted || _journal is { HasBegun: true })
         {
             return _sink.FailAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone);
         }

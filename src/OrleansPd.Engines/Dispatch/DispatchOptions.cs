@@ -7,6 +7,15 @@ public sealed class DispatchOptions
     public int MaxRetries { get; set; } = 1;
 
     /// <summary>
+    /// Go on with another pair when a decode engine fails in the middle of a stream, from the prompt and the text so far. Default
+    /// false: it costs a look into each event, and the text of a sampled answer goes on as another draw than it would have.
+    /// </summary>
+    public bool ResumeStreams { get; set; }
+
+    /// <summary>How often one stream may go on elsewhere, 0 to 100. Default 3.</summary>
+    public int MaxResumes { get; set; } = 3;
+
+    /// <summary>
     /// Longest time without the first output of decode, for one attempt. Default 280 s: below the 300 s after which engines give
     /// up by themselves, so that the reason is known and both sides are freed by us.
     /// </summary>

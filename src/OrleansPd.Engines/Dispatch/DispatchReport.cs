@@ -29,6 +29,9 @@ public sealed class DispatchReport
     /// <summary>Events that reached the client; 0 for a plain answer.</summary>
     public long Events { get; internal set; }
 
+    /// <summary>How often the stream went on with another pair after output had reached the client.</summary>
+    public int Resumed { get; internal set; }
+
     internal void Add(AttemptReport attempt) => _attempts.Add(attempt);
 }
 

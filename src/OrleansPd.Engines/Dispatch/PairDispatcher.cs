@@ -2,6 +2,7 @@ using OrleansPd.Core;
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Resume;
 using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Engines.Dispatch;
@@ -18,6 +19,7 @@ public sealed class PairDispatcher(
     private int _openPrefillLegs;
     private int _openDecodeLegs;
     private long _retries;
+    private long _resumed;
 
     /// <summary>Prefill legs whose engine has not ended them yet, those that are drained in the background included.</summary>
     public int OpenPrefillLegs => Volatile.Read(ref _openPrefillLegs);
@@ -26,6 +28,9 @@ public sealed class PairDispatcher(
 
     /// <summary>Attempts after the first.</summary>
     public long Retries => Interlocked.Read(ref _retries);
+
+    /// <summary>Streams that went on with another pair after their decode engine had failed.</summary>
+    public long Resumed => Interlocked.Read(ref _resumed);
 
     public EngineAborter Aborter { get; } = new(upstream, options, clock);
 
@@ -56,7 +61,14 @@ public sealed class PairDispatcher(
         ArgumentNullException.ThrowIfNull(sink);
         var report = new DispatchReport { StartedAt = clock.GetTimestamp() };
         _budget.Earn();
+        using var journal = options.ResumeStreams && Resumable.Is(call.Body.Memory.Span, call.Shape)
+            ? new StreamJournal(call.Shape.Dialect, call.Shape.IncludeUsage, call.Shape.ContinuousUsage)
+            : null;
+        var first = journal is null ? call : ResumeBody.First(call);
+        List<SharedBody>? made = ReferenceEquals(first.Body, call.Body) ? null : [first.Body];
+        var current = first;
         var request = call.Pair;
+        var retries = 0;
         Attempt? failed = null;
         try
         {
@@ -80,23 +92,44 @@ public sealed class PairDispatcher(
                 {
                     call.Leased?.Invoke(lease);
                 }
-                var attempt = new Attempt(this, call, lease, number, report, sink);
+                var attempt = new Attempt(this, current, lease, number, report, sink, journal);
                 var verdict = await attempt.RunAsync(clientGone).ConfigureAwait(false);
                 report.Verdict = verdict;
-                if (verdict.Retryable && MayRetry(attempt, number, report))
+                if (verdict.IsSuccess)
                 {
-                    Interlocked.Increment(ref _retries);
-                    failed = attempt;
-                    request = request with
-                    {
-                        AvoidPrefill = verdict.Blame == Blame.Decode ? request.AvoidPrefill : lease.Prefill?.Id ?? default,
-                        AvoidDecode = verdict.Blame == Blame.Prefill ? request.AvoidDecode : lease.Decode.Id,
-                        Near = null,
-                    };
-                    continue;
+                    return report;
                 }
-                await attempt.AnswerFailureAsync(clientGone).ConfigureAwait(false);
-                return report;
+                if (verdict.Retryable && MayRetry(attempt, retries, report))
+                {
+                    retries++;
+                    Interlocked.Increment(ref _retries);
+                }
+                else if (journal is not null && MayResume(attempt, verdict, journal, report))
+                {
+                    journal.NextLife();
+                    if (ResumeBody.Next(first, journal) is not { } next)
+                    {
+                        await attempt.AnswerFailureAsync(clientGone).ConfigureAwait(false);
+                        return report;
+                    }
+                    (made ??= []).Add(next.Body);
+                    current = next;
+                    retries = 0;
+                    report.Resumed++;
+                    Interlocked.Increment(ref _resumed);
+                }
+                else
+                {
+                    await attempt.AnswerFailureAsync(clientGone).ConfigureAwait(false);
+                    return report;
+                }
+                failed = attempt;
+                request = current.Pair with
+                {
+                    AvoidPrefill = verdict.Blame == Blame.Decode ? request.AvoidPrefill : lease.Prefill?.Id ?? default,
+                    AvoidDecode = verdict.Blame == Blame.Prefill ? request.AvoidDecode : lease.Decode.Id,
+                    Near = null,
+                };
             }
         }
         catch (OperationCanceledException) when (clientGone.IsCancellationRequested)
@@ -107,6 +140,8 @@ public sealed class PairDispatcher(
         finally
         {
             report.EndedAt = clock.GetTimestamp();
+            // Bodies that were made here; a prefill leg that still sends one holds it itself.
+            made?.ForEach(body => body.Dispose());
         }
     }
 
@@ -135,6 +170,15 @@ public sealed class PairDispatcher(
         var left = TimeLeft(report);
         return request.MaxWait < left ? request.MaxWait : left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
+
+    /// <summary>
+    /// A stream whose decode engine failed may go on elsewhere, while there is time, at most <see cref="DispatchOptions.MaxResumes"/>
+    /// times: a request that kills each engine it meets must not be carried through the whole pool.
+    /// </summary>
+    private bool MayResume(Attempt attempt, Verdict verdict, StreamJournal journal, DispatchReport report) =>
+        attempt.IsCommitted && journal is { HasBegun: true, IsBroken: false, IsFinished: false }
+        && (verdict.Retryable || ReferenceEquals(verdict, Verdict.Stalled))
+        && report.Resumed < options.MaxResumes && TimeLeft(report) > TimeSpan.Zero && !_shutdown.IsCancellationRequested;
 
     private bool MayRetry(Attempt attempt, int number, DispatchReport report) =>
         !attempt.IsCommitted && number < options.MaxRetries && TimeLeft(report) > TimeSpan.Zero && _budget.TryTake();

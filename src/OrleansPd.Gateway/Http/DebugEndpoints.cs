@@ -28,6 +28,7 @@ internal sealed class DebugEndpoints(RequestLog log, TimeProvider clock)
         {
             reason = call.Reason,
             events = call.Events,
+            resumed = call.Resumed,
             duration_ms = Between(call.StartedAt, call.EndedAt),
             refusal = call.Refusal?.Message,
             attempts = call.Attempts.Select(a => View(call, a)),

@@ -22,6 +22,7 @@ internal sealed class MetricsEndpoint(GatewayMetrics metrics, PairDispatcher dis
         text.Append($"orleanspd_gateway_open_legs{{role=\"prefill\"}} {dispatcher.OpenPrefillLegs}\n");
         text.Append($"orleanspd_gateway_open_legs{{role=\"decode\"}} {dispatcher.OpenDecodeLegs}\n");
         GatewayMetrics.Counter(text, "orleanspd_gateway_retries_total", "Attempts after the first.", dispatcher.Retries);
+        GatewayMetrics.Counter(text, "orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", dispatcher.Resumed);
         GatewayMetrics.Counter(text, "orleanspd_gateway_aborts_total", "Abort calls to engines.", dispatcher.Aborter.Sent);
         GatewayMetrics.Counter(text, "orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", dispatcher.Aborter.Failed);
         WriteFleet(text, controlPlane.Fleet);
