@@ -145,11 +145,11 @@ public sealed class ControlPlaneOptions
 
     // ---- rooms ----
 
-    /// <summary>Seconds a registered room is kept after it was last touched. Default 120, as SGLang's bootstrap server.</summary>
+    /// <summary>Seconds a room is kept after it was last registered; a live request's room is kept for longer. Default 120, as SGLang's bootstrap server.</summary>
     [Range(1, 86400)]
     public int RoomTtlSecs { get; set; } = 120;
 
-    /// <summary>Most rooms the table holds. Default 1,000,000.</summary>
+    /// <summary>Most rooms the table holds, about 60 bytes each; beyond, registrations are refused. Default 1,000,000.</summary>
     [Range(1, 100_000_000)]
     public int MaxRooms { get; set; } = 1_000_000;
 }

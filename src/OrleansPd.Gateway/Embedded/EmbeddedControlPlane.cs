@@ -43,6 +43,18 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
     /// <summary>True when a policy reads the prefix blocks of requests.</summary>
     public bool UsesPrefixBlocks => _state.NeedsPrefix;
 
+    /// <summary>What the room table holds and has done.</summary>
+    public RoomStats Rooms
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Rooms;
+            }
+        }
+    }
+
     /// <summary>Completes when a background loop has died, with its exception; the process should then end.</summary>
     public Task<Exception> Died => _died.Task;
 
@@ -157,13 +169,8 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         }
     }
 
-    public ValueTask<bool> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return new(_state.RegisterRank(room, rank, _clock.GetUtcNow()));
-        }
-    }
+    public ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) =>
+        new(RegisterRank(room, rank, null));
 
     public ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
     {
@@ -175,6 +182,20 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
             }
         }
         return ValueTask.CompletedTask;
+    }
+
+    internal RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill)
+    {
+        lock (_gate)
+        {
+            var now = _clock.GetUtcNow();
+            var outcome = _state.RegisterRank(room, rank, prefill, now);
+            if (outcome == RankRegistration.Conflict)
+            {
+                _log.RoomConflict(room, rank, prefill?.Id, _state.OwnerOf(room, now));
+            }
+            return outcome;
+        }
     }
 
     internal WorkerState? Find(WorkerId id)

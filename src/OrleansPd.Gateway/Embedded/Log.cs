@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Gateway.Embedded;
 
@@ -17,4 +18,7 @@ internal static partial class Log
 
     [LoggerMessage(2004, LogLevel.Warning, "Worker {Worker} says it is a {Told}, but was registered as a {Role}")]
     public static partial void RoleDiffers(this ILogger logger, WorkerId worker, WorkerRole told, WorkerRole role);
+
+    [LoggerMessage(2005, LogLevel.Warning, "Rank {Rank} of {Prefill} was registered for room {Room}, which is another's: {Owner}")]
+    public static partial void RoomConflict(this ILogger logger, long room, int rank, WorkerId? prefill, RoomOwner? owner);
 }
