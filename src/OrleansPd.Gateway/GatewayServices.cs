@@ -40,6 +40,7 @@ public static class GatewayServices
         services.AddSingleton<HealthEndpoints>();
         services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<DebugEndpoints>();
+        services.AddSingleton<RoomEndpoints>();
         return services;
     }
 
@@ -54,6 +55,7 @@ public static class GatewayServices
         services.GetRequiredService<HealthEndpoints>().Map(routes);
         services.GetRequiredService<MetricsEndpoint>().Map(routes);
         services.GetRequiredService<DebugEndpoints>().Map(routes);
+        services.GetRequiredService<RoomEndpoints>().Map(routes);
         return routes;
     }
 }
