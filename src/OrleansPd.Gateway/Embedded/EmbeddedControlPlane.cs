@@ -4,6 +4,7 @@ using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Core.Rooms;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Gateway.Embedded.Facade;
 
 namespace OrleansPd.Gateway.Embedded;
 
@@ -26,6 +27,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
     private readonly List<Task> _loops = [];
     private readonly List<WaitingRequest> _granted = [];
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly FacadeRow? _facades;
     private bool _started;
 
     private EmbeddedControlPlane(ControlPlaneOptions options, IEngineProbe probe, TimeProvider clock, int seed, ILogger log)
@@ -36,12 +38,25 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         _log = log;
         var mint = new RoomMint(RoomMint.PrefixOf(seed), RoomMint.CounterAt(clock.GetUtcNow()));
         _state = new ControlPlaneState(options, mint, seed);
+        _facades = options.BootstrapFacade ? new FacadeRow(this, options, clock, log) : null;
     }
 
     public FleetSnapshot Fleet => _state.Fleet;
 
     /// <summary>True when a policy reads the prefix blocks of requests.</summary>
     public bool UsesPrefixBlocks => _state.NeedsPrefix;
+
+    /// <summary>What the room table holds and has done.</summary>
+    public RoomStats Rooms
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Rooms;
+            }
+        }
+    }
 
     /// <summary>Completes when a background loop has died, with its exception; the process should then end.</summary>
     public Task<Exception> Died => _died.Task;
@@ -73,6 +88,10 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         {
             _started = true;
             _loops.Add(Guarded(TickAsync(_stop.Token), "tick"));
+            if (_facades is not null)
+            {
+                _loops.Add(Guarded(_facades.RunAsync(_stop.Token), "facades"));
+            }
             foreach (var keeper in _keepers)
             {
                 _loops.Add(Guarded(keeper.Value.RunAsync(_stop.Token), keeper.Key.Value));
@@ -157,13 +176,8 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         }
     }
 
-    public ValueTask<bool> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return new(_state.RegisterRank(room, rank, _clock.GetUtcNow()));
-        }
-    }
+    public ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) =>
+        new(RegisterRank(room, rank, null));
 
     public ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
     {
@@ -175,6 +189,20 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
             }
         }
         return ValueTask.CompletedTask;
+    }
+
+    internal RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill)
+    {
+        lock (_gate)
+        {
+            var now = _clock.GetUtcNow();
+            var outcome = _state.RegisterRank(room, rank, prefill, now);
+            if (outcome == RankRegistration.Conflict)
+            {
+                _log.RoomConflict(room, rank, prefill?.Id, _state.OwnerOf(room, now));
+            }
+            return outcome;
+        }
     }
 
     internal WorkerState? Find(WorkerId id)
@@ -259,6 +287,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         {
             return;
         }
+        _facades?.Ring();
         var moved = after.Workers.Length != before.Workers.Length;
         foreach (var worker in after.Workers)
         {
@@ -267,6 +296,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
             {
                 _log.Restarted(worker.Id, worker.Epoch);
             }
+            moved |= old is not null && old.FacadePort != worker.FacadePort;
             if (old is not null && old.Phase != worker.Phase)
             {
                 moved = true;
