@@ -12,7 +12,13 @@ internal sealed class LineLog(TextWriter output, TimeProvider time) : ILoggerPro
     public static void Configure(ILoggingBuilder logging, IConfiguration settings, TextWriter output, TimeProvider time)
     {
         // The web server's own lines are of use to its developers; --log-level debug shows them too.
-        if (settings["LogLevel:Default"] is not ("Trace" or "Debug")) logging.AddFilter("Microsoft", LogLevel.Warning);
+        if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
+        {
+            logging.AddFilter("Microsoft", LogLevel.Warning);
+            // Why a host does not start is thrown as well, and told in a sentence.
+            logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
+        }
+
         logging.AddConfiguration(settings);
         logging.AddProvider(new LineLog(output, time));
     }

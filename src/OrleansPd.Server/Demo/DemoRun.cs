@@ -6,7 +6,7 @@ namespace OrleansPd.Server.Demo;
 /// <summary>
 /// The demo from start to end:
 /// <list type="number">
-/// <item>engines and gateway are started, a pair has answered;</item>
+/// <item>engines and gateway are started, each engine has answered in a pair;</item>
 /// <item>one chat is sent and shown with all that was decided about it;</item>
 /// <item>the trace is sent, each answer held against the unsplit one;</item>
 /// <item>gateway and engines are asked what is left of it;</item>
@@ -28,7 +28,7 @@ internal sealed class DemoRun(DemoOptions options, CommandContext context)
         await using var stage = await StartAsync(cancellationToken);
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         var view = new GatewayView(http, stage.Gateway, context.Time);
-        await UnlessBrokenAsync(stage, view.ReadyAsync(ReadyPatience, cancellationToken), cancellationToken);
+        await UnlessBrokenAsync(stage, view.ReadyAsync(stage.Engines.Count, ReadyPatience, cancellationToken), cancellationToken);
         _screen.Stage(stage, context.Time.GetElapsedTime(start));
         // 2
         _screen.SampleStarts();

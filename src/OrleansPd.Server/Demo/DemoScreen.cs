@@ -24,7 +24,7 @@ internal sealed class DemoScreen(CommandContext context)
     {
         foreach (var engine in stage.Engines)
             Labelled(engine.Name, $"{Address(engine.Url)}, {engine.Ranks} data-parallel rank{(engine.Ranks == 1 ? "" : "s")}");
-        Labelled("gateway", Invariant($"{Address(stage.Gateway)}, a pair has answered after {ready.TotalSeconds:0.0} s"));
+        Labelled("gateway", Invariant($"{Address(stage.Gateway)}, each engine has answered in a pair after {ready.TotalSeconds:0.0} s"));
     }
 
     public void SampleStarts()
@@ -57,13 +57,15 @@ internal sealed class DemoScreen(CommandContext context)
         Verdict(report.Failed == 0 && report.Succeeded > 0, report.Failed == 0
             ? $"split = unsplit: all {report.Succeeded} answers, {report.OutputTokens} tokens, token for token"
             : $"split = unsplit: {wrong} answers differ, {report.Failed - wrong} did not come");
-        Verdict(!remains.Problems().Any(), $"nothing left behind: {remains.ActiveRequests} active requests, {remains.OpenLegs} open legs, "
-            + $"{remains.LiveRequests} requests and {remains.Slots} slots held in engines; {remains.Rooms} rooms, "
-            + $"{remains.DuplicateRooms} used twice; {remains.RouterErrors.Count} mistakes seen by engines");
+        Verdict(!remains.Problems().Any(), $"nothing left behind: {remains.ActiveRequests} requests and {remains.OpenLegs} legs in the "
+            + $"gateway, {remains.LiveRequests} requests and {remains.Slots} slots in engines");
+        Verdict(remains.DuplicateRooms == 0 && remains.RouterErrors.Count == 0,
+            $"{remains.Rooms} rooms, {remains.DuplicateRooms} used twice; engines saw {remains.RouterErrors.Count} mistakes");
         var cached = remains.PromptTokens == 0 ? 0 : 100.0 * remains.CachedTokens / remains.PromptTokens;
         Line(Invariant($"{cached:0.#} % of the prompt tokens were in the cache of the chosen engine; {remains.Retries} retries"));
-        Line($"memory of {memoryOf} at {string.Join(", ", Enumerable.Range(0, memory.Count).Select(i => $"{100 * i / (memory.Count - 1)}"))}"
-            + $" %: {Sizes(memory)}");
+        Line($"memory at 0, 25, 50, 75, 100 % of the trace, {memoryOf}:");
+        if (memory.All(sample => sample.Heap is not null)) Labelled("managed", Sizes(memory.Select(sample => sample.Heap!.Value)));
+        Labelled("resident", Sizes(memory.Select(sample => sample.Resident)));
     }
 
     public void Serving(Uri gateway)
@@ -77,13 +79,7 @@ internal sealed class DemoScreen(CommandContext context)
         context.Out.WriteLine();
     }
 
-    private static string Sizes(IReadOnlyList<MemorySample> memory)
-    {
-        var resident = $"{string.Join(", ", memory.Select(sample => Mb(sample.Resident)))} MB resident";
-        return memory.All(sample => sample.Heap is not null)
-            ? $"{string.Join(", ", memory.Select(sample => Mb(sample.Heap!.Value)))} MB managed, {resident}"
-            : resident;
-    }
+    private static string Sizes(IEnumerable<long> memory) => $"{string.Join(", ", memory.Select(Mb))} MB";
 
     private static string Mb(long bytes) => (bytes / 1048576.0).ToString("0.#", CultureInfo.InvariantCulture);
 
@@ -94,7 +90,7 @@ internal sealed class DemoScreen(CommandContext context)
     private static string NameOf(IDemoStage stage, string url) =>
         stage.Engines.FirstOrDefault(engine => Address(engine.Url) == url.TrimEnd('/'))?.Name ?? url;
 
-    private static string OneLine(string text) => text.Replace("\r", "", StringComparison.Ordinal).Replace("\n", "\u23CE", StringComparison.Ordinal);
+    private static string OneLine(string text) => text.ReplaceLineEndings("\u23CE");
 
     private static string Label(string label) => $"  [grey]{label.PadRight(LabelWidth)}[/]";
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using OrleansPd.Server.Commands;
-using OrleansPd.Server.Replay;
 
 namespace OrleansPd.Server.Demo;
 
@@ -11,21 +10,21 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Waits until a pair has answered.</summary>
+    /// <summary>Waits until each of so many engines has answered in a pair.</summary>
     /// <exception cref="CommandFailedException">It takes too long; the message is the gateway's reason.</exception>
-    public async Task ReadyAsync(TimeSpan patience, CancellationToken cancellationToken)
+    public async Task ReadyAsync(int engines, TimeSpan patience, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
         while (true)
         {
             using var response = await http.GetAsync(new Uri(gateway, "/readiness"), cancellationToken).ConfigureAwait(false);
-            if (response.IsSuccessStatusCode) return;
+            using var json = await ReadAsync(response, cancellationToken).ConfigureAwait(false);
+            var ready = json.RootElement.GetProperty("prefill").GetInt32() + json.RootElement.GetProperty("decode").GetInt32();
+            if (response.IsSuccessStatusCode && ready == engines) return;
             if (time.GetElapsedTime(start) > patience)
             {
-                var body = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
-                using var json = JsonDocument.Parse(body);
-                throw new CommandFailedException(
-                    $"the gateway is not ready after {patience.TotalSeconds:0} s: {json.RootElement.GetProperty("reason").GetString()}.");
+                var why = json.RootElement.GetProperty("reason").GetString() ?? $"{ready} of {engines} engines are";
+                throw new CommandFailedException($"the gateway is not ready after {patience.TotalSeconds:0} s: {why}.");
             }
 
             await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(false);
@@ -63,11 +62,9 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
     {
         using var response = await http.GetAsync(new Uri(gateway, $"/debug/requests/{id}"), cancellationToken).ConfigureAwait(false);
         if (!response.IsSuccessStatusCode) return null;
-        using var json = await JsonDocument.ParseAsync(
-            await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false), default, cancellationToken)
-            .ConfigureAwait(false);
+        using var json = await ReadAsync(response, cancellationToken).ConfigureAwait(false);
         var attempts = json.RootElement.GetProperty("calls")[0].GetProperty("attempts");
-        if (attempts.GetArrayLength() == 0) throw new CommandFailedException($"the request {id} was refused: {ErrorText.Of(json.RootElement)}");
+        if (attempts.GetArrayLength() == 0) throw new CommandFailedException($"the request {id} was refused.");
         var attempt = attempts[attempts.GetArrayLength() - 1];
         return new(
             attempt.GetProperty("prefill").GetString() ?? "", attempt.GetProperty("prefill_rank").GetInt32(),
@@ -76,6 +73,12 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
                 ? room.GetString()!
                 : "none",
             Time(attempt, "sent_after_ms"), Time(attempt, "prefill_ms"), Time(attempt, "first_output_ms"), Time(attempt, "decode_ms"));
+    }
+
+    private static async Task<JsonDocument> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        await using var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        return await JsonDocument.ParseAsync(body, default, cancellationToken).ConfigureAwait(false);
     }
 
     private static TimeSpan? Time(JsonElement attempt, string name) =>

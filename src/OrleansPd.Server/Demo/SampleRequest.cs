@@ -10,7 +10,7 @@ namespace OrleansPd.Server.Demo;
 /// <summary>One chat, streamed, for a person to look at.</summary>
 internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider time)
 {
-    public const string Prompt = "Tell me of the river";
+    public const string Prompt = "What does the river say?";
 
     private const int Tokens = 24;
 
