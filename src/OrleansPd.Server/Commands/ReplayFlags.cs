@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OrleansPd.Server.Demo;
 using OrleansPd.Server.Replay;
 using OrleansPd.Server.Traces;
 
@@ -36,7 +37,10 @@ internal sealed class ReplayFlags
 
     private readonly Option<string?> _apiKey = new("--api-key") { Description = "Key sent as a bearer token.", HelpName = "KEY" };
 
-    private readonly Option<bool> _noStream = new("--no-stream") { Description = "Ask for whole answers; the first token is then not measured." };
+    private readonly Option<bool> _noStream = new("--no-stream")
+    {
+        Description = "Ask for whole answers; the first token is then not measured.",
+    };
 
     private readonly Option<bool> _text = new("--text") { Description = "Send text to /generate, not token ids." };
 
@@ -67,6 +71,12 @@ internal sealed class ReplayFlags
     private readonly Option<double> _shared = Numbers.Real("--shared-prefixes", "SHARE",
         "Share of requests whose prompt begins as others do, 0-1. Default 0.6.", 0.6, 0, 1);
 
+    private readonly Option<bool> _verify = new("--verify")
+    {
+        Description = "Behind the URL are engines of 'orleanspd engine': compare each answer, token for token, with that of one "
+            + "engine that is not split.",
+    };
+
     public Option<string?> Json { get; } = new("--json") { Description = "Also write the report to this file.", HelpName = "FILE" };
 
     public void AddTo(DocumentedCommand command)
@@ -76,7 +86,7 @@ internal sealed class ReplayFlags
         command.Add("Pace", _speed, _concurrency, _timeout, _limit);
         command.Add("Lengths", _scale, _maxInput, _maxOutput);
         command.Add("Synthetic trace", _seed, _rate, _input, _output, _shared);
-        command.Add("Report", Json);
+        command.Add("Report", _verify, Json);
     }
 
     public ReplayOptions Options(ParseResult parsed)
@@ -84,7 +94,7 @@ internal sealed class ReplayFlags
         var url = parsed.GetValue(_url)!;
         if (!Uri.TryCreate(url, UriKind.Absolute, out var target) || target.Scheme is not ("http" or "https"))
             throw new BadInputException($"--url: '{url}' is not a URL such as http://localhost:30000.");
-        return new()
+        var options = new ReplayOptions
         {
             ApiKey = parsed.GetValue(_apiKey),
             Concurrency = parsed.GetValue(_concurrency),
@@ -102,7 +112,11 @@ internal sealed class ReplayFlags
             Timeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
             TokenIds = !parsed.GetValue(_text),
             Url = target,
+            Verifier = parsed.GetValue(_verify) ? UnsplitAnswer.CompareAsync : null,
         };
+        if (options.Verifier is not null && (options.Endpoint != ReplayEndpoint.Generate || !options.TokenIds))
+            throw new BadInputException("--verify: only answers of /generate to token ids can be compared; leave --endpoint and --text out.");
+        return options;
     }
 
     public Trace Trace(ParseResult parsed)
