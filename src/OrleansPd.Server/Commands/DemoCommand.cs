@@ -10,14 +10,14 @@ internal static class DemoCommand
     {
         var flags = new DemoFlags();
         var command = new DocumentedCommand("demo",
-            "Start simulated prefill and decode engines and a gateway, send requests through it, show what happened. Each answer is "
-            + "compared with that of an engine that is not split. The gateway then goes on serving, unless --once is given.")
+            "Start simulated prefill and decode engines and a gateway, send requests through it, show what happened. Each answer "
+            + "is compared with that of an engine that is not split. The gateway then goes on serving, unless --once is given.")
         {
             Examples =
             [
                 "orleanspd demo",
                 "orleanspd demo --once --port 0 --requests 1000 --rate 0 --speed 0",
-                "orleanspd demo --once --processes --trace mooncake_conversation.jsonl --requests 10000 --rate 0 --speed 0 --scale 0.02",
+                "orleanspd demo --once --processes --trace mooncake_conversation.jsonl --requests 10000 --rate 0 --speed 0",
             ],
         };
         flags.AddTo(command);

@@ -23,15 +23,18 @@ internal sealed class DemoFlags
         Description = "Run each engine and the gateway in a process of its own; the report then has the gateway's own memory.",
     };
 
-    private readonly Option<int> _prefills = Numbers.Whole("--prefill-engines", "ENGINES", "Prefill engines. Default 2.", 2, 1, 32);
+    private readonly Option<int> _prefills =
+        Numbers.Whole("--prefill-engines", "ENGINES", "Prefill engines. Default 2.", 2, 1, 32);
 
     private readonly Option<int> _decodes = Numbers.Whole("--decode-engines", "ENGINES", "Decode engines. Default 2.", 2, 1, 32);
 
     private readonly Option<int> _dp = Numbers.Whole("--dp", "RANKS", "Data-parallel ranks of each engine. Default 2.", 2, 1, 64);
 
-    private readonly Option<int> _prefillDp = Numbers.Whole("--prefill-dp", "RANKS", "Those of prefill engines. Default --dp.", 0, 1, 64);
+    private readonly Option<int> _prefillDp =
+        Numbers.Whole("--prefill-dp", "RANKS", "Those of prefill engines. Default --dp.", 0, 1, 64);
 
-    private readonly Option<int> _decodeDp = Numbers.Whole("--decode-dp", "RANKS", "Those of decode engines. Default --dp.", 0, 1, 64);
+    private readonly Option<int> _decodeDp =
+        Numbers.Whole("--decode-dp", "RANKS", "Those of decode engines. Default --dp.", 0, 1, 64);
 
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
         "How many times as fast as GPUs the engines are; 0 = as fast as they can. Default 1.", 1, 0, 1e6);
@@ -42,8 +45,8 @@ internal sealed class DemoFlags
         HelpName = "FILE",
     };
 
-    private readonly Option<int> _requests = Numbers.Whole("--requests", "REQUESTS", $"Requests of it to send. Default {Requests}.",
-        Requests, 1, 10_000_000);
+    private readonly Option<int> _requests = Numbers.Whole("--requests", "REQUESTS",
+        $"Requests of it to send. Default {Requests}.", Requests, 1, 10_000_000);
 
     private readonly Option<double> _rate = Numbers.Real("--rate", "PER_SECOND",
         $"Mean arrivals; 0 = as fast as --concurrency allows. Default {Rate}.", Rate, 0, 1e6);
@@ -54,13 +57,16 @@ internal sealed class DemoFlags
     private readonly Option<double> _scale = Numbers.Real("--scale", "FACTOR",
         "Prompts and answers of the trace this many times as long. Default 0.1 with --trace, else 1.", 0, 0.000001, 1000);
 
-    private readonly Option<int> _maxInput = Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
+    private readonly Option<int> _maxInput =
+        Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
 
-    private readonly Option<int> _maxOutput = Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
+    private readonly Option<int> _maxOutput =
+        Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
 
     private readonly Option<int> _seed = Numbers.Whole("--seed", "NUMBER", "Same seed, same trace and prompts. Default 1.", 1, 0);
 
-    private readonly Option<string?> _json = new("--json") { Description = "Also write the figures to this file.", HelpName = "FILE" };
+    private readonly Option<string?> _json =
+        new("--json") { Description = "Also write the figures to this file.", HelpName = "FILE" };
 
     public void AddTo(DocumentedCommand command)
     {

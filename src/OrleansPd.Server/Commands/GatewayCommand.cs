@@ -12,8 +12,9 @@ internal static class GatewayCommand
     {
         var flags = new GatewayFlagSet();
         var command = new DocumentedCommand("gateway",
-            "Run the gateway in front of SGLang engines. Flags are those of the SGLang router; each can also be set by a file "
-            + "(--config) and by the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the environment, which beats the file.")
+            "Run the gateway in front of SGLang engines. Flags are those of the SGLang router, and some of ours, marked [ours]. "
+            + "Each can also be set by a file (--config) and by the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the "
+            + "environment, which beats the file.")
         {
             Examples =
             [
@@ -68,6 +69,7 @@ internal static class GatewayCommand
             .Select(role => (Role: role, Count: workers.Count(worker => worker.Role == role)))
             .Where(pair => pair.Count > 0)
             .Select(pair => $"{pair.Count} {pair.Role.ToString().ToLowerInvariant()}");
-        return $"{string.Join(", ", counts)}: {string.Join(' ', workers.Select(worker => worker.Url.GetLeftPart(UriPartial.Authority)))}";
+        var addresses = workers.Select(worker => worker.Url.GetLeftPart(UriPartial.Authority));
+        return $"{string.Join(", ", counts)}: {string.Join(' ', addresses)}";
     }
 }

@@ -5,7 +5,9 @@ using Spectre.Console;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>Shows a replay while it runs and what it found: moving and framed on a terminal, a few plain lines elsewhere.</summary>
+/// <summary>
+/// Shows a replay while it runs and what it found: moving and framed on a terminal, a few plain lines elsewhere.
+/// </summary>
 internal static class ReplayDisplay
 {
     private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(200), PlainLine = TimeSpan.FromSeconds(10);
@@ -45,7 +47,8 @@ internal static class ReplayDisplay
             $"{report.Requests} requests of {report.Trace} to {report.Url.TrimEnd('/')}{report.Endpoint} ")
             + Invariant($"in {report.Elapsed.TotalSeconds:0.0} s")
             + (report.Interrupted ? " (interrupted)" : ""));
-        output.WriteLine(Invariant($"{report.Succeeded} succeeded, {report.Failed} failed; {report.RequestsPerSecond:0.##} requests/s, ")
+        output.WriteLine(
+            Invariant($"{report.Succeeded} succeeded, {report.Failed} failed; {report.RequestsPerSecond:0.##} requests/s, ")
             + Invariant($"{report.OutputTokensPerSecond:0.#} output tokens/s; ")
             + Invariant($"{report.InputTokens} tokens in, {report.OutputTokens} out"));
         foreach (var (kind, failure) in report.Failures)

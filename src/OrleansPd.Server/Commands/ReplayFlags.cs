@@ -24,7 +24,8 @@ internal sealed class ReplayFlags
     private readonly Option<string> _endpoint = new("--endpoint")
     {
         DefaultValueFactory = _ => "generate",
-        Description = "generate (/generate, prompts as token ids), chat or completions (/v1/..., prompts as text). Default generate.",
+        Description = "generate (/generate, prompts as token ids), chat or completions (/v1/..., prompts as text). "
+            + "Default generate.",
         HelpName = "NAME",
     };
 
@@ -47,26 +48,34 @@ internal sealed class ReplayFlags
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
         "Trace time runs this many times faster; 0 = as fast as --concurrency allows. Default 1.", 1, 0);
 
-    private readonly Option<int> _concurrency = Numbers.Whole("--concurrency", "REQUESTS", "Most requests open at once. Default 256.", 256, 1, 100_000);
+    private readonly Option<int> _concurrency =
+        Numbers.Whole("--concurrency", "REQUESTS", "Most requests open at once. Default 256.", 256, 1, 100_000);
 
-    private readonly Option<double> _timeout = Numbers.Real("--timeout", "SECONDS", "Time for one request. Default 600.", 600, 0.001, 1e6);
+    private readonly Option<double> _timeout =
+        Numbers.Real("--timeout", "SECONDS", "Time for one request. Default 600.", 600, 0.001, 1e6);
 
     private readonly Option<int> _limit = Numbers.Whole("--limit", "REQUESTS",
         "Stop after so many. Default: the whole file; 200 of a synthetic trace.", 0, 1);
 
-    private readonly Option<double> _scale = Numbers.Real("--scale", "FACTOR", "Prompts and answers this many times as long. Default 1.", 1, 0.000001, 1000);
+    private readonly Option<double> _scale =
+        Numbers.Real("--scale", "FACTOR", "Prompts and answers this many times as long. Default 1.", 1, 0.000001, 1000);
 
-    private readonly Option<int> _maxInput = Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
+    private readonly Option<int> _maxInput =
+        Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
 
-    private readonly Option<int> _maxOutput = Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
+    private readonly Option<int> _maxOutput =
+        Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
 
     private readonly Option<int> _seed = Numbers.Whole("--seed", "NUMBER", "Same seed, same trace and prompts. Default 1.", 1, 0);
 
-    private readonly Option<double> _rate = Numbers.Real("--rate", "PER_SECOND", "Mean arrivals (Poisson). Default 8.", 8, 0.001, 1e6);
+    private readonly Option<double> _rate =
+        Numbers.Real("--rate", "PER_SECOND", "Mean arrivals (Poisson). Default 8.", 8, 0.001, 1e6);
 
-    private readonly Option<int> _input = Numbers.Whole("--input-tokens", "TOKENS", "Median prompt. Default 256.", 256, 1, 1_000_000);
+    private readonly Option<int> _input =
+        Numbers.Whole("--input-tokens", "TOKENS", "Median prompt. Default 256.", 256, 1, 1_000_000);
 
-    private readonly Option<int> _output = Numbers.Whole("--output-tokens", "TOKENS", "Median answer. Default 64.", 64, 1, 1_000_000);
+    private readonly Option<int> _output =
+        Numbers.Whole("--output-tokens", "TOKENS", "Median answer. Default 64.", 64, 1, 1_000_000);
 
     private readonly Option<double> _shared = Numbers.Real("--shared-prefixes", "SHARE",
         "Share of requests whose prompt begins as others do, 0-1. Default 0.6.", 0.6, 0, 1);
@@ -77,7 +86,8 @@ internal sealed class ReplayFlags
             + "engine that is not split.",
     };
 
-    public Option<string?> Json { get; } = new("--json") { Description = "Also write the report to this file.", HelpName = "FILE" };
+    public Option<string?> Json { get; } =
+        new("--json") { Description = "Also write the report to this file.", HelpName = "FILE" };
 
     public void AddTo(DocumentedCommand command)
     {
@@ -115,7 +125,8 @@ internal sealed class ReplayFlags
             Verifier = parsed.GetValue(_verify) ? UnsplitAnswer.CompareAsync : null,
         };
         if (options.Verifier is not null && (options.Endpoint != ReplayEndpoint.Generate || !options.TokenIds))
-            throw new BadInputException("--verify: only answers of /generate to token ids can be compared; leave --endpoint and --text out.");
+            throw new BadInputException(
+                "--verify: only answers of /generate to token ids can be compared; leave --endpoint and --text out.");
         return options;
     }
 

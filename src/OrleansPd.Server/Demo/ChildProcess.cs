@@ -45,7 +45,8 @@ internal sealed class ChildProcess : IAsyncDisposable
     {
         var program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "orleanspd.exe" : "orleanspd");
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
-        var child = new ChildProcess(name, Process.Start(start) ?? throw new CommandFailedException($"{program} does not start."));
+        var child = new ChildProcess(name, Process.Start(start)
+            ?? throw new CommandFailedException($"{program} does not start."));
         try
         {
             var line = await child._process.StandardOutput.ReadLineAsync(cancellationToken).ConfigureAwait(false);

@@ -26,7 +26,8 @@ internal sealed class DemoFleet : IAsyncDisposable
         Url = engine.Url,
     });
 
-    public static async Task<DemoFleet> StartAsync(DemoFleetOptions options, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<DemoFleet> StartAsync(
+        DemoFleetOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var fleet = new DemoFleet();
         try

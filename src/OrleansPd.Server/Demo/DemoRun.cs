@@ -48,7 +48,8 @@ internal sealed class DemoRun(DemoOptions options, CommandContext context)
         string[] problems =
         [
             .. sample.Same ? [] : (string[])["the first answer differs from the unsplit one"],
-            .. report.Failures.Select(failure => $"{failure.Value.Count} requests failed: {failure.Key}, e.g. {failure.Value.First}"),
+            .. report.Failures.Select(failure =>
+                $"{failure.Value.Count} requests failed: {failure.Key}, e.g. {failure.Value.First}"),
             .. remains.Problems(),
         ];
         if (problems.Length > 0) throw new CommandFailedException($"{string.Join("; ", problems)}.");

@@ -1,7 +1,6 @@
 using System.Globalization;
 using OrleansPd.Server.Commands;
 using OrleansPd.Server.Replay;
-using OrleansPd.Simulator;
 using Spectre.Console;
 
 namespace OrleansPd.Server.Demo;
@@ -24,7 +23,8 @@ internal sealed class DemoScreen(CommandContext context)
     {
         foreach (var engine in stage.Engines)
             Labelled(engine.Name, $"{Address(engine.Url)}, {engine.Ranks} data-parallel rank{(engine.Ranks == 1 ? "" : "s")}");
-        Labelled("gateway", Invariant($"{Address(stage.Gateway)}, each engine has answered in a pair after {ready.TotalSeconds:0.0} s"));
+        Labelled("gateway",
+            Invariant($"{Address(stage.Gateway)}, each engine has answered in a pair after {ready.TotalSeconds:0.0} s"));
     }
 
     public void SampleStarts()
@@ -39,12 +39,15 @@ internal sealed class DemoScreen(CommandContext context)
     public void Sample(SampleAnswer answer, RequestView seen, IDemoStage stage)
     {
         _console.WriteLine();
-        Labelled("pair", $"{NameOf(stage, seen.Prefill)} rank {seen.PrefillRank} -> {NameOf(stage, seen.Decode)} rank {seen.DecodeRank}");
+        Labelled("pair",
+            $"{NameOf(stage, seen.Prefill)} rank {seen.PrefillRank} -> {NameOf(stage, seen.Decode)} rank {seen.DecodeRank}");
         Labelled("room", seen.Room);
-        Labelled("gateway", $"admitted after {Ms(seen.Admitted)}, prefill done {Ms(seen.Prefilled)}, first output {Ms(seen.FirstOutput)}, "
+        Labelled("gateway",
+            $"admitted after {Ms(seen.Admitted)}, prefill done {Ms(seen.Prefilled)}, first output {Ms(seen.FirstOutput)}, "
             + $"decode done {Ms(seen.Decoded)} later");
         var rate = answer.Tokens > 1 ? (answer.Tokens - 1) / (answer.Total - answer.FirstOutput).TotalSeconds : 0;
-        Labelled("client", Invariant($"first token after {Ms(answer.FirstOutput)}, {answer.Tokens} tokens in {Ms(answer.Total)}, ")
+        Labelled("client",
+            Invariant($"first token after {Ms(answer.FirstOutput)}, {answer.Tokens} tokens in {Ms(answer.Total)}, ")
             + Invariant($"{rate:0} tokens/s"));
         Labelled("unsplit", answer.Same ? "[green]the same text[/]" : "[red]another text[/]", markup: true);
     }
@@ -57,14 +60,17 @@ internal sealed class DemoScreen(CommandContext context)
         Verdict(report.Failed == 0 && report.Succeeded > 0, report.Failed == 0
             ? $"split = unsplit: all {report.Succeeded} answers, {report.OutputTokens} tokens, token for token"
             : $"split = unsplit: {wrong} answers differ, {report.Failed - wrong} did not come");
-        Verdict(!remains.Problems().Any(), $"nothing left behind: {remains.ActiveRequests} requests and {remains.OpenLegs} legs in the "
+        var left = remains.ActiveRequests + remains.OpenLegs + remains.LiveRequests + remains.Slots;
+        Verdict(left == 0,
+            $"nothing left behind: {remains.ActiveRequests} requests and {remains.OpenLegs} legs in the "
             + $"gateway, {remains.LiveRequests} requests and {remains.Slots} slots in engines");
         Verdict(remains.DuplicateRooms == 0 && remains.RouterErrors.Count == 0,
             $"{remains.Rooms} rooms, {remains.DuplicateRooms} used twice; engines saw {remains.RouterErrors.Count} mistakes");
         var cached = remains.PromptTokens == 0 ? 0 : 100.0 * remains.CachedTokens / remains.PromptTokens;
         Line(Invariant($"{cached:0.#} % of the prompt tokens were in the cache of the chosen engine; {remains.Retries} retries"));
         Line($"memory at 0, 25, 50, 75, 100 % of the trace, {memoryOf}:");
-        if (memory.All(sample => sample.Heap is not null)) Labelled("managed", Sizes(memory.Select(sample => sample.Heap!.Value)));
+        if (memory.All(sample => sample.Heap is not null))
+            Labelled("managed", Sizes(memory.Select(sample => sample.Heap!.Value)));
         Labelled("resident", Sizes(memory.Select(sample => sample.Resident)));
     }
 
@@ -102,7 +108,8 @@ internal sealed class DemoScreen(CommandContext context)
         Line($"[bold]{text}[/]");
     }
 
-    private void Labelled(string label, string text, bool markup = false) => Line(Label(label) + (markup ? text : Markup.Escape(text)));
+    private void Labelled(string label, string text, bool markup = false) =>
+        Line(Label(label) + (markup ? text : Markup.Escape(text)));
 
     private void Verdict(bool good, string text) => Line($"{(good ? "[green]ok[/] " : "[red]BAD[/]")} {Markup.Escape(text)}");
 

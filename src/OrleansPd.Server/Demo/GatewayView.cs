@@ -52,7 +52,8 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
 
     /// <summary>The sum of a metric over its labels.</summary>
     public static double Metric(string page, string name) => page.Split('\n')
-        .Where(line => line.StartsWith(name, StringComparison.Ordinal) && line.Length > name.Length && line[name.Length] is ' ' or '{')
+        .Where(line => line.StartsWith(name, StringComparison.Ordinal) && line.Length > name.Length
+            && line[name.Length] is ' ' or '{')
         .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
 
     public Task<string> MetricsAsync(CancellationToken cancellationToken) =>
@@ -60,7 +61,8 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
 
     private async Task<RequestView?> TryRequestAsync(string id, CancellationToken cancellationToken)
     {
-        using var response = await http.GetAsync(new Uri(gateway, $"/debug/requests/{id}"), cancellationToken).ConfigureAwait(false);
+        using var response = await http.GetAsync(new Uri(gateway, $"/debug/requests/{id}"), cancellationToken)
+            .ConfigureAwait(false);
         if (!response.IsSuccessStatusCode) return null;
         using var json = await ReadAsync(response, cancellationToken).ConfigureAwait(false);
         var attempts = json.RootElement.GetProperty("calls")[0].GetProperty("attempts");
@@ -72,7 +74,8 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
             attempt.GetProperty("rooms").EnumerateArray().FirstOrDefault() is { ValueKind: JsonValueKind.String } room
                 ? room.GetString()!
                 : "none",
-            Time(attempt, "sent_after_ms"), Time(attempt, "prefill_ms"), Time(attempt, "first_output_ms"), Time(attempt, "decode_ms"));
+            Time(attempt, "sent_after_ms"), Time(attempt, "prefill_ms"), Time(attempt, "first_output_ms"),
+            Time(attempt, "decode_ms"));
     }
 
     private static async Task<JsonDocument> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
@@ -82,10 +85,14 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
     }
 
     private static TimeSpan? Time(JsonElement attempt, string name) =>
-        attempt.GetProperty(name) is { ValueKind: JsonValueKind.Number } number ? TimeSpan.FromMilliseconds(number.GetDouble()) : null;
+        attempt.GetProperty(name) is { ValueKind: JsonValueKind.Number } number
+            ? TimeSpan.FromMilliseconds(number.GetDouble())
+            : null;
 }
 
-/// <summary>A request as the gateway saw it; times count from the moment both legs were sent, except <paramref name="Admitted"/>.</summary>
+/// <summary>
+/// A request as the gateway saw it; times count from the moment both legs were sent, except <paramref name="Admitted"/>.
+/// </summary>
 internal sealed record RequestView(
     string Prefill, int PrefillRank, string Decode, int DecodeRank, string Room,
     TimeSpan? Admitted, TimeSpan? Prefilled, TimeSpan? FirstOutput, TimeSpan? Decoded);

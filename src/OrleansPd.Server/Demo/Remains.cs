@@ -3,7 +3,9 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Server.Demo;
 
-/// <summary>What is left in gateway and engines when nobody asks for anything any more, and what they noticed meanwhile.</summary>
+/// <summary>
+/// What is left in gateway and engines when nobody asks for anything any more, and what they noticed meanwhile.
+/// </summary>
 internal sealed record Remains
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
@@ -57,7 +59,8 @@ internal sealed record Remains
         if (Slots != 0) yield return $"{Slots} request slots of engines are still held";
         if (DuplicateRooms != 0) yield return $"{DuplicateRooms} rooms were used twice";
         if (EngineFailures != 0) yield return $"{EngineFailures} requests failed or were aborted inside the engines";
-        if (RouterErrors.Count != 0) yield return $"engines saw {RouterErrors.Count} mistakes of the gateway, e.g. {RouterErrors[0]}";
+        if (RouterErrors.Count != 0)
+            yield return $"engines saw {RouterErrors.Count} mistakes of the gateway, e.g. {RouterErrors[0]}";
     }
 
     private static async Task<Remains> LookAsync(

@@ -33,7 +33,8 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
         if (!response.IsSuccessStatusCode)
         {
             var body = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
-            throw new CommandFailedException($"the first request failed with status {(int)response.StatusCode}: {ErrorText.Of(body)}");
+            throw new CommandFailedException(
+                $"the first request failed with status {(int)response.StatusCode}: {ErrorText.Of(body)}");
         }
 
         using var events = new EventStream(stream);
@@ -50,7 +51,8 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
 
             var shown = parser.Text.Length;
             var step = Take(parser, data);
-            if (step.Failure is { } failure) throw new CommandFailedException($"the first request failed: {failure}, {step.Detail}");
+            if (step.Failure is { } failure)
+                throw new CommandFailedException($"the first request failed: {failure}, {step.Detail}");
             if (step.Tokens == 0) continue;
             first ??= time.GetElapsedTime(sent);
             onText(parser.Text[shown..]);

@@ -21,20 +21,21 @@ internal static class GatewayFlags
         ("Choosing engines",
         [
             new("policy", Policy, "NAME",
-                "How engines are chosen: random, round_robin, power_of_two, least_load, cache_aware, consistent_hashing, session. "
-                + "Default cache_aware.", Plane),
+                "How engines are chosen: random, round_robin, power_of_two, least_load, cache_aware, consistent_hashing, "
+                + "session. Default cache_aware.", Plane),
             new("prefill-policy", Policy, "NAME", "The same for prefill engines only. Default --policy.", Plane),
             new("decode-policy", Policy, "NAME",
                 "The same for decode engines only. Default --policy, but least_load in place of cache_aware.", Plane),
             new("dp-ranks", Ranks, "WHO",
-                "[ours] Who chooses data-parallel ranks: explicit (the gateway, and it tells both engines), modulo (the gateway, by "
-                + "the room number) or engine. Default explicit.", Plane),
+                "[ours] Who chooses data-parallel ranks: explicit (the gateway, and it tells both engines), modulo (the gateway, "
+                + "by the room number) or engine. Default explicit.", Plane),
             new("prefix-index-blocks", Whole, "BLOCKS",
                 "[ours] cache_aware: prompt blocks remembered per role, 24 bytes each. Default 1048576.", Plane),
         ]),
         ("Requests",
         [
-            new("request-timeout-secs", Whole, "SECONDS", "Whole life of a request, queueing and retries included. Default 1800."),
+            new("request-timeout-secs", Whole, "SECONDS",
+                "Whole life of a request, queueing and retries included. Default 1800."),
             new("first-output-timeout-secs", Whole, "SECONDS", "[ours] Longest wait for the first output. Default 280."),
             new("strict-model", Switch, "", "[ours] Refuse models that are not served, even where only one is."),
         ]),
@@ -47,7 +48,8 @@ internal static class GatewayFlags
                 "Requests admitted per second, on average; 0 = no limit. Default 0.", Plane),
             new("max-running-per-decode-rank", Whole, "REQUESTS",
                 "[ours] Most requests on one decode rank. Default what the engine tells, times --decode-slot-factor.", Plane),
-            new("decode-slot-factor", Number, "FACTOR", "[ours] Share of a decode rank's request slots to use. Default 1.", Plane),
+            new("decode-slot-factor", Number, "FACTOR", "[ours] Share of a decode rank's request slots to use. Default 1.",
+                Plane),
             new("max-prefill-tokens-per-rank", Whole, "TOKENS",
                 "[ours] Prompt tokens that may wait or run on one prefill rank. Default 1048576.", Plane),
             new("max-prefill-requests-per-rank", Whole, "REQUESTS",
@@ -58,15 +60,18 @@ internal static class GatewayFlags
             new("cb-failure-threshold", Whole, "FAILURES", "Failures in a row that take an engine out. Default 10.", Plane),
             new("cb-success-threshold", Whole, "SUCCESSES", "Good trials in a row that bring it back. Default 3.", Plane),
             new("cb-timeout-duration-secs", Whole, "SECONDS", "Time until it is tried again. Default 5.", Plane),
-            new("cb-window-duration-secs", Whole, "SECONDS", "Time over which the rate of failures is taken. Default 120.", Plane),
-            new("cb-failure-rate", Number, "SHARE", "[ours] Share of failures in it that takes an engine out. Default 0.5.", Plane),
+            new("cb-window-duration-secs", Whole, "SECONDS", "Time over which the rate of failures is taken. Default 120.",
+                Plane),
+            new("cb-failure-rate", Number, "SHARE", "[ours] Share of failures in it that takes an engine out. Default 0.5.",
+                Plane),
             new("cb-min-requests", Whole, "REQUESTS", "[ours] Requests below which there is no rate. Default 20.", Plane),
             new("cb-trial-lease-secs", Whole, "SECONDS",
                 "[ours] Time after which a trial without outcome is repeated. Default 30.", Plane),
             new("health-check-interval-secs", Whole, "SECONDS",
                 "Time between generating checks of an engine; 0 = none. Default 30.", Plane, "HealthIntervalSecs"),
             new("health-check-timeout-secs", Whole, "SECONDS",
-                "Time for one such check, 20 or more: engines themselves wait that long. Default 25.", Plane, "HealthTimeoutSecs"),
+                "Time for one such check, 20 or more: engines themselves wait that long. Default 25.", Plane,
+                "HealthTimeoutSecs"),
             new("disable-health-check", Switch, "", "No generating checks; cheap ones go on.", Plane, "HealthIntervalSecs")
             {
                 Means = "0",

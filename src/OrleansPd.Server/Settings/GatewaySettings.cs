@@ -7,7 +7,9 @@ using OrleansPd.Server.Commands;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>What the gateway was told, checked: a flag beats the environment, which beats the file, which beats the default.</summary>
+/// <summary>
+/// What the gateway was told, checked: a flag beats the environment, which beats the file, which beats the default.
+/// </summary>
 internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Logging, IReadOnlyList<string> Warnings)
 {
     /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
@@ -22,7 +24,8 @@ internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Lo
         sources.Add("", flags.Workers.Read(parsed));
         sources.Add("", flags.Read(parsed));
         if (sources.Keys.FirstOrDefault(key => SettingPath.IsSection(key) && !SettingPath.Exists(key)) is { } unknown)
-            throw new BadInputException($"{unknown}{Where(sources, unknown)} is no setting; 'gateway --help' lists them as flags.");
+            throw new BadInputException(
+                $"{unknown}{Where(sources, unknown)} is no setting; 'gateway --help' lists them as flags.");
         foreach (var flag in GatewayFlags.All) CheckForm(flag, sources);
         GiveWorkersTheKey(sources, parsed.GetValue(flags.Workers.ApiKey));
         var configuration = sources.Build();

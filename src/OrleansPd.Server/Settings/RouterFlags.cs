@@ -11,7 +11,12 @@ internal sealed record RouterFlag(string Name, int Values, string Reason, bool R
 
     public Option CreateOption() => Values == 0
         ? new Option<bool>(Display) { Hidden = true }
-        : new Option<string[]>(Display) { AllowMultipleArgumentsPerToken = Values == 2, Arity = ArgumentArity.ZeroOrMore, Hidden = true };
+        : new Option<string[]>(Display)
+        {
+            AllowMultipleArgumentsPerToken = Values == 2,
+            Arity = ArgumentArity.ZeroOrMore,
+            Hidden = true,
+        };
 }
 
 /// <summary>Flags of the SGLang router that have no meaning here: flag → why. They are accepted with a warning.</summary>

@@ -9,7 +9,9 @@ namespace OrleansPd.Server.Settings;
 /// <summary>Checks settings against what their options classes allow, in the words of the flags.</summary>
 internal static class SettingChecks
 {
-    /// <summary>An engine's generating check ends after this by itself: who gives up earlier sees sick engines everywhere.</summary>
+    /// <summary>
+    /// An engine's generating check ends after this by itself: who gives up earlier sees sick engines everywhere.
+    /// </summary>
     private const int LeastHealthTimeout = 20;
 
     /// <exception cref="BadInputException">Something is out of its range.</exception>
@@ -25,7 +27,8 @@ internal static class SettingChecks
             var key = $"ControlPlane:Workers:{i}";
             var name = $"{WorkerFlags.FlagOf(worker.Role)}{GatewaySettings.Where(sources, $"{key}:Url")}";
             // A binder fills required members only if the file has them.
-            var url = worker.Url ?? throw new BadInputException($"{key} has no Url{GatewaySettings.Where(sources, $"{key}:Role")}.");
+            var url = worker.Url
+                ?? throw new BadInputException($"{key} has no Url{GatewaySettings.Where(sources, $"{key}:Role")}.");
             if (!url.IsAbsoluteUri || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
                 throw new BadInputException($"{name}: '{url.OriginalString}' is not a URL such as http://10.0.0.1:30000.");
             if (url.AbsolutePath != "/" || url.Query.Length > 0 || url.UserInfo.Length > 0)
@@ -51,8 +54,8 @@ internal static class SettingChecks
 
         if (plane.HealthIntervalSecs == 0 || plane.HealthTimeoutSecs >= LeastHealthTimeout) return;
         var used = new ControlPlaneOptions().HealthTimeoutSecs;
-        warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine takes up to "
-            + $"{LeastHealthTimeout} s to answer and is well.");
+        warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
+            + $"takes up to {LeastHealthTimeout} s to answer and is well.");
         plane.HealthTimeoutSecs = used;
     }
 

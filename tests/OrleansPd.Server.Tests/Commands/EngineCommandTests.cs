@@ -37,8 +37,8 @@ public sealed class EngineCommandTests
         var code = await bed.RunAsync(string.Format(null, line, port).Split(' '));
 
         Assert.Equal((1, ""), (code, bed.Out));
-        Assert.Equal($"error: port {port} on 127.0.0.1 is taken by another process: stop that one, or choose another port with {flag} "
-            + "(0 = any free one).", bed.Error.TrimEnd());
+        Assert.Equal($"error: port {port} on 127.0.0.1 is taken by another process: stop that one, or choose another "
+            + $"port with {flag} (0 = any free one).", bed.Error.TrimEnd());
     }
 
     [Fact]

@@ -13,8 +13,10 @@ public sealed class GatewayCommandTests
     public async Task A_gateway_that_starts_before_its_engines_serves_when_they_are_up()
     {
         var cancellationToken = TestContext.Current.CancellationToken;
-        await using var prefill = await SimulatedEngine.StartAsync(new() { Role = EngineRole.Prefill, Speed = 0 }, ct: cancellationToken);
-        await using var decode = await SimulatedEngine.StartAsync(new() { Role = EngineRole.Decode, Speed = 0 }, ct: cancellationToken);
+        await using var prefill =
+            await SimulatedEngine.StartAsync(new() { Role = EngineRole.Prefill, Speed = 0 }, ct: cancellationToken);
+        await using var decode =
+            await SimulatedEngine.StartAsync(new() { Role = EngineRole.Decode, Speed = 0 }, ct: cancellationToken);
         await prefill.KillAsync();
         await decode.KillAsync();
         using var stop = new CancellationTokenSource();
@@ -39,7 +41,8 @@ public sealed class GatewayCommandTests
         Assert.Equal(ReferenceModel.Complete("the river", 5, new() { IgnoreEos = true }), body!.Text);
         Assert.Equal(0, await gateway);
         // What the log says of a worker, a line for each change.
-        Assert.Matches($@"(?m)^\S+ \S+Z info  Prefill worker {prefill.Url.GetLeftPart(UriPartial.Authority)}.* -> Ready", bed.Error);
+        Assert.Matches($@"(?m)^\S+ \S+Z info  Prefill worker {prefill.Url.GetLeftPart(UriPartial.Authority)}.* -> Ready",
+            bed.Error);
     }
 
     [Fact]
@@ -48,7 +51,8 @@ public sealed class GatewayCommandTests
         using var stop = new CancellationTokenSource();
         var bed = new CommandLineTestBed { FirstLine = stop.Cancel };
 
-        Assert.Equal(0, await bed.RunUntilAsync(stop.Token, "gateway", "--host", "127.0.0.1", "--port", "0", "--log-level", "warn"));
+        Assert.Equal(0,
+            await bed.RunUntilAsync(stop.Token, "gateway", "--host", "127.0.0.1", "--port", "0", "--log-level", "warn"));
         Assert.Equal("", bed.Error);
         Assert.Contains("serves no engines: name some with --prefill and --decode, or --worker", bed.Out);
     }
