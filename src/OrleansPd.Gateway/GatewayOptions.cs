@@ -57,6 +57,13 @@ public sealed class GatewayOptions
     [Range(0, 86400)]
     public int ShutdownGracePeriodSecs { get; set; } = 180;
 
+    /// <summary>
+    /// Milliseconds between closing a decode's connection and telling it to abort a request that has given no output yet, 0-60000.
+    /// Default 0: at once. For engine builds that do not bear an abort in the middle of a transfer.
+    /// </summary>
+    [Range(0, 60000)]
+    public int DecodeAbortDelayMs { get; set; }
+
     /// <summary>Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send <c>default</c>.</summary>
     public bool StrictModel { get; set; }
 

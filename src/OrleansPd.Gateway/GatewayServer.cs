@@ -113,6 +113,8 @@ public sealed class GatewayServer : IAsyncDisposable
             }
         });
         builder.Services.AddRoutingCore();
+        // The process's signals are its executable's: the host's own answer to SIGTERM would close the listener before the grace.
+        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
         builder.Services.AddPd(options, controlPlane, clock ?? TimeProvider.System);
         var app = builder.Build();
         app.MapPd();
@@ -194,6 +196,13 @@ public sealed class GatewayServer : IAsyncDisposable
             Failure = await plane.Died.ConfigureAwait(false);
             await _app.StopAsync().ConfigureAwait(false);
         }
+    }
+
+    private sealed class NoSignals : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private sealed record Embedded(EmbeddedControlPlane Plane, EngineProbe Probe, ILoggerFactory Loggers);

@@ -23,6 +23,7 @@ public static class GatewayServices
         services.AddSingleton<IUpstream>(_ => new SocketsUpstream());
         services.AddSingleton(new DispatchOptions
         {
+            DecodeAbortDelay = TimeSpan.FromMilliseconds(options.DecodeAbortDelayMs),
             FirstOutputTimeout = TimeSpan.FromSeconds(options.FirstOutputTimeoutSecs),
             MaxRetries = options.RetryMaxRetries,
             RequestTimeout = TimeSpan.FromSeconds(options.RequestTimeoutSecs),

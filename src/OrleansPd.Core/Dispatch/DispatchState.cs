@@ -75,9 +75,10 @@ public readonly record struct DispatchEvent(DispatchEventKind Kind, LegEnd End =
 /// </summary>
 public readonly record struct DispatchState
 {
-    private DispatchState(bool regular, bool needsPrefillAnswer)
+    private DispatchState(bool regular, bool needsPrefillAnswer, bool batch)
     {
         IsRegular = regular;
+        IsBatch = batch;
         NeedsPrefillAnswer = needsPrefillAnswer && !regular;
         Prefill = regular ? LegEnd.Ok : default;
     }
@@ -85,6 +86,9 @@ public readonly record struct DispatchState
     public bool IsRegular { get; private init; }
 
     public bool NeedsPrefillAnswer { get; private init; }
+
+    /// <summary>Output of one prompt does not prove that the KV of the others has arrived.</summary>
+    public bool IsBatch { get; private init; }
 
     public LegEnd Prefill { get; private init; }
 
@@ -100,7 +104,7 @@ public readonly record struct DispatchState
     /// <summary>Whether both legs have ended: nothing of the attempt is left on an engine.</summary>
     public bool IsClosed => !Prefill.IsOpen && !Decode.IsOpen;
 
-    public static DispatchState Start(bool regular, bool needsPrefillAnswer) => new(regular, needsPrefillAnswer);
+    public static DispatchState Start(bool regular, bool needsPrefillAnswer, bool batch = false) => new(regular, needsPrefillAnswer, batch);
 
     public DispatchState On(DispatchEvent e, out DispatchActions actions) => e.Kind switch
     {
@@ -128,7 +132,9 @@ public readonly record struct DispatchState
         }
         // A decode that has answered has the KV: whatever the prefill says now comes too late to matter to the client,
         // unless the answer needs a part that only the prefill has.
-        if (Verdict is not null || IsCommitted || (HasOutput && !NeedsPrefillAnswer))
+        // The same holds for a batch that broke off: an engine that says which prompt failed has told its partner, a dead one has not.
+        var outranked = IsCommitted || (HasOutput && !NeedsPrefillAnswer);
+        if (Verdict is not null || (outranked && !(IsBatch && end.BrokeOff)))
         {
             return next;
         }

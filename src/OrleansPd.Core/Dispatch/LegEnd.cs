@@ -64,5 +64,8 @@ public readonly record struct LegEnd(LegEndKind Kind, int Status = 0, string? Me
     public bool IsOwnFault => Kind is LegEndKind.EngineError or LegEndKind.Unreachable or LegEndKind.Broken
         or LegEndKind.Malformed or LegEndKind.Truncated;
 
+    /// <summary>It ended in the middle: what it had still to do is not done, and nobody has been told.</summary>
+    public bool BrokeOff => Kind is LegEndKind.Broken or LegEndKind.Truncated;
+
     public bool IsFailure => Kind is not (LegEndKind.Open or LegEndKind.Ok);
 }

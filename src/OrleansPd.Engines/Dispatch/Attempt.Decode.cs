@@ -91,6 +91,11 @@ internal sealed partial class Attempt
         {
             return new LegEnd(LegEndKind.Malformed, 0, "The decode's answer is not JSON.");
         }
+        if (!_call.Shape.IsBatch && EventClassifier.MayBeError(held.Written.Span))
+        {
+            // The answer goes out as it is; that it tells of an abort is for the metrics.
+            _ = ErrorIn(LegSide.Decode, held.Written.Span);
+        }
         if (!await CommitAsync(stop).ConfigureAwait(false))
         {
             return LegEnd.Cancelled;

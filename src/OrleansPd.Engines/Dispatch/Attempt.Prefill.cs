@@ -124,9 +124,16 @@ internal sealed partial class Attempt
             EventKind.Error => EngineAnswer.Classify(side, e.Code ?? 500, e.Message ?? "", Elapsed, _ridsAreOurs),
             // An abort without a status is what a user's own abort looks like: an answer, not a failure (protocol §2.7).
             EventKind.Abort when e.Code is { } code => EngineAnswer.Classify(side, code, e.Message ?? "", Elapsed, _ridsAreOurs),
+            EventKind.Abort when side == LegSide.Decode => MarkAborted(),
             EventKind.Malformed => new LegEnd(LegEndKind.Malformed, 0, "An event of the stream is not JSON."),
             _ => null,
         };
+    }
+
+    private LegEnd? MarkAborted()
+    {
+        _request.WasAborted = true;
+        return null;
     }
 
     private static LegEnd Ended(UpstreamException e) => new(e.NeverSent ? LegEndKind.Unreachable : LegEndKind.Broken, 0, e.Message);

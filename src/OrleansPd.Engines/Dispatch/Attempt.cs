@@ -50,7 +50,7 @@ internal sealed partial class Attempt
         _journal = journal;
         _request = request;
         _ridsAreOurs = number > 0 || call.ClientRids.Count == 0;
-        _state = DispatchState.Start(lease.IsRegular, call.NeedsPrefillAnswer);
+        _state = DispatchState.Start(lease.IsRegular, call.NeedsPrefillAnswer, call.Items > 1);
         _merger = _state.NeedsPrefillAnswer ? new() : null;
         _settled = _state.NeedsPrefillAnswer ? new(TaskCreationOptions.RunContinuationsAsynchronously) : null;
         _report = new AttemptReport
@@ -111,7 +111,8 @@ internal sealed partial class Attempt
         _report.DecodeEndedAt = _owner.Clock.GetTimestamp();
         if (end.Kind == LegEndKind.Cancelled)
         {
-            await AbortAsync(_lease.Decode).ConfigureAwait(false);
+            var mayBeInTransfer = _report.FirstOutputAt == 0 && !_lease.IsRegular;
+            await AbortAsync(_lease.Decode, mayBeInTransfer ? _owner.Options.DecodeAbortDelay : default).ConfigureAwait(false);
         }
         _owner.LegClosed(_lease, LegSide.Decode, verdict.OutcomeOf(LegSide.Decode, end));
         if (!verdict.IsSuccess)
@@ -134,16 +135,31 @@ internal sealed partial class Attempt
         {
             return _sink.FailAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone);
         }
-        var reply = verdict.Side switch
-        {
-            LegSide.Prefill => _prefillReply,
-            LegSide.Decode => _decodeReply,
-            _ => null,
-        };
+        var reply = ReplyOf(verdict);
         return reply is { IsJson: true }
             ? _sink.AnswerAsync(new AnswerHead(reply.Status, reply.ContentType, RetryAfter: reply.RetryAfter), reply.Body, clientGone)
             : _sink.RefuseAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message, reply?.RetryAfter), clientGone);
     }
+
+    /// <summary>Whether the failed attempt's engine has asked for a pause that a further attempt on the same engine must keep.</summary>
+    public bool MustWaitFor(PairLease next, out TimeSpan wait)
+    {
+        wait = default;
+        var verdict = CurrentVerdict!;
+        var (asked, chosen) = verdict.Side == LegSide.Prefill ? (_lease.Prefill, next.Prefill) : (_lease.Decode, next.Decode);
+        if (ReplyOf(verdict)?.RetryAfter is { } pause && asked?.Id == chosen?.Id)
+        {
+            wait = pause - _owner.Clock.GetElapsedTime(_report.DecodeEndedAt);
+        }
+        return wait > TimeSpan.Zero;
+    }
+
+    private EngineReply? ReplyOf(Verdict verdict) => verdict.Side switch
+    {
+        LegSide.Prefill => _prefillReply,
+        LegSide.Decode => _decodeReply,
+        _ => null,
+    };
 
     /// <summary>Feeds the state and carries out what it asks for. Called from either leg, the client's token and the clock.</summary>
     private DispatchActions Raise(DispatchEvent e)
@@ -203,15 +219,20 @@ internal sealed partial class Attempt
     }
 
     /// <summary>Aborts on one engine, and waits for it no longer than the limit: capacity is not held for a slow abort.</summary>
-    private async Task AbortAsync(WorkerSnapshot worker)
+    private async Task AbortAsync(WorkerSnapshot worker, TimeSpan after = default)
     {
         var rids = _report.Rids;
+        if (after > TimeSpan.Zero && !_ridsAreOurs)
+        {
+            // By then the client may have used its id again.
+            return;
+        }
         if (!_ridsAreOurs && !rids.All(rid => _owner.LiveRids.IsSafeToAbort(rid, _owner.Rids.Prefix)))
         {
             // Another live id begins with this one and would be aborted too; the closed connection has to do.
             return;
         }
-        var abort = _owner.Aborter.AbortAsync(worker, rids, mayRepeat: _ridsAreOurs);
+        var abort = _owner.Aborter.AbortAsync(worker, rids, mayRepeat: _ridsAreOurs, after);
         await abort.WaitAsync(_owner.Options.AbortWait, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

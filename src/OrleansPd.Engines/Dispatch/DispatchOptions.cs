@@ -33,6 +33,13 @@ public sealed class DispatchOptions
     /// <summary>Longest that a failed attempt waits for its aborts before its capacity is given back. Default 50 ms.</summary>
     public TimeSpan AbortWait { get; set; } = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>
+    /// How long after the closed connection a decode is told to abort a request that has given no output yet. Default zero: at once.
+    /// For engine builds that do not bear an abort in the middle of a transfer; they notice the closed connection meanwhile. Ids that
+    /// clients brought are then left to the closed connection, since a client may use its id again before the time is over.
+    /// </summary>
+    public TimeSpan DecodeAbortDelay { get; set; }
+
     /// <summary>Longest life of one abort call. Default 2 s.</summary>
     public TimeSpan AbortTimeout { get; set; } = TimeSpan.FromSeconds(2);
 

@@ -21,7 +21,7 @@ public sealed class DispatchReport
     public Verdict? Verdict { get; internal set; }
 
     /// <summary>Bounded word for metrics.</summary>
-    public string Reason => Verdict?.Reason ?? (Refusal is { } refusal ? AnswerError.Of(refusal).Code : "unknown");
+    public string Reason => WasAborted && Verdict is { IsSuccess: true } ? "decode_aborted" : Verdict?.Reason ?? (Refusal is { } refusal ? AnswerError.Of(refusal).Code : "unknown");
 
     /// <summary>Oldest first.</summary>
     public IReadOnlyList<AttemptReport> Attempts => _attempts;
@@ -31,6 +31,9 @@ public sealed class DispatchReport
 
     /// <summary>How often the stream went on with another pair after output had reached the client.</summary>
     public int Resumed { get; internal set; }
+
+    /// <summary>The engine's answer says that somebody aborted the request there; the client gets it as it is (protocol §2.7).</summary>
+    public bool WasAborted { get; internal set; }
 
     internal void Add(AttemptReport attempt) => _attempts.Add(attempt);
 }

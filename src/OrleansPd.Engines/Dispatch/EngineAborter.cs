@@ -20,21 +20,24 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
     /// <summary>Abort calls that the engine did not take within the time limit.</summary>
     public long Failed => Interlocked.Read(ref _failed);
 
-    /// <summary>Aborts that will be said again.</summary>
+    /// <summary>Aborts that will be said, or said again, later.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
 
     /// <summary>Aborts each id on the engine. Never throws; ends when the first round of calls has ended or run out of time.</summary>
     /// <param name="mayRepeat">The ids are ours and will never be used again: repeating cannot hit another request.</param>
-    public Task AbortAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, bool mayRepeat)
+    /// <param name="after">When the first round is sent; nobody waits for a round that is not sent at once.</param>
+    public Task AbortAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, bool mayRepeat, TimeSpan after = default)
     {
         ArgumentNullException.ThrowIfNull(worker);
         ArgumentNullException.ThrowIfNull(rids);
-        var first = AbortAllAsync(worker, rids);
-        if (mayRepeat && options.AbortAgainAfter.Count > 0)
+        var first = after > TimeSpan.Zero ? Task.CompletedTask : AbortAllAsync(worker, rids);
+        var repeats = mayRepeat ? options.AbortAgainAfter : [];
+        IReadOnlyList<TimeSpan> later = after > TimeSpan.Zero ? [after, .. repeats.Select(again => after + again)] : repeats;
+        if (later.Count > 0)
         {
             if (Interlocked.Increment(ref _waiting) <= options.MaxAbortsToRepeat)
             {
-                _ = RepeatAsync(worker, rids);
+                _ = AbortLaterAsync(worker, rids, later);
             }
             else
             {
@@ -44,10 +47,10 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         return first;
     }
 
-    private async Task RepeatAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
+    private async Task AbortLaterAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, IReadOnlyList<TimeSpan> times)
     {
         var waited = TimeSpan.Zero;
-        foreach (var at in options.AbortAgainAfter)
+        foreach (var at in times)
         {
             await Task.Delay(at - waited, clock).ConfigureAwait(false);
             waited = at;

@@ -74,8 +74,7 @@ public sealed class PairDispatcher(
         {
             for (var number = 0; ; number++)
             {
-                var grant = await controlPlane.AcquireAsync(request with { Attempt = number, MaxWait = WaitLeft(request, report) }, clientGone)
-                    .ConfigureAwait(false);
+                var grant = await AcquireAsync(request with { Attempt = number }, failed, report, clientGone).ConfigureAwait(false);
                 if (grant.Lease is not { } lease)
                 {
                     report.Refusal = grant.Refusal;
@@ -142,6 +141,38 @@ public sealed class PairDispatcher(
             report.EndedAt = clock.GetTimestamp();
             // Bodies that were made here; a prefill leg that still sends one holds it itself.
             made?.ForEach(body => body.Dispose());
+        }
+    }
+
+    /// <summary>
+    /// Where no other pair has room, a retry may be given the engine that has asked for a pause (<c>Retry-After</c>). The capacity is
+    /// then given back for that long; where the pause is longer than the request may live, there is no retry.
+    /// </summary>
+    private async ValueTask<PairGrant> AcquireAsync(PairRequest request, Attempt? failed, DispatchReport report, CancellationToken clientGone)
+    {
+        while (true)
+        {
+            var grant = await controlPlane.AcquireAsync(request with { MaxWait = WaitLeft(request, report) }, clientGone).ConfigureAwait(false);
+            if (grant.Lease is not { } lease || failed is null || !failed.MustWaitFor(lease, out var pause))
+            {
+                return grant;
+            }
+            if (!lease.IsRegular)
+            {
+                controlPlane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
+            }
+            controlPlane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
+            var fits = pause < TimeLeft(report);
+            if (fits)
+            {
+                using var stop = CancellationTokenSource.CreateLinkedTokenSource(clientGone, Shutdown);
+                await Task.Delay(pause, clock, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                clientGone.ThrowIfCancellationRequested();
+            }
+            if (!fits || Shutdown.IsCancellationRequested)
+            {
+                return PairGrant.Refused(new Refusal(RefusalReason.QueueTimeout, "The engine has asked for a pause that is too long.", pause));
+            }
         }
     }
 

@@ -149,7 +149,7 @@ internal sealed class GenerationHandler(
             {
                 metrics.FirstOutput.Record(clock.GetElapsedTime(started, report.Attempts[^1].FirstOutputAt).TotalSeconds);
             }
-            else if (reason is "ok" or "client_gone")
+            if (report.Reason != "ok" && reason is "ok" or "client_gone")
             {
                 // The parts that a failing one has taken with it were cancelled by us; the failing one tells why.
                 reason = report.Reason;

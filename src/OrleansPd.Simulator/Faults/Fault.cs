@@ -83,6 +83,9 @@ public sealed record Fault(FaultKind Kind)
     /// <summary>Body of the answer; null = the engine's own error form.</summary>
     public string? Body { get; init; }
 
+    /// <summary>For <see cref="FaultKind.Status"/>: sent as the header of that name, in seconds; null = none.</summary>
+    public int? RetryAfter { get; init; }
+
     /// <summary>Events of the stream that still pass. Default 0.</summary>
     public int AfterEvents { get; init; }
 

@@ -20,6 +20,7 @@ internal static class FaultJson
             Delay = Time(body, "delay_ms"),
             Status = body.Int("status"),
             Body = body.Text("body"),
+            RetryAfter = body.Int("retry_after"),
             AfterEvents = body.Int("after_events") ?? 0,
             AfterTokens = body.Int("after_tokens") ?? 0,
             Factor = body.Number("factor") ?? 10,
@@ -40,6 +41,7 @@ internal static class FaultJson
         Number("delay_ms", (int?)fault.Delay?.TotalMilliseconds);
         Number("status", fault.Status);
         json.WriteString("body", fault.Body);
+        Number("retry_after", fault.RetryAfter);
         json.WriteNumber("after_events", fault.AfterEvents);
         json.WriteNumber("after_tokens", fault.AfterTokens);
         json.WriteNumber("factor", fault.Factor);

@@ -226,6 +226,11 @@ internal sealed class EngineApi
             }
 
             var code = status.Status ?? 500;
+            if (status.RetryAfter is { } seconds)
+            {
+                context.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+            }
+
             await context.BytesAsync(
                 code,
                 status.Body is { } text
