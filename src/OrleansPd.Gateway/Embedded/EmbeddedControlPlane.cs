@@ -43,6 +43,30 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
     /// <summary>True when a policy reads the prefix blocks of requests.</summary>
     public bool UsesPrefixBlocks => _state.NeedsPrefix;
 
+    /// <summary>Leases of which a leg still runs.</summary>
+    public int Leases
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Live;
+            }
+        }
+    }
+
+    /// <summary>Requests that wait for capacity.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Waiting;
+            }
+        }
+    }
+
     /// <summary>Completes when a background loop has died, with its exception; the process should then end.</summary>
     public Task<Exception> Died => _died.Task;
 
