@@ -40,7 +40,7 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, Random
         var down = now + TimeSpan.FromMilliseconds(random.Next(100, 2500));
         var fault = Draw(struck.Options.Role);
         var until = now + TimeSpan.FromMilliseconds(random.Next(200, 3500));
-        var pause = TimeSpan.FromMilliseconds(random.Next(40, 400));
+        var pause = TimeSpan.FromMilliseconds(random.Next(30, 250));
         foreach (var dead in engines.Where(e => !e.IsAlive && !_dead.ContainsKey(e)))
         {
             _dead.Add(dead, down);
@@ -120,7 +120,8 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, Random
             FaultKind.LateKv => new Fault(kind) { Count = few, Delay = longer },
             FaultKind.Retract => new Fault(kind) { Count = few, AfterTokens = 1 + number },
             FaultKind.Hang or FaultKind.DropKv or FaultKind.FailTransfer => new Fault(kind) { Count = few },
-            _ => new Fault(kind) { Count = few, AfterEvents = number },
+            // A prefill's stream has one event.
+            _ => new Fault(kind) { Count = few, AfterEvents = role == EngineRole.Prefill ? number % 2 : number },
         };
     }
 
