@@ -145,11 +145,31 @@ public sealed class ControlPlaneOptions
 
     // ---- rooms ----
 
-    /// <summary>Seconds a registered room is kept after it was last touched. Default 120, as SGLang's bootstrap server.</summary>
+    /// <summary>Seconds a room is kept after it was last registered; a live request's room is kept for longer. Default 120, as SGLang's bootstrap server.</summary>
     [Range(1, 86400)]
     public int RoomTtlSecs { get; set; } = 120;
 
-    /// <summary>Most rooms the table holds. Default 1,000,000.</summary>
+    /// <summary>Most rooms the table holds, about 60 bytes each; beyond, registrations are refused. Default 1,000,000.</summary>
     [Range(1, 100_000_000)]
     public int MaxRooms { get; set; } = 1_000_000;
+
+    // ---- bootstrap facade ----
+
+    /// <summary>
+    /// Put an address of ours before each prefill's bootstrap server, a new one for each of its lives, and name it on decode legs.
+    /// A restarted prefill then serves at once (no <see cref="PrefillRestartHoldSecs"/>), and a dead one is made known to decode
+    /// engines. Default false: decode engines must be able to reach these ports.
+    /// </summary>
+    public bool BootstrapFacade { get; set; }
+
+    /// <summary>Address or name under which decode engines reach this gateway; needed with <see cref="BootstrapFacade"/>.</summary>
+    public string? FacadeHost { get; set; }
+
+    /// <summary>
+    /// Ports of the facade as <c>first-last</c>, both of as many digits (a decode engine that drops <c>:6000</c> drops
+    /// <c>:60001</c> too); null = any free ones. Give several times as many as there are prefills: a port stays taken for a minute
+    /// after a restart, and should not soon mean another prefill. Default null.
+    /// </summary>
+    [CustomValidation(typeof(PortRange), nameof(PortRange.Check))]
+    public string? FacadePortRange { get; set; }
 }

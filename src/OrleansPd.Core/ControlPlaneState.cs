@@ -46,8 +46,8 @@ public sealed class ControlPlaneState
     /// <summary>Requests that wait for capacity.</summary>
     public int Waiting => _desk.Waiting;
 
-    /// <summary>Registrations of rooms that were refused as conflicts.</summary>
-    public long RoomConflicts => _rooms.Conflicts;
+    /// <summary>What the room table holds and has done.</summary>
+    public RoomStats Rooms => _rooms.Stats;
 
     internal PairDesk Desk => _desk;
 
@@ -64,6 +64,7 @@ public sealed class ControlPlaneState
         if (worker is not null)
         {
             _desk.Forget(worker.Slot); // the slot may have been another's
+            _rooms.Forget(worker.Slot);
             Show();
         }
         return worker;
@@ -83,7 +84,15 @@ public sealed class ControlPlaneState
         return next;
     }
 
-    public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp) => _desk.Acquire(request, now, timestamp);
+    public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)
+    {
+        var answer = _desk.Acquire(request, now, timestamp);
+        if (answer.Grant?.Lease is { } lease)
+        {
+            _rooms.Open(lease, _options.DpRanks);
+        }
+        return answer;
+    }
 
     /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
     public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _desk.Abandon(waiting, now, timestamp);
@@ -92,7 +101,19 @@ public sealed class ControlPlaneState
     public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _desk.TimedOut(waiting, now, timestamp);
 
     /// <summary>Moves the requests whose wait ended with an outcome to the caller's list.</summary>
-    public void TakeGranted(List<WaitingRequest> into) => _desk.TakeGranted(into);
+    public void TakeGranted(List<WaitingRequest> into)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        var first = into.Count;
+        _desk.TakeGranted(into);
+        for (var i = first; i < into.Count; i++)
+        {
+            if (into[i].Grant?.Lease is { } lease)
+            {
+                _rooms.Open(lease, _options.DpRanks);
+            }
+        }
+    }
 
     /// <returns>False when that leg had been reported before, or the lease is not of this state.</returns>
     public bool LegEnded(PairLease lease, LegSide side, LegOutcome outcome, DateTimeOffset now, long timestamp)
@@ -100,6 +121,10 @@ public sealed class ControlPlaneState
         if (lease is not HeldLease held || !_desk.Release(held, side, now, timestamp))
         {
             return false;
+        }
+        if (held.Ended)
+        {
+            _rooms.Close(held);
         }
         var worker = side == LegSide.Prefill ? held.Prefill! : held.Decode;
         var trial = side == LegSide.Prefill ? held.PrefillTrial : held.DecodeTrial;
@@ -123,6 +148,7 @@ public sealed class ControlPlaneState
     /// <param name="frequency">Timestamp units a second.</param>
     public void Tick(DateTimeOffset now, long timestamp, long frequency)
     {
+        _rooms.Sweep(now);
         var ages = _stalls.Ages(_desk.Leases, _fleet.Snapshot.Workers.Length, timestamp);
         foreach (var worker in _fleet.Snapshot.Workers)
         {
@@ -154,11 +180,18 @@ public sealed class ControlPlaneState
     /// <summary>Refuses all that waits and all that comes; leases in flight live on.</summary>
     public void Stop() => _desk.Stop();
 
-    /// <returns>False when another rank has the room already.</returns>
-    public bool RegisterRank(long room, int rank, DateTimeOffset now) => _rooms.Register(room, rank, now);
+    /// <param name="room">The room.</param>
+    /// <param name="rank">Who owns it.</param>
+    /// <param name="prefill">Whose ranks these are; null when whoever registers did not come through a prefill's own address.</param>
+    /// <param name="now">The time.</param>
+    public RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill, DateTimeOffset now) =>
+        _rooms.Register(room, rank, prefill, now);
 
     /// <returns>-1 where unknown.</returns>
-    public int QueryRank(long room, DateTimeOffset now) => _rooms.Find(room, now) ?? -1;
+    public int QueryRank(long room, DateTimeOffset now) => _rooms.Owner(room, now)?.Rank ?? -1;
+
+    /// <returns>Null where unknown.</returns>
+    public RoomOwner? OwnerOf(long room, DateTimeOffset now) => _rooms.Owner(room, now);
 
     private void ForgetIfGone(int slot)
     {
@@ -202,6 +235,7 @@ public sealed class ControlPlaneState
             if (_epochs.TryGetValue(worker.Slot, out var epoch) && epoch != worker.Epoch)
             {
                 _desk.Forget(worker.Slot); // a new process has an empty cache
+                _rooms.Forget(worker.Slot); // and knows no room of the old one
             }
         }
         _epochs = epochs;

@@ -1,5 +1,6 @@
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Core;
 
@@ -15,6 +16,9 @@ public interface IControlPlane
     /// <summary>Whether a policy in use looks at <see cref="PairRequest.PrefixBlocks"/>; they are computed only then.</summary>
     bool UsesPrefixBlocks => false;
 
+    /// <summary>What the room table holds and has done; zero where there is none.</summary>
+    RoomStats Rooms => default;
+
     /// <summary>
     /// Admits one attempt of one request and chooses its pair and rooms. Completes at once where capacity is at hand, else
     /// waits in a bounded queue until the request's deadline. Never throws for want of capacity: a refusal is a value.
@@ -29,8 +33,7 @@ public interface IControlPlane
     void LegEnded(PairLease lease, LegSide side, LegOutcome outcome);
 
     /// <summary>Stores which prefill rank owns a room (<c>POST /register_dp_rank</c>).</summary>
-    /// <returns>False when another rank is registered for that room already; the first one is kept.</returns>
-    ValueTask<bool> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken);
+    ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken);
 
     /// <summary>Looks up the owning ranks of rooms (<c>POST /query_dp_ranks</c>); -1 where unknown. The spans have equal length.</summary>
     ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken);

@@ -72,6 +72,12 @@ public sealed class GatewayOptions
     [Range(1, 1024)]
     public int MaxSamples { get; set; } = 128;
 
+    /// <summary>
+    /// Bearer token that <c>/register_dp_rank</c> and <c>/query_dp_ranks</c> ask for; null = none, anyone who reaches the gateway
+    /// may call them. Default null: no released engine sends one.
+    /// </summary>
+    public string? RankToken { get; set; }
+
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();
 }

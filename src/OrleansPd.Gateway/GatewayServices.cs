@@ -43,6 +43,7 @@ public static class GatewayServices
         services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<DebugEndpoints>();
         services.AddSingleton<OtherRoutes>();
+        services.AddSingleton<RoomEndpoints>();
         return services;
     }
 
@@ -58,6 +59,7 @@ public static class GatewayServices
         services.GetRequiredService<MetricsEndpoint>().Map(routes);
         services.GetRequiredService<DebugEndpoints>().Map(routes);
         services.GetRequiredService<OtherRoutes>().Map(routes);
+        services.GetRequiredService<RoomEndpoints>().Map(routes);
         return routes;
     }
 }

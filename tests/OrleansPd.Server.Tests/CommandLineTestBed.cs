@@ -28,6 +28,12 @@ internal sealed class CommandLineTestBed
         set => _out.FirstLine = value;
     }
 
+    /// <summary>Called after each line with all that was written so far.</summary>
+    public Action<string> Said
+    {
+        set => _out.Said = value;
+    }
+
     public Task<int> RunAsync(params string[] args) => RunUntilAsync(TestContext.Current.CancellationToken, args);
 
     public Task<int> RunUntilAsync(CancellationToken stop, params string[] args) => CommandTree.RunAsync(args, Context, stop);
@@ -45,6 +51,14 @@ internal sealed class CommandLineTestBed
     private sealed class SignallingWriter : StringWriter
     {
         public Action? FirstLine { get; set; }
+
+        public Action<string>? Said { get; set; }
+
+        public override void WriteLine(string? value)
+        {
+            base.WriteLine(value);
+            Said?.Invoke(ToString());
+        }
 
         public override async Task WriteLineAsync(string? value)
         {

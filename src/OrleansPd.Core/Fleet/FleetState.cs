@@ -23,6 +23,10 @@ internal sealed class FleetState(ControlPlaneOptions options)
 
     public ref readonly Breaker BreakerAt(int slot) => ref _breakers[slot];
 
+    /// <summary>Whether a worker that is to be tried can be: not held back, and under the address that decode engines will know.</summary>
+    public bool MayTry(int slot, DateTimeOffset now) => At(slot) is { } worker && now >= worker.HoldUntil
+        && (!options.BootstrapFacade || worker.Spec.Role != WorkerRole.Prefill || worker.Facade is not null);
+
     /// <summary>Null when a worker of that name is registered already.</summary>
     public WorkerState? Register(WorkerSpec spec, DateTimeOffset now)
     {
@@ -87,7 +91,7 @@ internal sealed class FleetState(ControlPlaneOptions options)
         var worker = _workers[slot]!;
         var shown = Snapshot.Workers.FirstOrDefault(w => w.Slot == slot);
         var changed = shown is null || shown.Phase != worker.Phase(_breakers[slot].IsOpen) || shown.Epoch != worker.Epoch
-            || shown.Facts != worker.Facts || shown.Reason != ReasonOf(worker);
+            || shown.Facts != worker.Facts || shown.FacadePort != worker.Facade?.Port || shown.Reason != ReasonOf(worker);
         if (changed)
         {
             Publish();
@@ -120,6 +124,8 @@ internal sealed class FleetState(ControlPlaneOptions options)
         Model = ModelOf(worker),
         BootstrapHost = worker.Spec.Role == WorkerRole.Prefill ? WorkerAddress.Host(worker.Spec.Url) : null,
         BootstrapPort = worker.Spec.Role == WorkerRole.Prefill ? worker.Spec.BootstrapPort ?? worker.Facts.BootstrapPort : null,
+        FacadeHost = worker.Facade?.Host,
+        FacadePort = worker.Facade?.Port,
         TransferGroup = group,
         Priority = worker.Spec.Priority,
         Labels = worker.Spec.Labels ?? ImmutableDictionary<string, string>.Empty,

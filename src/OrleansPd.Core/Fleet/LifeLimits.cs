@@ -6,5 +6,7 @@ namespace OrleansPd.Core.Fleet;
 /// <param name="PrefillHold">Time a restarted prefill is held back, so that decode engines forget its former ranks.</param>
 public sealed record LifeLimits(int RefusedToLeave, int MissesToLeave, TimeSpan PrefillHold)
 {
-    public static LifeLimits Of(ControlPlaneOptions options) => new(2, 3, TimeSpan.FromSeconds(options.PrefillRestartHoldSecs));
+    public static LifeLimits Of(ControlPlaneOptions options) =>
+        // Behind a facade a restarted prefill has a new address, of which decode engines have nothing to forget.
+        new(2, 3, options.BootstrapFacade ? TimeSpan.Zero : TimeSpan.FromSeconds(options.PrefillRestartHoldSecs));
 }

@@ -22,7 +22,7 @@ internal sealed class ReadyTrials(FleetState fleet, RoomMint mint, DpRankRecipe 
         var worker = Shown(state.Slot);
         var due = worker.Phase switch
         {
-            WorkerPhase.Probing => now >= state.HoldUntil,
+            WorkerPhase.Probing => fleet.MayTry(state.Slot, now),
             WorkerPhase.Broken => fleet.BreakerAt(state.Slot).TryTrial(fleet.BreakerLimits, now, out _),
             _ => false,
         };
@@ -89,7 +89,7 @@ internal sealed class ReadyTrials(FleetState fleet, RoomMint mint, DpRankRecipe 
         var others = worker.Role == WorkerRole.Prefill ? fleet.Snapshot.Decode : fleet.Snapshot.Prefill;
         var fitting = others.Where(o => o.TransferGroup == worker.TransferGroup).ToArray();
         var candidates = fitting.Where(o => o.IsPairable)
-            .Concat(fitting.Where(o => o.Phase == WorkerPhase.Probing && !_busy.Contains(o.Slot) && now >= fleet.At(o.Slot)!.HoldUntil))
+            .Concat(fitting.Where(o => o.Phase == WorkerPhase.Probing && !_busy.Contains(o.Slot) && fleet.MayTry(o.Slot, now)))
             .ToArray();
         return candidates.Length == 0 ? null : candidates[_tries.GetValueOrDefault(worker.Slot) % candidates.Length];
     }

@@ -32,6 +32,12 @@ public abstract record WorkerInput
     /// <summary>A real generation was tried and failed.</summary>
     public sealed record NotProved(string Reason) : WorkerInput;
 
+    /// <summary>An address of ours stands for this life of a prefill.</summary>
+    /// <param name="Epoch">The life of the engine.</param>
+    /// <param name="Host">As decode engines are told it.</param>
+    /// <param name="Port">Its port.</param>
+    public sealed record Fronted(long Epoch, string Host, int Port) : WorkerInput;
+
     /// <summary>What is in flight makes no progress (<paramref name="Problem"/>), or does again (null).</summary>
     public sealed record Stall(string? Problem) : WorkerInput;
 

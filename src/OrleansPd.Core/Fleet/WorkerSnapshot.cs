@@ -31,6 +31,11 @@ public sealed record WorkerSnapshot
     /// <summary>Port of that server; null when nobody told, then engines use their own flag.</summary>
     public int? BootstrapPort { get; init; }
 
+    /// <summary>Host that decode engines are told instead of <see cref="BootstrapHost"/>: an address of ours that stands for this life of the prefill; null = none.</summary>
+    public string? FacadeHost { get; init; }
+
+    public int? FacadePort { get; init; }
+
     /// <summary>Key of the transfer group: workers of equal keys can exchange KV.</summary>
     public string TransferGroup { get; init; } = "";
 

@@ -28,6 +28,9 @@ public sealed record WorkerState
     /// <summary>A restarted prefill is not tried before.</summary>
     public DateTimeOffset HoldUntil { get; init; }
 
+    /// <summary>An address of ours that stands for this life of a prefill; null = none yet.</summary>
+    public (string Host, int Port)? Facade { get; init; }
+
     /// <summary>Why it does not serve, or serves badly; for people.</summary>
     public string? Reason { get; init; }
 
@@ -73,6 +76,7 @@ public sealed record WorkerState
         (WorkerInput.Proved, _) => this,
         (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = failed.Reason },
         (WorkerInput.NotProved, _) => this,
+        (WorkerInput.Fronted fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
         (WorkerInput.Stall stall, WorkerPhase.Ready) => this with
         {
             Stalled = stall.Problem is not null,
@@ -113,13 +117,14 @@ public sealed record WorkerState
         {
             // Decode engines keep a prefill's rank ports until two heartbeats failed. Away for that long: they have forgotten.
             var forgotten = DownSince is { } down && now - down >= limits.PrefillHold;
-            var hold = Spec.Role == WorkerRole.Prefill && !forgotten;
+            var hold = Spec.Role == WorkerRole.Prefill && !forgotten && limits.PrefillHold > TimeSpan.Zero;
             return next with
             {
                 Stage = WorkerPhase.Probing,
                 Since = now,
                 Epoch = Epoch + 1,
                 HoldUntil = hold ? now + limits.PrefillHold : default,
+                Facade = null,
                 Unhealthy = false,
                 Stalled = false,
                 Reason = hold ? "restarted: held until decode engines have forgotten its former life" : "restarted",

@@ -15,6 +15,6 @@ internal static class LegTargets
     {
         int? own = recipe != DpRankRecipe.Engine && decode.DpSize > 1 ? rank : null;
         int? partner = recipe == DpRankRecipe.Explicit && prefill?.DpSize > 1 ? prefillRank : null;
-        return new(prefill?.BootstrapHost, prefill?.BootstrapPort, own, partner);
+        return new(prefill?.FacadeHost ?? prefill?.BootstrapHost, prefill?.FacadePort ?? prefill?.BootstrapPort, own, partner);
     }
 }

@@ -4,6 +4,7 @@ using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Core.Rooms;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Gateway.Embedded.Facade;
 
 namespace OrleansPd.Gateway.Embedded;
 
@@ -26,6 +27,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
     private readonly List<Task> _loops = [];
     private readonly List<WaitingRequest> _granted = [];
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly FacadeRow? _facades;
     private bool _started;
 
     private EmbeddedControlPlane(ControlPlaneOptions options, IEngineProbe probe, TimeProvider clock, int seed, ILogger log)
@@ -36,6 +38,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         _log = log;
         var mint = new RoomMint(RoomMint.PrefixOf(seed), RoomMint.CounterAt(clock.GetUtcNow()));
         _state = new ControlPlaneState(options, mint, seed);
+        _facades = options.BootstrapFacade ? new FacadeRow(this, options, clock, log) : null;
     }
 
     public FleetSnapshot Fleet => _state.Fleet;
@@ -63,6 +66,18 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
             lock (_gate)
             {
                 return _state.Waiting;
+            }
+        }
+    }
+
+    /// <summary>What the room table holds and has done.</summary>
+    public RoomStats Rooms
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Rooms;
             }
         }
     }
@@ -97,6 +112,10 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         {
             _started = true;
             _loops.Add(Guarded(TickAsync(_stop.Token), "tick"));
+            if (_facades is not null)
+            {
+                _loops.Add(Guarded(_facades.RunAsync(_stop.Token), "facades"));
+            }
             foreach (var keeper in _keepers)
             {
                 _loops.Add(Guarded(keeper.Value.RunAsync(_stop.Token), keeper.Key.Value));
@@ -181,13 +200,8 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         }
     }
 
-    public ValueTask<bool> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return new(_state.RegisterRank(room, rank, _clock.GetUtcNow()));
-        }
-    }
+    public ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) =>
+        new(RegisterRank(room, rank, null));
 
     public ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
     {
@@ -199,6 +213,20 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
             }
         }
         return ValueTask.CompletedTask;
+    }
+
+    internal RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill)
+    {
+        lock (_gate)
+        {
+            var now = _clock.GetUtcNow();
+            var outcome = _state.RegisterRank(room, rank, prefill, now);
+            if (outcome == RankRegistration.Conflict)
+            {
+                _log.RoomConflict(room, rank, prefill?.Id, _state.OwnerOf(room, now));
+            }
+            return outcome;
+        }
     }
 
     internal WorkerState? Find(WorkerId id)
@@ -283,6 +311,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         {
             return;
         }
+        _facades?.Ring();
         var moved = after.Workers.Length != before.Workers.Length;
         foreach (var worker in after.Workers)
         {
@@ -291,6 +320,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
             {
                 _log.Restarted(worker.Id, worker.Epoch);
             }
+            moved |= old is not null && old.FacadePort != worker.FacadePort;
             if (old is not null && old.Phase != worker.Phase)
             {
                 moved = true;

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Rooms;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Gateway.Telemetry;
 
@@ -26,8 +27,20 @@ internal sealed class MetricsEndpoint(GatewayMetrics metrics, PairDispatcher dis
         GatewayMetrics.Counter(text, "orleanspd_gateway_aborts_total", "Abort calls to engines.", dispatcher.Aborter.Sent);
         GatewayMetrics.Counter(text, "orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", dispatcher.Aborter.Failed);
         WriteFleet(text, controlPlane.Fleet);
+        WriteRooms(text, controlPlane.Rooms);
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
         return context.Response.WriteAsync(text.ToString(), context.RequestAborted);
+    }
+
+    private static void WriteRooms(StringBuilder text, RoomStats rooms)
+    {
+        GatewayMetrics.Header(text, "orleanspd_gateway_rooms", "gauge", "Rooms in the table: of live leases, and registered without one.");
+        text.Append($"orleanspd_gateway_rooms{{state=\"leased\"}} {rooms.Pinned}\n");
+        text.Append($"orleanspd_gateway_rooms{{state=\"registered\"}} {rooms.Held - rooms.Pinned}\n");
+        GatewayMetrics.Counter(text, "orleanspd_gateway_room_registrations_total", "Registrations of a room's rank that were taken.", rooms.Registered);
+        GatewayMetrics.Counter(text, "orleanspd_gateway_room_conflicts_total", "Registrations of another rank than the one that stands.", rooms.Conflicts);
+        GatewayMetrics.Counter(text, "orleanspd_gateway_room_expirations_total", "Rooms that were dropped because of their age.", rooms.Expired);
+        GatewayMetrics.Counter(text, "orleanspd_gateway_room_refusals_total", "Rooms that found the table full.", rooms.Refused);
     }
 
     private static void WriteFleet(StringBuilder text, FleetSnapshot fleet)

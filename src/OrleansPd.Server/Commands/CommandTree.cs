@@ -8,7 +8,8 @@ namespace OrleansPd.Server.Commands;
 internal static class CommandTree
 {
     private const string About =
-        "OrleansPd: a gateway for SGLang engines that serves prefill and decode apart. Try 'orleanspd demo' first: it needs no GPU.";
+        "OrleansPd: a gateway for SGLang engines that serves prefill and decode apart. "
+        + "Try 'orleanspd demo' first: it needs no GPU.";
 
     public static RootCommand Create(CommandContext context)
     {
@@ -28,7 +29,8 @@ internal static class CommandTree
     public static async Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken)
     {
         var root = Create(context);
-        var parsed = root.Parse(args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var parsed = root.Parse(
+            args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         try
         {
             if (parsed.Errors.Count > 0 && parsed.Action is not GroupedHelp)

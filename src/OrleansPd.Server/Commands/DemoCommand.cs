@@ -1,15 +1,31 @@
 using System.CommandLine;
+using OrleansPd.Server.Demo;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary><c>orleanspd demo</c>: engines and a gateway in one process, with requests through them.</summary>
+/// <summary><c>orleanspd demo</c>: engines and a gateway, with requests through them.</summary>
 internal static class DemoCommand
 {
     public static Command Create(CommandContext context)
     {
+        var flags = new DemoFlags();
         var command = new DocumentedCommand("demo",
-            "Start two prefill and two decode simulated engines and a gateway, send requests through it, show what happened.");
-        command.SetAction(int (_) => throw new CommandFailedException("demo: not in this version."));
+            "Start simulated prefill and decode engines and a gateway, send requests through it, show what happened. Each answer "
+            + "is compared with that of an engine that is not split. The gateway then goes on serving, unless --once is given.")
+        {
+            Examples =
+            [
+                "orleanspd demo",
+                "orleanspd demo --once --port 0 --requests 1000 --rate 0 --speed 0",
+                "orleanspd demo --once --processes --trace mooncake_conversation.jsonl --requests 10000 --rate 0 --speed 0",
+            ],
+        };
+        flags.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            await new DemoRun(flags.Options(parsed), context).RunAsync(cancellationToken);
+            return ExitCode.Success;
+        });
         return command;
     }
 }

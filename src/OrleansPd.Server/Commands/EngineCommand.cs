@@ -23,13 +23,15 @@ internal static class EngineCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(SimulatedEngineOptions options, CommandContext context, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        SimulatedEngineOptions options, CommandContext context, CancellationToken cancellationToken)
     {
         await using var engine = await StartAsync(options, context, cancellationToken);
         var bootstrap = options.Role == EngineRole.Prefill ? $", KV bootstrap on port {engine.BootstrapPort}" : "";
         var ranks = options.DpSize > 1 ? $", {options.DpSize} ranks" : "";
         await context.Out.WriteLineAsync(
-            $"orleanspd engine on {engine.Url} is a {options.Role.ToString().ToLowerInvariant()} of {options.ServedModelName}{ranks}{bootstrap}");
+            $"orleanspd engine on {engine.Url} is a {options.Role.ToString().ToLowerInvariant()} of "
+            + $"{options.ServedModelName}{ranks}{bootstrap}");
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         if (await Task.WhenAny(engine.Exited, stop.Task) == engine.Exited)

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.Extensions.Logging;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Settings;
@@ -13,8 +12,9 @@ internal static class GatewayCommand
     {
         var flags = new GatewayFlagSet();
         var command = new DocumentedCommand("gateway",
-            "Run the gateway in front of SGLang engines. Flags are those of the SGLang router; each can also be set by a file "
-            + "(--config) and by the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the environment, which beats the file.")
+            "Run the gateway in front of SGLang engines. Flags are those of the SGLang router, and some of ours, marked [ours]. "
+            + "Each can also be set by a file (--config) and by the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the "
+            + "environment, which beats the file.")
         {
             Examples =
             [
@@ -32,21 +32,29 @@ internal static class GatewayCommand
     {
         var settings = GatewaySettings.Load(parsed, flags, context.Environment);
         foreach (var warning in settings.Warnings) context.Warn(warning);
-        await using var gateway = await StartAsync(settings, cancellationToken);
-        await context.Out.WriteLineAsync($"orleanspd gateway on {gateway.Url} serves {Describe(settings.Options.ControlPlane.Workers)}");
-        var ended = await Task.WhenAny(gateway.Completion, Task.Delay(Timeout.Infinite, cancellationToken));
-        if (ended == gateway.Completion && !cancellationToken.IsCancellationRequested)
-            throw new CommandFailedException("the gateway stopped by itself; its log says why.");
+        await using var gateway = await StartAsync(settings, context, cancellationToken);
+        await context.Out.WriteLineAsync(
+            $"orleanspd gateway on {gateway.Url} serves {Describe(settings.Options.ControlPlane.Workers)}");
+        var stop = new TaskCompletionSource();
+        await using var registration = cancellationToken.Register(stop.SetResult);
+        if (await Task.WhenAny(gateway.Completion, stop.Task) == gateway.Completion) throw Ended(gateway.Failure);
         await gateway.StopAsync(CancellationToken.None);
         return ExitCode.Success;
     }
 
-    private static async Task<GatewayServer> StartAsync(GatewaySettings settings, CancellationToken cancellationToken)
+    /// <summary>The gateway is gone and nobody asked for it.</summary>
+    internal static CommandFailedException Ended(Exception? failure) => new(failure is null
+        ? "the gateway stopped by itself; its log says why."
+        : $"the gateway stopped by itself: {failure.GetType().Name}: {failure.Message}");
+
+    private static async Task<GatewayServer> StartAsync(
+        GatewaySettings settings, CommandContext context, CancellationToken cancellationToken)
     {
         var options = settings.Options;
         try
         {
-            return await GatewayServer.StartAsync(options, logging => logging.AddConfiguration(settings.Logging), cancellationToken);
+            return await GatewayServer.StartAsync(
+                options, logging => LineLog.Configure(logging, settings.Logging, context.Error, context.Time), cancellationToken);
         }
         catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
@@ -56,11 +64,12 @@ internal static class GatewayCommand
 
     private static string Describe(IReadOnlyCollection<Core.WorkerSpec> workers)
     {
-        if (workers.Count == 0) return "no engines yet; add some with POST /workers";
+        if (workers.Count == 0) return "no engines: name some with --prefill and --decode, or --worker";
         var counts = Enum.GetValues<WorkerRole>()
             .Select(role => (Role: role, Count: workers.Count(worker => worker.Role == role)))
             .Where(pair => pair.Count > 0)
             .Select(pair => $"{pair.Count} {pair.Role.ToString().ToLowerInvariant()}");
-        return $"{string.Join(", ", counts)}: {string.Join(' ', workers.Select(worker => worker.Url.GetLeftPart(UriPartial.Authority)))}";
+        var addresses = workers.Select(worker => worker.Url.GetLeftPart(UriPartial.Authority));
+        return $"{string.Join(", ", counts)}: {string.Join(' ', addresses)}";
     }
 }

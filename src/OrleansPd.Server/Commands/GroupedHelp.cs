@@ -16,7 +16,8 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         output.WriteLine();
         output.WriteLine("Usage:");
         output.WriteLine($"  {Usage(command)}");
-        Section(output, "Commands", command.Subcommands.Where(sub => !sub.Hidden).Select(sub => (sub.Name, FirstSentence(sub.Description ?? ""))));
+        Section(output, "Commands", command.Subcommands.Where(sub => !sub.Hidden)
+            .Select(sub => (sub.Name, FirstSentence(sub.Description ?? ""))));
         Section(output, "Arguments", command.Arguments.Where(argument => !argument.Hidden)
             .Select(argument => ($"[{argument.Name}]", argument.Description ?? "")));
         var groups = command is DocumentedCommand documented ? documented.Groups : [];
@@ -37,12 +38,14 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         return ExitCode.Success;
     }
 
-    private static string FirstSentence(string text) => text.IndexOf(". ", StringComparison.Ordinal) is >= 0 and var end ? text[..(end + 1)] : text;
+    private static string FirstSentence(string text) =>
+        text.IndexOf(". ", StringComparison.Ordinal) is >= 0 and var end ? text[..(end + 1)] : text;
 
     private static string Usage(Command command)
     {
         if (command is RootCommand) return "orleanspd COMMAND [options]";
-        var arguments = string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => $" [{argument.Name}]"));
+        var arguments =
+            string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => $" [{argument.Name}]"));
         return $"orleanspd {command.Name}{arguments} [options]";
     }
 

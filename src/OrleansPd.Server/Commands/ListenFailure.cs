@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net.Sockets;
 
 namespace OrleansPd.Server.Commands;
@@ -6,14 +5,14 @@ namespace OrleansPd.Server.Commands;
 /// <summary>Says why a listener could not start, and what to do.</summary>
 internal static class ListenFailure
 {
-    /// <param name="ports">The ports it wanted and their flags, the likeliest first; the error's text tells which one it was.</param>
+    /// <param name="ports">The ports it wanted and their flags, the likeliest first; the error's text tells which it was.</param>
     public static CommandFailedException? Explain(Exception error, string host, params (int Port, string Flag)[] ports)
     {
         for (var cause = error; cause is not null; cause = cause.InnerException)
         {
             if (cause is not SocketException socket) continue;
             var (port, flag) = ports.FirstOrDefault(
-                wanted => error.Message.Contains($":{wanted.Port.ToString(CultureInfo.InvariantCulture)}", StringComparison.Ordinal), ports[0]);
+                wanted => error.Message.Contains($":{wanted.Port}", StringComparison.Ordinal), ports[0]);
             switch (socket.SocketErrorCode)
             {
                 case SocketError.AddressAlreadyInUse:

@@ -8,14 +8,17 @@ internal static class Numbers
 {
     public static Option<int> Whole(string name, string value, string help, int initial, int min, int max = int.MaxValue) =>
         Create(name, value, help, initial, text =>
-            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
+            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            && number >= min && number <= max
                 ? number
                 : null,
             max == int.MaxValue ? $"a whole number from {min}" : $"a whole number from {min} to {max}");
 
-    public static Option<double> Real(string name, string value, string help, double initial, double min, double max = double.MaxValue) =>
+    public static Option<double> Real(
+        string name, string value, string help, double initial, double min, double max = double.MaxValue) =>
         Create(name, value, help, initial, text =>
-            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            && number >= min && number <= max
                 ? number
                 : null,
             max == double.MaxValue ? FormattableString.Invariant($"a number from {min}")

@@ -16,7 +16,7 @@ internal static class ReplayCommand
             Examples =
             [
                 "orleanspd replay --url http://localhost:30000 --rate 20 --limit 500",
-                "orleanspd replay mooncake_conversation.jsonl --url http://localhost:30000 --speed 10 --scale 0.1 --json report.json",
+                "orleanspd replay mooncake_conversation.jsonl --url http://localhost:30000 --speed 10 --scale 0.1",
                 "orleanspd replay azure_conv_2023.csv --url http://localhost:30000 --endpoint chat --model qwen --speed 0",
             ],
         };

@@ -5,7 +5,9 @@ using Spectre.Console;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>Shows a replay while it runs and what it found: moving and framed on a terminal, a few plain lines elsewhere.</summary>
+/// <summary>
+/// Shows a replay while it runs and what it found: moving and framed on a terminal, a few plain lines elsewhere.
+/// </summary>
 internal static class ReplayDisplay
 {
     private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(200), PlainLine = TimeSpan.FromSeconds(10);
@@ -21,7 +23,7 @@ internal static class ReplayDisplay
             return await replay;
         }
 
-        await AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(context.Out) }).Progress()
+        await Terminal.Create(context).Progress()
             .AutoClear(true)
             .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn())
             .StartAsync(async progress =>
@@ -42,10 +44,13 @@ internal static class ReplayDisplay
     {
         var output = context.Out;
         output.WriteLine(Invariant(
-            $"{report.Requests} requests of {report.Trace} to {report.Url.TrimEnd('/')}{report.Endpoint} in {report.Elapsed.TotalSeconds:0.0} s")
+            $"{report.Requests} requests of {report.Trace} to {report.Url.TrimEnd('/')}{report.Endpoint} ")
+            + Invariant($"in {report.Elapsed.TotalSeconds:0.0} s")
             + (report.Interrupted ? " (interrupted)" : ""));
-        output.WriteLine(Invariant($"{report.Succeeded} succeeded, {report.Failed} failed; {report.RequestsPerSecond:0.##} requests/s, ")
-            + Invariant($"{report.OutputTokensPerSecond:0.#} output tokens/s; {report.InputTokens} tokens in, {report.OutputTokens} out"));
+        output.WriteLine(
+            Invariant($"{report.Succeeded} succeeded, {report.Failed} failed; {report.RequestsPerSecond:0.##} requests/s, ")
+            + Invariant($"{report.OutputTokensPerSecond:0.#} output tokens/s; ")
+            + Invariant($"{report.InputTokens} tokens in, {report.OutputTokens} out"));
         foreach (var (kind, failure) in report.Failures)
             output.WriteLine(Invariant($"  {failure.Count} x {kind}") + (failure.First is { } first ? $", e.g. {first}" : ""));
         var rows = new (string Name, Distribution Times)[]
@@ -55,30 +60,32 @@ internal static class ReplayDisplay
             ("end to end", report.Total),
             ("start lag", report.Lag),
         };
-        if (context.Interactive) WriteTable(rows, output);
+        if (context.Interactive) WriteTable(rows, context);
         else WritePlain(rows, output);
     }
 
     private static string Status(ReplayMeter meter, Trace trace)
     {
         var done = meter.Succeeded + meter.Failed;
-        return Invariant($"{done}{(trace.Count is { } count ? $"/{count}" : "")} done, {meter.Started - done} open, {meter.Failed} failed, ")
+        var all = trace.Count is { } count ? $"/{count}" : "";
+        return Invariant($"{done}{all} done, {meter.Started - done} open, {meter.Failed} failed, ")
             + Invariant($"{meter.OutputTokens} tokens, first token p50 {Cell(meter.FirstOutput, meter.FirstOutput.P50)} ms");
     }
 
-    private static void WriteTable(IEnumerable<(string Name, Distribution Times)> rows, TextWriter output)
+    private static void WriteTable(IEnumerable<(string Name, Distribution Times)> rows, CommandContext context)
     {
         var table = new Table { Border = TableBorder.Rounded };
         table.AddColumn("ms");
         foreach (var column in Header) table.AddColumn(new TableColumn(column).RightAligned());
         foreach (var (name, times) in rows) table.AddRow([name, .. Cells(times)]);
-        AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) }).Write(table);
+        Terminal.Create(context).Write(table);
     }
 
     private static void WritePlain(IEnumerable<(string Name, Distribution Times)> rows, TextWriter output)
     {
         output.WriteLine($"{"ms",-20}{string.Concat(Header.Select(column => $"{column,11}"))}");
-        foreach (var (name, times) in rows) output.WriteLine($"{name,-20}{string.Concat(Cells(times).Select(cell => $"{cell,11}"))}");
+        foreach (var (name, times) in rows)
+            output.WriteLine($"{name,-20}{string.Concat(Cells(times).Select(cell => $"{cell,11}"))}");
     }
 
     private static readonly string[] Header = ["mean", "p50", "p90", "p99", "max"];

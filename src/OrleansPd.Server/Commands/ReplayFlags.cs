@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OrleansPd.Server.Demo;
 using OrleansPd.Server.Replay;
 using OrleansPd.Server.Traces;
 
@@ -23,7 +24,8 @@ internal sealed class ReplayFlags
     private readonly Option<string> _endpoint = new("--endpoint")
     {
         DefaultValueFactory = _ => "generate",
-        Description = "generate (/generate, prompts as token ids), chat or completions (/v1/..., prompts as text). Default generate.",
+        Description = "generate (/generate, prompts as token ids), chat or completions (/v1/..., prompts as text). "
+            + "Default generate.",
         HelpName = "NAME",
     };
 
@@ -36,38 +38,56 @@ internal sealed class ReplayFlags
 
     private readonly Option<string?> _apiKey = new("--api-key") { Description = "Key sent as a bearer token.", HelpName = "KEY" };
 
-    private readonly Option<bool> _noStream = new("--no-stream") { Description = "Ask for whole answers; the first token is then not measured." };
+    private readonly Option<bool> _noStream = new("--no-stream")
+    {
+        Description = "Ask for whole answers; the first token is then not measured.",
+    };
 
     private readonly Option<bool> _text = new("--text") { Description = "Send text to /generate, not token ids." };
 
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
         "Trace time runs this many times faster; 0 = as fast as --concurrency allows. Default 1.", 1, 0);
 
-    private readonly Option<int> _concurrency = Numbers.Whole("--concurrency", "REQUESTS", "Most requests open at once. Default 256.", 256, 1, 100_000);
+    private readonly Option<int> _concurrency =
+        Numbers.Whole("--concurrency", "REQUESTS", "Most requests open at once. Default 256.", 256, 1, 100_000);
 
-    private readonly Option<double> _timeout = Numbers.Real("--timeout", "SECONDS", "Time for one request. Default 600.", 600, 0.001, 1e6);
+    private readonly Option<double> _timeout =
+        Numbers.Real("--timeout", "SECONDS", "Time for one request. Default 600.", 600, 0.001, 1e6);
 
     private readonly Option<int> _limit = Numbers.Whole("--limit", "REQUESTS",
         "Stop after so many. Default: the whole file; 200 of a synthetic trace.", 0, 1);
 
-    private readonly Option<double> _scale = Numbers.Real("--scale", "FACTOR", "Prompts and answers this many times as long. Default 1.", 1, 0.000001, 1000);
+    private readonly Option<double> _scale =
+        Numbers.Real("--scale", "FACTOR", "Prompts and answers this many times as long. Default 1.", 1, 0.000001, 1000);
 
-    private readonly Option<int> _maxInput = Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
+    private readonly Option<int> _maxInput =
+        Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
 
-    private readonly Option<int> _maxOutput = Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
+    private readonly Option<int> _maxOutput =
+        Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
 
     private readonly Option<int> _seed = Numbers.Whole("--seed", "NUMBER", "Same seed, same trace and prompts. Default 1.", 1, 0);
 
-    private readonly Option<double> _rate = Numbers.Real("--rate", "PER_SECOND", "Mean arrivals (Poisson). Default 8.", 8, 0.001, 1e6);
+    private readonly Option<double> _rate =
+        Numbers.Real("--rate", "PER_SECOND", "Mean arrivals (Poisson). Default 8.", 8, 0.001, 1e6);
 
-    private readonly Option<int> _input = Numbers.Whole("--input-tokens", "TOKENS", "Median prompt. Default 256.", 256, 1, 1_000_000);
+    private readonly Option<int> _input =
+        Numbers.Whole("--input-tokens", "TOKENS", "Median prompt. Default 256.", 256, 1, 1_000_000);
 
-    private readonly Option<int> _output = Numbers.Whole("--output-tokens", "TOKENS", "Median answer. Default 64.", 64, 1, 1_000_000);
+    private readonly Option<int> _output =
+        Numbers.Whole("--output-tokens", "TOKENS", "Median answer. Default 64.", 64, 1, 1_000_000);
 
     private readonly Option<double> _shared = Numbers.Real("--shared-prefixes", "SHARE",
         "Share of requests whose prompt begins as others do, 0-1. Default 0.6.", 0.6, 0, 1);
 
-    public Option<string?> Json { get; } = new("--json") { Description = "Also write the report to this file.", HelpName = "FILE" };
+    private readonly Option<bool> _verify = new("--verify")
+    {
+        Description = "Behind the URL are engines of 'orleanspd engine': compare each answer, token for token, with that of one "
+            + "engine that is not split.",
+    };
+
+    public Option<string?> Json { get; } =
+        new("--json") { Description = "Also write the report to this file.", HelpName = "FILE" };
 
     public void AddTo(DocumentedCommand command)
     {
@@ -76,7 +96,7 @@ internal sealed class ReplayFlags
         command.Add("Pace", _speed, _concurrency, _timeout, _limit);
         command.Add("Lengths", _scale, _maxInput, _maxOutput);
         command.Add("Synthetic trace", _seed, _rate, _input, _output, _shared);
-        command.Add("Report", Json);
+        command.Add("Report", _verify, Json);
     }
 
     public ReplayOptions Options(ParseResult parsed)
@@ -84,7 +104,7 @@ internal sealed class ReplayFlags
         var url = parsed.GetValue(_url)!;
         if (!Uri.TryCreate(url, UriKind.Absolute, out var target) || target.Scheme is not ("http" or "https"))
             throw new BadInputException($"--url: '{url}' is not a URL such as http://localhost:30000.");
-        return new()
+        var options = new ReplayOptions
         {
             ApiKey = parsed.GetValue(_apiKey),
             Concurrency = parsed.GetValue(_concurrency),
@@ -102,7 +122,12 @@ internal sealed class ReplayFlags
             Timeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
             TokenIds = !parsed.GetValue(_text),
             Url = target,
+            Verifier = parsed.GetValue(_verify) ? UnsplitAnswer.CompareAsync : null,
         };
+        if (options.Verifier is not null && (options.Endpoint != ReplayEndpoint.Generate || !options.TokenIds))
+            throw new BadInputException(
+                "--verify: only answers of /generate to token ids can be compared; leave --endpoint and --text out.");
+        return options;
     }
 
     public Trace Trace(ParseResult parsed)

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>Turns the first Ctrl-C or SIGTERM into a cancelled token; the second one ends the process as if nobody listened.</summary>
+/// <summary>
+/// Turns the first Ctrl-C or SIGTERM into a cancelled token; the second one ends the process as if nobody listened.
+/// </summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();

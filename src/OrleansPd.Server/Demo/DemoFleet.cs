@@ -5,7 +5,8 @@ using OrleansPd.Simulator;
 namespace OrleansPd.Server.Demo;
 
 /// <summary>How many engines, and how fast.</summary>
-internal sealed record DemoFleetOptions(int Prefills = 2, int Decodes = 2, int DpSize = 2, double Speed = 1);
+internal sealed record DemoFleetOptions(
+    int Prefills = 2, int Decodes = 2, int PrefillRanks = 2, int DecodeRanks = 2, double Speed = 1);
 
 /// <summary>Simulated engines on free ports of this machine.</summary>
 internal sealed class DemoFleet : IAsyncDisposable
@@ -25,16 +26,22 @@ internal sealed class DemoFleet : IAsyncDisposable
         Url = engine.Url,
     });
 
-    public static async Task<DemoFleet> StartAsync(DemoFleetOptions options, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<DemoFleet> StartAsync(
+        DemoFleetOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var fleet = new DemoFleet();
         try
         {
             for (var i = 0; i < options.Prefills + options.Decodes; i++)
             {
-                var role = i < options.Prefills ? EngineRole.Prefill : EngineRole.Decode;
+                var prefill = i < options.Prefills;
                 fleet._engines.Add(await SimulatedEngine.StartAsync(
-                    new() { DpSize = options.DpSize, Role = role, Speed = options.Speed }, time, cancellationToken));
+                    new()
+                    {
+                        DpSize = prefill ? options.PrefillRanks : options.DecodeRanks,
+                        Role = prefill ? EngineRole.Prefill : EngineRole.Decode,
+                        Speed = options.Speed,
+                    }, time, cancellationToken));
             }
         }
         catch

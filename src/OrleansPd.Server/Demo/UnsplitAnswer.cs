@@ -20,6 +20,7 @@ internal static class UnsplitAnswer
         if (request.OutputIds.SequenceEqual(expected)) return ValueTask.FromResult<string?>(null);
         var same = request.OutputIds.Zip(expected).TakeWhile(pair => pair.First == pair.Second).Count();
         return ValueTask.FromResult<string?>(
-            $"request {request.Index}: {request.OutputIds.Count} tokens where {expected.Length} were due, equal up to token {same}");
+            $"request {request.Index}: {request.OutputIds.Count} tokens where {expected.Length} were due, "
+            + $"equal up to token {same}");
     }
 }

@@ -4,7 +4,8 @@ using System.Text.Json;
 namespace OrleansPd.Server.Replay;
 
 /// <summary>What one event, or one whole answer, brought.</summary>
-/// <param name="Tokens">New tokens in it; 0 for frames without output, such as a chat's first one, which only names the role.</param>
+/// <param name="Tokens">New tokens in it; 0 for frames without output, such as a chat's first one, which only names the
+/// role.</param>
 /// <param name="Failure">Why the request failed, if it says so.</param>
 internal readonly record struct AnswerStep(int Tokens, string? Failure = null, string? Detail = null);
 
@@ -69,7 +70,8 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
     private AnswerStep TakeOpenAi(JsonElement root)
     {
         var output = false;
-        if (root.TryGetProperty("choices", out var choices) && choices.ValueKind == JsonValueKind.Array && choices.GetArrayLength() > 0)
+        if (root.TryGetProperty("choices", out var choices) && choices.ValueKind == JsonValueKind.Array
+            && choices.GetArrayLength() > 0)
         {
             var choice = choices[0];
             if (choice.TryGetProperty("finish_reason", out var reason) && reason.ValueKind == JsonValueKind.String)
@@ -105,7 +107,8 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
     }
 
     private static int? Number(JsonElement element, string name) =>
-        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number)
+        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number
+            && value.TryGetInt32(out var number)
             ? number
             : null;
 

@@ -9,7 +9,9 @@ internal sealed class EventStream(Stream stream, int maxEventBytes = 64 * 1024 *
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
     private int _start, _scanned, _end;
 
-    /// <summary>The data of the next event, valid until the next call; null at the end. An event that is cut off is none.</summary>
+    /// <summary>
+    /// The data of the next event, valid until the next call; null at the end. An event that is cut off is none.
+    /// </summary>
     /// <exception cref="InvalidDataException">An event is larger than allowed.</exception>
     public async ValueTask<ReadOnlyMemory<byte>?> NextAsync(CancellationToken cancellationToken)
     {

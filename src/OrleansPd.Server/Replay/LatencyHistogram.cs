@@ -75,7 +75,9 @@ internal sealed class LatencyHistogram
         return _max;
     }
 
-    /// <summary>Values below two times <see cref="Steps"/> have a bucket each; above, each doubling has <see cref="Steps"/>.</summary>
+    /// <summary>
+    /// Values below two times <see cref="Steps"/> have a bucket each; above, each doubling has <see cref="Steps"/>.
+    /// </summary>
     private static int BucketOf(long ticks)
     {
         var shift = Math.Max(0, 63 - BitOperations.LeadingZeroCount((ulong)ticks | 1) - StepBits);

@@ -1,6 +1,8 @@
 namespace OrleansPd.Server.Replay;
 
-/// <summary>What a replay found. Times to the first token, between tokens and in all are those of the requests that went well.</summary>
+/// <summary>
+/// What a replay found. Times to the first token, between tokens and in all are those of the requests that went well.
+/// </summary>
 internal sealed record ReplayReport
 {
     public required string Trace { get; init; }

@@ -4,7 +4,9 @@ using OrleansPd.Server.Traces;
 
 namespace OrleansPd.Server.Replay;
 
-/// <summary>Writes the JSON of one request. Answers are greedy and run to the wanted length, so that they can be compared.</summary>
+/// <summary>
+/// Writes the JSON of one request. Answers are greedy and run to the wanted length, so that they can be compared.
+/// </summary>
 internal static class RequestBody
 {
     public static string Path(ReplayEndpoint endpoint) => endpoint switch

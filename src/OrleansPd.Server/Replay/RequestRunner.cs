@@ -40,7 +40,8 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
         {
             attempt.Fail(FailureKind.Broken, error.Message);
         }
-        catch (Exception error) when (error is JsonException or InvalidDataException or InvalidOperationException or FormatException)
+        catch (Exception error) when (
+            error is JsonException or InvalidDataException or InvalidOperationException or FormatException)
         {
             attempt.Fail(FailureKind.BadAnswer, error.Message);
         }

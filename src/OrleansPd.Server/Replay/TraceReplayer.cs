@@ -40,7 +40,11 @@ internal sealed class TraceReplayer : IDisposable
         var interrupted = false;
         try
         {
-            var limits = new ParallelOptions { MaxDegreeOfParallelism = _options.Concurrency, CancellationToken = cancellationToken };
+            var limits = new ParallelOptions
+            {
+                CancellationToken = cancellationToken,
+                MaxDegreeOfParallelism = _options.Concurrency,
+            };
             await Parallel.ForEachAsync(Arrivals(trace, start, cancellationToken), limits, async (arrival, cancelled) =>
             {
                 var body = RequestBody.Write(_options, prompts, arrival.Request, arrival.Index);

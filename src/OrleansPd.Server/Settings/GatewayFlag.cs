@@ -11,6 +11,7 @@ internal enum FlagKind
     Number,
     List,
     Policy,
+    Ranks,
     LogLevel,
 }
 
@@ -19,8 +20,12 @@ internal enum FlagKind
 /// <param name="Value">Name of the value in the help; empty for switches.</param>
 /// <param name="Section">Configuration section of the setting.</param>
 /// <param name="Setting">Name of the setting; empty = the flag's own name in Pascal case.</param>
-internal sealed record GatewayFlag(string Name, FlagKind Kind, string Value, string Help, string Section = "Gateway", string Setting = "")
+internal sealed record GatewayFlag(
+    string Name, FlagKind Kind, string Value, string Help, string Section = "Gateway", string Setting = "")
 {
+    /// <summary>For a switch whose setting is not a switch: what giving it sets.</summary>
+    public string? Means { get; init; }
+
     public string Key { get; } = $"{Section}:{(Setting.Length > 0 ? Setting : Pascal(Name))}";
 
     public string Display => $"--{Name}";

@@ -8,21 +8,23 @@ namespace OrleansPd.Server.Settings;
 /// <summary>The options of one <c>gateway</c> command.</summary>
 internal sealed class GatewayFlagSet
 {
-    private readonly Dictionary<string, Option> _options = GatewayFlags.All.ToDictionary(flag => flag.Name, flag => flag.CreateOption());
-    private readonly (RouterFlag Flag, Option Option)[] _router = [.. RouterFlags.All.Select(flag => (flag, flag.CreateOption()))];
+    private readonly Dictionary<string, Option> _options =
+        GatewayFlags.All.ToDictionary(flag => flag.Name, flag => flag.CreateOption());
+
+    private readonly (RouterFlag Flag, Option Option)[] _router =
+        [.. RouterFlags.All.Select(flag => (flag, flag.CreateOption()))];
 
     public WorkerFlags Workers { get; } = new();
 
     public Option<string?> Config { get; } = new("--config")
     {
-        Description = "[ours] JSON file with the same settings: {\"Gateway\": {\"Port\": 30000}, \"ControlPlane\": {\"Policy\": \"random\"}}.",
+        Description = "[ours] JSON file with the same settings: "
+            + "{\"Gateway\": {\"Port\": 30000}, \"ControlPlane\": {\"Policy\": \"random\"}}.",
         HelpName = "FILE",
     };
 
     /// <summary>SGLang names the backend; only its own is served.</summary>
     public Option<string?> Backend { get; } = new("--backend", "--runtime") { Hidden = true };
-
-    public Option<string> ApiKey => (Option<string>)_options["api-key"];
 
     public void AddTo(DocumentedCommand command)
     {
@@ -43,7 +45,9 @@ internal sealed class GatewayFlagSet
             switch (_options[flag.Name])
             {
                 case Option<bool> option:
-                    keys[flag.Key] = parsed.GetValue(option) ? "true" : "false";
+                    var given = parsed.GetValue(option);
+                    if (flag.Means is null) keys[flag.Key] = given ? "true" : "false";
+                    else if (given) keys[flag.Key] = flag.Means;
                     break;
                 case Option<string> option:
                     keys[flag.Key] = parsed.GetValue(option);
@@ -72,5 +76,6 @@ internal sealed class GatewayFlagSet
         }
     }
 
-    private static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is OptionResult { Implicit: false };
+    private static bool IsGiven(ParseResult parsed, Option option) =>
+        parsed.GetResult(option) is OptionResult { Implicit: false };
 }

@@ -1,12 +1,15 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
+using OrleansPd.Core;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>What the gateway was told, checked: a flag beats the environment, which beats the file, which beats the default.</summary>
+/// <summary>
+/// What the gateway was told, checked: a flag beats the environment, which beats the file, which beats the default.
+/// </summary>
 internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Logging, IReadOnlyList<string> Warnings)
 {
     /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
@@ -20,11 +23,11 @@ internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Lo
         sources.AddEnvironment(environment);
         sources.Add("", flags.Workers.Read(parsed));
         sources.Add("", flags.Read(parsed));
-        DropPending(sources, warnings);
         if (sources.Keys.FirstOrDefault(key => SettingPath.IsSection(key) && !SettingPath.Exists(key)) is { } unknown)
-            throw new BadInputException($"{unknown}{Where(sources, unknown)} is no setting; 'gateway --help' lists them as flags.");
+            throw new BadInputException(
+                $"{unknown}{Where(sources, unknown)} is no setting; 'gateway --help' lists them as flags.");
         foreach (var flag in GatewayFlags.All) CheckForm(flag, sources);
-        GiveWorkersTheKey(sources, parsed.GetValue(flags.ApiKey));
+        GiveWorkersTheKey(sources, parsed.GetValue(flags.Workers.ApiKey));
         var configuration = sources.Build();
         var options = new GatewayOptions();
         try
@@ -38,23 +41,12 @@ internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Lo
             throw new BadInputException((error.InnerException ?? error).Message);
         }
 
-        SettingChecks.Check(options, sources);
+        SettingChecks.Check(options, sources, warnings);
         return new(options, configuration.GetSection("Logging"), warnings);
     }
 
     internal static string Where(SettingSources sources, string key) =>
         sources.Source(key) is { Length: > 0 } source ? $" (given by {source})" : "";
-
-    /// <summary>Flags that are known but not yet served by this version.</summary>
-    private static void DropPending(SettingSources sources, List<string> warnings)
-    {
-        foreach (var flag in GatewayFlags.All.Where(flag => sources.Has(flag.Key) && !SettingPath.Exists(flag.Key)))
-        {
-            // The router's --api-key is also the key for its engines, which is served.
-            if (flag.Name != "api-key") warnings.Add($"{flag.Display} is ignored: not in this version.");
-            sources.Remove(flag.Key);
-        }
-    }
 
     private static void GiveWorkersTheKey(SettingSources sources, string? apiKey)
     {
@@ -79,7 +71,11 @@ internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Lo
                 && double.IsFinite(number)
                 ? null
                 : "is not a number",
+            FlagKind.Switch when flag.Means is not null => null,
             FlagKind.Switch => bool.TryParse(value, out _) ? null : "is not true or false",
+            FlagKind.Ranks => Enum.GetNames<DpRankRecipe>().Contains(value, StringComparer.OrdinalIgnoreCase)
+                ? null
+                : "is not explicit, modulo or engine",
             FlagKind.Policy => PolicyNames.Problem(value),
             FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",
             _ => null,

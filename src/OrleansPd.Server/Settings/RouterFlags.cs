@@ -11,36 +11,60 @@ internal sealed record RouterFlag(string Name, int Values, string Reason, bool R
 
     public Option CreateOption() => Values == 0
         ? new Option<bool>(Display) { Hidden = true }
-        : new Option<string[]>(Display) { AllowMultipleArgumentsPerToken = Values == 2, Arity = ArgumentArity.ZeroOrMore, Hidden = true };
+        : new Option<string[]>(Display)
+        {
+            AllowMultipleArgumentsPerToken = Values == 2,
+            Arity = ArgumentArity.ZeroOrMore,
+            Hidden = true,
+        };
 }
 
 /// <summary>Flags of the SGLang router that have no meaning here: flag → why. They are accepted with a warning.</summary>
 internal static class RouterFlags
 {
-    private const string Discovery = "engines are named by flags or added while running (POST /workers), not found in Kubernetes";
+    private const string Discovery = "engines are named by flags, not found in Kubernetes";
     private const string History = "no conversations are kept";
     private const string Policies = "no policy here uses it";
-    private const string Tls = "TLS is not served or spoken with certificates of ours; put a TLS proxy in front and leave the flag out";
+    private const string Tls =
+        "TLS is not served or spoken with certificates of ours; put a TLS proxy in front and leave the flag out";
+    private const string Traces = "spans are not exported; traceparent is passed on to the engines";
+    private const string Scrape = "/metrics is on the gateway's own port, with buckets of its own";
+    private const string Startup = "engines may take as long as they need, and serve from the moment that a pair answered";
+    private const string Checks = "every check counts: a good one brings an engine back, a bad one takes it out";
+    private const string Weighing = "cache_aware compares the work that a rank has and saves, in tokens; there is no threshold";
+    private const string Retries =
+        "a request is retried once, at once, on another pair before its first byte, and within a budget of 20 % of the traffic";
+    private const string PrefixIndex = "the prefix index has a fixed size (--prefix-index-blocks) and drops the oldest by itself";
     private const string Tokenizer = "the gateway does not tokenize; engines do";
     private const string ControlKeys = "the management API has no keys of this kind; leave the flag out and guard the port";
 
     public static IReadOnlyList<RouterFlag> All { get; } =
     [
         new("assignment-mode", 1, Policies),
+        new("balance-abs-threshold", 1, Weighing),
+        new("balance-rel-threshold", 1, Weighing),
         new("bucket-adjust-interval-secs", 1, Policies),
         new("ca-cert-paths", 2, Tls, Refused: true),
+        new("cache-threshold", 1, Weighing),
         new("chat-template", 1, Tokenizer),
         new("client-cert-path", 1, Tls, Refused: true),
         new("client-key-path", 1, Tls, Refused: true),
         new("control-plane-api-keys", 2, ControlKeys, Refused: true),
         new("control-plane-audit-enabled", 0, "changes of workers are always logged"),
+        new("cors-allowed-origins", 2, "browsers on other sites are not served; let a proxy in front add the headers"),
         new("decode-selector", 2, Discovery),
         new("disable-audit-logging", 0, "changes of workers are always logged"),
+        new("disable-circuit-breaker", 0, "raise --cb-failure-threshold, --cb-failure-rate and --cb-min-requests instead"),
+        new("disable-retries", 0, Retries),
         new("dp-aware", 0, "the gateway always chooses the data-parallel rank"),
         new("enable-igw", 0, "several models are always served"),
-        new("enable-trace", 0, "set the OpenTelemetry variables (OTEL_EXPORTER_OTLP_ENDPOINT) instead"),
+        new("enable-trace", 0, Traces),
         new("enable-wasm", 0, "there are no plug-ins"),
-        new("eviction-interval", 1, "use --eviction-interval-secs"),
+        new("eviction-interval", 1, PrefixIndex),
+        new("eviction-interval-secs", 1, PrefixIndex),
+        new("health-check-endpoint", 1, "SGLang has /health, and that is asked"),
+        new("health-failure-threshold", 1, Checks),
+        new("health-success-threshold", 1, Checks),
         new("history-backend", 1, History),
         new("jwt-audience", 1, ControlKeys, Refused: true),
         new("jwt-issuer", 1, ControlKeys, Refused: true),
@@ -48,6 +72,8 @@ internal static class RouterFlags
         new("jwt-role-claim", 1, ControlKeys, Refused: true),
         new("jwt-role-mapping", 2, ControlKeys, Refused: true),
         new("log-dir", 1, "logs go to standard output"),
+        new("max-idle-secs", 1, "sessions are kept by number, 131072 of them, not by time"),
+        new("max-tree-size", 1, PrefixIndex),
         new("mcp-config-path", 1, "no tools are called"),
         new("mini-lb", 0, "this is always the whole gateway"),
         new("model-path", 1, Tokenizer),
@@ -61,22 +87,32 @@ internal static class RouterFlags
         new("oracle-user", 1, History),
         new("oracle-username", 1, History),
         new("oracle-wallet-path", 1, History),
-        new("otlp-traces-endpoint", 1, "set the OpenTelemetry variables (OTEL_EXPORTER_OTLP_ENDPOINT) instead"),
+        new("otlp-traces-endpoint", 1, Traces),
         new("postgres-db-url", 1, History),
         new("postgres-pool-max", 1, History),
         new("postgres-pool-max-size", 1, History),
         new("prefill-selector", 2, Discovery),
         new("prefix-hash-load-factor", 1, Policies),
         new("prefix-token-count", 1, Policies),
+        new("prometheus-duration-buckets", 2, Scrape),
+        new("prometheus-host", 1, Scrape),
+        new("prometheus-port", 1, Scrape),
         new("reasoning-parser", 1, "engines parse reasoning"),
         new("redis-key-prefix", 1, Policies),
         new("redis-pool-max", 1, History),
         new("redis-retention-days", 1, History),
         new("redis-url", 1, "one process needs no shared state; several gateways share theirs in the cluster edition"),
+        new("request-id-headers", 2, "x-request-id is read and answered"),
+        new("retry-backoff-multiplier", 1, Retries),
+        new("retry-initial-backoff-ms", 1, Retries),
+        new("retry-jitter-factor", 1, Retries),
+        new("retry-max-backoff-ms", 1, Retries),
+        new("retry-max-retries", 1, Retries),
         new("selector", 2, Discovery),
         new("service-discovery", 0, Discovery, Refused: true),
         new("service-discovery-namespace", 1, Discovery),
         new("service-discovery-port", 1, Discovery),
+        new("shutdown-grace-period-secs", 1, "open requests get 30 s"),
         new("test-external-dp-routing", 0, "the gateway always chooses the data-parallel rank"),
         new("tls-cert-path", 1, Tls, Refused: true),
         new("tls-key-path", 1, Tls, Refused: true),
@@ -86,5 +122,7 @@ internal static class RouterFlags
         new("tokenizer-cache-l1-max-memory", 1, Tokenizer),
         new("tokenizer-path", 1, Tokenizer),
         new("tool-call-parser", 1, "engines parse tool calls"),
+        new("worker-startup-check-interval", 1, Startup),
+        new("worker-startup-timeout-secs", 1, Startup),
     ];
 }

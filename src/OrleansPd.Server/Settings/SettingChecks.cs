@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using OrleansPd.Core;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 
@@ -8,10 +9,17 @@ namespace OrleansPd.Server.Settings;
 /// <summary>Checks settings against what their options classes allow, in the words of the flags.</summary>
 internal static class SettingChecks
 {
-    public static void Check(GatewayOptions options, SettingSources sources)
+    /// <summary>
+    /// An engine's generating check ends after this by itself: who gives up earlier sees sick engines everywhere.
+    /// </summary>
+    private const int LeastHealthTimeout = 20;
+
+    /// <exception cref="BadInputException">Something is out of its range.</exception>
+    public static void Check(GatewayOptions options, SettingSources sources, List<string> warnings)
     {
         CheckRanges(options, "Gateway", sources);
         CheckRanges(options.ControlPlane, "ControlPlane", sources);
+        CheckTimes(options.ControlPlane, sources, warnings);
         var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i < options.ControlPlane.Workers.Count; i++)
         {
@@ -19,16 +27,40 @@ internal static class SettingChecks
             var key = $"ControlPlane:Workers:{i}";
             var name = $"{WorkerFlags.FlagOf(worker.Role)}{GatewaySettings.Where(sources, $"{key}:Url")}";
             // A binder fills required members only if the file has them.
-            var url = worker.Url ?? throw new BadInputException($"{key} has no Url{GatewaySettings.Where(sources, $"{key}:Role")}.");
+            var url = worker.Url
+                ?? throw new BadInputException($"{key} has no Url{GatewaySettings.Where(sources, $"{key}:Role")}.");
             if (!url.IsAbsoluteUri || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
                 throw new BadInputException($"{name}: '{url.OriginalString}' is not a URL such as http://10.0.0.1:30000.");
             if (url.AbsolutePath != "/" || url.Query.Length > 0 || url.UserInfo.Length > 0)
-                throw new BadInputException($"{name}: '{url.OriginalString}' must be the engine's address alone, without path, query or user.");
+            {
+                throw new BadInputException(
+                    $"{name}: '{url.OriginalString}' must be the engine's address alone, without path, query or user.");
+            }
+
             if (!seen.Add(url.GetLeftPart(UriPartial.Authority)))
                 throw new BadInputException($"{name}: {url.GetLeftPart(UriPartial.Authority)} is named twice.");
             CheckRanges(worker, key, sources);
         }
     }
+
+    private static void CheckTimes(ControlPlaneOptions plane, SettingSources sources, List<string> warnings)
+    {
+        if (plane.StallBrokenSecs < plane.StallSuspectSecs)
+        {
+            const string key = "ControlPlane:StallBrokenSecs";
+            throw new BadInputException($"{FlagOf(key)}: {plane.StallBrokenSecs} is less than --stall-suspect-secs "
+                + $"({plane.StallSuspectSecs}){GatewaySettings.Where(sources, key)}.");
+        }
+
+        if (plane.HealthIntervalSecs == 0 || plane.HealthTimeoutSecs >= LeastHealthTimeout) return;
+        var used = new ControlPlaneOptions().HealthTimeoutSecs;
+        warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
+            + $"takes up to {LeastHealthTimeout} s to answer and is well.");
+        plane.HealthTimeoutSecs = used;
+    }
+
+    private static string FlagOf(string key) =>
+        GatewayFlags.All.FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display ?? key;
 
     private static void CheckRanges(object options, string section, SettingSources sources)
     {
@@ -39,14 +71,13 @@ internal static class SettingChecks
             {
                 if (rule.IsValid(value)) continue;
                 var key = $"{section}:{property.Name}";
-                var name = GatewayFlags.All.FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display ?? key;
                 var problem = rule switch
                 {
                     RangeAttribute range => $"{value} is not between {range.Minimum} and {range.Maximum}",
                     RequiredAttribute => "may not be empty",
                     _ => rule.FormatErrorMessage(property.Name).TrimEnd('.'),
                 };
-                throw new BadInputException($"{name}: {problem}{GatewaySettings.Where(sources, key)}.");
+                throw new BadInputException($"{FlagOf(key)}: {problem}{GatewaySettings.Where(sources, key)}.");
             }
         }
     }

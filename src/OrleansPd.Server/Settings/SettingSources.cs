@@ -24,7 +24,8 @@ internal sealed partial class SettingSources
         try
         {
             var file = new ConfigurationBuilder().AddJsonFile(Path.GetFullPath(path)).Build();
-            Add(path, file.AsEnumerable().Where(pair => pair.Value is not null).ToDictionary(pair => pair.Key, pair => pair.Value));
+            Add(path, file.AsEnumerable().Where(pair => pair.Value is not null)
+                .ToDictionary(pair => pair.Key, pair => pair.Value));
         }
         catch (Exception error) when (error is InvalidDataException or FormatException)
         {
@@ -37,7 +38,8 @@ internal sealed partial class SettingSources
     {
         var settings = environment
             .Where(variable => variable.Key.StartsWith(EnvironmentPrefix, StringComparison.OrdinalIgnoreCase))
-            .Select(variable => (Key: variable.Key[EnvironmentPrefix.Length..].Replace("__", ":"), variable.Value, Name: variable.Key))
+            .Select(variable =>
+                (Key: variable.Key[EnvironmentPrefix.Length..].Replace("__", ":"), variable.Value, Name: variable.Key))
             .Where(setting => SettingPath.IsSection(setting.Key))
             .ToArray();
         var names = settings.ToDictionary(setting => setting.Key, setting => setting.Name, StringComparer.OrdinalIgnoreCase);
@@ -71,7 +73,8 @@ internal sealed partial class SettingSources
     }
 
     private static bool IsUnder(string key, string parent) =>
-        key.Equals(parent, StringComparison.OrdinalIgnoreCase) || key.StartsWith(parent + ":", StringComparison.OrdinalIgnoreCase);
+        key.Equals(parent, StringComparison.OrdinalIgnoreCase)
+            || key.StartsWith(parent + ":", StringComparison.OrdinalIgnoreCase);
 
     [GeneratedRegex("^(.*?):[0-9]+(:|$)")]
     private static partial Regex ListItem();

@@ -17,13 +17,19 @@ internal sealed class WorkerFlags
 
     public Option<string[]> WorkerUrls { get; } = List("--worker-urls", "URL...", "Engines that do both.");
 
+    public Option<string?> ApiKey { get; } = new("--api-key")
+    {
+        Description = "Key that the engines named by flags ask for; sent to them and used for nothing else.",
+        HelpName = "KEY",
+    };
+
     /// <summary>Accepted for the router's users: here the engines that are named decide.</summary>
     public Option<bool> PdDisaggregation { get; } = new("--pd-disaggregation")
     {
         Description = "Serve prefill and decode apart; always so where there are prefill and decode engines.",
     };
 
-    public IEnumerable<Option> All => [Prefill, Decode, Worker, WorkerUrls, PdDisaggregation];
+    public IEnumerable<Option> All => [Prefill, Decode, Worker, WorkerUrls, ApiKey, PdDisaggregation];
 
     public static string FlagOf(WorkerRole role) => role switch
     {

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace OrleansPd.Server.Traces;
 
-/// <summary>CSV with <c>TIMESTAMP</c>, <c>ContextTokens</c> and <c>GeneratedTokens</c>. Nothing in it says which prompts share a prefix.</summary>
+/// <summary>
+/// CSV with <c>TIMESTAMP</c>, <c>ContextTokens</c> and <c>GeneratedTokens</c>. Nothing in it says which prompts share a prefix.
+/// </summary>
 internal static class AzureTrace
 {
     public const int BlockSize = 512;
@@ -30,7 +32,8 @@ internal static class AzureTrace
             }
 
             if (cells.Length != header.Length)
-                throw new TraceFormatException($"{path}, line {number}: {cells.Length} cells where the header has {header.Length}.");
+                throw new TraceFormatException(
+                    $"{path}, line {number}: {cells.Length} cells where the header has {header.Length}.");
             if (!DateTimeOffset.TryParse(cells[Array.IndexOf(header, "TIMESTAMP")], CultureInfo.InvariantCulture,
                     DateTimeStyles.AssumeUniversal, out var time))
                 throw new TraceFormatException($"{path}, line {number}: TIMESTAMP is not a time.");
@@ -38,7 +41,8 @@ internal static class AzureTrace
             yield return new(time - start.Value, Tokens("ContextTokens"), Tokens("GeneratedTokens"), []);
 
             int Tokens(string column) =>
-                int.TryParse(cells[Array.IndexOf(header, column)], NumberStyles.None, CultureInfo.InvariantCulture, out var tokens)
+                int.TryParse(cells[Array.IndexOf(header, column)], NumberStyles.None, CultureInfo.InvariantCulture,
+                    out var tokens)
                     ? Math.Max(1, tokens)
                     : throw new TraceFormatException($"{path}, line {number}: {column} is not a number of tokens.");
         }

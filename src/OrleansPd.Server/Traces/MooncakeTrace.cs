@@ -39,7 +39,8 @@ internal static class MooncakeTrace
                 Math.Max(1, row.GetProperty("output_length").GetInt32()),
                 blocks));
         }
-        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (Exception error) when (
+            error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
             throw new TraceFormatException($"{path}, line {number}: {error.Message}");
         }

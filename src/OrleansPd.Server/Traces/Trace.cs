@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 
 namespace OrleansPd.Server.Traces;
 
-/// <summary>One request of a trace: sizes in tokens, and one id per block of the prompt. Equal leading ids mean an equal prefix.</summary>
+/// <summary>
+/// One request of a trace: sizes in tokens, and one id per block of the prompt. Equal leading ids mean an equal prefix.
+/// </summary>
 /// <param name="Arrival">Since the first request.</param>
 /// <param name="Blocks">May be empty or too short: the rest of the prompt is then like no other.</param>
 internal sealed record TraceRequest(TimeSpan Arrival, int InputTokens, int OutputTokens, ImmutableArray<long> Blocks);
@@ -33,4 +35,5 @@ internal sealed record Trace(string Name, int BlockSize, IEnumerable<TraceReques
 }
 
 /// <summary>What is done to the lengths of a trace: a factor, then a limit in tokens.</summary>
-internal sealed record LengthScale(double Input = 1, double Output = 1, int MaxInput = int.MaxValue, int MaxOutput = int.MaxValue);
+internal sealed record LengthScale(
+    double Input = 1, double Output = 1, int MaxInput = int.MaxValue, int MaxOutput = int.MaxValue);

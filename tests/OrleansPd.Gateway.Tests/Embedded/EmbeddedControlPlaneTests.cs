@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Rooms;
 using OrleansPd.Gateway.Embedded;
 using OrleansPd.Testing;
 
@@ -108,13 +109,13 @@ public sealed class EmbeddedControlPlaneTests : IAsyncDisposable
     public async Task Ranks_of_rooms_are_kept_and_the_first_registration_stands()
     {
         var token = TestContext.Current.CancellationToken;
-        Assert.True(await _plane.RegisterRankAsync(17, 3, token));
-        Assert.True(await _plane.RegisterRankAsync(17, 3, token));
-        Assert.False(await _plane.RegisterRankAsync(17, 2, token));
+        Assert.Equal(RankRegistration.Stored, await _plane.RegisterRankAsync(17, 3, token));
+        Assert.Equal(RankRegistration.Stored, await _plane.RegisterRankAsync(17, 3, token));
+        Assert.Equal(RankRegistration.Conflict, await _plane.RegisterRankAsync(17, 2, token));
         var ranks = new int[2];
         await _plane.QueryRanksAsync(new long[] { 17, 18 }, ranks, token);
         Assert.Equal([3, -1], ranks);
-        _clock.Advance(TimeSpan.FromSeconds(241));
+        _clock.Advance(TimeSpan.FromSeconds(121));
         await _plane.QueryRanksAsync(new long[] { 17, 18 }, ranks, token);
         Assert.Equal([-1, -1], ranks);
     }

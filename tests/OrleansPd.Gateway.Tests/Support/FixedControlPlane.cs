@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Rooms;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Support;
@@ -104,7 +105,7 @@ internal sealed class FixedControlPlane : IControlPlane
 
     public LegOutcome? OutcomeOf(PairLease lease, LegSide side) => _ended.TryGetValue((lease.Id, side), out var outcome) ? outcome : null;
 
-    public ValueTask<bool> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) => new(true);
+    public ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) => new(RankRegistration.Stored);
 
     public ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
     {

@@ -48,6 +48,8 @@ public sealed class CommandTreeTests
     [InlineData("replay --concurrency 0", "--concurrency: '0' is not a whole number from 1 to 100000.")]
     [InlineData("replay --url nowhere", "--url: 'nowhere' is not a URL such as http://localhost:30000.")]
     [InlineData("replay --endpoint embed", "--endpoint: 'embed' is none of generate, chat, completions.")]
+    [InlineData("replay --verify --endpoint chat",
+        "--verify: only answers of /generate to token ids can be compared; leave --endpoint and --text out.")]
     [InlineData("replay no-such-file", "there is no trace file no-such-file.")]
     public async Task Bad_input_is_one_sentence_and_exit_code_2(string line, string message)
     {

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 
 namespace OrleansPd.Server.Tests.Commands;
 
@@ -35,8 +37,27 @@ public sealed class EngineCommandTests
         var code = await bed.RunAsync(string.Format(null, line, port).Split(' '));
 
         Assert.Equal((1, ""), (code, bed.Out));
-        Assert.Equal($"error: port {port} on 127.0.0.1 is taken by another process: stop that one, or choose another port with {flag} "
-            + "(0 = any free one).", bed.Error.TrimEnd());
+        Assert.Equal($"error: port {port} on 127.0.0.1 is taken by another process: stop that one, or choose another "
+            + $"port with {flag} (0 = any free one).", bed.Error.TrimEnd());
+    }
+
+    [Fact]
+    public async Task An_engine_that_dies_is_exit_code_1_and_says_why()
+    {
+        var listens = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var bed = new CommandLineTestBed { FirstLine = listens.SetResult };
+        var engine = bed.RunAsync("engine", "--port", "0");
+        Assert.Equal(listens.Task, await Task.WhenAny(listens.Task, engine));
+        var url = new Uri(Regex.Match(bed.Out, @"http://127\.0\.0\.1:\d+").Value);
+        using var http = new HttpClient();
+        var cancellationToken = TestContext.Current.CancellationToken;
+
+        await http.PostAsJsonAsync(new Uri(url, "/sim/faults"), new { kind = "die" }, cancellationToken);
+        await Assert.ThrowsAsync<HttpRequestException>(
+            () => http.PostAsJsonAsync(new Uri(url, "/generate"), new { text = "x" }, cancellationToken));
+
+        Assert.Equal(1, await engine);
+        Assert.Equal("error: the engine died: killed by a fault", bed.Error.TrimEnd());
     }
 
     [Theory]

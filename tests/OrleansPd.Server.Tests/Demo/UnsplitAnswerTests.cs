@@ -14,7 +14,8 @@ public sealed class UnsplitAnswerTests
         using var replayer = new TraceReplayer(
             new() { Url = engine.Url, Speed = 0, Concurrency = 8, Verifier = UnsplitAnswer.CompareAsync }, TimeProvider.System);
 
-        var report = await replayer.RunAsync(SyntheticTrace.Create(new() { Requests = 50 }), TestContext.Current.CancellationToken);
+        var report = await replayer.RunAsync(SyntheticTrace.Create(new() { Requests = 50 }),
+            TestContext.Current.CancellationToken);
 
         Assert.Empty(report.Failures);
         Assert.Equal(50, report.Succeeded);

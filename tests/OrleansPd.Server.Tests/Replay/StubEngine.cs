@@ -19,14 +19,19 @@ internal sealed class StubEngine : IAsyncDisposable
 
     public Uri Url => new(_app.Urls.Single());
 
-    public static async Task<StubEngine> StartAsync(Func<HttpContext, JsonElement, Task> answer)
+    /// <summary>The page of its metrics.</summary>
+    public string Metrics { get; init; } = "";
+
+    public static async Task<StubEngine> StartAsync(
+        Func<HttpContext, JsonElement, Task> answer, string metrics = "")
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var app = builder.Build();
-        var stub = new StubEngine(app);
+        var stub = new StubEngine(app) { Metrics = metrics };
         app.MapGet("/health", () => Results.Ok());
+        app.MapGet("/metrics", () => stub.Metrics);
         app.MapPost("/{**path}", async context =>
         {
             using var json = await JsonDocument.ParseAsync(context.Request.Body);

@@ -44,7 +44,8 @@ public sealed class TraceReplayerTests
         Assert.Equal((1, 9, 5), (report.Succeeded, report.InputTokens, report.OutputTokens));
         Assert.Equal((1, 1), (report.FirstOutput.Count, report.BetweenTokens.Count));
         var (path, body, _) = Assert.Single(stub.Requests);
-        Assert.Equal(("/v1/chat/completions", "m", 3), (path, body.GetProperty("model").GetString(), body.GetProperty("max_tokens").GetInt32()));
+        Assert.Equal(("/v1/chat/completions", "m", 3),
+            (path, body.GetProperty("model").GetString(), body.GetProperty("max_tokens").GetInt32()));
         Assert.Matches("^w[0-9]+( w[0-9]+){15}$", body.GetProperty("messages")[0].GetProperty("content").GetString()!);
     }
 
@@ -52,7 +53,8 @@ public sealed class TraceReplayerTests
     public async Task Whole_answers_have_no_first_token()
     {
         await using var stub = await StubEngine.StartAsync((context, _) => context.Response.WriteAsJsonAsync(
-            JsonSerializer.Deserialize<JsonElement>("""{"choices":[{"text":"a b"}],"usage":{"prompt_tokens":2,"completion_tokens":3}}""")));
+            JsonSerializer.Deserialize<JsonElement>(
+                """{"choices":[{"text":"a b"}],"usage":{"prompt_tokens":2,"completion_tokens":3}}""")));
 
         var report = await ReplayAsync(new() { Url = stub.Url, Endpoint = ReplayEndpoint.Completions, Stream = false });
 
@@ -94,7 +96,8 @@ public sealed class TraceReplayerTests
 
         var report = await ReplayAsync(new() { Url = stub.Url, Speed = 0 }, requests: 3);
 
-        Assert.Equal(("http 503", new FailureCount(3, "no engine")), (report.Failures.Single().Key, report.Failures.Single().Value));
+        Assert.Equal(("http 503", new FailureCount(3, "no engine")),
+            (report.Failures.Single().Key, report.Failures.Single().Value));
     }
 
     [Fact]
@@ -229,18 +232,21 @@ public sealed class TraceReplayerTests
     [Fact]
     public async Task The_report_is_written_for_people_and_for_programs()
     {
-        await using var stub = await StubEngine.StartAsync((context, _) => StubEngine.StreamAsync(context, StubEngine.GenerateFrames(2)));
+        await using var stub =
+            await StubEngine.StartAsync((context, _) => StubEngine.StreamAsync(context, StubEngine.GenerateFrames(2)));
         using var file = new TemporaryFile("");
         var bed = new CommandLineTestBed();
 
-        var code = await bed.RunAsync("replay", "--url", stub.Url.ToString(), "--speed", "0", "--limit", "20", "--json", file.Path);
+        var code = await bed.RunAsync("replay", "--url", stub.Url.ToString(), "--speed", "0", "--limit", "20", "--json",
+            file.Path);
 
         Assert.Equal((0, ""), (code, bed.Error));
         Assert.Contains("20 succeeded, 0 failed", bed.Out);
         Assert.Contains("time to first token", bed.Out);
         Assert.DoesNotContain('\e', bed.Out);
         using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file.Path, TestContext.Current.CancellationToken));
-        Assert.Equal((20, 20), (json.RootElement.GetProperty("succeeded").GetInt32(), json.RootElement.GetProperty("ttft_ms").GetProperty("count").GetInt32()));
+        Assert.Equal((20, 20), (json.RootElement.GetProperty("succeeded").GetInt32(),
+            json.RootElement.GetProperty("ttft_ms").GetProperty("count").GetInt32()));
         Assert.True(json.RootElement.GetProperty("e2e_ms").GetProperty("p99").GetDouble() > 0);
     }
 
@@ -257,7 +263,8 @@ public sealed class TraceReplayerTests
     [Fact]
     public async Task Arrivals_keep_the_time_of_the_trace_divided_by_the_speed()
     {
-        await using var stub = await StubEngine.StartAsync((context, _) => StubEngine.StreamAsync(context, StubEngine.GenerateFrames(1)));
+        await using var stub =
+            await StubEngine.StartAsync((context, _) => StubEngine.StreamAsync(context, StubEngine.GenerateFrames(1)));
         var clock = new LeapingClock();
         using var replayer = new TraceReplayer(new() { Url = stub.Url, Speed = 2, Timeout = Timeout.InfiniteTimeSpan }, clock);
         var arrivals = new[] { 0.0, 2, 6, 6 }.Select(at => new TraceRequest(TimeSpan.FromSeconds(at), 1, 1, []));

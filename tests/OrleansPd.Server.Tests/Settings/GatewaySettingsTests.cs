@@ -1,3 +1,4 @@
+using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Server.Commands;
 using OrleansPd.Server.Settings;
@@ -59,7 +60,8 @@ public sealed class GatewaySettingsTests
         var workers = new CommandLineTestBed().Load(
             "--pd-disaggregation", "--prefill", "http://p1:30000", "9001", "--prefill", "http://p2:30000", "none",
             "--prefill", "http://p3:30000", "--decode", "http://d1:30000", "--decode", "http://d2:30000",
-            "--worker-urls", "http://w1:8000", "http://w2:8000", "--worker", "http://w3:8000", "--api-key", "k").Options.ControlPlane.Workers;
+            "--worker-urls", "http://w1:8000", "http://w2:8000", "--worker", "http://w3:8000", "--api-key", "k")
+                .Options.ControlPlane.Workers;
 
         Assert.Equal(
             [
@@ -109,16 +111,27 @@ public sealed class GatewaySettingsTests
     [InlineData("--port: 65536 is not between 0 and 65535.", "--port", "65536")]
     [InlineData("--request-timeout-secs: 0 is not between 1 and 86400.", "--request-timeout-secs", "0")]
     [InlineData("--host: may not be empty.", "--host", "")]
-    [InlineData("--decode-policy: 'best' is none of random, round_robin, power_of_two, least_load, cache_aware, consistent_hashing, session.",
+    [InlineData("--decode-policy: 'best' is none of random, round_robin, power_of_two, least_load, cache_aware, "
+        + "consistent_hashing, session.",
         "--decode-policy", "best")]
-    [InlineData("--policy: 'manual' is none of random, round_robin, power_of_two, least_load, cache_aware, consistent_hashing, session "
-        + "(nearest to the router's manual: session).", "--policy", "manual")]
+    [InlineData("--policy: 'manual' is none of random, round_robin, power_of_two, least_load, cache_aware, "
+        + "consistent_hashing, session (nearest to the router's manual: session).", "--policy", "manual")]
     [InlineData("--prefill: 'p1:30000' is not a URL such as http://10.0.0.1:30000.", "--prefill", "p1:30000")]
     [InlineData("--prefill: '70000' is not a bootstrap port; give 1 to 65535, or 'none'.", "--prefill", "http://p:1", "70000")]
     [InlineData("--prefill: '9002' is not a URL such as http://10.0.0.1:30000.", "--prefill", "http://p:1", "9001", "9002")]
     [InlineData("--decode: 'grpc://d:1' is not a URL such as http://10.0.0.1:30000.", "--decode", "grpc://d:1")]
-    [InlineData("--decode: 'http://d:1/v1' must be the engine's address alone, without path, query or user.", "--decode", "http://d:1/v1")]
+    [InlineData("--decode: 'http://d:1/v1' must be the engine's address alone, without path, query or user.", "--decode",
+        "http://d:1/v1")]
     [InlineData("--decode: http://d:1 is named twice.", "--prefill", "http://d:1", "--decode", "http://d:1/")]
+    [InlineData("--queue-size: -1 is not between 0 and 1000000.", "--queue-size", "-1")]
+    [InlineData("--max-concurrent-requests: -2 is not between -1 and 2147483647.", "--max-concurrent-requests", "-2")]
+    [InlineData("--max-running-per-decode-rank: 0 is not between 1 and 2147483647.", "--max-running-per-decode-rank", "0")]
+    [InlineData("--decode-slot-factor: 0 is not between 0.01 and 100.", "--decode-slot-factor", "0")]
+    [InlineData("--cb-failure-rate: 1.5 is not between 0.01 and 1.", "--cb-failure-rate", "1.5")]
+    [InlineData("--health-check-interval-secs: 9999 is not between 0 and 3600.", "--health-check-interval-secs", "9999")]
+    [InlineData("--room-ttl-secs: 0 is not between 1 and 86400.", "--room-ttl-secs", "0")]
+    [InlineData("--stall-broken-secs: 20 is less than --stall-suspect-secs (30).", "--stall-broken-secs", "20")]
+    [InlineData("--dp-ranks: 'gateway' is not explicit, modulo or engine.", "--dp-ranks", "gateway")]
     [InlineData("--log-level: 'loud' is not debug, info, warn or error.", "--log-level", "loud")]
     [InlineData("--config: there is no file nowhere.json.", "--config", "nowhere.json")]
     [InlineData("--backend: only sglang is served, not 'openai'.", "--backend", "openai")]
@@ -134,10 +147,38 @@ public sealed class GatewaySettingsTests
     {
         using var file = new TemporaryFile("""{"Gateway": {"Prot": 1}}""", "json");
 
-        Assert.Equal("--port: -1 is not between 0 and 65535 (given by ORLEANSPD_GATEWAY__PORT).", Assert.Throws<BadInputException>(
-            () => new CommandLineTestBed(("ORLEANSPD_GATEWAY__PORT", "-1")).Load()).Message);
+        Assert.Equal("--port: -1 is not between 0 and 65535 (given by ORLEANSPD_GATEWAY__PORT).",
+            Assert.Throws<BadInputException>(
+                () => new CommandLineTestBed(("ORLEANSPD_GATEWAY__PORT", "-1")).Load()).Message);
         Assert.Equal($"Gateway:Prot (given by {file.Path}) is no setting; 'gateway --help' lists them as flags.",
             Assert.Throws<BadInputException>(() => new CommandLineTestBed().Load("--config", file.Path)).Message);
+    }
+
+    [Fact]
+    public void The_control_plane_is_told_what_the_flags_say()
+    {
+        var plane = new CommandLineTestBed().Load(
+            "--max-running-per-decode-rank", "7", "--decode-slot-factor", "0.5", "--max-prefill-tokens-per-rank", "9",
+            "--dp-ranks", "modulo", "--room-ttl-secs", "11", "--prefill-restart-hold-secs", "0", "--cb-failure-threshold", "3",
+            "--health-check-interval-secs", "40", "--health-check-timeout-secs", "50", "--max-concurrent-requests", "8")
+            .Options.ControlPlane;
+
+        Assert.Equal((7, 0.5, 9), (plane.MaxRunningPerDecodeRank!.Value, plane.DecodeSlotFactor, plane.MaxPrefillTokensPerRank));
+        Assert.Equal((DpRankRecipe.Modulo, 11, 0), (plane.DpRanks, plane.RoomTtlSecs, plane.PrefillRestartHoldSecs));
+        Assert.Equal((3, 40, 50, 8),
+            (plane.CbFailureThreshold, plane.HealthIntervalSecs, plane.HealthTimeoutSecs, plane.MaxConcurrentRequests));
+    }
+
+    [Fact]
+    public void A_health_check_is_given_the_time_that_engines_take()
+    {
+        var settings = new CommandLineTestBed().Load("--health-check-timeout-secs", "5");
+        var off = new CommandLineTestBed().Load("--health-check-timeout-secs", "5", "--disable-health-check");
+
+        Assert.Equal(25, settings.Options.ControlPlane.HealthTimeoutSecs);
+        Assert.StartsWith("--health-check-timeout-secs: 5 is too short, 25 is used: ", Assert.Single(settings.Warnings));
+        Assert.Equal(0, off.Options.ControlPlane.HealthIntervalSecs);
+        Assert.Empty(off.Warnings);
     }
 
     [Fact]

@@ -30,7 +30,8 @@ public sealed class SyntheticTraceTests
         Assert.InRange(rows.Length / rows[^1].Arrival.TotalSeconds, 9.5, 10.5);
         Assert.InRange(rows.Select(row => row.InputTokens).Order().ElementAt(2000), 245, 267);
         Assert.InRange(rows.Select(row => row.OutputTokens).Order().ElementAt(2000), 61, 67);
-        Assert.InRange(rows.GroupBy(row => row.Blocks[0]).Where(group => group.Count() > 1).Sum(group => group.Count()), 2250, 2550);
+        Assert.InRange(rows.GroupBy(row => row.Blocks[0]).Where(group => group.Count() > 1)
+            .Sum(group => group.Count()), 2250, 2550);
         Assert.All(rows, row => Assert.Equal((row.InputTokens + 31) / 32, row.Blocks.Length));
     }
 }

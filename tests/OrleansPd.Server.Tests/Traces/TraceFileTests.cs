@@ -18,7 +18,8 @@ public sealed class TraceFileTests
         var rows = trace.Requests.ToArray();
 
         Assert.Equal(512, trace.BlockSize);
-        Assert.Equal([(0.0, 700, 5), (1500.5, 1, 1)], rows.Select(row => (row.Arrival.TotalMilliseconds, row.InputTokens, row.OutputTokens)));
+        Assert.Equal([(0.0, 700, 5), (1500.5, 1, 1)],
+            rows.Select(row => (row.Arrival.TotalMilliseconds, row.InputTokens, row.OutputTokens)));
         Assert.Equal([3L, 9L], rows[0].Blocks);
     }
 
@@ -26,11 +27,13 @@ public sealed class TraceFileTests
     public void Azure_rows_are_read()
     {
         using var file = new TemporaryFile(
-            "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:15:46.6805900,374,44\r\n2023-11-16 18:15:50.9951690,396,109\r\n");
+            "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:15:46.6805900,374,44\r\n"
+            + "2023-11-16 18:15:50.9951690,396,109\r\n");
 
         var rows = TraceFile.Open(file.Path).Requests.ToArray();
 
-        Assert.Equal([(0L, 374, 44), (43145790L, 396, 109)], rows.Select(row => (row.Arrival.Ticks, row.InputTokens, row.OutputTokens)));
+        Assert.Equal([(0L, 374, 44), (43145790L, 396, 109)],
+            rows.Select(row => (row.Arrival.Ticks, row.InputTokens, row.OutputTokens)));
         Assert.All(rows, row => Assert.Empty(row.Blocks));
     }
 
@@ -40,7 +43,8 @@ public sealed class TraceFileTests
     [InlineData("{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1}\n{\"timestamp\": 1}\n", "line 2")]
     [InlineData("{\"timestamp\": 0", "line 1")]
     [InlineData("TIMESTAMP,ContextTokens,GeneratedTokens\nyesterday,1,2\n", "line 2: TIMESTAMP is not a time")]
-    [InlineData("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,x,2\n", "line 2: ContextTokens is not a number of tokens")]
+    [InlineData("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,x,2\n",
+        "line 2: ContextTokens is not a number of tokens")]
     [InlineData("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,2\n", "line 2: 2 cells where the header has 3")]
     public void What_is_no_trace_is_refused_with_its_place(string content, string part)
     {

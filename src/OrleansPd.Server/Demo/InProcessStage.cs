@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Configuration;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Commands;
+using OrleansPd.Simulator;
+
+namespace OrleansPd.Server.Demo;
+
+/// <summary>Everything in this process: real listeners and real HTTP all the same.</summary>
+internal sealed class InProcessStage : IDemoStage
+{
+    private readonly DemoFleet _fleet;
+    private readonly GatewayServer _gateway;
+
+    private InProcessStage(DemoFleet fleet, GatewayServer gateway)
+    {
+        (_fleet, _gateway) = (fleet, gateway);
+        Engines = [.. fleet.Engines.Select(engine =>
+            new DemoEngine(fleet.NameOf(engine.Url), engine.Options.Role, engine.Url, engine.Options.DpSize))];
+        Broken = FirstEndAsync();
+    }
+
+    public IReadOnlyList<DemoEngine> Engines { get; }
+
+    public Uri Gateway => _gateway.Url;
+
+    public Task<string> Broken { get; }
+
+    public string MemoryOf => "engines, gateway and client in one process";
+
+    /// <exception cref="CommandFailedException">The port is taken.</exception>
+    public static async Task<InProcessStage> StartAsync(
+        DemoOptions options, CommandContext context, CancellationToken cancellationToken)
+    {
+        var fleet = await DemoFleet.StartAsync(options.Fleet, context.Time, cancellationToken).ConfigureAwait(false);
+        var settings = new GatewayOptions
+        {
+            Host = "127.0.0.1",
+            Port = options.Port,
+            ControlPlane = { QueueSize = options.Replay.Concurrency },
+        };
+        settings.ControlPlane.Workers.AddRange(fleet.Workers);
+        var warnings = new ConfigurationBuilder()
+            .AddInMemoryCollection([new("LogLevel:Default", "Warning")]).Build();
+        try
+        {
+            return new(fleet, await GatewayServer.StartAsync(
+                settings, logging => LineLog.Configure(logging, warnings, context.Error, context.Time), cancellationToken)
+                .ConfigureAwait(false));
+        }
+        catch (Exception error)
+        {
+            await fleet.DisposeAsync().ConfigureAwait(false);
+            if (ListenFailure.Explain(error, settings.Host, (settings.Port, "--port")) is { } explained) throw explained;
+            throw;
+        }
+    }
+
+    public MemorySample Measure()
+    {
+        using var process = Process.GetCurrentProcess();
+        return new(GC.GetTotalMemory(forceFullCollection: true), process.WorkingSet64);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _gateway.StopAsync().ConfigureAwait(false);
+        await _gateway.DisposeAsync().ConfigureAwait(false);
+        await _fleet.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task<string> FirstEndAsync()
+    {
+        var engines = _fleet.Engines.Select(EngineEndAsync);
+        return await (await Task.WhenAny(engines.Append(GatewayEndAsync())).ConfigureAwait(false)).ConfigureAwait(false);
+    }
+
+    private async Task<string> EngineEndAsync(SimulatedEngine engine) =>
+        $"{_fleet.NameOf(engine.Url)} died: {await engine.Exited.ConfigureAwait(false)}";
+
+    private async Task<string> GatewayEndAsync()
+    {
+        await _gateway.Completion.ConfigureAwait(false);
+        return GatewayCommand.Ended(_gateway.Failure).Message;
+    }
+}
