@@ -36,7 +36,7 @@ internal sealed partial class Attempt
         _report.PrefillEndedAt = _owner.Clock.GetTimestamp();
         _lease.Progressed(_report.PrefillEndedAt);
         Raise(DispatchEvent.PrefillEnded(end));
-        if (end.Kind == LegEndKind.Cancelled)
+        if (MayRunOn(end))
         {
             await AbortAsync(_lease.Prefill!).ConfigureAwait(false);
         }

@@ -109,7 +109,7 @@ internal sealed partial class Attempt
         var verdict = CurrentVerdict!;
         _report.Verdict = verdict;
         _report.DecodeEndedAt = _owner.Clock.GetTimestamp();
-        if (end.Kind == LegEndKind.Cancelled)
+        if (MayRunOn(end))
         {
             var mayBeInTransfer = _report.FirstOutputAt == 0 && !_lease.IsRegular;
             await AbortAsync(_lease.Decode, mayBeInTransfer ? _owner.Options.DecodeAbortDelay : default).ConfigureAwait(false);
@@ -120,8 +120,27 @@ internal sealed partial class Attempt
             // Nothing is retried or answered before the partner has been told: a retry must not meet its own former life.
             await prefill.ConfigureAwait(false);
         }
+        else if (!prefill.IsCompleted)
+        {
+            _ = EndPrefillInTimeAsync(prefill);
+        }
         return verdict;
     }
+
+    /// <summary>Decode has all of the KV: a prefill that does not end its answer by now does nothing for the request any more.</summary>
+    private async Task EndPrefillInTimeAsync(Task prefill)
+    {
+        await prefill.WaitAsync(_owner.Options.PrefillDrain, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _prefillStop.Cancel();
+    }
+
+    /// <summary>
+    /// Whether the engine may still work on a leg that has ended for us: it was cut, or it ended in a way that says nothing of the
+    /// request itself, or it is a batch, of which one failed prompt ends the call while the others run on unseen (protocol §1.2).
+    /// </summary>
+    private bool MayRunOn(LegEnd end) =>
+        end.Kind is LegEndKind.Cancelled or LegEndKind.Broken or LegEndKind.Malformed or LegEndKind.Truncated
+        || (_call.Items > 1 && end.IsFailure && end.Kind is not (LegEndKind.Unreachable or LegEndKind.ClientError));
 
     /// <summary>Tells the client of a failure that will not be retried, in the engine's own words where it had some.</summary>
     public ValueTask AnswerFailureAsync(CancellationToken clientGone)

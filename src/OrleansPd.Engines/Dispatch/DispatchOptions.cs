@@ -30,6 +30,12 @@ public sealed class DispatchOptions
     /// </summary>
     public TimeSpan StreamIdleTimeout { get; set; } = TimeSpan.FromSeconds(300);
 
+    /// <summary>
+    /// How long a prefill may take to end its answer after decode has ended its own well; then it is cut, which costs nobody
+    /// anything, and its capacity is free. Default 5 s: the answer is due when the transfer is done.
+    /// </summary>
+    public TimeSpan PrefillDrain { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Longest that a failed attempt waits for its aborts before its capacity is given back. Default 50 ms.</summary>
     public TimeSpan AbortWait { get; set; } = TimeSpan.FromMilliseconds(50);
 

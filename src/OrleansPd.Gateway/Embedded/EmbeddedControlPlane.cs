@@ -46,6 +46,30 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
     /// <summary>True when a policy reads the prefix blocks of requests.</summary>
     public bool UsesPrefixBlocks => _state.NeedsPrefix;
 
+    /// <summary>Leases of which a leg still runs.</summary>
+    public int Leases
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Live;
+            }
+        }
+    }
+
+    /// <summary>Requests that wait for capacity.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state.Waiting;
+            }
+        }
+    }
+
     /// <summary>What the room table holds and has done.</summary>
     public RoomStats Rooms
     {
