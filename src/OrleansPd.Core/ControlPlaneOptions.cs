@@ -31,6 +31,18 @@ public sealed class ControlPlaneOptions
     [Range(1024, 1 << 26)]
     public int PrefixIndexBlocks { get; set; } = 1 << 20;
 
+    // ---- pairs or regular workers, where a model has both ----
+
+    /// <summary>
+    /// Prompts with fewer tokens to compute than this go to a regular worker while one has room, 0 to 2^31-1. Default 0: off,
+    /// pairs serve all, and regular workers only models that have no prefill or decode workers.
+    /// </summary>
+    [Range(0, int.MaxValue)]
+    public int PdMinUncachedTokens { get; set; }
+
+    /// <summary>Serve by regular workers what no pair can be used for. Default false: refuse with the reason, so that nobody is surprised by the load.</summary>
+    public bool PdFallback { get; set; }
+
     // ---- admission ----
 
     /// <summary>Most requests in flight at the same time, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.</summary>
@@ -142,6 +154,23 @@ public sealed class ControlPlaneOptions
     /// <summary>The same, after which its breaker opens. Default 120: below the 300 s of the engines' own clocks.</summary>
     [Range(1, 86400)]
     public int StallBrokenSecs { get; set; } = 120;
+
+    /// <summary>
+    /// Seconds between readings of an engine's load, 0-3600, 0 = never. Default 2. They show what others send to the same
+    /// engine and what it can really hold; a worker that drains is asked more often, whatever this says.
+    /// </summary>
+    [Range(0, 3600)]
+    public int LoadIntervalSecs { get; set; } = 2;
+
+    // ---- life of workers ----
+
+    /// <summary>Seconds a role switch may take, waiting for requests in flight included, 1-86400. Default 330: above the 300 s after which engines give up a transfer.</summary>
+    [Range(1, 86400)]
+    public int RoleSwitchTimeoutSecs { get; set; } = 330;
+
+    /// <summary>Seconds a removed worker stays listed, 0-86400. Default 3600; never more than 64 of them.</summary>
+    [Range(0, 86400)]
+    public int GoneWorkerSecs { get; set; } = 3600;
 
     // ---- rooms ----
 

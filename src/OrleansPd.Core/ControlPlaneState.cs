@@ -1,3 +1,4 @@
+using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Core.Rooms;
@@ -9,7 +10,7 @@ namespace OrleansPd.Core;
 /// and knows no time. It has one writer: its host calls it under one lock, and reads <see cref="Fleet"/> anywhere.
 /// Transitions return what to do; requests whose wait ended are fetched with <see cref="TakeGranted"/> after each call.
 /// </summary>
-public sealed class ControlPlaneState
+public sealed partial class ControlPlaneState
 {
     private readonly ControlPlaneOptions _options;
     private readonly FleetState _fleet;
@@ -31,6 +32,7 @@ public sealed class ControlPlaneState
         _fleet = new FleetState(options);
         _desk = new PairDesk(options, _fleet, mint, new Random(seed));
         _trials = new ReadyTrials(_fleet, mint, options.DpRanks);
+        _departures = new Departures(TimeSpan.FromSeconds(options.GoneWorkerSecs));
         _rooms = new RoomTable(TimeSpan.FromSeconds(options.RoomTtlSecs), options.MaxRooms);
     }
 
@@ -65,6 +67,8 @@ public sealed class ControlPlaneState
         {
             _desk.Forget(worker.Slot); // the slot may have been another's
             _rooms.Forget(worker.Slot);
+            _told.Remove(worker.Slot);
+            _departures.Forget(worker.Id);
             Show();
         }
         return worker;
@@ -77,11 +81,14 @@ public sealed class ControlPlaneState
         {
             return null;
         }
+        if (input is WorkerInput.Drain or WorkerInput.Remove or WorkerInput.Switch)
+        {
+            Leave(id, input, now, timestamp);
+            return _fleet.Find(id);
+        }
         _ = _fleet.Apply(worker.Slot, input, now);
-        var next = _fleet.At(worker.Slot);
-        ForgetIfGone(worker.Slot);
         Changed(now, timestamp);
-        return next;
+        return _fleet.At(worker.Slot);
     }
 
     public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)
@@ -138,6 +145,7 @@ public sealed class ControlPlaneState
             Charge(worker.Slot, trial, outcome, now);
         }
         ForgetIfGone(worker.Slot);
+        Lighter(worker.Slot, now);
         Changed(now, timestamp);
         return true;
     }
@@ -150,8 +158,10 @@ public sealed class ControlPlaneState
     {
         _rooms.Sweep(now);
         var ages = _stalls.Ages(_desk.Leases, _fleet.Snapshot.Workers.Length, timestamp);
+        _departures.Sweep(now);
         foreach (var worker in _fleet.Snapshot.Workers)
         {
+            _desk.Fade(worker, now);
             var age = worker.Slot < ages.Length ? ages[worker.Slot] / frequency : 0;
             var problem = age >= _options.StallSuspectSecs ? $"nothing in flight has moved for {age / 10 * 10} s" : null;
             _ = _fleet.Apply(worker.Slot, new WorkerInput.Stall(problem), now);
@@ -161,6 +171,7 @@ public sealed class ControlPlaneState
             }
         }
         Changed(now, timestamp);
+        _desk.Pump(now, timestamp); // what others had may have faded
     }
 
     /// <summary>A generation of our own that is due for this worker; null when none is, or there is nobody to try with.</summary>
@@ -174,6 +185,14 @@ public sealed class ControlPlaneState
     public void EndTrial(PairTrial trial, bool? good, string? reason, DateTimeOffset now, long timestamp)
     {
         _trials.End(trial, good, reason, now);
+        foreach (var worker in (ReadOnlySpan<WorkerSnapshot?>)[trial.Prefill, trial.Decode])
+        {
+            if (worker is not null)
+            {
+                ForgetIfGone(worker.Slot);
+                Lighter(worker.Slot, now);
+            }
+        }
         Changed(now, timestamp);
     }
 
@@ -195,7 +214,7 @@ public sealed class ControlPlaneState
 
     private void ForgetIfGone(int slot)
     {
-        if (_fleet.At(slot) is { Stage: WorkerPhase.Gone } && _desk.InFlight(slot) == 0)
+        if (_fleet.At(slot) is { Stage: WorkerPhase.Gone } && OnSlot(slot) == 0)
         {
             _fleet.Forget(slot);
         }

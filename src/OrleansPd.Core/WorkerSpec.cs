@@ -5,7 +5,7 @@ using OrleansPd.Core.Fleet;
 namespace OrleansPd.Core;
 
 /// <summary>A worker as its operator names it. What is given here outranks what the engine tells.</summary>
-public sealed class WorkerSpec
+public sealed record WorkerSpec
 {
     /// <summary>Base URL of the engine's API, http or https.</summary>
     [Required]
@@ -34,5 +34,12 @@ public sealed class WorkerSpec
     [Range(0, 255)]
     public int Priority { get; init; } = 50;
 
+    /// <summary>Above 0, default 1. Kept and shown for callers that sort by it, as in the SGLang gateway; no policy here reads it.</summary>
+    [Range(0.0001, 1_000_000)]
+    public double Cost { get; init; } = 1;
+
     public ImmutableDictionary<string, string>? Labels { get; init; }
+
+    /// <summary>For logs: never the key.</summary>
+    public override string ToString() => $"{Role} {Id?.Value ?? Url.ToString()}";
 }

@@ -85,6 +85,12 @@ public sealed class GatewayOptions
     /// </summary>
     public string? RankToken { get; set; }
 
+    /// <summary>
+    /// Key that management calls (<c>/workers</c>, <c>/flush_cache</c>) must bring as <c>Authorization: Bearer</c>; null or empty
+    /// = none. Default null: whoever reaches the port may change the fleet, so set one, or guard the port.
+    /// </summary>
+    public string? AdminApiKey { get; set; }
+
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();
 }

@@ -1,10 +1,12 @@
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansPd.Core;
+using OrleansPd.Core.Admin;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Http;
+using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway;
@@ -19,6 +21,10 @@ public static class GatewayServices
         ArgumentNullException.ThrowIfNull(options);
         services.AddSingleton(options);
         services.AddSingleton(controlPlane);
+        if (controlPlane is IFleetAdmin admin)
+        {
+            services.AddSingleton(admin);
+        }
         services.AddSingleton(clock);
         services.AddSingleton<IUpstream>(_ => new SocketsUpstream());
         services.AddSingleton(new DispatchOptions
@@ -61,6 +67,10 @@ public static class GatewayServices
         services.GetRequiredService<DebugEndpoints>().Map(routes);
         services.GetRequiredService<OtherRoutes>().Map(routes);
         services.GetRequiredService<RoomEndpoints>().Map(routes);
+        if (services.GetService<IFleetAdmin>() is not null)
+        {
+            routes.MapPdManagement();
+        }
         return routes;
     }
 }

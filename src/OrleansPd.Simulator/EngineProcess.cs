@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 
 namespace OrleansPd.Simulator;
 
@@ -12,6 +13,7 @@ internal sealed class EngineProcess
     private readonly HttpClient _http;
     private HttpHost _host = null!;
     private BootstrapServer? _bootstrap;
+    private CancellationTokenSource _role = new();
     private Task _loops = Task.CompletedTask;
     private int _next = -1;
     private int _dead;
@@ -35,7 +37,8 @@ internal sealed class EngineProcess
         { Timeout = Timeout.InfiniteTimeSpan };
     }
 
-    public SimulatedEngineOptions Options { get; }
+    /// <summary>As started, but for the role, which can be switched.</summary>
+    public SimulatedEngineOptions Options { get; private set; }
 
     public int Epoch { get; }
 
@@ -199,6 +202,34 @@ internal sealed class EngineProcess
             _tracked, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
+    /// <summary>Becomes the other side of pairs; nothing may be in flight. Caches and ranks are new, the process is not.</summary>
+    public async Task SwitchRoleAsync(EngineRole role)
+    {
+        if (role == Options.Role)
+        {
+            return;
+        }
+
+        await _role.CancelAsync();
+        await _loops.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var rank in Ranks)
+        {
+            await rank.DisposeAsync();
+        }
+
+        if (_bootstrap is not null)
+        {
+            await _bootstrap.KillAsync();
+            _bootstrap = null;
+        }
+
+        _role = new();
+        Options = Options with { Role = role };
+        var address = await HttpHost.AddressOfAsync(Options.Host, Ended);
+        await LoadRanksAsync(address, Ended);
+        await RegisterRanksAsync(address, Ended);
+    }
+
     public async Task KillAsync()
     {
         Interlocked.Exchange(ref _dead, 1);
@@ -232,6 +263,20 @@ internal sealed class EngineProcess
     private async Task LoadAsync(CancellationToken ct)
     {
         var address = await HttpHost.AddressOfAsync(Options.Host, ct);
+        await LoadRanksAsync(address, ct);
+        _host = await HttpHost.StartAsync(Options.Host, Options.Port, Options.KeepAlive, new EngineApi(this).AnswerAsync, ct);
+        if (EmbeddedBootstrap is not null)
+        {
+            BootstrapPort = Port;
+        }
+
+        await RegisterRanksAsync(address, ct);
+        Faults.Changed += OnFaultsChanged;
+        OnFaultsChanged();
+    }
+
+    private async Task LoadRanksAsync(IPAddress address, CancellationToken ct)
+    {
         if (Options.Role == EngineRole.Prefill)
         {
             var options = new BootstrapServerOptions
@@ -253,32 +298,28 @@ internal sealed class EngineProcess
             EngineRole.Decode => new DecodeRank(this, index, _http, rooms),
             _ => new RegularRank(this, index),
         })];
-        _loops = Task.WhenAll(Ranks.Select(WatchAsync));
-        _host = await HttpHost.StartAsync(Options.Host, Options.Port, Options.KeepAlive, new EngineApi(this).AnswerAsync, ct);
-        if (EmbeddedBootstrap is not null)
-        {
-            BootstrapPort = Port;
-        }
+        _loops = Task.WhenAll(Ranks.Select(rank => WatchAsync(rank, _role.Token)));
+    }
 
+    private async Task RegisterRanksAsync(IPAddress address, CancellationToken ct)
+    {
         foreach (var rank in Ranks.OfType<PrefillRank>())
         {
             await RankRegistration.PutAsync(this, rank, address, _http, ct);
         }
-
-        Faults.Changed += OnFaultsChanged;
-        OnFaultsChanged();
     }
 
-    private async Task WatchAsync(EngineRank rank)
+    private async Task WatchAsync(EngineRank rank, CancellationToken role)
     {
         await Task.Yield();
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(Ended, role);
         try
         {
-            await rank.RunAsync(Ended);
+            await rank.RunAsync(end.Token);
         }
-        catch (OperationCanceledException) when (Ended.IsCancellationRequested)
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
-            // The end of this life.
+            // The end of this life, or of this role.
         }
         catch (Exception e)
         {

@@ -58,6 +58,9 @@ public sealed record SimulatedEngineOptions
     /// <summary><c>mooncake</c> (default), <c>nixl</c>, <c>mori</c> or <c>ascend</c>: differ in clocks, heartbeat and abort notices.</summary>
     public string TransferBackend { get; init; } = "mooncake";
 
+    /// <summary><c>/pd_role_switch</c> really switches, as in builds that have it; else it refuses. Default false.</summary>
+    public bool EnableRoleSwitch { get; init; }
+
     public string? ApiKey { get; init; }
 
     public string? AdminApiKey { get; init; }

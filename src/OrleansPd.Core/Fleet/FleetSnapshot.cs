@@ -7,8 +7,14 @@ public sealed class FleetSnapshot
 {
     public static FleetSnapshot Empty { get; } = new(0, []);
 
-    public FleetSnapshot(long version, ImmutableArray<WorkerSnapshot> workers)
+    private readonly bool _regularTakesOver;
+
+    /// <param name="version">Higher than of all snapshots before.</param>
+    /// <param name="workers">All workers.</param>
+    /// <param name="regularTakesOver">Regular workers serve requests also of models that have prefill or decode workers.</param>
+    public FleetSnapshot(long version, ImmutableArray<WorkerSnapshot> workers, bool regularTakesOver = true)
     {
+        _regularTakesOver = regularTakesOver;
         Version = version;
         Workers = workers;
         Prefill = [.. workers.Where(w => w.Role == WorkerRole.Prefill)];
@@ -39,7 +45,7 @@ public sealed class FleetSnapshot
 
     private string? FindWhyNotReady()
     {
-        if (Regular.Any(w => w.IsPairable))
+        if (Regular.Any(w => w.IsPairable && (_regularTakesOver || !Workers.Any(o => o.Role != WorkerRole.Regular && o.Model == w.Model))))
         {
             return null;
         }

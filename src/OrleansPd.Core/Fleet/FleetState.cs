@@ -12,6 +12,7 @@ internal sealed class FleetState(ControlPlaneOptions options)
     private readonly List<WorkerId> _order = [];
     private WorkerState?[] _workers = new WorkerState?[16];
     private Breaker[] _breakers = new Breaker[16];
+    private long _registrations;
 
     public BreakerLimits BreakerLimits { get; } = BreakerLimits.Of(options);
 
@@ -42,7 +43,7 @@ internal sealed class FleetState(ControlPlaneOptions options)
             Array.Resize(ref _workers, slot * 2);
             Array.Resize(ref _breakers, slot * 2);
         }
-        var worker = new WorkerState { Id = id, Spec = spec, Slot = slot, Since = now, Reason = "nothing has answered there yet" };
+        var worker = new WorkerState { Id = id, Spec = spec, Slot = slot, Registration = ++_registrations, Since = now, Reason = "nothing has answered there yet" };
         _workers[slot] = worker;
         _breakers[slot] = default;
         _slots.Add(id, slot);
@@ -65,6 +66,14 @@ internal sealed class FleetState(ControlPlaneOptions options)
         {
             _breakers[slot] = default; // what its former life did is not charged to the new one
         }
+        if (next.Stage == WorkerPhase.Gone)
+        {
+            // Its name is free for a new registration; its slot only when nothing is in flight there any more.
+            _slots.Remove(next.Id);
+            _order.Remove(next.Id);
+            Publish();
+            return true;
+        }
         return PublishIfChanged(slot);
     }
 
@@ -76,22 +85,29 @@ internal sealed class FleetState(ControlPlaneOptions options)
         return changed && PublishIfChanged(slot);
     }
 
+    /// <summary>Slots of all registrations of that name: the present one and gone ones with something in flight.</summary>
+    public IEnumerable<int> SlotsOf(WorkerId id) =>
+        Enumerable.Range(0, _workers.Length).Where(slot => _workers[slot]?.Id == id);
+
+    /// <summary>The registrations that are not gone, in their order.</summary>
+    public IEnumerable<WorkerState> Registered => _order.Select(id => _workers[_slots[id]]!);
+
     /// <summary>Forgets a worker that is gone and idle; its slot may be given to another.</summary>
-    public void Forget(int slot)
-    {
-        var worker = _workers[slot]!;
-        _slots.Remove(worker.Id);
-        _order.Remove(worker.Id);
-        _workers[slot] = null;
-        Publish();
-    }
+    public void Forget(int slot) => _workers[slot] = null;
 
     private bool PublishIfChanged(int slot)
     {
         var worker = _workers[slot]!;
+        if (worker.Stage == WorkerPhase.Gone)
+        {
+            return false;
+        }
         var shown = Snapshot.Workers.FirstOrDefault(w => w.Slot == slot);
         var changed = shown is null || shown.Phase != worker.Phase(_breakers[slot].IsOpen) || shown.Epoch != worker.Epoch
-            || shown.Facts != worker.Facts || shown.FacadePort != worker.Facade?.Port || shown.Reason != ReasonOf(worker);
+            || shown.Facts != worker.Facts || shown.FacadePort != worker.Facade?.Port
+            || shown.Reason != ReasonOf(worker) || shown.Role != worker.Spec.Role
+            || shown.Priority != worker.Spec.Priority || shown.ApiKey != worker.Spec.ApiKey
+            || shown.Labels != (worker.Spec.Labels ?? ImmutableDictionary<string, string>.Empty);
         if (changed)
         {
             Publish();
@@ -106,7 +122,8 @@ internal sealed class FleetState(ControlPlaneOptions options)
     {
         var workers = _order.Select(id => _workers[_slots[id]]!).ToArray();
         var groups = TransferGroups.Assign([.. workers.Select(w => (w.Spec.Role, ModelOf(w), w.Facts))]);
-        Snapshot = new FleetSnapshot(Snapshot.Version + 1, [.. workers.Select((w, i) => Show(w, groups[i]))]);
+        Snapshot = new FleetSnapshot(
+            Snapshot.Version + 1, [.. workers.Select((w, i) => Show(w, groups[i]))], options.PdFallback || options.PdMinUncachedTokens > 0);
     }
 
     private static string? ModelOf(WorkerState worker) =>

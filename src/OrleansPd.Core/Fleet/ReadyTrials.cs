@@ -12,6 +12,9 @@ internal sealed class ReadyTrials(FleetState fleet, RoomMint mint, DpRankRecipe 
     private readonly HashSet<int> _busy = [];
     private readonly Dictionary<int, int> _tries = [];
 
+    /// <summary>A generation of ours runs there.</summary>
+    public bool IsBusy(int slot) => _busy.Contains(slot);
+
     /// <summary>Null: nobody to try with now, or not this one's turn.</summary>
     public PairTrial? Begin(WorkerId id, DateTimeOffset now)
     {

@@ -46,4 +46,16 @@ public abstract record WorkerInput
 
     /// <summary>Nothing is in flight any more, or nobody wants to wait for it.</summary>
     public sealed record Remove : WorkerInput;
+
+    /// <summary>Take no new requests, to become another role when idle.</summary>
+    public sealed record Switch(WorkerRole To) : WorkerInput;
+
+    /// <summary>The engine has changed its role (<paramref name="Switched"/>), or keeps the one it had.</summary>
+    public sealed record SwitchEnded(bool Switched) : WorkerInput;
+
+    /// <summary>The operator changed what may be changed while it serves: priority, cost, labels, key.</summary>
+    public sealed record Patched(WorkerSpec Spec) : WorkerInput;
+
+    /// <summary>The engine told what one rank of it really holds.</summary>
+    public sealed record Capacity(int? MaxRunning, long? Tokens) : WorkerInput;
 }

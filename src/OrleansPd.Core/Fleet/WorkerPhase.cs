@@ -21,6 +21,6 @@ public enum WorkerPhase
     /// <summary>Takes no new requests; what is in flight ends by itself.</summary>
     Draining,
 
-    /// <summary>Removed and idle: the engine may be killed.</summary>
+    /// <summary>Removed: gets nothing any more. Whether the engine may be killed is <see cref="KillSafety"/>.</summary>
     Gone,
 }

@@ -18,6 +18,12 @@ public sealed record WorkerState
 
     public required int Slot { get; init; }
 
+    /// <summary>Tells one registration from a later one of the same address.</summary>
+    public long Registration { get; init; }
+
+    /// <summary>While it drains: the role it is to have afterwards; null = it is to go.</summary>
+    public WorkerRole? SwitchTo { get; init; }
+
     public long Epoch { get; init; } = 1;
 
     public WorkerFacts Facts { get; init; } = WorkerFacts.Unknown;
@@ -50,6 +56,9 @@ public sealed record WorkerState
 
     private bool Stalled { get; init; }
 
+    /// <summary>The stage that a role switch interrupted.</summary>
+    private WorkerPhase StageBefore { get; init; }
+
     public WorkerPhase Phase(bool breakerOpen) => Stage != WorkerPhase.Ready ? Stage
         : breakerOpen ? WorkerPhase.Broken
         : Misses > 0 || Unhealthy || Stalled ? WorkerPhase.Suspect
@@ -59,9 +68,22 @@ public sealed record WorkerState
     {
         (_, WorkerPhase.Gone) => this,
         (WorkerInput.Remove, _) => this with { Stage = WorkerPhase.Gone, Since = now, Reason = "removed" },
-        (WorkerInput.Drain, WorkerPhase.Draining) => this,
+        (WorkerInput.Patched patched, _) => this with { Spec = patched.Spec },
+        (WorkerInput.Drain, WorkerPhase.Draining) => SwitchTo is null ? this : this with { SwitchTo = null, Reason = "draining" },
+        (WorkerInput.SwitchEnded ended, WorkerPhase.Draining) when SwitchTo is { } role => SwitchEnded(ended.Switched, role, now),
+        (WorkerInput.SwitchEnded, _) => this,
         (WorkerInput.Drain, _) => this with { Stage = WorkerPhase.Draining, Since = now, Reason = "draining" },
+        (WorkerInput.Switch, WorkerPhase.Draining) => this,
+        (WorkerInput.Switch to, _) => this with
+        {
+            Stage = WorkerPhase.Draining,
+            StageBefore = Stage,
+            SwitchTo = to.To,
+            Since = now,
+            Reason = $"draining, to become a {to.To.ToString().ToLowerInvariant()} worker",
+        },
         (_, WorkerPhase.Draining) => this,
+        (WorkerInput.Capacity told, _) => Capacity(told),
         (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
         (WorkerInput.Alive, _) => Alive(),
         (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
@@ -85,6 +107,43 @@ public sealed record WorkerState
         (WorkerInput.Stall, _) => this,
         _ => throw new InvalidOperationException($"no transition for {input} in {Stage}"),
     };
+
+    private WorkerState SwitchEnded(bool switched, WorkerRole role, DateTimeOffset now) => switched
+        // Another engine in all but its address: read and proved anew, nothing of its former life is held against it.
+        ? this with
+        {
+            Spec = Spec with { Role = role },
+            Stage = WorkerPhase.Registered,
+            SwitchTo = null,
+            Epoch = Epoch + 1,
+            Facts = WorkerFacts.Unknown,
+            WasDescribed = false,
+            Misses = 0,
+            Refusals = 0,
+            DownSince = null,
+            Unhealthy = false,
+            Stalled = false,
+            Since = now,
+            Reason = "its role was switched",
+        }
+        : this with { Stage = StageBefore, SwitchTo = null, Since = now, Reason = null };
+
+    private WorkerState Capacity(WorkerInput.Capacity told)
+    {
+        if (!WasDescribed)
+        {
+            return this;
+        }
+        // What is beyond the running limit (places in which requests wait for their KV) is not told here: it stays.
+        var extra = Facts is { SlotsPerRank: { } slots, MaxRunningPerRank: { } running } ? slots - running : 0;
+        var facts = Facts with
+        {
+            MaxRunningPerRank = told.MaxRunning ?? Facts.MaxRunningPerRank,
+            SlotsPerRank = told.MaxRunning is { } now ? now + extra : Facts.SlotsPerRank,
+            TokenCapacityPerRank = told.Tokens ?? Facts.TokenCapacityPerRank,
+        };
+        return facts == Facts ? this : this with { Facts = facts };
+    }
 
     private WorkerState Alive() => Misses == 0 && Refusals == 0 ? this : this with
     {

@@ -22,6 +22,7 @@ internal sealed class LoadTable
         ref var cell = ref At(slot, rank);
         cell.Running += items;
         cell.Tokens += tokens;
+        cell.Peak = Math.Max(cell.Peak, cell.Running);
         _inFlight[slot] += items;
     }
 
@@ -45,6 +46,36 @@ internal sealed class LoadTable
         _stride = stride;
     }
 
+    /// <summary>Takes what the engine told of a rank.</summary>
+    public void Read(int slot, int rank, in RankReading reading, DateTimeOffset now)
+    {
+        ref var cell = ref At(slot, rank);
+        // Its figures may still contain requests of ours that have ended since: the most we had lately is what is ours.
+        cell.Seen = cell.Seen.Read(reading, Math.Max(cell.Running, Math.Max(cell.Peak, cell.PeakBefore)), now);
+        (cell.PeakBefore, cell.Peak) = (cell.Peak, cell.Running);
+        _ = Fade(slot, rank, now);
+    }
+
+    /// <summary>Brings what is reckoned of others up to date; true when it changed.</summary>
+    public bool Fade(int slot, int rank, DateTimeOffset now)
+    {
+        ref var cell = ref At(slot, rank);
+        var (foreign, tokens) = (cell.Seen.At(now), cell.Seen.At(now) * cell.Seen.TokensEach);
+        var changed = (cell.Foreign, cell.ForeignTokens) != (foreign, tokens);
+        (cell.Foreign, cell.ForeignTokens) = (foreign, tokens);
+        return changed;
+    }
+
+    /// <summary>The slot is another's now.</summary>
+    public void Forget(int slot)
+    {
+        for (var rank = 0; rank < _stride && slot < _inFlight.Length; rank++)
+        {
+            ref var cell = ref At(slot, rank);
+            (cell.Seen, cell.Foreign, cell.ForeignTokens, cell.Peak, cell.PeakBefore) = (default, 0, 0, cell.Running, 0);
+        }
+    }
+
     /// <summary>Sets what the ranks of a worker may hold, from what its engine told.</summary>
     public void SetLimits(WorkerSnapshot worker, int ranks, ControlPlaneOptions options)
     {
@@ -54,7 +85,8 @@ internal sealed class LoadTable
         {
             ref var cell = ref At(worker.Slot, rank);
             cell.Window = (int)Math.Min(int.MaxValue, (long)Window(worker, options) * share);
-            cell.MaxTokens = worker.Role == WorkerRole.Prefill ? (long)options.MaxPrefillTokensPerRank * share : long.MaxValue;
+            var tokens = worker.Role == WorkerRole.Prefill ? options.MaxPrefillTokensPerRank : worker.Facts.TokenCapacityPerRank;
+            cell.MaxTokens = tokens * share ?? long.MaxValue;
         }
     }
 

@@ -7,7 +7,11 @@ internal sealed class ModelPool(string? model, WaitQueue queue)
 
     public WaitQueue Queue { get; } = queue;
 
+    /// <summary>Groups of pairs; the regular workers where the model has no others.</summary>
     public List<PairGroup> Groups { get; } = [];
+
+    /// <summary>The regular workers of a model that has pairs too; null where it has not both.</summary>
+    public PairGroup? Regular { get; set; }
 
     /// <summary>Most items of one request that some decode rank could hold when idle; 0 while nothing is known.</summary>
     public int MaxItems { get; set; }

@@ -79,6 +79,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
             var (l, r) = (left.Workers[i], right.Workers[i]);
             if (l.Id != r.Id || l.Slot != r.Slot || l.TransferGroup != r.TransferGroup || l.Model != r.Model
                 || l.DpSize != r.DpSize || l.Facts.SlotsPerRank != r.Facts.SlotsPerRank || l.Facts.MaxRunningPerRank != r.Facts.MaxRunningPerRank
+                || l.Facts.TokenCapacityPerRank != r.Facts.TokenCapacityPerRank
                 || l.Role != r.Role || (l.Phase == WorkerPhase.Gone) != (r.Phase == WorkerPhase.Gone))
             {
                 return false;
@@ -118,11 +119,15 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
             pool.Groups.Add(new PairGroup(group.Key, model, prefill, decode));
             pool.MaxItems = Math.Max(pool.MaxItems, Math.Min(Widest(prefill), Widest(decode)));
         }
+        var regular = Set(WorkerRole.Regular, workers);
         if (pool.Groups.Count == 0)
         {
-            var regular = Set(WorkerRole.Regular, workers);
             pool.Groups.Add(new PairGroup("regular", model, null, regular));
             pool.MaxItems = Widest(regular);
+        }
+        else if (regular.Count > 0)
+        {
+            pool.Regular = new PairGroup("regular", model, null, regular);
         }
         return pool;
     }

@@ -18,6 +18,8 @@ internal sealed class PairDesk
     private readonly RoomMint _mint;
     private readonly LoadTable _loads = new();
     private readonly PairPicker _picker;
+    private readonly RoutePicker _routes;
+    private readonly (string Prefill, string Decode) _policies;
     private readonly List<WaitingRequest> _granted = [];
     private readonly TrialDesk _trials;
     private RateLimit _rate;
@@ -31,9 +33,10 @@ internal sealed class PairDesk
         _mint = mint;
         Catalog = new PairCatalog(options, _loads);
         _trials = new TrialDesk(fleet);
-        var decodePolicy = options.DecodePolicy ?? (options.Policy == "cache_aware" ? "least_load" : options.Policy);
-        _picker = new PairPicker(
-            PickPolicy.Create(options.PrefillPolicy ?? options.Policy, options), PickPolicy.Create(decodePolicy, options), random);
+        _policies = (options.PrefillPolicy ?? options.Policy,
+            options.DecodePolicy ?? (options.Policy == "cache_aware" ? "least_load" : options.Policy));
+        _picker = new PairPicker(PickPolicy.Create(_policies.Prefill, options), PickPolicy.Create(_policies.Decode, options), random);
+        _routes = new RoutePicker(_picker, options);
         _rate = new RateLimit(options.RateLimitTokensPerSecond, options.RateLimitTokensPerSecond, default);
     }
 
@@ -55,7 +58,40 @@ internal sealed class PairDesk
 
     public ref readonly RankLoad Load(int slot, int rank) => ref _loads.At(slot, rank);
 
-    public void Forget(int slot) => _picker.Forget(slot);
+    public void Forget(int slot)
+    {
+        _picker.Forget(slot);
+        _loads.Forget(slot);
+    }
+
+    /// <summary>The caches of a worker are empty; what is in flight stays.</summary>
+    public void ForgetCaches(int slot) => _picker.Forget(slot);
+
+    /// <summary>Takes what a worker's engine told of its load. Cells stand for ranks, or one for all.</summary>
+    public void Read(WorkerSnapshot worker, EngineLoad load, DateTimeOffset now)
+    {
+        var cells = Catalog.SetOf(worker.Slot) is null ? 0 : Catalog.Ranks(worker);
+        for (var cell = 0; cell < cells; cell++)
+        {
+            if (RankReadings.For(load.Ranks, cell, cells) is { } reading)
+            {
+                _loads.Read(worker.Slot, cell, reading, now);
+                Rescore(worker.Slot, cell);
+            }
+        }
+    }
+
+    /// <summary>Lets fade what others were seen to have.</summary>
+    public void Fade(WorkerSnapshot worker, DateTimeOffset now)
+    {
+        for (var cell = 0; Catalog.SetOf(worker.Slot) is not null && cell < Catalog.Ranks(worker); cell++)
+        {
+            if (_loads.Fade(worker.Slot, cell, now))
+            {
+                Rescore(worker.Slot, cell);
+            }
+        }
+    }
 
     public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)
     {
@@ -76,11 +112,11 @@ internal sealed class PairDesk
         {
             return Refuse(new(RefusalReason.RateLimited, "Too many requests a second.", wait));
         }
-        if (pool.Queue.First is null && TryGrant(pool, request, now, timestamp) is { } lease)
+        if (pool.Queue.First is null && TryGrant(pool, request, TimeSpan.Zero, timestamp) is { } lease)
         {
             return new(PairGrant.Granted(lease), null);
         }
-        if (pool.WhyUnusable() is { } why)
+        if (_routes.WhyUnusable(pool, request) is { } why)
         {
             return TryTrial(pool, request, now, timestamp) is { } trial ? new(PairGrant.Granted(trial), null) : Refuse(why);
         }
@@ -108,7 +144,7 @@ internal sealed class PairDesk
         {
             return false;
         }
-        var why = Catalog.Find(waiting.Request.Model, out var refusal)?.WhyUnusable() ?? refusal;
+        var why = Catalog.Find(waiting.Request.Model, out var refusal) is { } pool ? _routes.WhyUnusable(pool, waiting.Request) : refusal;
         waiting.Grant = PairGrant.Refused(why
             ?? new(RefusalReason.QueueTimeout, "No capacity came free in time.", _drain.TimeFor(ahead, now)));
         return true;
@@ -186,7 +222,7 @@ internal sealed class PairDesk
         {
             return Refuse(new(RefusalReason.QueueFull, $"{Waiting} requests wait already.", _drain.TimeFor(Waiting + 1, now)));
         }
-        var waiting = new WaitingRequest(request, ++_numbers, wait);
+        var waiting = new WaitingRequest(request, ++_numbers, wait) { Since = now };
         pool.Queue.Join(waiting);
         Waiting++;
         Pump(now, timestamp);
@@ -212,7 +248,7 @@ internal sealed class PairDesk
                 {
                     break;
                 }
-                if (_picker.TryPick(pool, waiting.Request, Slot(waiting.Request.AvoidPrefill), Slot(waiting.Request.AvoidDecode), out _))
+                if (_routes.TryPick(pool, waiting.Request, Slot(waiting.Request.AvoidPrefill), Slot(waiting.Request.AvoidDecode), out _))
                 {
                     served = waiting;
                     break;
@@ -228,7 +264,7 @@ internal sealed class PairDesk
         {
             return false;
         }
-        lease = TryGrant(Catalog.Find(served.Request.Model, out _)!, served.Request, now, timestamp);
+        lease = TryGrant(Catalog.Find(served.Request.Model, out _)!, served.Request, now - served.Since, timestamp);
         if (lease is null)
         {
             return false;
@@ -251,21 +287,22 @@ internal sealed class PairDesk
 
     private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.Find(id)?.Slot ?? -1;
 
-    private HeldLease? TryGrant(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp) =>
-        HasPlace && _picker.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)
-            ? Grant(pick, request, timestamp)
+    private HeldLease? TryGrant(ModelPool pool, in PairRequest request, TimeSpan waited, long timestamp) =>
+        HasPlace && _routes.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)
+            ? Grant(pick, request, waited, timestamp)
             : null;
 
     private HeldLease? TryTrial(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp) =>
-        HasPlace && _trials.TryPick(pool, request, now, out var pick) ? Grant(pick, request, timestamp) : null;
+        HasPlace && _trials.TryPick(pool, request, now, out var pick) ? Grant(pick, request, TimeSpan.Zero, timestamp) : null;
 
-    private HeldLease Grant(in PairPick pick, in PairRequest request, long timestamp)
+    private HeldLease Grant(in PairPick pick, in PairRequest request, TimeSpan waited, long timestamp)
     {
         var decodeSet = pick.Group.Decode;
         var (prefill, prefillRank) = pick.Group.Prefill is { } set
             ? (set.Worker(pick.Prefill), set.Rank(pick.Prefill))
             : (null, 0);
         var (decode, decodeRank) = (decodeSet.Worker(pick.Decode), decodeSet.Rank(pick.Decode));
+        var uncached = _picker.Uncached(pick, request);
         var lease = new HeldLease
         {
             Id = ++_numbers,
@@ -277,7 +314,7 @@ internal sealed class PairDesk
             PrefillTarget = LegTargets.Prefill(_options.DpRanks, prefill, prefillRank),
             DecodeTarget = LegTargets.Decode(_options.DpRanks, prefill, prefillRank, decode, decodeRank),
             Items = request.Items,
-            PrefillTokens = _picker.Uncached(pick, request),
+            PrefillTokens = prefill is null ? 0 : uncached,
             DecodeTokens = PairPicker.DecodeTokens(request),
             Started = timestamp,
             PrefillCell = prefillRank,
@@ -285,6 +322,7 @@ internal sealed class PairDesk
             PrefillTrial = pick.PrefillTrial,
             DecodeTrial = pick.DecodeTrial,
             PrefillEnded = prefill is null,
+            WhyFacts = Why(pick, uncached, waited),
         };
         if (prefill is not null)
         {
@@ -297,6 +335,20 @@ internal sealed class PairDesk
         Link(lease);
         return lease;
     }
+
+    private WhyFacts Why(in PairPick pick, long uncached, TimeSpan waited) => new()
+    {
+        Route = pick.Route,
+        PrefillPolicy = pick.Group.Prefill is null ? null : _policies.Prefill,
+        DecodePolicy = pick.Group.Prefill is null ? _policies.Prefill : _policies.Decode,
+        PrefillCandidates = pick.Group.Prefill?.Count ?? 0,
+        DecodeCandidates = pick.Group.Decode.Count,
+        PrefillScore = pick.Group.Prefill?.Weight(pick.Prefill) ?? 0,
+        DecodeScore = pick.Group.Decode.Weight(pick.Decode),
+        UncachedTokens = uncached,
+        Waited = waited,
+        IsTrial = pick.PrefillTrial || pick.DecodeTrial,
+    };
 
     private long[] Rooms(WorkerSnapshot prefill, int rank, int items)
     {
@@ -315,6 +367,11 @@ internal sealed class PairDesk
     private void Charge(int slot, int rank, int items, long tokens)
     {
         _loads.Add(slot, rank, items, tokens);
+        Rescore(slot, rank);
+    }
+
+    private void Rescore(int slot, int rank)
+    {
         if (Catalog.SetOf(slot) is { } set && set.Leaf(slot, rank) is >= 0 and var leaf)
         {
             set.Rescore(leaf);

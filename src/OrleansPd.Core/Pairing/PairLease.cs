@@ -33,8 +33,11 @@ public class PairLease
     /// <summary>What the decode engine is told.</summary>
     public LegTarget DecodeTarget { get; init; }
 
-    /// <summary>Why this pair, for <c>/debug/requests</c>; null when nobody asked for reasons.</summary>
-    public string? Why { get; init; }
+    /// <summary>Why this pair, in numbers.</summary>
+    public WhyFacts WhyFacts { get; init; }
+
+    /// <summary>Why this pair, for <c>/debug/requests</c>: made of <see cref="WhyFacts"/> when asked for. Null when nothing was recorded.</summary>
+    public string? Why { get => field ?? (WhyFacts.IsNone ? null : WhyFacts.ToString()); init; }
 
     public bool IsRegular => Prefill is null;
 

@@ -3,7 +3,10 @@ using OrleansPd.Core.Fleet;
 namespace OrleansPd.Core.Pairing;
 
 /// <summary>A choice: a leaf on each side. Prefill is -1 for regular workers.</summary>
-internal readonly record struct PairPick(PairGroup Group, int Prefill, int Decode, bool PrefillTrial = false, bool DecodeTrial = false);
+internal readonly record struct PairPick(PairGroup Group, int Prefill, int Decode, bool PrefillTrial = false, bool DecodeTrial = false)
+{
+    public RouteReason Route { get; init; }
+}
 
 /// <summary>Chooses a group of the model, then by policy a prefill rank and a decode rank in it. Only within one group.</summary>
 internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePolicy, Random random)
@@ -46,18 +49,22 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
         return false;
     }
 
-    /// <summary>Tokens that the chosen prefill must compute, at least 1.</summary>
+    /// <summary>Tokens that the chosen prefill or regular worker must compute, at least 1.</summary>
     public long Uncached(in PairPick pick, in PairRequest request) => pick.Group.Prefill is { } set
         ? Math.Max(1, prefillPolicy.Uncached(set, pick.Prefill, request, request.PromptTokens))
-        : 0;
+        : Math.Max(1, prefillPolicy.Uncached(pick.Group.Decode, pick.Decode, request, request.PromptTokens));
 
     public void Chosen(in PairPick pick, in PairRequest request)
     {
         if (pick.Group.Prefill is { } set)
         {
             prefillPolicy.Chosen(set, pick.Prefill, request);
+            decodePolicy.Chosen(pick.Group.Decode, pick.Decode, request);
         }
-        decodePolicy.Chosen(pick.Group.Decode, pick.Decode, request);
+        else
+        {
+            prefillPolicy.Chosen(pick.Group.Decode, pick.Decode, request);
+        }
     }
 
     /// <summary>The worker's caches are gone.</summary>
@@ -89,14 +96,15 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
         return best;
     }
 
-    private bool TryGroup(PairGroup group, in PairRequest request, int avoidPrefill, int avoidDecode, out PairPick pick)
+    public bool TryGroup(PairGroup group, in PairRequest request, int avoidPrefill, int avoidDecode, out PairPick pick)
     {
         pick = default;
         var decodeScope = new PickScope(request.Items, DecodeTokens(request), avoidDecode, random);
         if (group.Prefill is null)
         {
             var leaf = Near(group.Decode, request.Near?.Decode, request.Near?.DecodeRank ?? 0, decodeScope);
-            leaf = leaf >= 0 ? leaf : decodePolicy.Pick(group.Decode, request, decodeScope);
+            // A regular worker computes prompts itself: what its cache holds counts as on a prefill.
+            leaf = leaf >= 0 ? leaf : prefillPolicy.Pick(group.Decode, request, decodeScope);
             pick = new(group, -1, leaf);
             return leaf >= 0;
         }

@@ -1,9 +1,9 @@
 namespace OrleansPd.Core.Pairing;
 
-/// <summary>What we have in flight on one rank, and what it may hold.</summary>
+/// <summary>What we have in flight on one rank, what others have there, and what it may hold.</summary>
 internal struct RankLoad
 {
-    /// <summary>Items in flight.</summary>
+    /// <summary>Items of ours in flight.</summary>
     public int Running;
 
     /// <summary>Items it may hold: the credits this gateway has for it.</summary>
@@ -15,6 +15,19 @@ internal struct RankLoad
     /// <summary>Tokens it may hold, unless it is idle.</summary>
     public long MaxTokens;
 
+    /// <summary>Most items of ours since the engine's last figures, and since those before.</summary>
+    public int Peak;
+    public int PeakBefore;
+
+    /// <summary>What the engine's figures showed of others.</summary>
+    public ForeignLoad Seen;
+
+    /// <summary>Requests of others that count now, and their tokens.</summary>
+    public int Foreign;
+    public long ForeignTokens;
+
+    /// <summary>An estimate of what others have never closes a rank that has nothing of ours.</summary>
     public readonly bool Fits(int items, long tokens) =>
-        Running + items <= Window && (Tokens + tokens <= MaxTokens || Running == 0);
+        Running + items <= Window
+        && (Running == 0 || (Running + Foreign + items <= Window && Tokens + ForeignTokens + tokens <= MaxTokens));
 }

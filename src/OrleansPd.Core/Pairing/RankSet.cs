@@ -92,7 +92,7 @@ internal sealed class RankSet
     public long Weight(int leaf)
     {
         ref readonly var load = ref Load(leaf);
-        return load.Tokens + (Role == WorkerRole.Prefill ? 0 : load.Running * 512L);
+        return load.Tokens + load.ForeignTokens + (Role == WorkerRole.Prefill ? 0 : (load.Running + load.Foreign) * 512L);
     }
 
     /// <summary>The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.</summary>
@@ -106,7 +106,7 @@ internal sealed class RankSet
         }
         best = best >= 0 ? best : _tree.Argmin();
         // The lowest may lack room for a batch or a long prompt that another rank has: rare, so a scan will do.
-        return best < 0 || Fits(best, items, tokens) ? best : items == 1 && Role != WorkerRole.Prefill ? -1 : Scan(items, tokens);
+        return best < 0 || Fits(best, items, tokens) ? best : Scan(items, tokens);
     }
 
     /// <summary>Brings the leaf up to date with its load.</summary>

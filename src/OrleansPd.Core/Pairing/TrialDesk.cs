@@ -19,7 +19,10 @@ internal sealed class TrialDesk(FleetState fleet)
             {
                 Take(decodeTrial, group.Decode, decode, now);
                 Take(prefillTrial, group.Prefill, prefill, now);
-                pick = new(group, prefill, decode, prefillTrial, decodeTrial);
+                pick = new(group, prefill, decode, prefillTrial, decodeTrial)
+                {
+                    Route = group.IsRegular ? RouteReason.OnlyRegular : RouteReason.Pair,
+                };
                 return true;
             }
         }

@@ -24,6 +24,9 @@ public sealed class WaitingRequest
     /// <summary>Order of arrival.</summary>
     internal long Number { get; }
 
+    /// <summary>When it joined the queue.</summary>
+    internal DateTimeOffset Since { get; init; }
+
     /// <summary>How many that came later went first because this one did not fit.</summary>
     internal int Passed { get; set; }
 

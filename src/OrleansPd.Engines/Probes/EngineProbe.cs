@@ -7,7 +7,7 @@ using OrleansPd.Core.Pairing;
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>Probes of real engines over HTTP.</summary>
-public sealed class EngineProbe(ControlPlaneOptions options) : IEngineProbe, IDisposable
+public sealed partial class EngineProbe(ControlPlaneOptions options) : IEngineProbe, IDisposable
 {
     private const string Sentinel = "/route?prefill_dp_rank=-1&prefill_cp_rank=-1&target_tp_rank=-1&target_pp_rank=-1";
     private const string RankZero = "/route?prefill_dp_rank=0&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0";

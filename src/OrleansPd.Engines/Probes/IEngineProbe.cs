@@ -1,4 +1,5 @@
 using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 
 namespace OrleansPd.Engines.Probes;
@@ -17,4 +18,12 @@ public interface IEngineProbe
 
     /// <summary>A real generation of two tokens, through both legs at the same time or on a regular worker alone.</summary>
     Task<ProbeAnswer> GenerateAsync(PairTrial trial, CancellationToken cancellationToken);
+
+    /// <summary>What the engine says of its load: cheap, asks nothing of a scheduler. By default: it says nothing.</summary>
+    Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
+        Task.FromResult(EngineLoad.Untold("it was not asked"));
+
+    /// <summary>Asks the engine to take another role. By default: it cannot.</summary>
+    Task<RoleSwitchAnswer> SwitchRoleAsync(WorkerSpec worker, WorkerRole role, CancellationToken cancellationToken) =>
+        Task.FromResult(new RoleSwitchAnswer(RoleSwitchOutcome.Refused, "its engine cannot switch roles"));
 }

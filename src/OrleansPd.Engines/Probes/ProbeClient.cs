@@ -78,16 +78,15 @@ internal readonly record struct ProbeReply(HttpStatusCode Status, byte[] Body, P
     public bool IsOk => Status == HttpStatusCode.OK;
 
     /// <summary>The body as a JSON object; null when it is none.</summary>
-    public JsonElement? Json()
+    public JsonElement? Json() => IsOk && AnyJson() is { ValueKind: JsonValueKind.Object } root ? root : null;
+
+    /// <summary>The body as JSON, whatever the status and the kind; null when it is none.</summary>
+    public JsonElement? AnyJson()
     {
         try
         {
-            if (!IsOk)
-            {
-                return null;
-            }
             using var document = JsonDocument.Parse(Body);
-            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : null;
+            return document.RootElement.Clone();
         }
         catch (JsonException)
         {

@@ -12,7 +12,7 @@ namespace OrleansPd.Gateway.Embedded;
 /// The control plane inside the gateway's process: Core's state under one lock, a keeper for each worker, and a tick. Nothing
 /// inside the lock waits, and no call here leaves the process on a request's path.
 /// </summary>
-public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
+public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromSeconds(1);
 
@@ -22,6 +22,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
     private readonly IEngineProbe _probe;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
+    private readonly int _seed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<WorkerId, WorkerKeeper> _keepers = [];
     private readonly List<Task> _loops = [];
@@ -36,6 +37,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         _probe = probe;
         _clock = clock;
         _log = log;
+        _seed = seed;
         var mint = new RoomMint(RoomMint.PrefixOf(seed), RoomMint.CounterAt(clock.GetUtcNow()));
         _state = new ControlPlaneState(options, mint, seed);
         _facades = options.BootstrapFacade ? new FacadeRow(this, options, clock, log) : null;
@@ -154,7 +156,7 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
             {
                 return null;
             }
-            var keeper = new WorkerKeeper(this, spec, worker.Id, _probe, _options, _clock);
+            var keeper = new WorkerKeeper(this, worker, _probe, _options, _clock, new Random(HashCode.Combine(_seed, worker.Registration)));
             _keepers[worker.Id] = keeper;
             if (_started)
             {
@@ -229,22 +231,32 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
         }
     }
 
-    internal WorkerState? Find(WorkerId id)
+    /// <summary>The worker while it is the same registration; an address may have been removed and added again.</summary>
+    internal WorkerState? Find(WorkerId id, long registration)
     {
         lock (_gate)
         {
-            return _state.Find(id);
+            return _state.Find(id) is { } worker && worker.Registration == registration ? worker : null;
         }
     }
 
-    internal void Apply(WorkerId id, WorkerInput input) =>
+    internal void Apply(WorkerId id, long registration, WorkerInput input) => Change(() =>
+    {
+        if (Find(id, registration) is not null)
+        {
+            _ = _state.Apply(id, input, _clock.GetUtcNow(), _clock.GetTimestamp());
+        }
+    });
+
+    /// <summary>For input that names the epoch it is of, and so cannot be meant for a later registration.</summary>
+    internal void Apply(WorkerId id, WorkerInput.Fronted input) =>
         Change(() => _ = _state.Apply(id, input, _clock.GetUtcNow(), _clock.GetTimestamp()));
 
-    internal PairTrial? BeginTrial(WorkerId id)
+    internal PairTrial? BeginTrial(WorkerId id, long registration)
     {
         lock (_gate)
         {
-            return _state.BeginTrial(id, _clock.GetUtcNow());
+            return Find(id, registration) is null ? null : _state.BeginTrial(id, _clock.GetUtcNow());
         }
     }
 
@@ -338,10 +350,11 @@ public sealed class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
                 Ring(worker.Id);
             }
         }
-        foreach (var gone in _keepers.Keys.Where(id => _state.Find(id) is null).ToArray())
+        foreach (var gone in _keepers.Where(k => Find(k.Key, k.Value.Registration) is null).ToArray())
         {
-            Ring(gone);
-            _keepers.Remove(gone);
+            gone.Value.Ring(doubtful: false);
+            _keepers.Remove(gone.Key);
+            _log.Removed(gone.Key);
         }
     }
 

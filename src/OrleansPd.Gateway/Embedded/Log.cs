@@ -30,4 +30,16 @@ internal static partial class Log
 
     [LoggerMessage(2008, LogLevel.Error, "No port of the facade's range is free for prefill {Worker}, which can therefore not serve")]
     public static partial void NoFacadePort(this ILogger logger, WorkerId worker);
+
+    [LoggerMessage(2009, LogLevel.Information, "Worker {Worker} is gone")]
+    public static partial void Removed(this ILogger logger, WorkerId worker);
+
+    [LoggerMessage(2010, LogLevel.Information, "{Role} worker {Worker} was added")]
+    public static partial void Added(this ILogger logger, WorkerRole role, WorkerId worker);
+
+    [LoggerMessage(2011, LogLevel.Information, "Worker {Worker} is now a {Role} worker")]
+    public static partial void RoleSwitched(this ILogger logger, WorkerId worker, WorkerRole role);
+
+    [LoggerMessage(2012, LogLevel.Warning, "Worker {Worker} did not become a {Role} worker: {Reason}")]
+    public static partial void RoleNotSwitched(this ILogger logger, WorkerId worker, WorkerRole role, string? reason);
 }

@@ -8,14 +8,23 @@ namespace OrleansPd.Gateway.Embedded;
 /// Watches one worker for as long as it is registered: reads it until it answers, proves it by a generation, then looks after
 /// it. However long an engine was away, it is used again without anybody's help.
 /// </summary>
-internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, WorkerId id, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock)
+internal sealed class WorkerKeeper(
+    EmbeddedControlPlane plane, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock, Random random)
 {
+    private static readonly TimeSpan DrainPoll = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Untold = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
     private readonly Bell _bell = new(clock);
+    private readonly Bell _loadBell = new(clock);
     private TimeSpan _backoff = First;
     private long _described;
     private volatile bool _doubtful;
+
+    public long Registration => registered.Registration;
+
+    // What the operator said may have been changed since: a key, a role.
+    private WorkerSpec Spec => Find()?.Spec ?? registered.Spec;
 
     /// <summary>Something happened that is worth a look at once.</summary>
     /// <param name="doubtful">A leg failed there: it may be another process by now.</param>
@@ -23,14 +32,23 @@ internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, 
     {
         _doubtful |= doubtful;
         _bell.Ring();
+        if (Find() is null or { Stage: WorkerPhase.Draining })
+        {
+            _loadBell.Ring();
+        }
     }
 
-    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken));
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken), LoadAsync(cancellationToken));
+
+    private WorkerState? Find() => plane.Find(registered.Id, Registration);
+
+    private void Apply(WorkerInput input) => plane.Apply(registered.Id, Registration, input);
 
     private async Task LifeAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();
-        while (plane.Find(id) is { Stage: not WorkerPhase.Gone } worker)
+        while (Find() is { Stage: not WorkerPhase.Gone } worker)
         {
             var pause = worker.Stage switch
             {
@@ -48,15 +66,15 @@ internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, 
 
     private async Task<TimeSpan> DescribeAsync(CancellationToken cancellationToken)
     {
-        var reading = await probe.DescribeAsync(spec, cancellationToken).ConfigureAwait(false);
+        var reading = await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false);
         if (reading.Facts is { } facts)
         {
             _described = clock.GetTimestamp();
             _backoff = First;
-            plane.Apply(id, new WorkerInput.Described(facts));
+            Apply(new WorkerInput.Described(facts));
             return TimeSpan.Zero;
         }
-        plane.Apply(id, new WorkerInput.Missed(reading.Answer.Problem ?? "no answer", reading.Answer.Refused));
+        Apply(new WorkerInput.Missed(reading.Answer.Problem ?? "no answer", reading.Answer.Refused));
         return Backoff();
     }
 
@@ -92,10 +110,10 @@ internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, 
         {
             _doubtful = false;
             _described = clock.GetTimestamp();
-            var reading = await probe.DescribeAsync(spec, cancellationToken).ConfigureAwait(false);
+            var reading = await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false);
             if (reading.Facts is { } facts)
             {
-                plane.Apply(id, new WorkerInput.Described(Merge(worker.Facts, facts)));
+                Apply(new WorkerInput.Described(Merge(worker.Facts, facts)));
                 return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
             }
         }
@@ -131,15 +149,15 @@ internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, 
 
     private async Task<bool> StillThereAsync(CancellationToken cancellationToken)
     {
-        var answer = await probe.LivenessAsync(spec, cancellationToken).ConfigureAwait(false);
-        plane.Apply(id, answer.IsGood ? WorkerInput.Alive.Instance : new WorkerInput.Missed(answer.Problem!, answer.Refused));
+        var answer = await probe.LivenessAsync(Spec, cancellationToken).ConfigureAwait(false);
+        Apply(answer.IsGood ? WorkerInput.Alive.Instance : new WorkerInput.Missed(answer.Problem!, answer.Refused));
         return answer.IsGood;
     }
 
     /// <summary>Null: none was due.</summary>
     private async Task<bool?> TryTrialAsync(CancellationToken cancellationToken)
     {
-        if (plane.BeginTrial(id) is not { } trial)
+        if (plane.BeginTrial(registered.Id, Registration) is not { } trial)
         {
             return null;
         }
@@ -159,14 +177,33 @@ internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, 
 
     private async Task HealthAsync(CancellationToken cancellationToken)
     {
-        while (options.HealthIntervalSecs > 0 && plane.Find(id) is { Stage: not WorkerPhase.Gone })
+        while (options.HealthIntervalSecs > 0 && Find() is { Stage: not WorkerPhase.Gone })
         {
             await Task.Delay(TimeSpan.FromSeconds(options.HealthIntervalSecs), clock, cancellationToken).ConfigureAwait(false);
-            if (plane.Find(id) is { Stage: WorkerPhase.Ready })
+            if (Find() is { Stage: WorkerPhase.Ready })
             {
-                var answer = await probe.HealthAsync(spec, cancellationToken).ConfigureAwait(false);
-                plane.Apply(id, new WorkerInput.Health(answer.Problem));
+                var answer = await probe.HealthAsync(Spec, cancellationToken).ConfigureAwait(false);
+                Apply(new WorkerInput.Health(answer.Problem));
             }
+        }
+    }
+
+    /// <summary>Reads the load, each worker at its own beat; one that drains more often, because somebody waits for it.</summary>
+    private async Task LoadAsync(CancellationToken cancellationToken)
+    {
+        var interval = TimeSpan.FromSeconds(options.LoadIntervalSecs);
+        var pause = interval * random.NextDouble();
+        while (Find() is { Stage: not WorkerPhase.Gone } worker)
+        {
+            var drains = worker.Stage == WorkerPhase.Draining;
+            if (drains || (worker.Stage == WorkerPhase.Ready && interval > TimeSpan.Zero))
+            {
+                var asked = clock.GetUtcNow();
+                var load = await probe.LoadAsync(worker.Spec, cancellationToken).ConfigureAwait(false);
+                plane.Loaded(registered.Id, Registration, load with { AskedAt = asked });
+                pause = load.Problem is null ? interval * (0.9 + (0.2 * random.NextDouble())) : Untold;
+            }
+            await _loadBell.WaitAsync(drains ? DrainPoll : Max(pause, First), cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -176,6 +213,8 @@ internal sealed class WorkerKeeper(EmbeddedControlPlane plane, WorkerSpec spec, 
         _backoff = Min(_backoff * 2, Longest);
         return pause;
     }
+
+    private static TimeSpan Max(TimeSpan left, TimeSpan right) => left > right ? left : right;
 
     private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 }

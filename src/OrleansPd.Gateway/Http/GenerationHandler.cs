@@ -145,6 +145,10 @@ internal sealed class GenerationHandler(
         var reason = "ok";
         foreach (var report in reports)
         {
+            foreach (var attempt in report.Attempts)
+            {
+                metrics.Routed(attempt.Lease.WhyFacts.Route);
+            }
             if (report.Verdict is { IsSuccess: true })
             {
                 metrics.FirstOutput.Record(clock.GetElapsedTime(started, report.Attempts[^1].FirstOutputAt).TotalSeconds);

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
+using OrleansPd.Core.Pairing;
 
 namespace OrleansPd.Gateway.Telemetry;
 
@@ -11,6 +12,7 @@ namespace OrleansPd.Gateway.Telemetry;
 public sealed class GatewayMetrics
 {
     private readonly ConcurrentDictionary<(string Route, string Reason), StrongBox> _requests = new();
+    private readonly long[] _routed = new long[Enum.GetValues<RouteReason>().Length];
     private int _active;
 
     /// <summary>From the request to the first content event of a stream, or to the whole plain answer, in seconds.</summary>
@@ -31,6 +33,12 @@ public sealed class GatewayMetrics
         Duration.Record(duration.TotalSeconds);
     }
 
+    /// <summary>An attempt went to a pair or to a regular worker.</summary>
+    public void Routed(RouteReason reason) => Interlocked.Increment(ref _routed[(int)reason]);
+
+    /// <summary>Attempts that went where they did for this reason.</summary>
+    public long Count(RouteReason reason) => Interlocked.Read(ref _routed[(int)reason]);
+
     /// <summary>Requests that ended with this reason, on all routes.</summary>
     public long Count(string reason) => _requests.Where(r => r.Key.Reason == reason).Sum(r => Interlocked.Read(ref r.Value.Value));
 
@@ -43,6 +51,12 @@ public sealed class GatewayMetrics
         {
             text.Append(CultureInfo.InvariantCulture,
                 $"orleanspd_gateway_requests_total{{route=\"{key.Route}\",reason=\"{key.Reason}\"}} {Interlocked.Read(ref value.Value)}\n");
+        }
+        Header(text, "orleanspd_gateway_routed_total", "counter", "Attempts by where they went (pd, regular) and why.");
+        foreach (var reason in Enum.GetValues<RouteReason>())
+        {
+            var route = reason is RouteReason.Pair or RouteReason.RegularBusy ? "pd" : "regular";
+            text.Append(CultureInfo.InvariantCulture, $"orleanspd_gateway_routed_total{{route=\"{route}\",reason=\"{Word(reason)}\"}} {Count(reason)}\n");
         }
         Gauge(text, "orleanspd_gateway_active_requests", "Requests whose answer is not complete.", Active);
         FirstOutput.Write(text, "orleanspd_gateway_first_output_seconds", "From the request to the first output of decode.");
@@ -63,6 +77,16 @@ public sealed class GatewayMetrics
 
     public static void Header(StringBuilder text, string name, string type, string help) =>
         text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+
+    private static string Word(RouteReason reason) => reason switch
+    {
+        RouteReason.Pair => "pair",
+        RouteReason.RegularBusy => "regular_busy",
+        RouteReason.OnlyRegular => "only_regular",
+        RouteReason.ShortPrompt => "short_prompt",
+        RouteReason.Fallback => "fallback",
+        _ => throw new ArgumentOutOfRangeException(nameof(reason)),
+    };
 
     private sealed class StrongBox
     {

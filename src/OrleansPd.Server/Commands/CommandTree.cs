@@ -20,6 +20,7 @@ internal static class CommandTree
             EngineCommand.Create(context),
             BootstrapCommand.Create(context),
             ReplayCommand.Create(context),
+            WorkersCommand.Create(context),
         };
         foreach (var help in root.Options.OfType<HelpOption>()) help.Action = new GroupedHelp(context);
         return root;

@@ -31,6 +31,9 @@ internal static class GatewayFlags
                 + "by the room number) or engine. Default explicit.", Plane),
             new("prefix-index-blocks", Whole, "BLOCKS",
                 "[ours] cache_aware: prompt blocks remembered per role, 24 bytes each. Default 1048576.", Plane),
+            new("pd-min-uncached-tokens", Whole, "TOKENS",
+                "[ours] Shorter prompts go to engines that do both, where there are some. Default 0: off.", Plane),
+            new("pd-fallback", Switch, "", "[ours] Let engines that do both serve what no pair can be used for.", Plane),
         ]),
         ("Requests",
         [
@@ -89,6 +92,8 @@ internal static class GatewayFlags
         ]),
         ("Logs",
         [
+            new("admin-api-key", Text, "KEY",
+                "[ours] Key asked of management calls (/workers, /flush_cache). Default none: they are open."),
             new("log-level", LogLevel, "LEVEL", "debug, info, warn or error. Default info.", "Logging", "LogLevel:Default"),
         ]),
     ];

@@ -36,7 +36,7 @@ internal static class RouterFlags
         "a request is retried once, at once, on another pair before its first byte, and within a budget of 20 % of the traffic";
     private const string PrefixIndex = "the prefix index has a fixed size (--prefix-index-blocks) and drops the oldest by itself";
     private const string Tokenizer = "the gateway does not tokenize; engines do";
-    private const string ControlKeys = "the management API has no keys of this kind; leave the flag out and guard the port";
+    private const string ControlKeys = "the management API has no keys of this kind; use --admin-api-key";
 
     public static IReadOnlyList<RouterFlag> All { get; } =
     [

@@ -119,12 +119,17 @@ internal sealed class ControlCalls(EngineProcess engine)
         });
     }
 
-    /// <summary>Answered as by a busy engine, or by one without that switch: the role of a simulated engine is fixed.</summary>
+    /// <summary>Switches an idle engine, where that is enabled; a new life of it has its first role again.</summary>
     public async Task SwitchRoleAsync(HttpContext context)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
         var role = body.RootElement.Text("new_role");
         var busy = engine.Stats.LiveRequests > 0;
+        if (!busy && engine.Options.EnableRoleSwitch && role is "prefill" or "decode" && engine.Options.Role != EngineRole.Regular)
+        {
+            await engine.SwitchRoleAsync(role == "prefill" ? EngineRole.Prefill : EngineRole.Decode);
+        }
+
         var same = role == engine.Options.Mode;
         await context.JsonAsync(!busy && same ? 200 : 400, json =>
         {

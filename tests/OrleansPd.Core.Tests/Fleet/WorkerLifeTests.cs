@@ -197,11 +197,13 @@ public sealed class WorkerLifeTests
         _fleet.With(1, 1);
         var lease = _fleet.Take();
         _fleet.Apply(lease.Decode.Id, new WorkerInput.Remove());
-        Assert.Equal(WorkerPhase.Gone, _fleet.Shown(lease.Decode.Id).Phase);
+        Assert.DoesNotContain(_fleet.State.Fleet.Workers, w => w.Id == lease.Decode.Id);
+        var gone = _fleet.State.View(lease.Decode.Id)!;
+        Assert.Equal((WorkerPhase.Gone, 1, false), (gone.Worker.Phase, gone.InFlight, gone.Safety.IsSafe));
         var other = _fleet.Add(WorkerRole.Decode, "d9");
         Assert.NotEqual(lease.Decode.Slot, _fleet.Shown(other).Slot);
         _fleet.EndBoth(lease);
-        Assert.DoesNotContain(_fleet.State.Fleet.Workers, w => w.Id == lease.Decode.Id);
+        Assert.True(_fleet.State.View(lease.Decode.Id)!.Safety.IsSafe);
         Assert.Equal(lease.Decode.Slot, _fleet.Shown(_fleet.Add(WorkerRole.Decode, "d10")).Slot);
     }
 }

@@ -1,0 +1,32 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Fleet;
+
+namespace OrleansPd.Core.Admin;
+
+/// <summary>
+/// What an operator does to the fleet while it serves. The second port of a control plane: the management API talks to it and
+/// cannot tell which host stands behind.
+/// </summary>
+public interface IFleetAdmin
+{
+    /// <summary>All workers in order of registration, then those that were removed, newest first.</summary>
+    ValueTask<ImmutableArray<WorkerView>> ListAsync(CancellationToken cancellationToken);
+
+    /// <summary>Adds a worker. It serves when a generation went through it; the answer does not wait for that.</summary>
+    ValueTask<AdminAnswer> AddAsync(WorkerSpec spec, CancellationToken cancellationToken);
+
+    /// <summary>Changes what can be changed while a worker serves.</summary>
+    ValueTask<AdminAnswer> PatchAsync(WorkerId id, WorkerPatch patch, CancellationToken cancellationToken);
+
+    /// <summary>Takes a worker out: it gets nothing new, and is gone when nothing is left on it, or at once with <paramref name="force"/>.</summary>
+    ValueTask<AdminAnswer> RemoveAsync(WorkerId id, bool force, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Gives a worker the other role: takes it out, waits until it is idle, lets its engine switch, takes it in again. Ends when
+    /// the engine has switched or has not; a caller who leaves does not stop it.
+    /// </summary>
+    ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken);
+
+    /// <summary>The caches of a worker's engine were emptied: nothing is to be expected there.</summary>
+    ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken);
+}

@@ -1,0 +1,57 @@
+using System.Net;
+using System.Text.Json;
+using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Engines.Sse;
+
+namespace OrleansPd.Engines.Probes;
+
+/// <summary>An engine's load, and the switch of its role.</summary>
+public sealed partial class EngineProbe
+{
+    private static readonly TimeSpan LoadTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan SwitchTimeout = TimeSpan.FromSeconds(60);
+
+    public async Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken)
+    {
+        var reply = await _client.GetAsync(worker, "/v1/loads?include=core,disagg", LoadTimeout, cancellationToken).ConfigureAwait(false);
+        if (reply.IsOk && LoadReader.Loads(reply.AnyJson()) is { } load)
+        {
+            return load;
+        }
+        // Before 0.5.8 there was an older form; only where this one is not known is it worth asking.
+        if (reply.Status is not (HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed))
+        {
+            return EngineLoad.Untold(Why(reply, "/v1/loads").Problem!);
+        }
+        var old = await _client.GetAsync(worker, "/get_load", LoadTimeout, cancellationToken).ConfigureAwait(false);
+        return old.IsOk && LoadReader.OldLoad(old.AnyJson()) is { } oldLoad ? oldLoad : EngineLoad.Untold(Why(old, "/get_load").Problem!);
+    }
+
+    public async Task<RoleSwitchAnswer> SwitchRoleAsync(WorkerSpec worker, WorkerRole role, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(worker);
+        var body = JsonSerializer.SerializeToUtf8Bytes(new { new_role = role == WorkerRole.Prefill ? "prefill" : "decode" });
+        var reply = await _client.SendAsync(
+            HttpMethod.Post, new Uri(worker.Url, "/pd_role_switch"), worker.ApiKey, body, SwitchTimeout, cancellationToken).ConfigureAwait(false);
+        if (!reply.Answer.IsGood)
+        {
+            return new(RoleSwitchOutcome.Refused, reply.Answer.Problem!);
+        }
+        var answer = reply.AnyJson();
+        var success = answer is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("success", out var flag)
+            && flag.ValueKind == JsonValueKind.True;
+        if (reply.IsOk && success)
+        {
+            return new(RoleSwitchOutcome.Switched, "");
+        }
+        var message = reply.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed
+            ? "its engine has no /pd_role_switch: this build cannot switch roles"
+            : ErrorBody.Extract(reply.Body) is { Length: > 0 } told ? told : $"/pd_role_switch answered {(int)reply.Status}";
+        if (worker.ApiKey is { Length: > 0 } key)
+        {
+            message = message.Replace(key, "***", StringComparison.Ordinal); // an engine may quote what it was sent
+        }
+        return new(message.Contains("not idle", StringComparison.OrdinalIgnoreCase) ? RoleSwitchOutcome.Busy : RoleSwitchOutcome.Refused, message);
+    }
+}

@@ -1,0 +1,37 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using OrleansPd.Core.Admin;
+
+namespace OrleansPd.Gateway.Management;
+
+/// <summary>Answers of the management API. Errors are <c>{"error","code"}</c>, as in the SGLang gateway.</summary>
+internal static class ManagementJson
+{
+    private static readonly JsonSerializerOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static Task WriteAsync(HttpContext context, int status, JsonNode body)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "application/json";
+        return context.Response.WriteAsync(body.ToJsonString(Options), context.RequestAborted);
+    }
+
+    public static Task RefuseAsync(HttpContext context, int status, string code, string message) =>
+        WriteAsync(context, status, new JsonObject { ["error"] = message, ["code"] = code });
+
+    public static Task RefuseAsync(HttpContext context, AdminAnswer answer)
+    {
+        var (status, code) = answer.Problem switch
+        {
+            AdminProblem.NotFound => (404, "WORKER_NOT_FOUND"),
+            AdminProblem.Duplicate => (409, "WORKER_EXISTS"),
+            AdminProblem.Conflict => (409, "CONFLICT"),
+            AdminProblem.EngineRefused => (502, "ENGINE_REFUSED"),
+            AdminProblem.TimedOut => (504, "TIMED_OUT"),
+            _ => throw new InvalidOperationException($"no status for {answer.Problem}"),
+        };
+        return RefuseAsync(context, status, code, answer.Message ?? "");
+    }
+}

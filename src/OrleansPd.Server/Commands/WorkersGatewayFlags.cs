@@ -1,0 +1,30 @@
+using System.CommandLine;
+
+namespace OrleansPd.Server.Commands;
+
+/// <summary>Which gateway the <c>workers</c> commands talk to, and as whom.</summary>
+internal sealed class WorkersGatewayFlags
+{
+    private readonly Option<string> _url = new("--url")
+    {
+        DefaultValueFactory = _ => "http://127.0.0.1:30000",
+        Description = "Address of the gateway. Default http://127.0.0.1:30000.",
+        HelpName = "URL",
+    };
+
+    private readonly Option<string?> _key = new("--admin-key")
+    {
+        Description = "Admin key of the gateway. Default: the variable ORLEANSPD_ADMIN_KEY.",
+        HelpName = "KEY",
+    };
+
+    public IEnumerable<Option> All => [_url, _key];
+
+    public WorkersClient Client(ParseResult parsed, CommandContext context)
+    {
+        var text = parsed.GetValue(_url);
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
+            throw new BadInputException($"--url: '{text}' is not a URL such as http://127.0.0.1:30000.");
+        return new(url, parsed.GetValue(_key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_ADMIN_KEY"));
+    }
+}
