@@ -150,7 +150,8 @@ public partial class SoakTests(ITestOutputHelper output)
         {
             var number = Interlocked.Increment(ref _requests);
             var outcome = await client.RunAsync(SoakRequest.Random(random, $"mine-{number:x8}-"), $"soak-{number}");
-            await Task.Delay(outcome == "ok" ? random.Next(0, 40) : random.Next(20, 80), Token);
+            // Who is told that nobody can serve now does not ask again at once.
+            await Task.Delay(outcome == "ok" ? random.Next(0, 40) : outcome.StartsWith("no_", StringComparison.Ordinal) ? random.Next(100, 400) : random.Next(20, 80), Token);
         }
     }
 
