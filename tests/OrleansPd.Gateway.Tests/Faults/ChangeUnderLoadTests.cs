@@ -70,8 +70,8 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
         var (prefill, p) = await stage.WorkerAsync(EngineRole.Prefill);
         var (_, d) = await stage.WorkerAsync(EngineRole.Decode);
         await stage.ReadyAsync(p, d);
-        // Computed, and never fetched: the prefill's KV is held for a request of which nothing runs any more.
-        prefill.Faults.Add(new Fault(FaultKind.DropKv) { Count = 1 });
+        // Computed, and not fetched: the prefill's KV is held for a request of which nothing runs any more.
+        prefill.Faults.Add(new Fault(FaultKind.LateKv) { Count = 1, Delay = TimeSpan.FromHours(1) });
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(ManagedStage.Token);
         using var client = new HttpClient { BaseAddress = stage.Gateway.Url };
         using var content = new StringContent(FleetFaultStage.Request(), System.Text.Encoding.UTF8, "application/json");

@@ -20,8 +20,8 @@ public sealed class OverloadTests(ITestOutputHelper output)
         }
         var before = stage.Prefill.Select(e => e.Stats.RequestsTotal).ToArray();
         var asked = Enumerable.Range(0, 64).Select(i => stage.AskAsync(FleetFaultStage.Request(prompt: $"a prompt like all the others, number {i:00}"))).ToArray();
-        await stage.UntilAsync(() => stage.Decode.Sum(e => e.Stats.Running) == 64, "all are in flight");
-        var decodes = stage.Decode.Select(e => e.Stats.Running).ToArray();
+        await stage.UntilAsync(() => stage.Decode.Sum(e => e.Stats.Running + e.Stats.Waiting) == 64, "all are in flight");
+        var decodes = stage.Decode.Select(e => e.Stats.LiveRequests).ToArray();
         var prefills = stage.Prefill.Select((e, i) => (int)(e.Stats.RequestsTotal - before[i])).ToArray();
         foreach (var decode in stage.Decode)
         {

@@ -67,7 +67,7 @@ public sealed class RankFaultTests
         var before = stage.Prefill[0].Stats.Ranks.Select(r => r.PromptTokens).ToArray();
         stage.Decode[0].Faults.Add(new Fault(FaultKind.WedgeDecode)); // all stay in flight, so that turns and loads are plain to see
         var asked = Enumerable.Range(0, 8 * Ranks).Select(_ => stage.AskAsync()).ToArray();
-        await stage.UntilAsync(() => stage.Decode[0].Stats.Running == 8 * Ranks, "all have their KV");
+        await stage.UntilAsync(() => stage.Decode[0].Stats is { } s && s.Running + s.Waiting == 8 * Ranks, "all have their KV");
         var ranks = stage.Decode[0].Stats.Ranks.Select(r => r.Occupied).ToArray();
         stage.Decode[0].Faults.Clear();
         Assert.All(await Task.WhenAll(asked), reply => Assert.Equal(HttpStatusCode.OK, reply.Status));
