@@ -48,6 +48,9 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
         var name = regular ? "regular" : side == LegSide.Prefill ? "prefill" : "decode";
         var words = end.Message ?? "";
+        // What a prefill answers is not the answer that the client asked for: that it failed means that the service is not there, and
+        // its words are passed on in an error of ours.
+        var (status, answering) = side == LegSide.Prefill ? (503, (LegSide?)null) : (end.Status, side);
         return end.Kind switch
         {
             // kind                                 reason                    status         charged        retry   answer
@@ -55,8 +58,8 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
             LegEndKind.Aborted => new($"{name}_aborted", end.Status, Blame.None, false, side, words),
             LegEndKind.Overloaded => new($"{name}_overloaded", end.Status, Blame.None, true, side, words),
             LegEndKind.GatewayError => new($"{name}_gateway_error", 500, Blame.Gateway, true, null, words),
-            LegEndKind.EngineError => new($"{name}_error", end.Status, self, true, side, words),
-            LegEndKind.TransferFailed => new($"{name}_transfer_failed", end.Status, Blame.None, true, side, words),
+            LegEndKind.EngineError => new($"{name}_error", status, self, true, answering, words),
+            LegEndKind.TransferFailed => new($"{name}_transfer_failed", status, Blame.None, true, answering, words),
             LegEndKind.PartnerLost => new($"{name}_partner_lost", end.Status, Blame.Prefill, true, side, words),
             LegEndKind.Unreachable => new($"{name}_unreachable", 503, self, true, null, $"The {name} engine cannot be reached."),
             LegEndKind.Broken => new($"{name}_broken", 503, self, true, null, $"The {name} engine broke the connection."),

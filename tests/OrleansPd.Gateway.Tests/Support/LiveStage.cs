@@ -27,7 +27,9 @@ internal sealed class LiveStage : IAsyncDisposable
     public SimulatedEngine[] Decode => [.. _engines.Where(e => e.Options.Role == EngineRole.Decode)];
 
     /// <summary>Comes back when all workers are ready.</summary>
-    public static async Task<LiveStage> StartAsync(int prefill, int decode, GatewayOptions options, Func<SimulatedEngineOptions, SimulatedEngineOptions> engine)
+    /// <param name="priority">The first worker of each role is the one that is chosen where a policy leaves a choice.</param>
+    public static async Task<LiveStage> StartAsync(
+        int prefill, int decode, GatewayOptions options, Func<SimulatedEngineOptions, SimulatedEngineOptions> engine, bool priority = false)
     {
         var engines = new List<SimulatedEngine>();
         for (var i = 0; i < prefill + decode; i++)
@@ -39,6 +41,7 @@ internal sealed class LiveStage : IAsyncDisposable
             {
                 Url = started.Url,
                 Role = role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
+                Priority = priority ? 100 - i : 50,
             });
         }
         options.Host = "127.0.0.1";
