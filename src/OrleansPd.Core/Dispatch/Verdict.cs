@@ -32,6 +32,9 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
 
     public static Verdict ShuttingDown { get; } = new("shutting_down", 503, Blame.None, false, null, "The gateway is stopping.");
 
+    /// <summary>Nothing is wrong with the pair: the same one may try again, and the request has not used up a retry by it, once.</summary>
+    public bool Resend { get; private init; }
+
     public bool IsSuccess => ReferenceEquals(this, Success);
 
     /// <summary>The first of the two limits ran out: without output, or for the whole request.</summary>
@@ -63,6 +66,7 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
             LegEndKind.PartnerLost => new($"{name}_partner_lost", end.Status, Blame.Prefill, true, side, words),
             LegEndKind.Unreachable => new($"{name}_unreachable", 503, self, true, null, $"The {name} engine cannot be reached."),
             LegEndKind.Broken => new($"{name}_broken", 503, self, true, null, $"The {name} engine broke the connection."),
+            LegEndKind.Stale => new($"{name}_stale", 503, Blame.None, true, null, $"The {name} engine closed an idle connection.") { Resend = true },
             LegEndKind.Malformed => new($"{name}_malformed", 502, self, true, null, $"The {name} engine sent an unreadable answer."),
             LegEndKind.Truncated => new($"{name}_truncated", 502, self, true, null, $"The {name} engine's stream ended early."),
             LegEndKind.Cancelled => new($"{name}_cancelled", 503, Blame.None, true, null, $"The {name} leg was cancelled."),
