@@ -33,7 +33,7 @@ internal static class RestartCommand
             foreach (var (title, facade, hold) in Ways)
             {
                 var run = await RunAsync(prefills, facade, hold, seconds, rate, down);
-                lostWithFacade += facade ? run.Lost : 0;
+                lostWithFacade += facade && prefills > 1 ? run.Lost : 0; // alone it leaves nobody to go to while it is down
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"| {prefills} | {title} | {run.Requests} | {run.Lost} | {run.Retried} | {run.Back:0.00} | {run.Longest:0.0} | {run.Median:0} |"));
                 foreach (var (problem, count) in run.Problems)
