@@ -165,10 +165,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             return;
         }
         var usage = chunk["usage"] as JsonObject;
-        if (usage is not null)
-        {
-            _tokens = (long?)usage["completion_tokens"] ?? _tokens;
-        }
+        var told = (long?)usage?["completion_tokens"] ?? _tokens;
         if (_life == 0)
         {
             _promptTokens = (long?)usage?["prompt_tokens"] ?? _promptTokens;
@@ -182,8 +179,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             if (usage is not null)
             {
                 usage["prompt_tokens"] = _promptTokens;
-                usage["completion_tokens"] = _tokensBefore + _tokens;
-                usage["total_tokens"] = _promptTokens + _tokensBefore + _tokens;
+                usage["completion_tokens"] = _tokensBefore + told;
+                usage["total_tokens"] = _promptTokens + _tokensBefore + told;
             }
         }
         if (chunk["choices"] is not JsonArray { Count: > 0 } choices)
@@ -195,8 +192,15 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             return;
         }
         var choice = choices[0]!.AsObject();
+        var length = _text.Length;
         var opening = TakeText(choice);
         IsFinished |= choice["finish_reason"] is not null;
+        if (_text.Length > length || IsFinished)
+        {
+            // An opening chunk may count a token of which it has no text yet, and so may one in the middle of a character: what the
+            // client has not seen has to be written again.
+            _tokens = told;
+        }
         if (opening && _life > 0)
         {
             // The client has had its opening chunk from the first life.
