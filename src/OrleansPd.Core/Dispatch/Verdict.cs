@@ -47,7 +47,8 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
     {
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
         var name = regular ? "regular" : side == LegSide.Prefill ? "prefill" : "decode";
-        var words = end.Message ?? "";
+        // An engine that says nothing is quoted as nothing; a client is owed a sentence.
+        var words = string.IsNullOrWhiteSpace(end.Message) ? $"The {name} engine answered with status {end.Status} and no words." : end.Message;
         return end.Kind switch
         {
             // kind                                 reason                    status         charged        retry   answer
