@@ -283,6 +283,7 @@ internal sealed partial class Attempt
         {
             BootstrapHost = target.BootstrapHost,
             BootstrapPort = target.BootstrapPort,
+            LoraPath = _call.LoraPath,
             Room = single ? _lease.Room : 0,
             Rooms = single ? default : _lease.Rooms,
             RoutedDpRank = target.RoutedDpRank,
