@@ -116,6 +116,11 @@ internal sealed class EngineProcess
             request.TokensToRetract = Math.Max(1, retract.AfterTokens);
         }
 
+        if (Faults.TryTake(FaultKind.OutOfMemory, rank, request.Rid) is { } memory)
+        {
+            request.TokensToOutOfMemory = memory.AfterTokens;
+        }
+
         if (request.TokensToFault == 0)
         {
             Die("killed by a fault");

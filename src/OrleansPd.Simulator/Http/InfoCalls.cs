@@ -77,6 +77,8 @@ internal sealed class InfoCalls(EngineProcess engine)
         json.WriteString("disaggregation_mode", options.Mode);
         json.WriteNumber("disaggregation_bootstrap_port", engine.BootstrapPort);
         json.WriteString("disaggregation_transfer_backend", options.TransferBackend);
+        // Engines that are given none draw one at each start.
+        json.WriteNumber("random_seed", ((options.Seed * 7919) + engine.Epoch) & 0x3fff_ffff);
         json.WriteNumber("page_size", options.PageSize);
         json.WriteString("kv_cache_dtype", options.KvCacheDtype);
         json.WriteNumber("context_length", options.ContextLength);
