@@ -31,6 +31,7 @@ internal sealed partial class Attempt
             end = new LegEnd(LegEndKind.GatewayError, 500, e.ToString());
         }
         Raise(DispatchEvent.DecodeEnded(end));
+        _decodeEnded.TrySetResult();
         return end;
     }
 

@@ -33,6 +33,12 @@ internal sealed partial class Attempt
             // A bug of ours must not leave the leg open: the lease would never come back.
             end = new LegEnd(LegEndKind.GatewayError, 500, e.ToString());
         }
+        if (end.Kind == LegEndKind.TransferFailed && !_decodeEnded.Task.IsCompleted)
+        {
+            // A transfer fails on both sides, whoever is the cause; what the decode says of it (an abort by the client, its own
+            // death) is on its way and decides whether there is to be a retry.
+            await _decodeEnded.Task.WaitAsync(_owner.Options.PartnerWord, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
         _report.PrefillEndedAt = _owner.Clock.GetTimestamp();
         _lease.Progressed(_report.PrefillEndedAt);
         Raise(DispatchEvent.PrefillEnded(end));

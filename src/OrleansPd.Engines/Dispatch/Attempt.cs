@@ -37,6 +37,7 @@ internal sealed partial class Attempt
     private readonly TaskCompletionSource? _settled;
     // Set only where the answer needs both legs: filled by the prefill leg before it ends, read by the decode leg after that.
     private readonly LogprobMerger? _merger;
+    private readonly TaskCompletionSource _decodeEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ITimer? _limit;
     private DispatchState _state;
     private EngineReply? _prefillReply;
@@ -292,6 +293,7 @@ internal sealed partial class Attempt
         {
             BootstrapHost = target.BootstrapHost,
             BootstrapPort = target.BootstrapPort,
+            LoraPath = _call.LoraPath,
             Room = single ? _lease.Room : 0,
             Rooms = single ? default : _lease.Rooms,
             RoutedDpRank = target.RoutedDpRank,
