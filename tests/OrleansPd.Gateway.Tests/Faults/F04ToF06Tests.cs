@@ -11,13 +11,12 @@ public class F04ToF06Tests(ITestOutputHelper output)
 
     [Theory]
     [InlineData(FaultKind.Refuse, "decode_unreachable")]
-    [InlineData(FaultKind.ResetMidStream, "decode_broken")]
+    [InlineData(FaultKind.Reset, "decode_broken")]
     public async Task F04_Decode_breaks_the_connection_before_any_head(FaultKind fault, string reason)
     {
         await using var stage = await FaultStage.StartAsync();
+        // The prefill waits for its partner, by its own clock for 300 s.
         stage.Decode.Faults.Add(new Fault(fault));
-        // Without this the reset would come when the prefill has done its part.
-        stage.Prefill.Faults.Add(new Fault(FaultKind.Stall));
         var sent = Stopwatch.GetTimestamp();
 
         var reply = await stage.PostAsync("/generate", FaultStage.Body());
@@ -29,6 +28,25 @@ public class F04ToF06Tests(ITestOutputHelper output)
         var told = await stage.ToldAsync(reply.Id);
         Assert.Equal((reason, "decode"), (told.Attempts[0]["reason"]!.ToString(), told.Blame()));
         Assert.Equal(WorkerPhase.Ready, stage.Shown(stage.Prefill).Phase);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task F04_Decode_resets_a_used_connection_and_the_same_pair_serves_in_a_fresh_room(bool stream)
+    {
+        await using var stage = await FaultStage.StartAsync();
+        Assert.Equal(FaultStage.Good, (await stage.PostAsync("/generate", FaultStage.Body())).GoodText());
+        stage.Decode.Faults.Add(new Fault(FaultKind.Reset) { Count = 1 });
+
+        var reply = await stage.PostAsync("/generate", FaultStage.Body(stream));
+
+        Assert.Equal(FaultStage.Good, reply.GoodText());
+        await stage.FreeAsync();
+        var told = await stage.ToldAsync(reply.Id);
+        told.WasRetriedAfresh();
+        Assert.Equal(("decode_stale", "none"), (told.Attempts[0]["reason"]!.ToString(), told.Blame()));
+        Assert.Empty(stage.Charged);
     }
 
     [Theory]
