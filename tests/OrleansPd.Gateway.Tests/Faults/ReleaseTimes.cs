@@ -13,6 +13,7 @@ public class ReleaseTimes(ITestOutputHelper output)
 {
     private static readonly int Times = int.Parse(Environment.GetEnvironmentVariable("ORLEANSPD_MEASURE") ?? "5", CultureInfo.InvariantCulture);
     private static readonly TimeSpan Bound = TimeSpan.FromMilliseconds(Times > 5 ? 100 : 10_000);
+    private readonly List<string> _late = [];
 
     [Fact]
     public async Task Both_engines_are_free_soon_after_each_fault()
@@ -31,6 +32,7 @@ public class ReleaseTimes(ITestOutputHelper output)
         await RowAsync("F08 client leaves in the transfer", "the disconnect", stage => LeaveEarlyAsync(stage, FaultKind.PartialKv));
         await RowAsync("F09 client leaves a stream", "the disconnect", stage => LeaveLateAsync(stage, stream: true), engine: o => o with { Speed = 1 });
         await RowAsync("F09 client leaves a plain answer", "the disconnect", stage => LeaveLateAsync(stage, stream: false), engine: o => o with { Speed = 1 });
+        Assert.Empty(_late);
     }
 
     private static async Task<long> F01(FaultStage stage)
@@ -147,7 +149,10 @@ public class ReleaseTimes(ITestOutputHelper output)
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"| {name} | {from} | {times.Count} | {p50.TotalMilliseconds:0.0} | {p99.TotalMilliseconds:0.0} | {times[^1].TotalMilliseconds:0.0} |"));
-        Assert.True(p99 < Bound, $"{name}: p99 {p99.TotalMilliseconds} ms");
+        if (p99 >= Bound)
+        {
+            _late.Add($"{name}: p99 {p99.TotalMilliseconds} ms");
+        }
 
         static void Options(GatewayOptions options)
         {
