@@ -67,6 +67,9 @@ internal sealed class EngineProcess
 
     public string WeightVersion { get; set; } = "default";
 
+    /// <summary>Name and path of the LoRA adapters that were loaded.</summary>
+    public ConcurrentDictionary<string, string> Adapters { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Cancelled when this life is over.</summary>
     public CancellationToken Ended => _life.Token;
 
