@@ -33,25 +33,6 @@ public class F04ToF06Tests(ITestOutputHelper output)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task F04_Decode_resets_a_used_connection_and_the_same_pair_serves_in_a_fresh_room(bool stream)
-    {
-        await using var stage = await FaultStage.StartAsync();
-        Assert.Equal(FaultStage.Good, (await stage.PostAsync("/generate", FaultStage.Body())).GoodText());
-        stage.Decode.Faults.Add(new Fault(FaultKind.Reset) { Count = 1 });
-
-        var reply = await stage.PostAsync("/generate", FaultStage.Body(stream));
-
-        Assert.Equal(FaultStage.Good, reply.GoodText());
-        await stage.FreeAsync();
-        var told = await stage.ToldAsync(reply.Id);
-        told.WasRetriedAfresh();
-        Assert.Equal(("decode_stale", "none"), (told.Attempts[0]["reason"]!.ToString(), told.Blame()));
-        Assert.Empty(stage.Charged);
-    }
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
     public async Task F05_Decode_fails_after_the_prefill_has_finished_and_another_pair_serves(bool stream)
     {
         await using var stage = await FaultStage.StartAsync(2, 2);
