@@ -30,7 +30,7 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
         {
             var slot = ring.Slots[(at + i) % ring.Points.Length];
             var (from, to) = set.Leaves(slot);
-            var leaf = from + (int)(Hash.Mix(key + (ulong)slot) % (ulong)(to - from));
+            var leaf = from + (int)(Hash.Mix(key + ring.Names[slot]) % (ulong)(to - from));
             if (!scope.Takes(set, leaf))
             {
                 continue;
@@ -50,19 +50,23 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
 
         public required int[] Slots { get; init; }
 
+        /// <summary>Hash of the worker's name by slot. Slots differ from gateway to gateway, names do not.</summary>
+        public required ulong[] Names { get; init; }
+
         public static Ring Of(RankSet set)
         {
             var points = new List<(ulong Point, int Slot)>();
+            var names = new ulong[set.Workers.Length];
             foreach (var worker in set.Workers)
             {
-                var name = worker is null ? 0 : Hash.Of(worker.Id.Value);
+                var name = worker is null ? 0 : names[worker.Slot] = Hash.Of(worker.Id.Value);
                 for (var i = 0; worker is not null && i < PointsPerWorker; i++)
                 {
                     points.Add((Hash.Mix(name + (ulong)i), worker.Slot));
                 }
             }
             points.Sort();
-            return new Ring { Points = [.. points.Select(p => p.Point)], Slots = [.. points.Select(p => p.Slot)] };
+            return new Ring { Points = [.. points.Select(p => p.Point)], Slots = [.. points.Select(p => p.Slot)], Names = names };
         }
     }
 }
