@@ -30,7 +30,7 @@ internal static class RestartCommand
         {
             var run = await RunAsync(prefills, facade, seconds, rate, down);
             lostWithFacade += facade && prefills > 1 ? run.Lost : 0; // alone it leaves nobody to go to while it is down
-            var back = run.Back is { } found ? found.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture) : "never";
+            var back = run.Back is { } found ? found.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture) : $"not in {seconds}";
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {prefills} | {down} | {(facade ? "on" : "off")} | {run.Requests} | {run.Lost} | {run.Retried} | {back} | {run.Median:0} | {run.Longest:0.0} |"));
             foreach (var (problem, count) in run.Problems)
