@@ -67,6 +67,12 @@ public sealed class GatewayOptions
     /// <summary>Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send <c>default</c>.</summary>
     public bool StrictModel { get; set; }
 
+    /// <summary>
+    /// Further names of models, each as <c>alias=model</c>. Default none. An alias is looked up before anything else, so one that
+    /// has a served model's own name takes its place.
+    /// </summary>
+    public List<string> ModelAlias { get; init; } = [];
+
     /// <summary>Sections of a request's JSON may nest this deep, 8-512. Default 64.</summary>
     [Range(8, 512)]
     public int MaxJsonDepth { get; set; } = 64;

@@ -44,6 +44,8 @@ public static class GatewayServices
         services.AddSingleton<GatewayMetrics>();
         services.AddSingleton(new RequestLog());
         services.AddSingleton<GatewayLife>();
+        services.AddSingleton<ModelNames>();
+        services.AddSingleton<RegularRoutes>();
         services.AddSingleton<GenerationHandler>();
         services.AddSingleton<InfoEndpoints>();
         services.AddSingleton<HealthEndpoints>();
@@ -66,6 +68,7 @@ public static class GatewayServices
         services.GetRequiredService<HealthEndpoints>().Map(routes);
         services.GetRequiredService<MetricsEndpoint>().Map(routes);
         services.GetRequiredService<DebugEndpoints>().Map(routes);
+        services.GetRequiredService<RegularRoutes>().Map(routes);
         services.GetRequiredService<OtherRoutes>().Map(routes);
         services.GetRequiredService<RoomEndpoints>().Map(routes);
         routes.MapPdTooling();

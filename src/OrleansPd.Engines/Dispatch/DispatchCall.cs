@@ -35,6 +35,9 @@ public sealed record DispatchCall
     /// <summary>What the pair is chosen by; attempt and avoided workers are filled in by the dispatcher.</summary>
     public required PairRequest Pair { get; init; }
 
+    /// <summary>Name of the LoRA adapter that the model's name stands for, told to the engines in place of the client's; null = none.</summary>
+    public string? LoraPath { get; init; }
+
     /// <summary>The client's Authorization header, for engines that have no key of their own configured; null = none.</summary>
     public string? Authorization { get; init; }
 

@@ -48,6 +48,12 @@ public sealed class DispatchOptions
     public TimeSpan AbortWait { get; set; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
+    /// Longest wait for what the decode says when its prefill tells of a failed transfer. Default 250 ms: the engines notify one
+    /// another, and an abort that a client sent to the decode reaches the prefill as a failure without a reason.
+    /// </summary>
+    public TimeSpan PartnerWord { get; set; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>
     /// How long after the closed connection a decode is told to abort a request that has given no output yet. Default zero: at once.
     /// For engine builds that do not bear an abort in the middle of a transfer; they notice the closed connection meanwhile. Ids that
     /// clients brought are then left to the closed connection, since a client may use its id again before the time is over.

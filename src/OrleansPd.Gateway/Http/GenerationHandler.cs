@@ -22,7 +22,7 @@ namespace OrleansPd.Gateway.Http;
 /// </list>
 /// </summary>
 internal sealed class GenerationHandler(
-    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, GatewayMetrics metrics, RequestLog log,
+    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, ModelNames models, GatewayMetrics metrics, RequestLog log,
     TimeProvider clock, ILogger<GenerationHandler> logger)
 {
     private const int PrefixBlockBytes = 512;
@@ -103,7 +103,8 @@ internal sealed class GenerationHandler(
             await sink.RefuseAsync(new AnswerError(400, "invalid_request", error.Message, Param: error.Param), gone).ConfigureAwait(false);
             return "invalid_request";
         }
-        if (!TryFindModel(body, shape, out var model, out var unknown))
+        shape.TryGetModel(body.Memory.Span, out var named);
+        if (!models.TryFind(named, out var model, out var unknown))
         {
             await sink.RefuseAsync(unknown!, gone).ConfigureAwait(false);
             return unknown!.Code;
@@ -123,8 +124,9 @@ internal sealed class GenerationHandler(
                 Body = body,
                 Shape = shape,
                 ClientRids = rids,
-                Pair = PairOf(context, body, shape, model, id),
-                Authorization = AuthorizationOf(context.Request),
+                Pair = PairOf(context, body, shape, model.Model, id),
+                LoraPath = model.Adapter,
+                Authorization = ClientKey.ForEngines(context),
                 Headers = ForwardedHeaders.Of(context.Request.Headers),
             };
             var reports = await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
@@ -192,38 +194,6 @@ internal sealed class GenerationHandler(
         return ForwardedHeaders.SessionOf(context.Request.Headers) is { } header ? SessionHash.Of(header) : 0;
     }
 
-    /// <summary>With one model any name passes, as SGLang's own tools send <c>default</c>; with several the name must be one of them.</summary>
-    private bool TryFindModel(SharedBody body, RequestShape shape, out string? model, out AnswerError? error)
-    {
-        error = null;
-        shape.TryGetModel(body.Memory.Span, out model);
-        var served = controlPlane.Fleet.Models;
-        if (served.Length == 0 || (served.Length == 1 && !options.StrictModel))
-        {
-            model = null;
-            return true;
-        }
-        if (model is null)
-        {
-            if (served.Length == 1)
-            {
-                return true;
-            }
-            error = new AnswerError(400, "model_required", $"Several models are served; name one: {string.Join(", ", served)}.", Param: "model");
-            return false;
-        }
-        // A LoRA adapter is asked for as base:adapter; the base decides the workers.
-        var colon = model.IndexOf(':', StringComparison.Ordinal);
-        var name = model;
-        if (served.Contains(name) || (colon > 0 && served.Contains(name = model[..colon])))
-        {
-            model = name;
-            return true;
-        }
-        error = new AnswerError(404, "model_not_found", $"The model '{model}' is not served here; served are: {string.Join(", ", served)}.", Param: "model");
-        return false;
-    }
-
     /// <summary>The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).</summary>
     private static string[] ClientRids(SharedBody body, RequestShape shape)
     {
@@ -270,12 +240,6 @@ internal sealed class GenerationHandler(
 
     private AnswerError TooLong() => new(413, "payload_too_large",
         string.Create(CultureInfo.InvariantCulture, $"The request body is larger than the {options.MaxPayloadSize} bytes allowed (--max-payload-size)."));
-
-    private static string? AuthorizationOf(HttpRequest request)
-    {
-        var value = request.Headers.Authorization.ToString();
-        return value.Length == 0 ? null : value;
-    }
 
     private string RequestIdOf(HttpContext context)
     {

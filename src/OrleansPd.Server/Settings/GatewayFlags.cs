@@ -57,8 +57,8 @@ internal static class GatewayFlags
         ("Admission",
         [
             new("max-concurrent-requests", Whole, "REQUESTS", "Most requests in work at once; -1 = no limit. Default -1.", Plane),
-            new("queue-size", Whole, "REQUESTS", "Most requests that wait for capacity; 0 = none. Default 100.", Plane),
-            new("queue-timeout-secs", Whole, "SECONDS", "Longest wait for capacity. Default 60.", Plane),
+            new("queue-size", Whole, "REQUESTS", "Most requests that wait for capacity; 0 = none. Default 4096.", Plane),
+            new("queue-timeout-secs", Whole, "SECONDS", "Longest wait for capacity. Default 600.", Plane),
             new("rate-limit-tokens-per-second", Whole, "RATE",
                 "Requests admitted per second, on average; 0 = no limit. Default 0.", Plane),
             new("max-running-per-decode-rank", Whole, "REQUESTS",
