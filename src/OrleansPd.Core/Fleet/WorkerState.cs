@@ -46,6 +46,10 @@ public sealed record WorkerState
     /// <summary>Registered, Probing, Ready, Draining or Gone.</summary>
     public WorkerPhase Stage { get; init; } = WorkerPhase.Registered;
 
+    // A prefill that came back between two heartbeats of a decode engine is never looked up again there: no time limit ends that.
+    private const string Remembered =
+        "; decode engines may still know the ports of its former process: stop it for longer than two of their heartbeats, or use the bootstrap facade";
+
     private int Misses { get; init; }
 
     private int Refusals { get; init; }
@@ -100,7 +104,7 @@ public sealed record WorkerState
             this with { Stage = WorkerPhase.Ready, Since = now, Reason = null, Misses = 0, Refusals = 0, DownSince = null, Stalled = false },
         (WorkerInput.Proved proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
         (WorkerInput.Proved, _) => this,
-        (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = failed.Reason },
+        (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + Remembered },
         (WorkerInput.NotProved, _) => this,
         (WorkerInput.Fronted fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
         (WorkerInput.Stall stall, WorkerPhase.Ready) => this with

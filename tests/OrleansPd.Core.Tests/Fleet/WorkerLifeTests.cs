@@ -210,6 +210,17 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
+    public void A_prefill_that_decode_engines_did_not_miss_says_what_may_be_in_its_way()
+    {
+        var prefill = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        _fleet.Apply(prefill, new WorkerInput.NotProved("it did not answer"));
+        Assert.StartsWith("it did not answer; decode engines may still know", _fleet.Shown(prefill).Reason);
+        _fleet.Apply(prefill, new WorkerInput.Proved(2));
+        Assert.Null(_fleet.Shown(prefill).Reason);
+    }
+
+    [Fact]
     public void What_a_former_life_left_unanswered_is_not_held_against_the_new_one()
     {
         _fleet.With(1, 2, slots: 100);
