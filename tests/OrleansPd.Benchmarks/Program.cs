@@ -7,6 +7,7 @@ return args switch
     ["--smoke", .. var rest] => Smoke.Run(rest),
     ["micro", .. var rest] => MicroCommand.Run(rest),
     ["policies", .. var rest] => await PoliciesCommand.RunAsync(new Arguments(rest)),
+    ["restart", .. var rest] => await RestartCommand.RunAsync(new Arguments(rest)),
     _ => Usage(),
 };
 
@@ -18,6 +19,8 @@ static int Usage()
           --smoke [FILTER]      every body of 'micro' a few times, without measuring
           policies [POLICY] [--speed N] [--seeds N]
                                 times to the first token by policy, with simulated engines N times as fast as real ones
+          restart [--seconds N] [--rate N] [--down N]
+                                a prefill is restarted under load, with and without the bootstrap facade
         """);
     return 2;
 }

@@ -53,6 +53,10 @@ internal sealed partial class Attempt
                 _decodeReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
                 return ErrorOf(LegSide.Decode, _decodeReply);
             }
+            if (response.Status is < 200 or >= 300)
+            {
+                return OddStatus(LegSide.Decode, response.Status);
+            }
             if (!IsEventStream(response.ContentType))
             {
                 return await RelayWholeAsync(response, stop).ConfigureAwait(false);
@@ -131,6 +135,7 @@ internal sealed partial class Attempt
         {
             return LegEnd.Cancelled;
         }
+        _hasStarted = true;
         await _sink.StartAsync(head, stop).ConfigureAwait(false);
         while (true)
         {
@@ -156,6 +161,7 @@ internal sealed partial class Attempt
         using var merged = new PooledBuffer();
         var started = false;
         var begun = _journal is { HasBegun: true };
+        _journal?.Mark();
         while (true)
         {
             chunk.Clear();
@@ -178,11 +184,14 @@ internal sealed partial class Attempt
             {
                 if (!await CommitAsync(stop).ConfigureAwait(false))
                 {
+                    _journal?.ForgetSinceMark();
                     return LegEnd.Cancelled;
                 }
+                _hasStarted = true;
                 if (!begun)
                 {
                     await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
+                    _journal?.Begin();
                 }
                 started = true;
             }
@@ -190,6 +199,7 @@ internal sealed partial class Attempt
             {
                 _request.Events += scan.Events;
                 _errorWasRelayed |= scan.Reported is not null;
+                _endWasRelayed |= scan.Done;
                 if (_merger is not null)
                 {
                     merged.Clear();
@@ -271,9 +281,10 @@ internal sealed partial class Attempt
             {
                 scan.Output.Write(e.Raw);
             }
-            else
+            else if (!_journal.Take(e, scan.Output))
             {
-                _journal.Take(e, scan.Output);
+                scan.Fatal = new LegEnd(LegEndKind.Malformed, 0, "An event of the decode's stream is not what the route answers.");
+                return;
             }
         }
         if (scan.IsTooLong)

@@ -68,6 +68,10 @@ internal sealed partial class Attempt
             _prefillReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
             return ErrorOf(LegSide.Prefill, _prefillReply);
         }
+        if (response.Status is < 200 or >= 300)
+        {
+            return OddStatus(LegSide.Prefill, response.Status);
+        }
         if (IsEventStream(response.ContentType))
         {
             return await DrainStreamAsync(response, stop).ConfigureAwait(false);
@@ -127,6 +131,9 @@ internal sealed partial class Attempt
     /// <summary>The engine's error answer as the end of a leg.</summary>
     private LegEnd ErrorOf(LegSide side, EngineReply reply) =>
         EngineAnswer.Classify(side, reply.Status, ErrorBody.Extract(reply.Body), Elapsed, _ridsAreOurs);
+
+    /// <summary>No engine answers a generation so: something else is at its address.</summary>
+    private static LegEnd OddStatus(LegSide side, int status) => new(LegEndKind.Malformed, 0, $"The {(side == LegSide.Prefill ? "prefill" : "decode")} answered with status {status}.");
 
     /// <summary>The end of a leg that an event of its stream stands for; null when the event is a good one.</summary>
     private LegEnd? ErrorIn(LegSide side, ReadOnlySpan<byte> data)

@@ -20,6 +20,8 @@ namespace OrleansPd.Engines.Dispatch;
 /// </summary>
 internal sealed partial class Attempt
 {
+    private static readonly byte[] EndOfStream = "data: [DONE]\n\n"u8.ToArray();
+
     private readonly PairDispatcher _owner;
     private readonly DispatchCall _call;
     private readonly PairLease _lease;
@@ -44,6 +46,9 @@ internal sealed partial class Attempt
     private EngineReply? _prefillReply;
     private EngineReply? _decodeReply;
     private bool _errorWasRelayed;
+    private bool _endWasRelayed;
+    // Not the same as committed: the attempt may be decided otherwise between the one and the other.
+    private bool _hasStarted;
 
     public Attempt(PairDispatcher owner, DispatchCall call, PairLease lease, int number, DispatchReport request, IAnswerSink sink, StreamJournal? journal)
     {
@@ -150,11 +155,16 @@ internal sealed partial class Attempt
     public ValueTask AnswerFailureAsync(CancellationToken clientGone)
     {
         var verdict = CurrentVerdict!;
-        if (verdict.IsSuccess || clientGone.IsCancellationRequested || _errorWasRelayed)
+        if (verdict.IsSuccess || clientGone.IsCancellationRequested)
         {
             return ValueTask.CompletedTask;
         }
-        if (IsCommitted || _journal is { HasBegun: true })
+        if (_errorWasRelayed)
+        {
+            // The engine has told of its failure itself, and may have gone away before it ended the stream.
+            return _endWasRelayed ? ValueTask.CompletedTask : _sink.WriteAsync(EndOfStream, clientGone);
+        }
+        if (_hasStarted || _journal is { HasBegun: true })
         {
             return _sink.FailAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone);
         }

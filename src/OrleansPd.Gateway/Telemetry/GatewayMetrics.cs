@@ -111,7 +111,8 @@ public sealed class GatewayMetrics
         text.Buckets("orleanspd_gateway_request_duration_seconds", "From the request to the last byte of the answer.", Duration);
     }
 
-    private static string Word(RouteReason reason) => reason switch
+    /// <summary>The reason as labels and answers spell it.</summary>
+    public static string Word(RouteReason reason) => reason switch
     {
         RouteReason.Pair => "pair",
         RouteReason.RegularBusy => "regular_busy",
