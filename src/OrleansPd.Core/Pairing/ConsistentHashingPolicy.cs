@@ -4,7 +4,9 @@ namespace OrleansPd.Core.Pairing;
 
 /// <summary>
 /// A key always finds the same worker while it is there, and few keys move when workers come and go. The key is the session's,
-/// or else the prompt's first block. Workers stand on a ring by the hash of their name, so all gateways agree.
+/// or else the prompt's first block. Workers stand on a ring by the hash of their name, so all gateways agree. A first block may be
+/// everybody's (a system prompt), so without a session the ring's worker is left where another has less to do by more than the
+/// request's own length.
 /// </summary>
 internal sealed class ConsistentHashingPolicy : PickPolicy
 {
@@ -29,10 +31,15 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
             var slot = ring.Slots[(at + i) % ring.Points.Length];
             var (from, to) = set.Leaves(slot);
             var leaf = from + (int)(Hash.Mix(key + ring.Names[slot]) % (ulong)(to - from));
-            if (scope.Takes(set, leaf))
+            if (!scope.Takes(set, leaf))
             {
-                return leaf;
+                continue;
             }
+            if (request.SessionKey == 0 && scope.Least(set) is >= 0 and var least && set.Weight(leaf) - set.Weight(least) > scope.Tokens)
+            {
+                return least;
+            }
+            return leaf;
         }
         return scope.Least(set);
     }

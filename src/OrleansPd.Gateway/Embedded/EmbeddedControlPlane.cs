@@ -336,7 +336,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             if (old is not null && old.Phase != worker.Phase)
             {
                 moved = true;
-                _log.PhaseChanged(worker.Role, worker.Id, worker.Epoch, old.Phase, worker.Phase, worker.Reason);
+                _log.PhaseChanged(
+                    worker.Role, worker.Id, worker.Epoch, old.Phase, worker.Phase, worker.Reason is { } why ? $": {why}" : "");
             }
             if (old is not null && worker.Facts.Role is { } told && told != worker.Role && old.Facts.Role != told)
             {

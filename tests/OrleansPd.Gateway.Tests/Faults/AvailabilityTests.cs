@@ -78,7 +78,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         var wedged = role == EngineRole.Prefill ? stage.Prefill[0] : stage.Decode[0];
         wedged.Faults.Add(new Fault(role == EngineRole.Prefill ? FaultKind.WedgePrefill : FaultKind.WedgeDecode));
         // Requests on the other engines come and go; the one on this engine stays.
-        var stuck = new List<Task<Reply>>();
+        var stuck = new List<Task<FleetReply>>();
         while (wedged.Stats.LiveRequests == 0)
         {
             var ask = stage.AskAsync();

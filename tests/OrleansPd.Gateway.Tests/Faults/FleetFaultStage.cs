@@ -96,18 +96,18 @@ internal sealed class FleetFaultStage : IAsyncDisposable
     public static string Answer(int tokens = 8, string prompt = "The capital of France") =>
         ReferenceModel.Complete(prompt, tokens, new Sampling { IgnoreEos = true });
 
-    public async Task<Reply> AskAsync(string? body = null)
+    public async Task<FleetReply> AskAsync(string? body = null)
     {
         using var content = new StringContent(body ?? Request(), Encoding.UTF8, "application/json");
         using var response = await Client.PostAsync("/generate", content, Token);
         var text = await response.Content.ReadAsStringAsync(Token);
-        return new Reply(
+        return new FleetReply(
             response.StatusCode, response.Headers.TryGetValues("x-router-error-code", out var code) ? code.Single() : null,
             response.Headers.RetryAfter?.Delta, text, response.Headers.GetValues("x-request-id").Single());
     }
 
     /// <summary>The lease of the answer's last attempt. The gateway writes it down when the client has its answer already.</summary>
-    public async Task<PairLease> LeaseOfAsync(Reply reply)
+    public async Task<PairLease> LeaseOfAsync(FleetReply reply)
     {
         RequestRecord? record = null;
         await UntilAsync(() => (record = Gateway.Requests.Recent().FirstOrDefault(r => r.Id == reply.Id)) is not null, "it is in the log");
@@ -167,4 +167,4 @@ internal sealed class FleetFaultStage : IAsyncDisposable
 }
 
 /// <summary>An answer of the gateway.</summary>
-internal sealed record Reply(HttpStatusCode Status, string? Code, TimeSpan? RetryAfter, string Text, string Id);
+internal sealed record FleetReply(HttpStatusCode Status, string? Code, TimeSpan? RetryAfter, string Text, string Id);

@@ -78,7 +78,7 @@ public sealed class OverloadTests(ITestOutputHelper output)
         var prefill = stage.Prefill[0];
         await stage.EmptyAsync();
         prefill.Faults.Add(new Fault(FaultKind.WedgePrefill));
-        var asked = new List<Task<Reply>>();
+        var asked = new List<Task<FleetReply>>();
         for (var i = 0; i < 8; i++)
         {
             asked.Add(stage.AskAsync());

@@ -40,7 +40,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     /// <summary>Starts <c>orleanspd gateway</c> on a free port; comes back when it listens.</summary>
     public static async Task<GatewayProcess> StartAsync(params string[] args)
     {
-        var dll = typeof(Commands.CommandTree).Assembly.Location;
+        var dll = typeof(OrleansPd.Server.Commands.CommandTree).Assembly.Location;
         var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
         {
             RedirectStandardOutput = true,
