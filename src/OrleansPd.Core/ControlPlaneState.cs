@@ -143,6 +143,10 @@ public sealed partial class ControlPlaneState
         if (_fleet.At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch)
         {
             Charge(worker.Slot, trial, outcome, now);
+            if (outcome == LegOutcome.Lost)
+            {
+                _ = _fleet.Apply(worker.Slot, WorkerInput.Doubted.Instance, now);
+            }
         }
         ForgetIfGone(worker.Slot);
         Lighter(worker.Slot, now);
@@ -230,10 +234,10 @@ public sealed partial class ControlPlaneState
         var next = (trial, outcome) switch
         {
             (true, LegOutcome.Succeeded) => breaker.TrialEnded(_fleet.BreakerLimits, true, now),
-            (true, LegOutcome.Failed) => breaker.TrialEnded(_fleet.BreakerLimits, false, now),
+            (true, LegOutcome.Failed or LegOutcome.Lost) => breaker.TrialEnded(_fleet.BreakerLimits, false, now),
             (true, _) => breaker.TrialEnded(_fleet.BreakerLimits, null, now),
             (false, LegOutcome.Succeeded) => breaker.Succeeded(_fleet.BreakerLimits, now),
-            (false, LegOutcome.Failed) => breaker.Failed(_fleet.BreakerLimits, now),
+            (false, LegOutcome.Failed or LegOutcome.Lost) => breaker.Failed(_fleet.BreakerLimits, now),
             _ => breaker,
         };
         _ = _fleet.SetBreaker(slot, next);

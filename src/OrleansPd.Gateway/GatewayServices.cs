@@ -54,6 +54,7 @@ public static class GatewayServices
         services.AddSingleton<OtherRoutes>();
         services.AddSingleton<RoomEndpoints>();
         services.AddSingleton<PairRoutes>();
+        services.AddSingleton<EngineFanOut>();
         return services;
     }
 

@@ -91,6 +91,10 @@ public sealed record WorkerState
         (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
         (WorkerInput.Alive, _) => Alive(),
         (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
+        // Counted as one miss however many requests broke at once: only probes decide that a process is gone.
+        (WorkerInput.Doubted, WorkerPhase.Ready) when Misses == 0 =>
+            this with { Misses = 1, Reason = "a connection was refused or broke" },
+        (WorkerInput.Doubted, _) => this,
         (WorkerInput.Health health, _) => this with
         {
             Unhealthy = health.Problem is not null,

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
@@ -39,6 +40,8 @@ internal sealed partial class Attempt
     private readonly LogprobMerger? _merger;
     private readonly TaskCompletionSource _decodeEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ITimer? _limit;
+    private int _kvWaited;
+    private long _lastEventAt;
     private DispatchState _state;
     private EngineReply? _prefillReply;
     private EngineReply? _decodeReply;
@@ -276,13 +279,13 @@ internal sealed partial class Attempt
         return rids;
     }
 
-    private UpstreamRequest RequestFor(WorkerSnapshot worker, SplicedBody body) => new()
+    private UpstreamRequest RequestFor(WorkerSnapshot worker, SplicedBody body, Activity? span) => new()
     {
         Engine = worker.Url,
         Path = _call.Path,
         Body = new UpstreamBody(body),
         Authorization = PairDispatcher.AuthorizationFor(worker, _call),
-        Headers = _call.Headers,
+        Headers = HeadersFor(span),
     };
 
     private SplicedBody BodyFor(in LegTarget target)

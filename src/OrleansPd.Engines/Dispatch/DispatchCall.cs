@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Body;
 
@@ -43,6 +44,9 @@ public sealed record DispatchCall
 
     /// <summary>Headers for both legs (trace context, request id).</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? Headers { get; init; }
+
+    /// <summary>The span of the request, under which its legs have theirs; default = not traced, and the client's own context is in <see cref="Headers"/>.</summary>
+    public ActivityContext Trace { get; init; }
 
     /// <summary>Told once, when the first lease is there: others may then be placed near it.</summary>
     public Action<PairLease>? Leased { get; init; }
