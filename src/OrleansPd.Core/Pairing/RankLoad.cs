@@ -26,8 +26,11 @@ internal struct RankLoad
     public int Foreign;
     public long ForeignTokens;
 
-    /// <summary>An estimate of what others have never closes a rank that has nothing of ours.</summary>
-    public readonly bool Fits(int items, long tokens) =>
-        Running + items <= Window
-        && (Running == 0 || (Running + Foreign + items <= Window && Tokens + ForeignTokens + tokens <= MaxTokens));
+    /// <summary>Items and tokens there is room for. An estimate of what others have never closes a rank that has nothing of ours.</summary>
+    public readonly (int Items, long Tokens) Room => Running == 0
+        ? (Window, long.MaxValue)
+        : (Window - Running - Foreign, MaxTokens - Tokens - ForeignTokens);
+
+    /// <summary>Whether so many items with so many tokens may be added.</summary>
+    public readonly bool Fits(int items, long tokens) => Room is var room && items <= room.Items && tokens <= room.Tokens;
 }
