@@ -28,6 +28,7 @@ internal sealed class MetricsEndpoint(GatewayMetrics metrics, PairDispatcher dis
         GatewayMetrics.Counter(text, "orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", dispatcher.Aborter.Failed);
         WriteFleet(text, controlPlane.Fleet);
         WriteRooms(text, controlPlane.Rooms);
+        ProcessMetrics.Write(text);
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
         return context.Response.WriteAsync(text.ToString(), context.RequestAborted);
     }
