@@ -1,12 +1,14 @@
 using OrleansPd.Benchmarks;
+using OrleansPd.Benchmarks.Fleets;
 using OrleansPd.Benchmarks.Gateway;
 
-// Subcommands: each is a class with RunAsync(arguments) that returns the exit code.
+// Each command is a class that takes the arguments behind its name and returns the exit code.
 return args switch
 {
     ["--smoke", .. var rest] => Smoke.Run(rest),
     ["gateway", .. var rest] => GatewayBench.Run(rest),
     ["micro", .. var rest] => MicroCommand.Run(rest),
+    ["policies", .. var rest] => await PoliciesCommand.RunAsync(new Arguments(rest)),
     _ => Usage(),
 };
 
@@ -16,7 +18,9 @@ static int Usage()
         usage: dotnet run -c Release --project tests/OrleansPd.Benchmarks -- COMMAND
           gateway [...]         the whole gateway beside nginx and haproxy; 'gateway --help' lists its flags
           micro [FILTER]        BenchmarkDotNet over the hot paths; FILTER as in '*Pick*'
-          --smoke [FILTER]      every body of 'micro' once or twice, without measuring
+          --smoke [FILTER]      every body of 'micro' a few times, without measuring
+          policies [POLICY] [--speed N] [--seeds N]
+                                times to the first token by policy, with simulated engines N times as fast as real ones
         """);
     return 2;
 }

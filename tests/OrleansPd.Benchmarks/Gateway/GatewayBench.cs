@@ -68,6 +68,11 @@ internal static class GatewayBench
                 }
             }
         }
+        catch (Exception e) when (e is InvalidOperationException or IOException or AggregateException)
+        {
+            Console.Error.WriteLine($"FAILED: {e.GetBaseException()}");
+            return 1;
+        }
         finally
         {
             all.ForEach(contender => contender.Dispose());

@@ -7,6 +7,11 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Core.Tests.Rooms;
 
+/// <summary>Runs alone: what others allocate meanwhile would be taken for what the table keeps.</summary>
+[CollectionDefinition(nameof(RoomTableTests), DisableParallelization = true)]
+public class MeasuresMemory;
+
+[Collection(nameof(RoomTableTests))]
 public class RoomTableTests(ITestOutputHelper output)
 {
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
