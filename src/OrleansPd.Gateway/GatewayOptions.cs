@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using OrleansPd.Core;
+using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Gateway;
 
@@ -91,6 +92,12 @@ public sealed class GatewayOptions
     /// = none. Default null: whoever reaches the port may change the fleet, so set one, or guard the port.
     /// </summary>
     public string? AdminApiKey { get; set; }
+
+    /// <summary>
+    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or <see cref="UpstreamKind.Handler"/>, the HTTP
+    /// client of .NET, which does the same at more than twice the price. Default Direct.
+    /// </summary>
+    public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
 
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();
