@@ -42,6 +42,12 @@ internal sealed class EngineLink : IDisposable
     /// <summary>Nothing has come since the last answer's end; false: the engine has closed it, or speaks without being asked.</summary>
     public bool IsQuiet => !_pending.IsCompleted;
 
+    /// <summary>
+    /// The same, with a look at the socket itself: its end may have come and the pending read not have been told yet, as the thread that
+    /// tells it may be the very one that asks.
+    /// </summary>
+    public bool MayBeUsed => IsQuiet && !IsDisposed && !_socket.Poll(0, SelectMode.SelectRead);
+
     public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
 
     public void Take(int bytes) => _start += bytes;

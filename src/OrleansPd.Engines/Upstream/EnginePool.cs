@@ -42,7 +42,7 @@ internal sealed class EnginePool(Uri engine, UpstreamOptions options, TimeProvid
             {
                 var link = _idle[^1];
                 _idle.RemoveAt(_idle.Count - 1);
-                if (link.IsQuiet && clock.GetElapsedTime(link.IdleSince, _usedAt) < options.IdleTimeout)
+                if (clock.GetElapsedTime(link.IdleSince, _usedAt) < options.IdleTimeout && link.MayBeUsed)
                 {
                     return link;
                 }

@@ -29,6 +29,7 @@ public sealed class SocketsUpstream : IUpstream
             PooledConnectionIdleTimeout = options.IdleTimeout,
             PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
             ResponseDrainTimeout = TimeSpan.Zero,
+            SslOptions = { RemoteCertificateValidationCallback = options.CertificateCheck },
             UseCookies = false,
             UseProxy = false,
         });
