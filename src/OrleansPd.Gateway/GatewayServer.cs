@@ -13,6 +13,7 @@ using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Http;
@@ -54,6 +55,8 @@ public sealed class GatewayServer : IAsyncDisposable
 
     /// <summary>The last requests.</summary>
     public RequestLog Requests => _app.Services.GetRequiredService<RequestLog>();
+
+    internal IUpstream Upstream => _app.Services.GetRequiredService<IUpstream>();
 
     public GatewayMetrics Metrics => _app.Services.GetRequiredService<GatewayMetrics>();
 
