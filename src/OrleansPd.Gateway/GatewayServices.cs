@@ -26,7 +26,7 @@ public static class GatewayServices
             services.AddSingleton(admin);
         }
         services.AddSingleton(clock);
-        services.AddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.AddSingleton<IUpstream>(_ => options.Upstream == UpstreamKind.Direct ? new DirectUpstream() : new SocketsUpstream());
         services.AddSingleton(new DispatchOptions
         {
             DecodeAbortDelay = TimeSpan.FromMilliseconds(options.DecodeAbortDelayMs),

@@ -32,6 +32,7 @@ public sealed class SocketsUpstream : IUpstream
             PooledConnectionIdleTimeout = options.IdleTimeout,
             PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
             ResponseDrainTimeout = TimeSpan.Zero,
+            SslOptions = { RemoteCertificateValidationCallback = options.CertificateCheck },
             UseCookies = false,
             UseProxy = false,
         });
@@ -136,6 +137,8 @@ public sealed class SocketsUpstream : IUpstream
         public long? ContentLength => message.Content.Headers.ContentLength;
 
         public TimeSpan? RetryAfter => message.Headers.RetryAfter?.Delta;
+
+        public bool IsComplete => false;
 
         public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
