@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text.Json;
 using OrleansPd.Core;
@@ -12,7 +13,7 @@ internal sealed class ProbeClient : IDisposable
     private const int MaxAnswer = 16 * 1024 * 1024;
     private readonly HttpClient _http;
 
-    public ProbeClient()
+    public ProbeClient(SslClientAuthenticationOptions? tls = null)
     {
         _http = new HttpClient(new SocketsHttpHandler
         {
@@ -20,6 +21,7 @@ internal sealed class ProbeClient : IDisposable
             ConnectTimeout = TimeSpan.FromSeconds(2),
             // uvicorn closes idle connections after 5 s; one that it closes while we send would look like a dead engine.
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(3),
+            SslOptions = tls ?? new(),
             UseProxy = false,
             UseCookies = false,
         })

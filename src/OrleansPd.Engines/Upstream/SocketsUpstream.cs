@@ -29,6 +29,7 @@ public sealed class SocketsUpstream : IUpstream
             PooledConnectionIdleTimeout = options.IdleTimeout,
             PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
             ResponseDrainTimeout = TimeSpan.Zero,
+            SslOptions = options.Tls ?? new(),
             UseCookies = false,
             UseProxy = false,
         });
