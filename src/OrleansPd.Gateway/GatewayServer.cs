@@ -34,6 +34,12 @@ public sealed class GatewayServer : IAsyncDisposable
     private Embedded? _embedded;
     private Task _watch = Task.CompletedTask;
 
+    /// <summary>
+    /// A line feed alone ends no header line here: what stands before this gateway may read it otherwise, and then a header, or a
+    /// whole request, could be hidden from one of the two.
+    /// </summary>
+    static GatewayServer() => AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
+
     private GatewayServer(WebApplication app)
     {
         _app = app;

@@ -67,6 +67,13 @@ internal sealed class GenerationHandler(
             end = new RequestEnd("bad_request", "client", null);
             await RefuseAsync(sink, new AnswerError(e.StatusCode, "bad_request", e.Message)).ConfigureAwait(false);
         }
+        catch (IOException e) when (e is not ConnectionResetException && sink.Status == 0)
+        {
+            // The web server's word for a body whose framing makes no sense.
+            end = RequestEnd.Client("bad_request");
+            context.Response.Headers.Connection = "close";
+            await RefuseAsync(sink, new AnswerError(400, "bad_request", "The body of the request cannot be read.")).ConfigureAwait(false);
+        }
         catch (ConnectionResetException)
         {
             end = RequestEnd.ClientGone;
