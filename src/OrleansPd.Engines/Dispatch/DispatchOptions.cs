@@ -65,9 +65,10 @@ public sealed class DispatchOptions
 
     /// <summary>
     /// When an abort by one of our own ids is said again, counted from the first time: an engine ignores the abort of a request
-    /// that it has not taken up yet, and then notices the closed connection only seconds later. Default 100 ms and 1 s.
+    /// that it has not taken up yet, and then notices the closed connection only seconds later. Default 25 ms, 100 ms and 1 s.
     /// </summary>
-    public IReadOnlyList<TimeSpan> AbortAgainAfter { get; set; } = [TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1)];
+    public IReadOnlyList<TimeSpan> AbortAgainAfter { get; set; } =
+        [TimeSpan.FromMilliseconds(25), TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1)];
 
     /// <summary>
     /// How long an abort by one of our own ids is repeated that an engine does not take, 0 to 1 h; ever more slowly, at last every 30 s.
