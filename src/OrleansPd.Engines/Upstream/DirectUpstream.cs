@@ -16,9 +16,6 @@ public sealed class DirectUpstream : IUpstream
     private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(1);
 
-    /// <summary>A closed connection is answered with a reset after one round trip; what breaks later was broken by something else.</summary>
-    private static readonly TimeSpan StaleWithin = TimeSpan.FromSeconds(1);
-
     private readonly UpstreamOptions _options;
     private readonly TimeProvider _clock;
     private readonly ConcurrentDictionary<string, EnginePool> _pools = new(StringComparer.Ordinal);
@@ -42,7 +39,8 @@ public sealed class DirectUpstream : IUpstream
         var pool = PoolOf(request.Engine);
         var link = pool.Rent() ?? await pool.ConnectAsync(cancellationToken).ConfigureAwait(false);
         var exchange = new DirectResponse(pool, link, _options, cancellationToken);
-        var started = link.Answers > 0 ? _clock.GetTimestamp() : 0;
+        var started = _clock.GetTimestamp();
+        var idle = link.Answers > 0 ? _clock.GetElapsedTime(link.IdleSince, started) : TimeSpan.Zero;
         var head = RentHead(pool, request, out var headLength);
         try
         {
@@ -52,7 +50,7 @@ public sealed class DirectUpstream : IUpstream
         }
         catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException)
         {
-            var wasStale = started != 0 && !exchange.HasBegun && _clock.GetElapsedTime(started) <= StaleWithin;
+            var wasStale = !exchange.HasBegun && StaleRule.Holds(idle, _clock.GetElapsedTime(started));
             exchange.Abort();
             cancellationToken.ThrowIfCancellationRequested();
             throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = wasStale };
