@@ -15,10 +15,11 @@ internal sealed partial class Attempt
     {
         LegEnd end;
         using var held = _call.Body.Hold();
+        var span = BeginSpan(LegSide.Prefill, _lease.Prefill!);
         try
         {
             using var body = BodyFor(_lease.PrefillTarget);
-            end = await PrefillExchangeAsync(RequestFor(_lease.Prefill!, body)).ConfigureAwait(false);
+            end = await PrefillExchangeAsync(RequestFor(_lease.Prefill!, body, span)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (_prefillStop.IsCancellationRequested)
         {
@@ -33,8 +34,20 @@ internal sealed partial class Attempt
             // A bug of ours must not leave the leg open: the lease would never come back.
             end = new LegEnd(LegEndKind.GatewayError, 500, e.ToString());
         }
+        if (end.Kind == LegEndKind.TransferFailed && !_decodeEnded.Task.IsCompleted)
+        {
+            // A transfer fails on both sides, whoever is the cause; what the decode says of it (an abort by the client, its own
+            // death) is on its way and decides whether there is to be a retry.
+            await _decodeEnded.Task.WaitAsync(_owner.Options.PartnerWord, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
         _report.PrefillEndedAt = _owner.Clock.GetTimestamp();
         _lease.Progressed(_report.PrefillEndedAt);
+        EndSpan(span, end);
+        if (end.IsOk)
+        {
+            _owner.Meter.Prefilled(Elapsed);
+        }
+        MeterKvWait();
         Raise(DispatchEvent.PrefillEnded(end));
         if (MayRunOn(end))
         {
@@ -42,7 +55,7 @@ internal sealed partial class Attempt
         }
         var outcome = CurrentVerdict is { } verdict
             ? verdict.OutcomeOf(LegSide.Prefill, end)
-            : end.IsOk ? LegOutcome.Succeeded : end.IsOwnFault ? LegOutcome.Failed : LegOutcome.Neutral;
+            : end.IsOk ? LegOutcome.Succeeded : end.IsOwnFault ? end.Charge : LegOutcome.Neutral;
         _owner.LegClosed(_lease, LegSide.Prefill, outcome);
     }
 

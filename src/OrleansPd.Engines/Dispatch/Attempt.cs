@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
@@ -37,7 +38,10 @@ internal sealed partial class Attempt
     private readonly TaskCompletionSource? _settled;
     // Set only where the answer needs both legs: filled by the prefill leg before it ends, read by the decode leg after that.
     private readonly LogprobMerger? _merger;
+    private readonly TaskCompletionSource _decodeEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ITimer? _limit;
+    private int _kvWaited;
+    private long _lastEventAt;
     private DispatchState _state;
     private EngineReply? _prefillReply;
     private EngineReply? _decodeReply;
@@ -275,13 +279,13 @@ internal sealed partial class Attempt
         return rids;
     }
 
-    private UpstreamRequest RequestFor(WorkerSnapshot worker, SplicedBody body) => new()
+    private UpstreamRequest RequestFor(WorkerSnapshot worker, SplicedBody body, Activity? span) => new()
     {
         Engine = worker.Url,
         Path = _call.Path,
         Body = new UpstreamBody(body),
         Authorization = PairDispatcher.AuthorizationFor(worker, _call),
-        Headers = _call.Headers,
+        Headers = HeadersFor(span),
     };
 
     private SplicedBody BodyFor(in LegTarget target)
@@ -292,6 +296,7 @@ internal sealed partial class Attempt
         {
             BootstrapHost = target.BootstrapHost,
             BootstrapPort = target.BootstrapPort,
+            LoraPath = _call.LoraPath,
             Room = single ? _lease.Room : 0,
             Rooms = single ? default : _lease.Rooms,
             RoutedDpRank = target.RoutedDpRank,
