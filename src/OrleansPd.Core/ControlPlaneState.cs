@@ -12,6 +12,8 @@ namespace OrleansPd.Core;
 /// </summary>
 public sealed partial class ControlPlaneState
 {
+    private static readonly WorkerInput Doubt = new WorkerInput.Doubt("a request has just failed there");
+
     private readonly ControlPlaneOptions _options;
     private readonly FleetState _fleet;
     private readonly PairDesk _desk;
@@ -143,9 +145,10 @@ public sealed partial class ControlPlaneState
         if (_fleet.At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch)
         {
             Charge(worker.Slot, trial, outcome, now);
-            if (outcome == LegOutcome.Lost)
+            if (outcome == LegOutcome.Failed)
             {
-                _ = _fleet.Apply(worker.Slot, WorkerInput.Doubted.Instance, now);
+                // One that fails at once is always the least loaded: without this it would draw every request until it is probed.
+                _ = _fleet.Apply(worker.Slot, Doubt, now);
             }
         }
         ForgetIfGone(worker.Slot);
@@ -234,10 +237,10 @@ public sealed partial class ControlPlaneState
         var next = (trial, outcome) switch
         {
             (true, LegOutcome.Succeeded) => breaker.TrialEnded(_fleet.BreakerLimits, true, now),
-            (true, LegOutcome.Failed or LegOutcome.Lost) => breaker.TrialEnded(_fleet.BreakerLimits, false, now),
+            (true, LegOutcome.Failed) => breaker.TrialEnded(_fleet.BreakerLimits, false, now),
             (true, _) => breaker.TrialEnded(_fleet.BreakerLimits, null, now),
             (false, LegOutcome.Succeeded) => breaker.Succeeded(_fleet.BreakerLimits, now),
-            (false, LegOutcome.Failed or LegOutcome.Lost) => breaker.Failed(_fleet.BreakerLimits, now),
+            (false, LegOutcome.Failed) => breaker.Failed(_fleet.BreakerLimits, now),
             _ => breaker,
         };
         _ = _fleet.SetBreaker(slot, next);

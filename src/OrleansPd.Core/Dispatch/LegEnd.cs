@@ -1,5 +1,3 @@
-using OrleansPd.Core.Pairing;
-
 namespace OrleansPd.Core.Dispatch;
 
 /// <summary>How one leg ended, as the bytes told it. What follows from it is decided by <see cref="Verdict"/>.</summary>
@@ -67,9 +65,6 @@ public readonly record struct LegEnd(LegEndKind Kind, int Status = 0, string? Me
     public bool IsOpen => Kind == LegEndKind.Open;
 
     public bool IsOk => Kind == LegEndKind.Ok;
-
-    /// <summary>How a leg that failed by the engine's fault is charged: a connection that was refused or broke may mean that nobody is there.</summary>
-    public LegOutcome Charge => Kind is LegEndKind.Unreachable or LegEndKind.Broken ? LegOutcome.Lost : LegOutcome.Failed;
 
     /// <summary>A failure that no other party can have caused.</summary>
     public bool IsOwnFault => Kind is LegEndKind.EngineError or LegEndKind.Unreachable or LegEndKind.Broken

@@ -78,10 +78,10 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
     /// <summary>What the control plane is told of one leg, given the verdict over both.</summary>
     public LegOutcome OutcomeOf(LegSide side, LegEnd end) => (Blame, side) switch
     {
-        (Blame.Prefill, LegSide.Prefill) => end.Charge,
-        (Blame.Decode, LegSide.Decode) => end.Charge,
+        (Blame.Prefill, LegSide.Prefill) => LegOutcome.Failed,
+        (Blame.Decode, LegSide.Decode) => LegOutcome.Failed,
         // The request went well without this leg, yet the engine broke on it: a prefill that dies once its KV is away.
-        (Blame.None, _) when end.IsOwnFault => end.Charge,
+        (Blame.None, _) when end.IsOwnFault => LegOutcome.Failed,
         _ => end.IsOk ? LegOutcome.Succeeded : LegOutcome.Neutral,
     };
 }

@@ -60,12 +60,15 @@ public sealed record WorkerState
 
     private bool Stalled { get; init; }
 
+    /// <summary>A leg failed there, and nothing has been heard of the engine since.</summary>
+    private bool Doubted { get; init; }
+
     /// <summary>The stage that a role switch interrupted.</summary>
     private WorkerPhase StageBefore { get; init; }
 
     public WorkerPhase Phase(bool breakerOpen) => Stage != WorkerPhase.Ready ? Stage
         : breakerOpen ? WorkerPhase.Broken
-        : Misses > 0 || Unhealthy || Stalled ? WorkerPhase.Suspect
+        : Misses > 0 || Unhealthy || Stalled || Doubted ? WorkerPhase.Suspect
         : WorkerPhase.Ready;
 
     public WorkerState Apply(WorkerInput input, LifeLimits limits, DateTimeOffset now) => (input, Stage) switch
@@ -90,11 +93,9 @@ public sealed record WorkerState
         (WorkerInput.Capacity told, _) => Capacity(told),
         (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
         (WorkerInput.Alive, _) => Alive(),
+        (WorkerInput.Doubt doubt, WorkerPhase.Ready) => this with { Doubted = true, Reason = Reason ?? doubt.Reason },
+        (WorkerInput.Doubt, _) => this,
         (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
-        // Counted as one miss however many requests broke at once: only probes decide that a process is gone.
-        (WorkerInput.Doubted, WorkerPhase.Ready) when Misses == 0 =>
-            this with { Misses = 1, Reason = "a connection was refused or broke" },
-        (WorkerInput.Doubted, _) => this,
         (WorkerInput.Health health, _) => this with
         {
             Unhealthy = health.Problem is not null,
@@ -153,8 +154,9 @@ public sealed record WorkerState
         return facts == Facts ? this : this with { Facts = facts };
     }
 
-    private WorkerState Alive() => Misses == 0 && Refusals == 0 ? this : this with
+    private WorkerState Alive() => Misses == 0 && Refusals == 0 && !Doubted ? this : this with
     {
+        Doubted = false,
         Misses = 0,
         Refusals = 0,
         DownSince = null,
@@ -184,6 +186,7 @@ public sealed record WorkerState
         {
             Facts = known ? KeepName(facts) : facts,
             WasDescribed = true,
+            Doubted = false,
             Misses = 0,
             Refusals = 0,
             DownSince = null,

@@ -9,9 +9,6 @@ public enum LegOutcome
     /// <summary>The engine is at fault; charged to its breaker.</summary>
     Failed,
 
-    /// <summary>As <see cref="Failed"/>, and the engine may be gone: it is avoided until it answers a probe.</summary>
-    Lost,
-
     /// <summary>Cancelled, the client's fault, overload, or the partner's fault: charged to nobody.</summary>
     Neutral,
 }

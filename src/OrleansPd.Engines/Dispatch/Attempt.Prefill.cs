@@ -55,7 +55,7 @@ internal sealed partial class Attempt
         }
         var outcome = CurrentVerdict is { } verdict
             ? verdict.OutcomeOf(LegSide.Prefill, end)
-            : end.IsOk ? LegOutcome.Succeeded : end.IsOwnFault ? end.Charge : LegOutcome.Neutral;
+            : end.IsOk ? LegOutcome.Succeeded : end.IsOwnFault ? LegOutcome.Failed : LegOutcome.Neutral;
         _owner.LegClosed(_lease, LegSide.Prefill, outcome);
     }
 

@@ -196,7 +196,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             CompleteGranted();
             Tell(before);
         }
-        if (outcome is LegOutcome.Failed or LegOutcome.Lost && (side == LegSide.Prefill ? lease.Prefill : lease.Decode) is { } worker)
+        if (outcome == LegOutcome.Failed && (side == LegSide.Prefill ? lease.Prefill : lease.Decode) is { } worker)
         {
             Ring(worker.Id, doubtful: true);
         }

@@ -66,7 +66,7 @@ public class DispatchStateTests
 
         state = state.On(DispatchEvent.DecodeEnded(LegEnd.Ok), out _);
         Assert.True(state.Verdict!.IsSuccess);
-        Assert.Equal(LegOutcome.Lost, state.Verdict.OutcomeOf(LegSide.Prefill, state.Prefill));
+        Assert.Equal(LegOutcome.Failed, state.Verdict.OutcomeOf(LegSide.Prefill, state.Prefill));
         Assert.Equal(LegOutcome.Succeeded, state.Verdict.OutcomeOf(LegSide.Decode, state.Decode));
     }
 

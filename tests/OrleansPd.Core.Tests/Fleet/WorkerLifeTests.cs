@@ -32,7 +32,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void A_request_whose_connection_broke_makes_it_suspect_at_once_and_a_probe_decides()
+    public void A_request_that_failed_there_makes_it_suspect_at_once_and_a_probe_decides()
     {
         var (broken, other) = (_fleet.Add(WorkerRole.Decode, "d1"), _fleet.Add(WorkerRole.Decode, "d2"));
         _ = _fleet.Add(WorkerRole.Prefill, "p");
@@ -40,10 +40,10 @@ public sealed class WorkerLifeTests
         foreach (var lease in leases)
         {
             _fleet.End(lease, LegSide.Prefill, LegOutcome.Neutral);
-            _fleet.End(lease, LegSide.Decode, lease.Decode.Id == broken ? LegOutcome.Lost : LegOutcome.Succeeded);
+            _fleet.End(lease, LegSide.Decode, lease.Decode.Id == broken ? LegOutcome.Failed : LegOutcome.Succeeded);
         }
         Assert.Equal((WorkerPhase.Suspect, WorkerPhase.Ready), (_fleet.Shown(broken).Phase, _fleet.Shown(other).Phase));
-        Assert.Equal("a connection was refused or broke", _fleet.Shown(broken).Reason);
+        Assert.Equal("a request has just failed there", _fleet.Shown(broken).Reason);
         Assert.All(Enumerable.Range(0, 4), _ => Assert.Equal(other, _fleet.Take().Decode.Id));
         _fleet.Apply(broken, WorkerInput.Alive.Instance);
         Assert.Equal((WorkerPhase.Ready, null), (_fleet.Shown(broken).Phase, _fleet.Shown(broken).Reason));
