@@ -12,6 +12,8 @@ namespace OrleansPd.Core;
 /// </summary>
 public sealed partial class ControlPlaneState
 {
+    private static readonly WorkerInput Doubt = new WorkerInput.Doubt("a request has just failed there");
+
     private readonly ControlPlaneOptions _options;
     private readonly FleetState _fleet;
     private readonly PairDesk _desk;
@@ -144,6 +146,11 @@ public sealed partial class ControlPlaneState
         if (_fleet.At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch)
         {
             Charge(worker.Slot, trial, outcome, now);
+            if (outcome == LegOutcome.Failed)
+            {
+                // One that fails at once is always the least loaded: without this it would draw every request until it is probed.
+                _ = _fleet.Apply(worker.Slot, Doubt, now);
+            }
         }
         ForgetIfGone(worker.Slot);
         Lighter(worker.Slot, now);
@@ -158,7 +165,7 @@ public sealed partial class ControlPlaneState
     public void Tick(DateTimeOffset now, long timestamp, long frequency)
     {
         _rooms.Sweep(now);
-        var ages = _stalls.Ages(_desk.Leases, _fleet.Snapshot.Workers.Length, timestamp);
+        var ages = _stalls.Ages(_desk.Leases, _fleet, timestamp);
         _departures.Sweep(now);
         foreach (var worker in _fleet.Snapshot.Workers)
         {
@@ -190,6 +197,10 @@ public sealed partial class ControlPlaneState
         {
             if (worker is not null)
             {
+                if (good == true)
+                {
+                    _stalls.Moved(worker.Slot, timestamp); // it works: what is stuck there is stuck for another reason
+                }
                 ForgetIfGone(worker.Slot);
                 Lighter(worker.Slot, now);
             }

@@ -81,7 +81,7 @@ public static class PrefixBlocks
     }
 
     /// <summary>Moves the next one or eight bytes without their whitespace; up to eight bytes are written.</summary>
-    private static int Squeeze(ref ReadOnlySpan<byte> bytes, Span<byte> target)
+    private static int Squeeze(ref ReadOnlySpan<byte> bytes, scoped Span<byte> target)
     {
         if (Bmi2.X64.IsSupported && bytes.Length >= 8)
         {

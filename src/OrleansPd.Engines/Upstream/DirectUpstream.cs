@@ -16,8 +16,11 @@ public sealed class DirectUpstream : IUpstream
     private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(1);
 
-    /// <summary>A closed connection is answered with a reset after one round trip; what breaks later was broken by something else.</summary>
-    private static readonly TimeSpan StaleWithin = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// An engine that had closed the connection shows it within one round trip; what breaks later was broken by something else, such as
+    /// the death of an engine that had read the request.
+    /// </summary>
+    private static readonly TimeSpan StaleWithin = TimeSpan.FromMilliseconds(100);
 
     private readonly UpstreamOptions _options;
     private readonly TimeProvider _clock;

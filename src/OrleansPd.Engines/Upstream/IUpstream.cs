@@ -28,7 +28,7 @@ public interface IUpstreamResponse : IAsyncDisposable
     TimeSpan? RetryAfter { get; }
 
     /// <summary>The end of the body has been read: no connection is held any more. May stay false until a read has returned 0.</summary>
-    bool IsComplete { get; }
+    bool IsComplete => false;
 
     /// <summary>Reads what is there, at least one byte; 0 at the end of the body.</summary>
     /// <exception cref="UpstreamException">The connection broke before the end.</exception>
@@ -85,8 +85,8 @@ public sealed class UpstreamException(bool neverSent, string message, Exception?
     public bool NeverSent { get; } = neverSent;
 
     /// <summary>
-    /// The connection had carried requests before and broke at once, without a byte of answer: it looks as if the engine had closed it
-    /// for idleness just then and has not read the request. It cannot be known, so the request may not be sent again as it is.
+    /// The connection had carried requests before, was then idle, and broke at once, without a byte of answer: it looks as if the engine
+    /// had closed it for idleness just then and has not read the request. It cannot be known, so it may not be sent again as it is.
     /// </summary>
     public bool WasStale { get; init; }
 }

@@ -14,6 +14,7 @@ internal enum FlagKind
     Ranks,
     Upstream,
     LogLevel,
+    LogFormat,
 }
 
 /// <summary>A flag of <c>orleanspd gateway</c> and the setting it stands for.</summary>

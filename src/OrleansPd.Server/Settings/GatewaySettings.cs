@@ -81,6 +81,7 @@ internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Lo
                 ? null
                 : "is not direct or handler",
             FlagKind.Policy => PolicyNames.Problem(value),
+            FlagKind.LogFormat => value is "text" or "json" ? null : "is not text or json",
             FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",
             _ => null,
         };

@@ -32,6 +32,24 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
+    public void A_request_that_failed_there_makes_it_suspect_at_once_and_a_probe_decides()
+    {
+        var (broken, other) = (_fleet.Add(WorkerRole.Decode, "d1"), _fleet.Add(WorkerRole.Decode, "d2"));
+        _ = _fleet.Add(WorkerRole.Prefill, "p");
+        PairLease[] leases = [.. Enumerable.Range(0, 8).Select(_ => _fleet.Take())];
+        foreach (var lease in leases)
+        {
+            _fleet.End(lease, LegSide.Prefill, LegOutcome.Neutral);
+            _fleet.End(lease, LegSide.Decode, lease.Decode.Id == broken ? LegOutcome.Failed : LegOutcome.Succeeded);
+        }
+        Assert.Equal((WorkerPhase.Suspect, WorkerPhase.Ready), (_fleet.Shown(broken).Phase, _fleet.Shown(other).Phase));
+        Assert.Equal("a request has just failed there", _fleet.Shown(broken).Reason);
+        Assert.All(Enumerable.Range(0, 4), _ => Assert.Equal(other, _fleet.Take().Decode.Id));
+        _fleet.Apply(broken, WorkerInput.Alive.Instance);
+        Assert.Equal((WorkerPhase.Ready, null), (_fleet.Shown(broken).Phase, _fleet.Shown(broken).Reason));
+    }
+
+    [Fact]
     public void A_slow_answer_is_borne_longer_and_an_answer_clears_it()
     {
         var id = _fleet.Add(WorkerRole.Decode, "d");
@@ -189,6 +207,54 @@ public sealed class WorkerLifeTests
         }
         Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
         Assert.Equal(WorkerPhase.Ready, _fleet.Shown(alive.Decode.Id).Phase);
+    }
+
+    [Fact]
+    public void A_prefill_that_decode_engines_did_not_miss_says_what_may_be_in_its_way()
+    {
+        var prefill = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        _fleet.Apply(prefill, new WorkerInput.NotProved("it did not answer"));
+        Assert.StartsWith("it did not answer; decode engines may still know", _fleet.Shown(prefill).Reason);
+        _fleet.Apply(prefill, new WorkerInput.Proved(2));
+        Assert.Null(_fleet.Shown(prefill).Reason);
+    }
+
+    [Fact]
+    public void What_a_former_life_left_unanswered_is_not_held_against_the_new_one()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        _fleet.Apply(stuck.Decode.Id, new WorkerInput.Described(TestFleet.Facts(slots: 100, identity: "seed=2")));
+        _fleet.Apply(stuck.Decode.Id, new WorkerInput.Proved(2));
+        _fleet.Now = _fleet.Now.AddHours(1);
+        _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        Assert.Equal((WorkerPhase.Ready, 2), (_fleet.Shown(stuck.Decode.Id).Phase, _fleet.Shown(stuck.Decode.Id).Epoch));
+    }
+
+    [Fact]
+    public void A_worker_that_generates_again_is_not_broken_anew_by_a_leg_that_never_ends()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        Pass(seconds: 130);
+        Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
+        _fleet.Now = _fleet.Now.AddSeconds(_fleet.Options.CbTimeoutDurationSecs);
+        for (var i = 0; i < _fleet.Options.CbSuccessThreshold; i++)
+        {
+            var trial = _fleet.State.BeginTrial(stuck.Decode.Id, _fleet.Now)!;
+            _fleet.State.EndTrial(trial, true, null, _fleet.Now, _fleet.Timestamp);
+        }
+        Pass(seconds: 20);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(stuck.Decode.Id).Phase);
+
+        void Pass(int seconds)
+        {
+            _fleet.Now = _fleet.Now.AddSeconds(seconds);
+            _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        }
     }
 
     [Fact]
