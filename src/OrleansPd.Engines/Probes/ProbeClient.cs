@@ -38,9 +38,15 @@ internal sealed class ProbeClient(SslClientAuthenticationOptions? tls = null) : 
                 Body = body is null ? default : new UpstreamBody(body),
                 Authorization = apiKey is null ? null : "Bearer " + apiKey,
             };
-            await using var response = await _upstream.SendAsync(request, limit.Token).ConfigureAwait(false);
-            var reply = await EngineReply.ReadAsync(response, MaxAnswer, limit.Token).ConfigureAwait(false);
-            return new ProbeReply((HttpStatusCode)reply.Status, reply.Body, ProbeAnswer.Good);
+            try
+            {
+                return await ExchangeAsync(request, limit.Token).ConfigureAwait(false);
+            }
+            catch (UpstreamException e) when (e.WasStale && body is null)
+            {
+                // A question may be asked twice.
+                return await ExchangeAsync(request, limit.Token).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -51,6 +57,13 @@ internal sealed class ProbeClient(SslClientAuthenticationOptions? tls = null) : 
             var refused = e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
             return ProbeReply.Failed(new(refused ? "connection refused" : $"{path}: {e.Message}", refused));
         }
+    }
+
+    private async Task<ProbeReply> ExchangeAsync(UpstreamRequest request, CancellationToken cancellationToken)
+    {
+        await using var response = await _upstream.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        var reply = await EngineReply.ReadAsync(response, MaxAnswer, cancellationToken).ConfigureAwait(false);
+        return new ProbeReply((HttpStatusCode)reply.Status, reply.Body, ProbeAnswer.Good);
     }
 }
 

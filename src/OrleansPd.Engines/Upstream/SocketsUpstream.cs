@@ -132,8 +132,6 @@ public sealed class SocketsUpstream : IUpstream
 
         public TimeSpan? RetryAfter => message.Headers.RetryAfter?.Delta;
 
-        public bool IsComplete => false;
-
         public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
             try

@@ -23,6 +23,8 @@ internal sealed class Contender : IDisposable
         var start = new ProcessStartInfo(all[0], all[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
         StartedAt = EventLoop.Now;
         _process = Process.Start(start) ?? throw new IOException($"{name} did not start");
+        // Whoever ends the benchmark in the middle ends these with it.
+        AppDomain.CurrentDomain.ProcessExit += Kill;
         Id = _process.Id;
         _process.ErrorDataReceived += (_, line) => Said(line.Data);
         _process.BeginErrorReadLine();
@@ -123,18 +125,21 @@ internal sealed class Contender : IDisposable
 
     public void Dispose()
     {
-        if (_process is not null)
-        {
-            if (!_process.HasExited)
-            {
-                _process.Kill(entireProcessTree: true);
-                _process.WaitForExit(10_000);
-            }
-            _process.Dispose();
-        }
+        AppDomain.CurrentDomain.ProcessExit -= Kill;
+        Kill(null, EventArgs.Empty);
+        _process?.Dispose();
         if (_folder is not null)
         {
             Directory.Delete(_folder, recursive: true);
+        }
+    }
+
+    private void Kill(object? sender, EventArgs e)
+    {
+        if (_process is { HasExited: false })
+        {
+            _process.Kill(entireProcessTree: true);
+            _process.WaitForExit(10_000);
         }
     }
 

@@ -9,7 +9,8 @@ namespace OrleansPd.Gateway.Tests.Support;
 /// <summary>Engines and a gateway in front of them, all with real sockets on free ports, and a client.</summary>
 internal sealed class Stage : IAsyncDisposable
 {
-    private static readonly AsyncLocal<UpstreamKind> Upstream = new();
+    private static readonly AsyncLocal<UpstreamKind?> Upstream = new();
+    private static readonly UpstreamKind OfAll = Enum.TryParse<UpstreamKind>(Environment.GetEnvironmentVariable("ORLEANSPD_TEST_UPSTREAM"), true, out var kind) ? kind : default;
     private readonly List<SimulatedEngine> _engines = [];
 
     private Stage(FixedControlPlane controlPlane)
@@ -17,10 +18,13 @@ internal sealed class Stage : IAsyncDisposable
         ControlPlane = controlPlane;
     }
 
-    /// <summary>The client that speaks to engines in stages of this test that do not say. Set it in the constructor of a test class.</summary>
+    /// <summary>
+    /// The client that speaks to engines. Set it in the constructor of a test class; for all tests of a run it is what the environment's
+    /// ORLEANSPD_TEST_UPSTREAM says, direct or handler.
+    /// </summary>
     public static UpstreamKind DefaultUpstream
     {
-        get => Upstream.Value;
+        get => Upstream.Value ?? OfAll;
         set => Upstream.Value = value;
     }
 
