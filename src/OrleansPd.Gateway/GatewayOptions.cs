@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using OrleansPd.Core;
+using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Gateway;
 
@@ -151,6 +152,12 @@ public sealed class GatewayOptions
     /// none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
     /// </summary>
     public List<string> RequestIdHeaders { get; init; } = [];
+
+    /// <summary>
+    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or <see cref="UpstreamKind.Handler"/>, the HTTP
+    /// client of .NET, which does the same at more than twice the price. Default Direct.
+    /// </summary>
+    public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
 
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();

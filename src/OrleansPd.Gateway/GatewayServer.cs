@@ -1,17 +1,20 @@
 using System.Net;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Http;
@@ -61,6 +64,8 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <summary>The last requests.</summary>
     public RequestLog Requests => _app.Services.GetRequiredService<RequestLog>();
 
+    internal IUpstream Upstream => _app.Services.GetRequiredService<IUpstream>();
+
     public GatewayMetrics Metrics => _app.Services.GetRequiredService<GatewayMetrics>();
 
     /// <summary>The dispatcher, for its gauges.</summary>
@@ -107,6 +112,8 @@ public sealed class GatewayServer : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
+        // It would make an activity and a log scope for each request; what it has to say is said by us.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -121,6 +128,9 @@ public sealed class GatewayServer : IAsyncDisposable
                 kestrel.Listen(AddressOf(options.Host), options.Port, Secure);
             }
         });
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
+        // Worth it only where the socket's wake-ups come inline too: alone it costs more than it saves.
+        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = InlineSockets.AreOn);
         if (certificate is not null)
         {
             builder.WebHost.UseKestrelHttpsConfiguration();

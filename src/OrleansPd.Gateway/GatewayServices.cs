@@ -28,7 +28,8 @@ public static class GatewayServices
             services.AddSingleton(admin);
         }
         services.AddSingleton(clock);
-        services.AddSingleton<IUpstream>(_ => new SocketsUpstream(new UpstreamOptions { Tls = EngineTls.Of(options) }));
+        var upstream = new UpstreamOptions { Tls = EngineTls.Of(options) };
+        services.AddSingleton<IUpstream>(_ => options.Upstream == UpstreamKind.Direct ? new DirectUpstream(upstream) : new SocketsUpstream(upstream));
         services.AddSingleton(new DispatchOptions
         {
             DecodeAbortDelay = TimeSpan.FromMilliseconds(options.DecodeAbortDelayMs),

@@ -16,4 +16,7 @@ public sealed class UpstreamOptions
     /// and a request on a connection that is just being closed would fail.
     /// </summary>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Largest head of an answer in bytes, 1 KiB to 1 MiB. Default 64 KiB; more is an error.</summary>
+    public int MaxHead { get; set; } = 64 * 1024;
 }

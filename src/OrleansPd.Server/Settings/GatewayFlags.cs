@@ -65,6 +65,8 @@ internal static class GatewayFlags
             new("strict-model", Switch, "", "[ours] Refuse models that are not served, even where only one is."),
             new("max-batch", Whole, "PROMPTS", "[ours] Most prompts in one request. Default 1024."),
             new("max-samples", Whole, "SAMPLES", "[ours] Most samples (n) of one prompt. Default 128."),
+            new("upstream", Upstream, "CLIENT",
+                "[ours] Client that speaks to engines: direct (made for this job) or handler (the one of .NET). Default direct."),
             new("max-json-depth", Whole, "LEVELS", "[ours] Deepest nesting of a request's JSON. Default 64."),
         ]),
         ("Admission",
