@@ -99,12 +99,6 @@ public sealed class GatewayOptions
     /// </summary>
     public string? AdminApiKey { get; set; }
 
-    /// <summary>
-    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or <see cref="UpstreamKind.Handler"/>, the HTTP
-    /// client of .NET, which does the same at more than twice the price. Default Direct.
-    /// </summary>
-    public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
-
     /// <summary>Export spans by OTLP. Default false; W3C context is passed to the engines either way.</summary>
     public bool EnableTrace { get; set; }
 
@@ -124,6 +118,12 @@ public sealed class GatewayOptions
     /// none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
     /// </summary>
     public List<string> RequestIdHeaders { get; init; } = [];
+
+    /// <summary>
+    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or <see cref="UpstreamKind.Handler"/>, the HTTP
+    /// client of .NET, which does the same at more than twice the price. Default Direct.
+    /// </summary>
+    public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
 
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();

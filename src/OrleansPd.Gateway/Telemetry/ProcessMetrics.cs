@@ -8,8 +8,8 @@ internal static class ProcessMetrics
     public static void Write(PromText text)
     {
         using var process = Process.GetCurrentProcess();
-        text.Family("process_cpu_seconds_total", "counter", "CPU time used, in user and kernel mode.");
-        text.Sample(process.TotalProcessorTime.TotalSeconds);
+        text.Family("process_cpu_seconds_total", "counter", "CPU time used, in user and kernel mode.")
+            .Sample(Math.Round(process.TotalProcessorTime.TotalSeconds, 3));
         text.Gauge("process_resident_memory_bytes", "Resident memory.", process.WorkingSet64);
         text.Gauge("process_num_threads", "Threads.", process.Threads.Count);
         text.Counter("dotnet_gc_allocated_bytes_total", "Managed memory allocated.", GC.GetTotalAllocatedBytes());

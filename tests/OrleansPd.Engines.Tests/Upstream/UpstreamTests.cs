@@ -341,7 +341,7 @@ public sealed class DirectUpstreamTests : UpstreamTests
     protected override IUpstream Create(UpstreamOptions? options = null) => new DirectUpstream(options);
 }
 
-public sealed class SocketsUpstreamTests : UpstreamTests
+public sealed class HandlerUpstreamTests : UpstreamTests
 {
     protected override IUpstream Create(UpstreamOptions? options = null) => new SocketsUpstream(options);
 }

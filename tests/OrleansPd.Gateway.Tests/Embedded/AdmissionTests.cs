@@ -38,8 +38,8 @@ public sealed class AdmissionTests
         Assert.Equal("queue_timeout", (string)record["calls"]![0]!["reason"]!);
         Assert.NotNull((string?)record["calls"]![0]!["refusal"]);
         var metrics = await stage.Client.GetStringAsync("/metrics", Token);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_full\"} 1\n", metrics);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_timeout\"} 2\n", metrics);
+        Assert.Matches("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_full\",side=\"[a-z]*\"} 1\n", metrics);
+        Assert.Matches("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_timeout\",side=\"[a-z]*\"} 2\n", metrics);
     }
 
     [Fact]
@@ -106,7 +106,7 @@ public sealed class AdmissionTests
 
     private static Task<LiveStage> StartAsync(Action<Core.ControlPlaneOptions> change, int prefill = 1, int ranks = 1)
     {
-        var options = new GatewayOptions();
+        var options = new GatewayOptions { Upstream = Stage.DefaultUpstream };
         options.ControlPlane.Policy = "round_robin";
         options.ControlPlane.LivenessIntervalSecs = 1;
         change(options.ControlPlane);

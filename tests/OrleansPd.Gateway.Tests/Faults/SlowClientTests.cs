@@ -146,6 +146,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
 
             public TimeSpan? RetryAfter => null;
 
+            public bool IsComplete => false;
+
             public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
             {
                 await Task.Yield();
