@@ -72,6 +72,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
         var shown = last.Shown;
         _workers[slot] = _workers[slot]! with
         {
+            Spec = last.Spec,
             Epoch = shown.Epoch,
             Facts = shown.Facts,
             WasDescribed = shown.Facts != WorkerFacts.Unknown,

@@ -14,6 +14,9 @@ public sealed record CreditClaim
     /// <summary>The ledger that granted what is held; 0 = nothing was granted yet.</summary>
     public long Ledger { get; init; }
 
+    /// <summary>The gateway has nothing here any more, and wants nothing.</summary>
+    public bool IsLeaving { get; init; }
+
     /// <summary>One for each rank; empty = the gateway does not know the ranks yet.</summary>
     public ImmutableArray<RankClaim> Ranks { get; init; } = [];
 }

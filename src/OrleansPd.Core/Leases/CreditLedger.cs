@@ -105,6 +105,11 @@ public sealed class CreditLedger
         {
             return null;
         }
+        if (claim.IsLeaving)
+        {
+            Gone(claim.Gateway);
+            return new CreditGrant { Ledger = Id, ValidFor = TimeSpan.Zero };
+        }
         holder.Take(claim, now, _places.Length);
         var grants = ImmutableArray.CreateBuilder<RankGrant>(_places.Length);
         var tight = false;

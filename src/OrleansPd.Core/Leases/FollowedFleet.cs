@@ -30,8 +30,15 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
     /// <summary>Trials are the writer's: gateways make none.</summary>
     public bool TryTrial(int slot, bool take, DateTimeOffset now) => false;
 
+    /// <summary>Some are gone and not forgotten yet.</summary>
+    public bool AnyGone { get; private set; }
+
     /// <summary>A worker that is gone is idle: its slot is free.</summary>
-    public void Forget(int slot) => _slots[slot] = null;
+    public void Forget(int slot)
+    {
+        _slots[slot] = null;
+        AnyGone = _slots.Any(s => s is { IsGone: true });
+    }
 
     /// <returns>Slots that were given to another worker or another life of the same; null when nothing changed.</returns>
     public List<int>? Take(ImmutableArray<WorkerReport> reports)
@@ -86,7 +93,7 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
     {
         if (worker is not null)
         {
-            worker.IsGone = true;
+            worker.IsGone = AnyGone = true;
             _byId.Remove(worker.Id);
         }
     }

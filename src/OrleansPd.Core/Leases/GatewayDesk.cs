@@ -142,8 +142,10 @@ public sealed class GatewayDesk
     }
 
     /// <summary>Whether the worker's writer should be told now rather than at the next beat.</summary>
-    public bool IsUrgent(WorkerId id, long registration) =>
-        Find(id, registration) is { } worker && (worker.IsUrgent || (worker.IsTight && (_desk.Waiting > 0 || worker.HasNews)));
+    public bool IsUrgent(WorkerId id, long registration) => Find(id, registration) is { } worker && IsUrgent(worker);
+
+    /// <summary>The same, by the worker's slot in <see cref="Fleet"/>.</summary>
+    public bool IsUrgent(int slot) => _fleet.At(slot) is { } worker && IsUrgent(worker);
 
     /// <summary>What is to be told to a worker's writer. It stays to be told until <see cref="Answered"/>. Null: no such worker.</summary>
     public GatewayReport? Tell(WorkerId id, long registration, long timestamp, long frequency)
@@ -238,8 +240,14 @@ public sealed class GatewayDesk
     /// <summary>Refuses all that waits and all that comes; leases in flight live on.</summary>
     public void Stop() => _desk.Stop();
 
+    /// <summary>A registration of a room that a live lease of ours pins: judged here. Null: nothing is known of the room.</summary>
+    public RankRegistration? Register(long room, int rank, DateTimeOffset now) =>
+        _rooms.Owner(room, now) is null ? null : _rooms.Register(room, rank, null, now);
+
     /// <summary>Who owns a room that this gateway leased or knows of; null where unknown.</summary>
     public RoomOwner? OwnerOf(long room, DateTimeOffset now) => _rooms.Owner(room, now);
+
+    private bool IsUrgent(Followed worker) => worker.IsUrgent || (worker.IsTight && (_desk.Waiting > 0 || worker.HasNews));
 
     private Followed? Find(WorkerId id, long registration) => _fleet.All.FirstOrDefault(w => w.Id == id && w.Report.Registration == registration);
 
@@ -277,6 +285,10 @@ public sealed class GatewayDesk
 
     private void ForgetIdle()
     {
+        if (!_fleet.AnyGone)
+        {
+            return;
+        }
         foreach (var gone in _fleet.All.Where(w => w.IsGone && _desk.InFlight(w.Slot) == 0).ToArray())
         {
             for (var rank = 0; rank < gone.Ranks; rank++)

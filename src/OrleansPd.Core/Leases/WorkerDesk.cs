@@ -103,6 +103,11 @@ public sealed class WorkerDesk
         {
             return new(null, 0, IsKnown: true);
         }
+        if (report.Claim.IsLeaving)
+        {
+            _gateways.Remove(report.Claim.Gateway);
+            return new(grant, report.Batch, IsKnown: true);
+        }
         var seen = _gateways.TryGetValue(report.Claim.Gateway, out var known) ? known : new Presence();
         if (report.Batch > seen.Batch && report.Epoch == State.Epoch)
         {

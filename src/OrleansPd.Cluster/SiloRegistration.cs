@@ -1,0 +1,63 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Orleans.Hosting;
+using Orleans.Runtime;
+using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Workers;
+using OrleansPd.Core;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
+
+namespace OrleansPd.Cluster;
+
+/// <summary>Puts the control plane of a cluster into a silo.</summary>
+public static class SiloRegistration
+{
+    /// <summary>
+    /// The grains, and the <see cref="ClusterControlPlane"/> of the gateway in this silo. A grain storage named
+    /// <see cref="ClusterOptions.Storage"/> and a reminder service must be there too; which, is the executable's choice.
+    /// </summary>
+    public static ISiloBuilder AddOrleansPd(this ISiloBuilder silo, ControlPlaneOptions controlPlane, ClusterOptions? cluster = null)
+    {
+        ArgumentNullException.ThrowIfNull(silo);
+        ArgumentNullException.ThrowIfNull(controlPlane);
+        var services = silo.Services;
+        services.AddSingleton(controlPlane);
+        services.AddSingleton(cluster ?? new ClusterOptions());
+        services.AddSingleton<ClusterMembers>();
+        services.AddSingleton<WorkerRegistry>();
+        services.AddSingleton<WorkerServices>();
+        services.AddSingleton<IEngineProbe>(_ => new EngineProbe(controlPlane));
+        services.AddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.AddSingleton(provider => new EngineAborter(
+            provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new ClusterControlPlane(
+            controlPlane,
+            provider.GetRequiredService<ClusterOptions>(),
+            provider.GetRequiredService<IGrainFactory>(),
+            provider.GetRequiredService<ClusterMembers>(),
+            provider.GetRequiredService<WorkerRegistry>(),
+            provider.GetRequiredService<TimeProvider>(),
+            RandomNumberGenerator.GetInt32(int.MaxValue),
+            provider.GetRequiredService<ILogger<ClusterControlPlane>>()));
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();
+        return silo;
+    }
+
+    /// <summary>The control plane starts when the silo may be called, and ends before its grains do.</summary>
+    private sealed class PlaneLifecycle(ClusterControlPlane plane) : ILifecycleParticipant<ISiloLifecycle>
+    {
+        public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(
+            nameof(ClusterControlPlane),
+            ServiceLifecycleStage.Active,
+            _ =>
+            {
+                plane.Start();
+                return Task.CompletedTask;
+            },
+            async _ => await plane.DisposeAsync());
+    }
+}
