@@ -12,7 +12,7 @@ namespace OrleansPd.Cluster.Grains;
 /// contains its change, so nothing is read again after the wait. A grain timer expires rooms while there are any; a reminder
 /// wakes a shard whose silo died, which then reads what is stored.
 /// </summary>
-internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, ClusterOptions options, IRoomLog log, TimeProvider clock)
+internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, ClusterOptions options, IRoomLog log, PdTime time)
     : Grain, IBootstrapRoomGrain, IRemindable
 {
     private const string Reminder = "expire";
@@ -31,8 +31,8 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
         _writer = new RoomLogWriter(log, number);
         foreach (var entry in await log.ReadAsync(number, cancellationToken))
         {
-            _shard.Restore(entry, clock.GetUtcNow());
-            if (entry.Deadline <= clock.GetUtcNow())
+            _shard.Restore(entry, time.Now);
+            if (entry.Deadline <= time.Now)
             {
                 _writer.Drop(entry.Room);
             }
@@ -42,7 +42,7 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
 
     public async Task<ImmutableArray<byte>> Register(ImmutableArray<RoomClaim> claims)
     {
-        var now = clock.GetUtcNow();
+        var now = time.Now;
         var answers = ImmutableArray.CreateBuilder<byte>(claims.Length);
         foreach (var claim in claims)
         {
@@ -61,7 +61,7 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
 
     public Task<ImmutableArray<int>> Query(ImmutableArray<long> rooms)
     {
-        var now = clock.GetUtcNow();
+        var now = time.Now;
         return Task.FromResult(rooms.Select(room => _shard.Query(room, now)).ToImmutableArray());
     }
 
@@ -91,7 +91,7 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
         var gone = new List<long>();
-        _shard.Expire(clock.GetUtcNow(), DroppedPerSweep, gone);
+        _shard.Expire(time.Now, DroppedPerSweep, gone);
         gone.ForEach(_writer.Drop);
         if (_writer.HasWork)
         {

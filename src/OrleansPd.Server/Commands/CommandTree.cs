@@ -53,10 +53,8 @@ internal static class CommandTree
         }
         catch (BadInputException error)
         {
-            var command = parsed.CommandResult.Command;
             context.Error.WriteLine($"error: {error.Message}");
-            context.Error.WriteLine(
-                $"'orleanspd {(command is RootCommand ? "" : command.Name + " ")}--help' shows what can be given.");
+            context.Error.WriteLine($"'{CommandPath.Of(parsed.CommandResult.Command)} --help' shows what can be given.");
             return ExitCode.BadInput;
         }
         catch (TraceFormatException error)

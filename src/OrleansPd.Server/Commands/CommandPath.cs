@@ -1,0 +1,19 @@
+using System.CommandLine;
+
+namespace OrleansPd.Server.Commands;
+
+/// <summary>A command as one types it: <c>orleanspd workers list</c>.</summary>
+internal static class CommandPath
+{
+    public static string Of(Command command)
+    {
+        var names = new List<string>();
+        for (var at = command; at is not (null or RootCommand); at = at.Parents.OfType<Command>().FirstOrDefault())
+        {
+            names.Add(at.Name);
+        }
+        names.Add("orleanspd");
+        names.Reverse();
+        return string.Join(' ', names);
+    }
+}
