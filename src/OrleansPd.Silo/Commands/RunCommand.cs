@@ -52,11 +52,15 @@ internal static class RunCommand
             $"orleanspd-silo on {node.Url} is silo {node.Address.Endpoint} of cluster '{silo.ClusterId}' on node {silo.Node}, zone {silo.Zone}");
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
+        using var watching = new CancellationTokenSource();
+        var keeper = new MembershipKeeper(redis, silo.ServiceId, silo.ClusterId, node.MemberName, node.Log).RunAsync(context.Time, watching.Token);
         var ended = node.EndedAsync();
-        if (await Task.WhenAny(ended, stop.Task) == ended)
+        var first = await Task.WhenAny(ended, keeper, stop.Task);
+        if (first != stop.Task)
         {
-            throw new CommandFailedException(await ended);
+            throw new CommandFailedException(await (Task<string>)first);
         }
+        await watching.CancelAsync();
         await node.StopAsync(CancellationToken.None);
         return ExitCode.Success;
     }

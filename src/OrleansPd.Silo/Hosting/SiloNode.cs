@@ -41,6 +41,11 @@ internal sealed class SiloNode : IAsyncDisposable
     /// <summary>Where other silos reach this one.</summary>
     public SiloAddress Address => _host.Services.GetRequiredService<ILocalSiloDetails>().SiloAddress;
 
+    /// <summary>Names this life of the silo in the membership table.</summary>
+    public string MemberName => Address.ToString()[1..];
+
+    public ILogger Log => _host.Services.GetRequiredService<ILogger<SiloNode>>();
+
     /// <summary>Starts the silo, then the gateway. Comes back when both listen; engines need not be there yet.</summary>
     /// <param name="gateway">What the gateway was told.</param>
     /// <param name="settings">What the silo was told.</param>

@@ -9,6 +9,9 @@ internal static class RedisConnection
     /// <summary>The version of what silos say to each other and store. Silos of different ones must not meet.</summary>
     public const int Contracts = 1;
 
+    /// <summary>Where that version is kept.</summary>
+    public static RedisKey ContractsKey(string serviceId) => $"{serviceId}/orleanspd/contracts";
+
     /// <summary>Connects, and looks whether silos of the same contracts are there.</summary>
     /// <exception cref="CommandFailedException">No Redis answers, or others speak another version.</exception>
     public static async Task<ConnectionMultiplexer> OpenAsync(string redis, string serviceId, CancellationToken cancellationToken)
@@ -28,7 +31,7 @@ internal static class RedisConnection
         }
         try
         {
-            var key = $"{serviceId}/orleanspd/contracts";
+            var key = ContractsKey(serviceId);
             var database = connection.GetDatabase();
             await database.StringSetAsync(key, Contracts, when: When.NotExists).WaitAsync(cancellationToken).ConfigureAwait(false);
             var found = (int?)await database.StringGetAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false);
