@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Orleans.Runtime;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core;
