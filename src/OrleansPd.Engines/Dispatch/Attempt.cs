@@ -69,6 +69,7 @@ internal sealed partial class Attempt
             Rids = _ridsAreOurs ? MintRids() : [.. call.ClientRids],
             SentAt = owner.Clock.GetTimestamp(),
         };
+        lease.Rids = _report.Rids;
         request.Add(_report);
     }
 
