@@ -32,7 +32,7 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         if (command.Subcommands.Count > 0)
         {
             output.WriteLine();
-            output.WriteLine("'orleanspd COMMAND --help' tells more about a command.");
+            output.WriteLine($"'{CommandPath.Of(command)} COMMAND --help' tells more about a command.");
         }
 
         return ExitCode.Success;
@@ -43,10 +43,10 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
 
     private static string Usage(Command command)
     {
-        if (command is RootCommand) return "orleanspd COMMAND [options]";
+        if (command.Subcommands.Count > 0) return $"{CommandPath.Of(command)} COMMAND [options]";
         var arguments =
             string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => $" [{argument.Name}]"));
-        return $"orleanspd {command.Name}{arguments} [options]";
+        return $"{CommandPath.Of(command)}{arguments} [options]";
     }
 
     private static (string, string) Row(Option option)

@@ -1,0 +1,170 @@
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans.Configuration;
+using Orleans.Hosting;
+using Orleans.Runtime;
+using Orleans.Runtime.MembershipService.SiloMetadata;
+using OrleansPd.Cluster;
+using OrleansPd.Cluster.Gateways;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Commands;
+using OrleansPd.Silo.Settings;
+
+namespace OrleansPd.Silo.Hosting;
+
+/// <summary>
+/// One node of a cluster: a silo and the gateway in it. The gateway listens first, so that the process is seen to live while it
+/// joins; at the end the gateway drains first, and only then the silo leaves.
+/// </summary>
+internal sealed class SiloNode : IAsyncDisposable
+{
+    private readonly IHost _host;
+    private readonly GatewayServer _gateway;
+    private readonly ClusterControlPlane _plane;
+
+    private SiloNode(IHost host, GatewayServer gateway, ClusterControlPlane plane, IPEndPoint silo)
+    {
+        (_host, _gateway, _plane, Silo) = (host, gateway, plane, silo);
+    }
+
+    /// <summary>Where its gateway listens.</summary>
+    public Uri Url => _gateway.Url;
+
+    /// <summary>Where other silos reach it.</summary>
+    public IPEndPoint Silo { get; }
+
+    /// <summary>Starts the gateway and joins the cluster.</summary>
+    /// <param name="settings">What it was told; port 0 means any free one.</param>
+    /// <param name="backend">What the cluster lives on.</param>
+    /// <param name="logging">Where both write their log.</param>
+    /// <param name="error">Where the silo's last words go.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    /// <exception cref="CommandFailedException">A port is taken, or the cluster cannot be joined.</exception>
+    public static async Task<SiloNode> StartAsync(
+        SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error, CancellationToken cancellationToken)
+    {
+        var node = settings.Node;
+        node.SiloPort = FreePorts.Claim(backend.Address, node.SiloPort, "--silo-port");
+        node.GatewayPort = FreePorts.Claim(backend.Address, node.GatewayPort, "--gateway-port");
+        var silo = new IPEndPoint(backend.Address, node.SiloPort);
+        var host = Build(settings, backend, logging, error);
+        GatewayServer? gateway = null;
+        try
+        {
+            var plane = host.Services.GetRequiredService<ClusterControlPlane>();
+            gateway = await ListenAsync(settings.Gateway, plane, logging, cancellationToken).ConfigureAwait(false);
+            await backend.JoinAsync(silo, cancellationToken).ConfigureAwait(false);
+            await host.StartAsync(cancellationToken).ConfigureAwait(false);
+            return new SiloNode(host, gateway, plane, silo);
+        }
+        catch (Exception failure)
+        {
+            if (gateway is not null)
+            {
+                await gateway.DisposeAsync().ConfigureAwait(false);
+            }
+            await DisposeAsync(host).ConfigureAwait(false);
+            if (failure is CommandFailedException || cancellationToken.IsCancellationRequested)
+            {
+                throw;
+            }
+            throw ListenFailure.Explain(failure, backend.Address.ToString(), (node.SiloPort, "--silo-port"), (node.GatewayPort, "--gateway-port"))
+                ?? new CommandFailedException($"the silo cannot join its cluster: {Innermost(failure).Message}");
+        }
+    }
+
+    /// <summary>Ends when something of it ended by itself, with a sentence.</summary>
+    public async Task<string> EndedAsync()
+    {
+        var left = _host.WaitForShutdownAsync();
+        var first = await Task.WhenAny(_plane.Died, _gateway.Completion, left).ConfigureAwait(false);
+        return first == _plane.Died ? $"the control plane stopped by itself: {(await _plane.Died.ConfigureAwait(false)).Message}"
+            : first == left ? "the silo stopped by itself; its log says why"
+            : $"the gateway stopped by itself: {_gateway.Failure?.Message ?? "its log says why"}";
+    }
+
+    /// <summary>Drains the gateway for as long as its grace lasts, then leaves the cluster in order.</summary>
+    public async Task StopAsync()
+    {
+        await _gateway.StopAsync().ConfigureAwait(false);
+        await _host.StopAsync().ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _gateway.DisposeAsync().ConfigureAwait(false);
+        await DisposeAsync(_host).ConfigureAwait(false);
+    }
+
+    private static IHost Build(SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error)
+    {
+        var node = settings.Node;
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "orleanspd-silo" });
+        logging(builder.Logging);
+        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
+        builder.Services.AddSingleton<IFatalErrorHandler>(new FatalErrors(error));
+        builder.UseOrleans(silo =>
+        {
+            silo.Configure<Orleans.Configuration.ClusterOptions>(options =>
+            {
+                options.ClusterId = node.ClusterId;
+                options.ServiceId = node.ServiceId;
+            });
+            silo.ConfigureEndpoints(backend.Address, node.SiloPort, node.GatewayPort);
+            silo.Configure<ClusterMembershipOptions>(options =>
+            {
+                options.ProbeTimeout = TimeSpan.FromMilliseconds(node.ProbeTimeoutMs);
+                options.NumMissedProbesLimit = node.MissedProbes;
+                options.NumVotesForDeathDeclaration = node.DeathVotes;
+                options.EnableIndirectProbes = node.IndirectProbes;
+                options.TableRefreshTimeout = TimeSpan.FromSeconds(node.TableRefreshSecs);
+                // Who has not written for three of these is not asked for a vote; longer than the outages of Redis to survive.
+                options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(30);
+                // A probe must not get a longer time because this silo is itself slow: the verdict would come late when it counts.
+                options.ExtendProbeTimeoutDuringDegradation = false;
+            });
+            silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
+            silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });
+            silo.AddOrleansPd(settings.Gateway.ControlPlane, settings.Cluster);
+            backend.AddTo(silo, node);
+        });
+        return builder.Build();
+    }
+
+    private static async Task<GatewayServer> ListenAsync(
+        OrleansPd.Gateway.GatewayOptions options, ClusterControlPlane plane, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await GatewayServer.StartAsync(options, plane, logging, cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    private static Exception Innermost(Exception error) => error.InnerException is { } inner ? Innermost(inner) : error;
+
+    private static async ValueTask DisposeAsync(IHost host)
+    {
+        if (host is IAsyncDisposable disposable)
+        {
+            await disposable.DisposeAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            host.Dispose();
+        }
+    }
+
+    /// <summary>The process's signals are the command's.</summary>
+    private sealed class NoSignals : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}
