@@ -21,7 +21,6 @@ internal static class SiloCommands
         if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
         {
             logging.AddFilter("Orleans", LogLevel.Error);
-            logging.AddFilter("Orleans.Runtime.MembershipService", LogLevel.Warning);
         }
         LineLog.Configure(logging, settings, context.Error, context.Time);
     };

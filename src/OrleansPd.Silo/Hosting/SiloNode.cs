@@ -122,8 +122,6 @@ internal sealed class SiloNode : IAsyncDisposable
                 options.TableRefreshTimeout = TimeSpan.FromSeconds(node.TableRefreshSecs);
                 // Who has not written for three of these is not asked for a vote; longer than the outages of Redis to survive.
                 options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(30);
-                // A probe must not get a longer time because this silo is itself slow: the verdict would come late when it counts.
-                options.ExtendProbeTimeoutDuringDegradation = false;
             });
             silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
             silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });
