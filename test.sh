@@ -2,6 +2,7 @@
 # Restores, builds and runs every test suite whose packages can be had here, and ends with one line of counts.
 #   ./test.sh            all suites
 #   ./test.sh Core       only the suites whose name contains "Core"
+#   ./test.sh Benchmarks only the smoke run of the benchmarks
 # In CI (CI=true) the formatting is verified too.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -73,5 +74,12 @@ for project in tests/*.Tests/*.csproj; do
     failed=$((failed + $(count Failed)))
     skipped=$((skipped + $(count Skipped)))
 done
+
+if [[ "OrleansPd.Benchmarks" == *"$only"* ]]; then
+    say "OrleansPd.Benchmarks (every body once, nothing is measured)"
+    must "smoke run of the benchmarks" dotnet run --no-build -c "$configuration" --project tests/OrleansPd.Benchmarks -- --smoke
+    tail -n 1 "$log/step"
+    passed=$((passed + 1))
+fi
 
 finish

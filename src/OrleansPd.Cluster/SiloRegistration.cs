@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Orleans.Hosting;
 using Orleans.Runtime;
@@ -20,27 +21,33 @@ public static class SiloRegistration
     /// The grains, and the <see cref="ClusterControlPlane"/> of the gateway in this silo. A grain storage named
     /// <see cref="ClusterOptions.Storage"/> and a reminder service must be there too; which, is the executable's choice.
     /// </summary>
-    public static ISiloBuilder AddOrleansPd(this ISiloBuilder silo, ControlPlaneOptions controlPlane, ClusterOptions? cluster = null)
+    /// <param name="silo">The silo.</param>
+    /// <param name="controlPlane">What the operator wants; equal on all silos but for the workers that are named.</param>
+    /// <param name="cluster">How its parts talk to each other; equal on all silos.</param>
+    /// <param name="clock">The time of our parts; null = the system's.</param>
+    public static ISiloBuilder AddOrleansPd(
+        this ISiloBuilder silo, ControlPlaneOptions controlPlane, ClusterOptions? cluster = null, TimeProvider? clock = null)
     {
         ArgumentNullException.ThrowIfNull(silo);
         ArgumentNullException.ThrowIfNull(controlPlane);
         var services = silo.Services;
         services.AddSingleton(controlPlane);
         services.AddSingleton(cluster ?? new ClusterOptions());
+        services.AddSingleton(new PdTime(clock ?? TimeProvider.System));
         services.AddSingleton<ClusterMembers>();
         services.AddSingleton<WorkerRegistry>();
         services.AddSingleton<WorkerServices>();
-        services.AddSingleton<IEngineProbe>(_ => new EngineProbe(controlPlane));
-        services.AddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.TryAddSingleton<IEngineProbe>(_ => new EngineProbe(controlPlane));
+        services.TryAddSingleton<IUpstream>(_ => new SocketsUpstream());
         services.AddSingleton(provider => new EngineAborter(
-            provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));
         services.AddSingleton(provider => new ClusterControlPlane(
             controlPlane,
             provider.GetRequiredService<ClusterOptions>(),
             provider.GetRequiredService<IGrainFactory>(),
             provider.GetRequiredService<ClusterMembers>(),
             provider.GetRequiredService<WorkerRegistry>(),
-            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<PdTime>().Clock,
             RandomNumberGenerator.GetInt32(int.MaxValue),
             provider.GetRequiredService<ILogger<ClusterControlPlane>>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();

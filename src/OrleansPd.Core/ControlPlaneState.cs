@@ -157,7 +157,7 @@ public sealed partial class ControlPlaneState
     public void Tick(DateTimeOffset now, long timestamp, long frequency)
     {
         _rooms.Sweep(now);
-        var ages = _stalls.Ages(_desk.Leases, _fleet.Snapshot.Workers.Length, timestamp);
+        var ages = _stalls.Ages(_desk.Leases, _fleet, timestamp);
         _departures.Sweep(now);
         foreach (var worker in _fleet.Snapshot.Workers)
         {
@@ -189,6 +189,10 @@ public sealed partial class ControlPlaneState
         {
             if (worker is not null)
             {
+                if (good == true)
+                {
+                    _stalls.Moved(worker.Slot, timestamp); // it works: what is stuck there is stuck for another reason
+                }
                 ForgetIfGone(worker.Slot);
                 Lighter(worker.Slot, now);
             }

@@ -86,7 +86,8 @@ public sealed class GatewayOptions
     public string? RankToken { get; set; }
 
     /// <summary>
-    /// Key that management calls (<c>/workers</c>, <c>/flush_cache</c>) must bring as <c>Authorization: Bearer</c>; null or empty
+    /// Key that calls which change the fleet or its engines (<c>/workers</c>, <c>/flush_cache</c>, <c>/pause_generation</c>,
+    /// <c>/update_weights_*</c>, <c>/route_pd</c>, ...) must bring as <c>Authorization: Bearer</c>; null or empty
     /// = none. Default null: whoever reaches the port may change the fleet, so set one, or guard the port.
     /// </summary>
     public string? AdminApiKey { get; set; }

@@ -51,6 +51,7 @@ public static class GatewayServices
         services.AddSingleton<DebugEndpoints>();
         services.AddSingleton<OtherRoutes>();
         services.AddSingleton<RoomEndpoints>();
+        services.AddSingleton<PairRoutes>();
         return services;
     }
 
@@ -67,6 +68,7 @@ public static class GatewayServices
         services.GetRequiredService<DebugEndpoints>().Map(routes);
         services.GetRequiredService<OtherRoutes>().Map(routes);
         services.GetRequiredService<RoomEndpoints>().Map(routes);
+        routes.MapPdTooling();
         if (services.GetService<IFleetAdmin>() is not null)
         {
             routes.MapPdManagement();

@@ -67,6 +67,9 @@ internal sealed class EngineProcess
 
     public string WeightVersion { get; set; } = "default";
 
+    /// <summary>Name and path of the LoRA adapters that were loaded.</summary>
+    public ConcurrentDictionary<string, string> Adapters { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Cancelled when this life is over.</summary>
     public CancellationToken Ended => _life.Token;
 
@@ -111,6 +114,11 @@ internal sealed class EngineProcess
         if (Faults.TryTake(FaultKind.Retract, rank, request.Rid) is { } retract)
         {
             request.TokensToRetract = Math.Max(1, retract.AfterTokens);
+        }
+
+        if (Faults.TryTake(FaultKind.OutOfMemory, rank, request.Rid) is { } memory)
+        {
+            request.TokensToOutOfMemory = memory.AfterTokens;
         }
 
         if (request.TokensToFault == 0)

@@ -101,6 +101,8 @@ public sealed class EngineStats
     private const int MostErrorsKept = 1000;
 
     private readonly ConcurrentQueue<string> _routerErrors = new();
+    private readonly ConcurrentQueue<string> _controlCalls = new();
+    private int _infoCalls;
     private int _routerErrorCount;
     private long _requests;
     private long _completed;
@@ -150,6 +152,23 @@ public sealed class EngineStats
 
     /// <summary>Mistakes only a router can make, in words; the newest 1000.</summary>
     public IReadOnlyList<string> RouterErrors => [.. _routerErrors];
+
+    /// <summary>Paths of the calls that change the engine or ask for what is no generation, in order; the newest 1000.</summary>
+    public IReadOnlyList<string> ControlCalls => [.. _controlCalls];
+
+    internal void AddControlCall(string path)
+    {
+        _controlCalls.Enqueue(path);
+        if (_controlCalls.Count > MostErrorsKept)
+        {
+            _controlCalls.TryDequeue(out _);
+        }
+    }
+
+    /// <summary>Calls of <c>/server_info</c> so far.</summary>
+    public int InfoCalls => Volatile.Read(ref _infoCalls);
+
+    internal void AskedForInfo() => Interlocked.Increment(ref _infoCalls);
 
     public int RouterErrorCount => Volatile.Read(ref _routerErrorCount);
 

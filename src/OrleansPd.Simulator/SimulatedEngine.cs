@@ -87,6 +87,23 @@ public sealed class SimulatedEngine : IAsyncDisposable
         }
     }
 
+    /// <summary>Starts a new life at the same ports, unless the engine lives.</summary>
+    public async Task ReviveAsync(CancellationToken ct = default)
+    {
+        await _changing.WaitAsync(ct);
+        try
+        {
+            if (!IsAlive)
+            {
+                await StartProcessAsync(ct);
+            }
+        }
+        finally
+        {
+            _changing.Release();
+        }
+    }
+
     /// <summary>Ends the engine for good.</summary>
     public async Task StopAsync()
     {
@@ -144,7 +161,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
         if (dead.RestartDelay is { } delay)
         {
             await Task.Delay(delay, _clock, _stopped.Token);
-            await RestartAsync(_stopped.Token);
+            await ReviveAsync(_stopped.Token);
         }
         else
         {

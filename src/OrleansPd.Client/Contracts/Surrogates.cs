@@ -433,6 +433,9 @@ internal struct CreditClaimSurrogate
 
     [Id(4)]
     public bool IsLeaving;
+
+    [Id(5)]
+    public bool IsBrief;
 }
 
 [RegisterConverter]
@@ -446,6 +449,7 @@ internal sealed class CreditClaimConverter : IConverter<CreditClaim, CreditClaim
             Ledger = surrogate.Ledger,
             Ranks = surrogate.Ranks.IsDefault ? [] : surrogate.Ranks,
             IsLeaving = surrogate.IsLeaving,
+            IsBrief = surrogate.IsBrief,
         };
 
     public CreditClaimSurrogate ConvertToSurrogate(in CreditClaim value) =>
@@ -456,6 +460,7 @@ internal sealed class CreditClaimConverter : IConverter<CreditClaim, CreditClaim
             Ledger = value.Ledger,
             Ranks = value.Ranks,
             IsLeaving = value.IsLeaving,
+            IsBrief = value.IsBrief,
         };
 }
 

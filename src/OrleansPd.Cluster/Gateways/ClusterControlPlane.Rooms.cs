@@ -13,6 +13,9 @@ public sealed partial class ClusterControlPlane
     private readonly ConcurrentDictionary<int, Batcher<RoomClaim, byte>> _registrations = new();
     private readonly ConcurrentDictionary<int, Batcher<long, int>> _queries = new();
 
+    private long _registered;
+    private long _conflicts;
+
     public async ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken)
     {
         if (Read(desk => desk.Register(room, rank, _clock.GetUtcNow())) is { } known)
@@ -21,7 +24,16 @@ public sealed partial class ClusterControlPlane
         }
         var shard = _registrations.GetOrAdd(ShardOf(room), number =>
             new(claims => _grains.GetGrain<IBootstrapRoomGrain>(number).Register(claims), _stop.Token));
-        return (RankRegistration)await shard.AskAsync(new(room, rank), cancellationToken).ConfigureAwait(false);
+        var answer = (RankRegistration)await shard.AskAsync(new(room, rank), cancellationToken).ConfigureAwait(false);
+        if (answer == RankRegistration.Stored)
+        {
+            Interlocked.Increment(ref _registered);
+        }
+        else if (answer == RankRegistration.Conflict)
+        {
+            Interlocked.Increment(ref _conflicts);
+        }
+        return answer;
     }
 
     public async ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)

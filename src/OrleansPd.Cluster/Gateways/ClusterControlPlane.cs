@@ -67,7 +67,18 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     /// <summary>Requests that wait for capacity.</summary>
     public int Waiting => Read(desk => desk.Waiting);
 
-    public RoomStats Rooms => Read(desk => desk.Rooms);
+    public RoomStats Rooms
+    {
+        get
+        {
+            var own = Read(desk => desk.Rooms);
+            return own with
+            {
+                Registered = own.Registered + Interlocked.Read(ref _registered),
+                Conflicts = own.Conflicts + Interlocked.Read(ref _conflicts),
+            };
+        }
+    }
 
     /// <summary>Makes rooms for trials of workers whose writer is here; null before this gateway has joined.</summary>
     internal RoomMint? TrialMint { get; private set; }

@@ -15,7 +15,7 @@ namespace OrleansPd.Cluster.Grains;
 /// other can acknowledge nothing and ends.
 /// </summary>
 internal sealed class BootstrapRoomGrain(
-    ControlPlaneOptions controlPlane, ClusterOptions options, IRoomLog log, TimeProvider clock, ILogger<BootstrapRoomGrain> logger)
+    ControlPlaneOptions controlPlane, ClusterOptions options, IRoomLog log, PdTime time, ILogger<BootstrapRoomGrain> logger)
     : Grain, IBootstrapRoomGrain, IRemindable
 {
     private const string Reminder = "expire";
@@ -36,8 +36,8 @@ internal sealed class BootstrapRoomGrain(
         _writer = new RoomLogWriter(log, number, opened.Writer, () => _shard.Entries);
         foreach (var entry in opened.Entries)
         {
-            _shard.Restore(entry, clock.GetUtcNow());
-            if (entry.Deadline <= clock.GetUtcNow())
+            _shard.Restore(entry, time.Now);
+            if (entry.Deadline <= time.Now)
             {
                 _writer.Drop(entry.Room);
             }
@@ -47,7 +47,7 @@ internal sealed class BootstrapRoomGrain(
 
     public async Task<ImmutableArray<byte>> Register(ImmutableArray<RoomClaim> claims)
     {
-        var now = clock.GetUtcNow();
+        var now = time.Now;
         var answers = ImmutableArray.CreateBuilder<byte>(claims.Length);
         foreach (var claim in claims)
         {
@@ -66,7 +66,7 @@ internal sealed class BootstrapRoomGrain(
 
     public Task<ImmutableArray<int>> Query(ImmutableArray<long> rooms)
     {
-        var now = clock.GetUtcNow();
+        var now = time.Now;
         return Task.FromResult(rooms.Select(room => _shard.Query(room, now)).ToImmutableArray());
     }
 
@@ -116,7 +116,7 @@ internal sealed class BootstrapRoomGrain(
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
         var gone = new List<long>();
-        _shard.Expire(clock.GetUtcNow(), DroppedPerSweep, gone);
+        _shard.Expire(time.Now, DroppedPerSweep, gone);
         gone.ForEach(_writer.Drop);
         try
         {

@@ -25,7 +25,7 @@ internal sealed class FleetRecord
 [KeepAlive]
 internal sealed class FleetGrain(
     [PersistentState("fleet", ClusterOptions.Storage)] IPersistentState<FleetRecord> stored, ClusterOptions options, ClusterMembers members,
-    TimeProvider clock, ILogger<FleetGrain> log) : Grain, IFleetGrain
+    PdTime time, ILogger<FleetGrain> log) : Grain, IFleetGrain
 {
     private readonly Dictionary<string, PoolSnapshot> _pools = [];
     private TaskCompletionSource _changed = New();
@@ -35,7 +35,7 @@ internal sealed class FleetGrain(
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _record = stored.State;
-        _fleet = new FleetUpdate(clock.GetUtcNow().UtcTicks, 0, []);
+        _fleet = new FleetUpdate(time.Now.UtcTicks, 0, []);
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a pool that does not answer must not hold up gateways that join.
         this.RegisterGrainTimer(LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });

@@ -25,7 +25,7 @@ internal sealed class PoolRecord
 /// <summary>The shell around one pool's <see cref="PoolRoster"/>.</summary>
 [KeepAlive]
 internal sealed class WorkerPoolGrain(
-    [PersistentState("pool", ClusterOptions.Storage)] IPersistentState<PoolRecord> stored, ClusterOptions options, TimeProvider clock,
+    [PersistentState("pool", ClusterOptions.Storage)] IPersistentState<PoolRecord> stored, ClusterOptions options, PdTime time,
     ILogger<WorkerPoolGrain> log) : Grain, IWorkerPoolGrain
 {
     private readonly HashSet<long> _new = [];
@@ -40,7 +40,7 @@ internal sealed class WorkerPoolGrain(
     {
         var record = stored.State;
         _roster = PoolRoster.Empty with { Members = record.Members, Wanted = record.Wanted, LastRegistration = record.LastRegistration };
-        _epoch = clock.GetUtcNow().UtcTicks;
+        _epoch = time.Now.UtcTicks;
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a worker that does not answer must not hold up those that report. Each look reads the roster anew.
         this.RegisterGrainTimer(LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
@@ -50,7 +50,7 @@ internal sealed class WorkerPoolGrain(
     public async Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs)
     {
         var before = _roster;
-        var next = before.Add(specs, clock.GetUtcNow());
+        var next = before.Add(specs, time.Now);
         ImmutableArray<WorkerMember> added = [.. next.Members.Where(m => before.Find(m.Id) is null)];
         if (added.Length > 0)
         {
@@ -91,7 +91,7 @@ internal sealed class WorkerPoolGrain(
         return Snapshot();
     }
 
-    private PoolSnapshot Snapshot() => new(Key, _epoch, _version, _roster.Wanted, _roster.Show(clock.GetUtcNow()));
+    private PoolSnapshot Snapshot() => new(Key, _epoch, _version, _roster.Wanted, _roster.Show(time.Now));
 
     private async Task StoreAsync(PoolRoster next)
     {

@@ -44,26 +44,22 @@ internal sealed class PartnerCredit(WorkerServices services)
             }
             await Task.Delay(Pause, services.Clock, cancellationToken).ConfigureAwait(false);
         }
-        Return();
+        await ReturnAsync().ConfigureAwait(false);
         return false;
     }
 
     /// <summary>Gives the place back; where that is not heard, it comes back by itself.</summary>
-    public void Return()
+    public async Task ReturnAsync()
     {
-        if (_held is { } held)
+        if (_held is not { } held)
         {
-            _held = null;
-            var report = Claim(held.Holder, held.Registration, 0, 0);
-            _ = ReturnAsync(held.Grain, report with { Claim = report.Claim with { IsLeaving = true } });
+            return;
         }
-    }
-
-    private async Task ReturnAsync(IWorkerGrain grain, GatewayReport report)
-    {
+        _held = null;
+        var report = Claim(held.Holder, held.Registration, 0, 0);
         try
         {
-            _ = await grain.Sync(report).ConfigureAwait(false);
+            _ = await held.Grain.Sync(report with { Claim = report.Claim with { IsLeaving = true } }).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -73,7 +69,13 @@ internal sealed class PartnerCredit(WorkerServices services)
 
     private GatewayReport Claim(string holder, long registration, int held, int wanted) => new()
     {
-        Claim = new CreditClaim { Gateway = holder, Sequence = ++_sequence, Ranks = [new RankClaim(held, held, wanted, held, 0)] },
+        Claim = new CreditClaim
+        {
+            Gateway = holder,
+            Sequence = ++_sequence,
+            IsBrief = true,
+            Ranks = [new RankClaim(held, held, wanted, held, 0)],
+        },
         Registration = registration,
         Epoch = 0,
     };

@@ -149,9 +149,10 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         return trial;
     }
 
-    public void EndTrial(PairTrial trial, bool? good, string? reason)
+    public async ValueTask EndTrialAsync(PairTrial trial, bool? good, string? reason)
     {
-        _partner.Return();
+        // Before the worker is seen to be ready: its first requests need the partner's place.
+        await _partner.ReturnAsync().ConfigureAwait(false);
         Change(desk => desk.EndTrial(trial, good, reason, _services.Clock.GetUtcNow()));
     }
 

@@ -10,4 +10,7 @@ namespace OrleansPd.Cluster.Workers;
 /// <summary>What a worker's writer works with; one for the process.</summary>
 internal sealed record WorkerServices(
     ControlPlaneOptions ControlPlane, ClusterOptions Cluster, IEngineProbe Probe, EngineAborter Aborter, ClusterMembers Members,
-    ClusterControlPlane Plane, WorkerRegistry Registry, IGrainFactory Grains, TimeProvider Clock, ILogger<WorkerHost> Log);
+    ClusterControlPlane Plane, WorkerRegistry Registry, IGrainFactory Grains, PdTime Time, ILogger<WorkerHost> Log)
+{
+    public TimeProvider Clock => Time.Clock;
+}

@@ -36,6 +36,12 @@ public enum LegEndKind
     /// <summary>The connection broke after the request was sent.</summary>
     Broken,
 
+    /// <summary>
+    /// A connection that had served before broke as the request was written: most likely the engine had just closed it for idleness.
+    /// Says nothing against the engine; yet the engine may have read the request, which is therefore aborted and gets a fresh room.
+    /// </summary>
+    Stale,
+
     /// <summary>Not HTTP, not JSON or not an event stream.</summary>
     Malformed,
 
@@ -65,7 +71,7 @@ public readonly record struct LegEnd(LegEndKind Kind, int Status = 0, string? Me
         or LegEndKind.Malformed or LegEndKind.Truncated;
 
     /// <summary>It ended in the middle: what it had still to do is not done, and nobody has been told.</summary>
-    public bool BrokeOff => Kind is LegEndKind.Broken or LegEndKind.Truncated;
+    public bool BrokeOff => Kind is LegEndKind.Broken or LegEndKind.Stale or LegEndKind.Truncated;
 
     public bool IsFailure => Kind is not (LegEndKind.Open or LegEndKind.Ok);
 }

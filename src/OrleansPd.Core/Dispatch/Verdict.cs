@@ -32,6 +32,9 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
 
     public static Verdict ShuttingDown { get; } = new("shutting_down", 503, Blame.None, false, null, "The gateway is stopping.");
 
+    /// <summary>Nothing is wrong with the pair: the same one may try again, and the request has not used up a retry by it, once.</summary>
+    public bool Resend { get; private init; }
+
     public bool IsSuccess => ReferenceEquals(this, Success);
 
     /// <summary>The first of the two limits ran out: without output, or for the whole request.</summary>
@@ -48,6 +51,9 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
         var name = regular ? "regular" : side == LegSide.Prefill ? "prefill" : "decode";
         var words = end.Message ?? "";
+        // What a prefill answers is not the answer that the client asked for: that it failed means that the service is not there, and
+        // its words are passed on in an error of ours.
+        var (status, answering) = side == LegSide.Prefill ? (503, (LegSide?)null) : (end.Status, side);
         return end.Kind switch
         {
             // kind                                 reason                    status         charged        retry   answer
@@ -55,11 +61,12 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
             LegEndKind.Aborted => new($"{name}_aborted", end.Status, Blame.None, false, side, words),
             LegEndKind.Overloaded => new($"{name}_overloaded", end.Status, Blame.None, true, side, words),
             LegEndKind.GatewayError => new($"{name}_gateway_error", 500, Blame.Gateway, true, null, words),
-            LegEndKind.EngineError => new($"{name}_error", end.Status, self, true, side, words),
-            LegEndKind.TransferFailed => new($"{name}_transfer_failed", end.Status, Blame.None, true, side, words),
+            LegEndKind.EngineError => new($"{name}_error", status, self, true, answering, words),
+            LegEndKind.TransferFailed => new($"{name}_transfer_failed", status, Blame.None, true, answering, words),
             LegEndKind.PartnerLost => new($"{name}_partner_lost", end.Status, Blame.Prefill, true, side, words),
             LegEndKind.Unreachable => new($"{name}_unreachable", 503, self, true, null, $"The {name} engine cannot be reached."),
             LegEndKind.Broken => new($"{name}_broken", 503, self, true, null, $"The {name} engine broke the connection."),
+            LegEndKind.Stale => new($"{name}_stale", 503, Blame.None, true, null, $"The {name} engine closed an idle connection.") { Resend = true },
             LegEndKind.Malformed => new($"{name}_malformed", 502, self, true, null, $"The {name} engine sent an unreadable answer."),
             LegEndKind.Truncated => new($"{name}_truncated", 502, self, true, null, $"The {name} engine's stream ended early."),
             LegEndKind.Cancelled => new($"{name}_cancelled", 503, Blame.None, true, null, $"The {name} leg was cancelled."),

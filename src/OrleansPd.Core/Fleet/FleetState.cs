@@ -24,6 +24,9 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
 
     public int SlotOf(WorkerId id) => Find(id)?.Slot ?? -1;
 
+    public bool IsPresent(WorkerSnapshot worker) =>
+        At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch;
+
     public bool TryTrial(int slot, bool take, DateTimeOffset now)
     {
         var granted = BreakerAt(slot).TryTrial(BreakerLimits, now, out var next);

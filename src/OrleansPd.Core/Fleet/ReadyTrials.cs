@@ -32,6 +32,10 @@ internal sealed class ReadyTrials(FleetState fleet, RoomMint mint, DpRankRecipe 
         var partner = due && worker.Role != WorkerRole.Regular ? Partner(worker, now) : null;
         if (!due || (partner is null && worker.Role != WorkerRole.Regular))
         {
+            if (due && Misfit(worker) is { } reason)
+            {
+                _ = fleet.Apply(worker.Slot, new WorkerInput.NotProved(reason), now);
+            }
             return null;
         }
         if (worker.Phase == WorkerPhase.Broken)
@@ -95,6 +99,15 @@ internal sealed class ReadyTrials(FleetState fleet, RoomMint mint, DpRankRecipe 
             .Concat(fitting.Where(o => o.Phase == WorkerPhase.Probing && !_busy.Contains(o.Slot) && fleet.MayTry(o.Slot, now)))
             .ToArray();
         return candidates.Length == 0 ? null : candidates[_tries.GetValueOrDefault(worker.Slot) % candidates.Length];
+    }
+
+    /// <summary>Why a worker fits none of those that are there; null when it fits some, or there is none.</summary>
+    private string? Misfit(WorkerSnapshot worker)
+    {
+        var others = (worker.Role == WorkerRole.Prefill ? fleet.Snapshot.Decode : fleet.Snapshot.Prefill)
+            .Where(o => fleet.At(o.Slot) is { WasDescribed: true }).ToArray();
+        return others.Length == 0 || others.Any(o => o.TransferGroup == worker.TransferGroup) ? null
+            : $"no {others[0].Role.ToString().ToLowerInvariant()} worker can exchange KV with it: {TransferGroups.Difference(worker, others[0])}";
     }
 
     private WorkerSnapshot Shown(int slot) => fleet.Snapshot.Workers.First(w => w.Slot == slot);

@@ -4,14 +4,15 @@ namespace OrleansPd.Core.Fleet;
 
 /// <summary>
 /// Finds engines that are wedged behind a green /health: legs are in flight, the oldest has waited long, and nothing on the
-/// worker has moved since. New requests do not make a wedged worker look busy, and one that moves clears all.
+/// worker has moved since. New requests do not make a wedged worker look busy, and one that moves clears all. What a former life
+/// of the worker left unanswered says nothing about the present one.
 /// </summary>
 internal sealed class StallScan
 {
     private long[] _oldest = new long[16];
     private long[] _moved = new long[16];
 
-    /// <summary>A leg of the worker came to a good end.</summary>
+    /// <summary>A leg of the worker, or a generation of our own through it, came to a good end.</summary>
     public void Moved(int slot, long timestamp)
     {
         Reserve(slot);
@@ -19,17 +20,16 @@ internal sealed class StallScan
     }
 
     /// <summary>For each slot how long nothing has moved, in timestamp units; 0 when nothing is in flight.</summary>
-    public ReadOnlySpan<long> Ages(HeldLease? leases, int slots, long timestamp)
+    public ReadOnlySpan<long> Ages(HeldLease? leases, IDeskFleet fleet, long timestamp)
     {
-        Reserve(slots);
         Array.Clear(_oldest);
         for (var lease = leases; lease is not null; lease = lease.Next)
         {
-            if (!lease.PrefillEnded)
+            if (!lease.PrefillEnded && fleet.IsPresent(lease.Prefill!))
             {
                 See(lease.Prefill!.Slot, lease);
             }
-            if (!lease.DecodeEnded)
+            if (!lease.DecodeEnded && fleet.IsPresent(lease.Decode))
             {
                 See(lease.Decode.Slot, lease);
             }

@@ -20,6 +20,17 @@ internal static class TransferGroups
         return [.. joined.Select(g => g is null ? "" : string.Join('|', g.Select(t => t ?? "?")))];
     }
 
+    /// <summary>In which terms two workers disagree, for people.</summary>
+    public static string Difference(WorkerSnapshot worker, WorkerSnapshot other)
+    {
+        var (here, there) = (Terms(worker.Model, worker.Facts), Terms(other.Model, other.Facts));
+        var differ = Enumerable.Range(0, here.Length).Where(i => here[i] is not null && there[i] is not null && here[i] != there[i])
+            .Select(i => $"{Names[i]} {here[i]}, {other.Id} has {there[i]}").ToArray();
+        return differ.Length > 0 ? string.Join("; ", differ) : $"{other.Id} is of another group";
+    }
+
+    private static readonly string[] Names = ["model", "version", "page size", "KV dtype", "transport"];
+
     private static string?[] Terms(string? model, WorkerFacts facts) =>
         [model, facts.Version, facts.PageSize?.ToString(), facts.KvCacheDtype, facts.TransferBackend];
 

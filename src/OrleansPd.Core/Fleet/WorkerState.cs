@@ -171,7 +171,15 @@ public sealed record WorkerState
     {
         var same = ProcessIdentity.Same(Facts.ProcessIdentity, facts.ProcessIdentity);
         var restarted = WasDescribed && (same == false || (same is null && Stage == WorkerPhase.Registered && DownSince is not null));
-        var next = this with { Facts = facts, WasDescribed = true, Misses = 0, Refusals = 0, DownSince = null };
+        var known = WasDescribed && !restarted && (same == true || Stage != WorkerPhase.Registered);
+        var next = this with
+        {
+            Facts = known ? KeepName(facts) : facts,
+            WasDescribed = true,
+            Misses = 0,
+            Refusals = 0,
+            DownSince = null,
+        };
         if (restarted)
         {
             // Decode engines keep a prefill's rank ports until two heartbeats failed. Away for that long: they have forgotten.
@@ -193,4 +201,15 @@ public sealed record WorkerState
             ? next with { Stage = WorkerPhase.Probing, Since = now, Reason = "no generation has gone through it yet" }
             : next with { Reason = Unhealthy || Stalled || Stage != WorkerPhase.Ready ? Reason : null };
     }
+
+    /// <summary>
+    /// An engine that was given other weights names itself after their path (protocol §1.7). Its partners are given theirs a moment
+    /// sooner or later, so a name that changed with them would part the pair for that moment: the first name stays for the life.
+    /// </summary>
+    private WorkerFacts KeepName(WorkerFacts facts) => Facts switch
+    {
+        { ServedModelName: { } name } => facts with { ServedModelName = name },
+        { ModelPath: { } path } => facts with { ModelPath = path, ServedModelName = null },
+        _ => facts,
+    };
 }

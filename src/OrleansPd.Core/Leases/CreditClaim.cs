@@ -17,6 +17,9 @@ public sealed record CreditClaim
     /// <summary>The gateway has nothing here any more, and wants nothing.</summary>
     public bool IsLeaving { get; init; }
 
+    /// <summary>What is held is given back in a moment: whoever gets less for its sake should soon ask again.</summary>
+    public bool IsBrief { get; init; }
+
     /// <summary>One for each rank; empty = the gateway does not know the ranks yet.</summary>
     public ImmutableArray<RankClaim> Ranks { get; init; } = [];
 }

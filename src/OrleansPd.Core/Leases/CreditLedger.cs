@@ -41,8 +41,8 @@ public sealed class CreditLedger
     /// <summary>In flight of all gateways, as they told.</summary>
     public int Running => _holders.Sum(h => h.Running.Sum());
 
-    /// <summary>What gateways may have in flight at most.</summary>
-    public int HeldOn(int rank) => _holders.Sum(h => h.HeldOn(rank));
+    /// <summary>What gateways may have in flight at most, on all ranks.</summary>
+    public int Held => Enumerable.Range(0, Ranks).Sum(rank => _holders.Sum(h => h.HeldOn(rank)));
 
     /// <summary>In flight on one rank, as gateways told.</summary>
     public int RunningOn(int rank) => _holders.Sum(h => rank < h.Running.Length ? h.Running[rank] : 0);
@@ -171,7 +171,7 @@ public sealed class CreditLedger
         var credits = IsLearning(now) ? Math.Min(holder.HeldOn(rank), Math.Max(free, holder.Running[rank])) : Math.Min(share, free);
         // The answer may be lost: what it takes away is taken only when the gateway says that it no longer has it.
         holder.Held[rank] = Math.Max(credits, holder.HeldOn(rank));
-        tight |= wanted > all || credits < Math.Min(all, holder.Need(rank));
+        tight |= wanted > all || _holders.Any(h => h.IsBrief && h != holder) || credits < Math.Min(all, holder.Need(rank));
         return new RankGrant(
             credits, Math.Max(Math.Min(1, all), all / Math.Max(1, count)), runningByOthers + _foreign[rank],
             tokensOfOthers + _foreignTokens[rank]);
@@ -186,6 +186,8 @@ public sealed class CreditLedger
         public DateTimeOffset Seen { get; private set; }
 
         public bool IsLeaving { get; set; }
+
+        public bool IsBrief { get; private set; }
 
         public int[] Held { get; private set; } = [];
 
@@ -203,7 +205,7 @@ public sealed class CreditLedger
 
         public void Take(CreditClaim claim, DateTimeOffset now, int ranks)
         {
-            (Sequence, Seen) = (claim.Sequence, now);
+            (Sequence, Seen, IsBrief) = (claim.Sequence, now, claim.IsBrief);
             var all = Math.Max(ranks, claim.Ranks.Length);
             var peak = Peak;
             (Held, Running, Wanted, Peak, Tokens) = (new int[all], new int[all], new int[all], new int[all], new long[all]);

@@ -28,6 +28,15 @@ internal sealed class Followed(WorkerReport report, int slot)
 
     public bool IsTight { get; set; }
 
+    /// <summary>Claims after this one were made when the worker was known to be usable; null = it is not usable.</summary>
+    public long? UsableSince { get; set; }
+
+    /// <summary>Its writer has granted places since it is usable: before, the gateway does not show it as usable.</summary>
+    public bool IsArmed { get; set; }
+
+    /// <summary>It has nothing on some rank where each gateway could have something.</summary>
+    public bool HasLess { get; set; }
+
     /// <summary>Something is to be told soon.</summary>
     public bool IsUrgent { get; set; }
 

@@ -27,6 +27,9 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
 
     public int SlotOf(WorkerId id) => Find(id)?.Slot ?? -1;
 
+    public bool IsPresent(WorkerSnapshot worker) =>
+        At(worker.Slot) is { } followed && followed.Id == worker.Id && followed.Report.Shown.Epoch == worker.Epoch;
+
     /// <summary>Trials are the writer's: gateways make none.</summary>
     public bool TryTrial(int slot, bool take, DateTimeOffset now) => false;
 
@@ -85,9 +88,31 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
         {
             return null;
         }
+        foreach (var worker in _byId.Values)
+        {
+            if (!worker.Report.Shown.IsPairable)
+            {
+                (worker.UsableSince, worker.IsArmed) = (null, false);
+            }
+            else
+            {
+                worker.UsableSince ??= worker.Sequence;
+            }
+        }
         Compose();
         return news;
     }
+
+    /// <summary>A worker's writer has granted places on it.</summary>
+    public void Arm(Followed worker)
+    {
+        worker.IsArmed = true;
+        Compose();
+    }
+
+    private static WorkerSnapshot Show(Followed worker) => worker.IsArmed || !worker.Report.Shown.IsPairable
+        ? worker.Report.Shown
+        : worker.Report.Shown with { Phase = WorkerPhase.Probing, Reason = "no places on it have been granted here yet" };
 
     private void Leave(Followed? worker)
     {
@@ -105,7 +130,7 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
         var groups = TransferGroups.Assign([.. workers.Select(w => (w.Report.Shown.Role, w.Report.Shown.Model, w.Report.Shown.Facts))]);
         Snapshot = new FleetSnapshot(
             Snapshot.Version + 1,
-            [.. workers.Select((w, i) => w.Report.Shown with { Slot = w.Slot, TransferGroup = groups[i] })],
+            [.. workers.Select((w, i) => Show(w) with { Slot = w.Slot, TransferGroup = groups[i] })],
             regularTakesOver);
     }
 }

@@ -70,12 +70,11 @@ public sealed class GatewayDesk
             _desk.Forget(slot);
             _rooms.Forget(slot);
         }
-        _desk.Catalog.Take(_fleet.Snapshot);
+        ShowFleet();
         foreach (var worker in _fleet.Workers.Where(w => w.Report.Shown.Facts != WorkerFacts.Unknown))
         {
             Resize(worker);
         }
-        Volatile.Write(ref _shown, _fleet.Snapshot);
         ForgetIdle();
         _desk.Pump(now, timestamp);
         return true;
@@ -156,7 +155,7 @@ public sealed class GatewayDesk
         }
         worker.Pack();
         worker.IsUrgent = false;
-        var wanted = worker.Report.Shown.IsPairable ? _desk.Waiting : 0;
+        var wanted = worker.Report.Shown.IsPairable ? _desk.Waiting : 0; // whoever waits may need any of them
         var ranks = ImmutableArray.CreateBuilder<RankClaim>(worker.Ranks);
         for (var rank = 0; rank < worker.Ranks; rank++)
         {
@@ -164,7 +163,7 @@ public sealed class GatewayDesk
             ranks.Add(new RankClaim(
                 Math.Max(load.Window, load.Running), load.Running, wanted, _desk.TakePeak(worker.Slot, rank), load.Tokens));
         }
-        var ages = _stalls.Ages(_desk.Leases, worker.Slot + 1, timestamp);
+        var ages = _stalls.Ages(_desk.Leases, _fleet, timestamp);
         return new GatewayReport
         {
             Claim = new CreditClaim
@@ -178,7 +177,7 @@ public sealed class GatewayDesk
             Epoch = worker.OutcomesEpoch,
             Batch = worker.Batch,
             Outcomes = [.. worker.Sent],
-            Stalled = TimeSpan.FromSeconds((double)ages[worker.Slot] / frequency),
+            Stalled = TimeSpan.FromSeconds(worker.Slot < ages.Length ? (double)ages[worker.Slot] / frequency : 0),
             Rids = Rids(worker.Slot),
         };
     }
@@ -200,12 +199,18 @@ public sealed class GatewayDesk
         worker.Acknowledged(answer.Batch);
         (worker.Ledger, worker.ValidUntil, worker.IsTight) = (grant.Ledger, sentAt + grant.ValidFor, grant.IsTight);
         var less = false;
+        worker.HasLess = grant.Ranks.Any(r => r.Credits < r.Share);
         for (var rank = 0; rank < Math.Min(worker.Ranks, grant.Ranks.Length); rank++)
         {
             var given = grant.Ranks[rank];
             var before = _desk.Load(worker.Slot, rank).Window;
             less |= given.Credits < before;
             _desk.Lease(worker.Slot, rank, given.Credits, given.Share, given.Others, given.OthersTokens);
+        }
+        if (!worker.IsArmed && report.Claim.Sequence > worker.UsableSince)
+        {
+            _fleet.Arm(worker);
+            ShowFleet();
         }
         // What was just given up is somebody else's only once the writer hears of it.
         worker.IsUrgent |= less || worker.Ranks != grant.Ranks.Length;
@@ -247,9 +252,15 @@ public sealed class GatewayDesk
     /// <summary>Who owns a room that this gateway leased or knows of; null where unknown.</summary>
     public RoomOwner? OwnerOf(long room, DateTimeOffset now) => _rooms.Owner(room, now);
 
-    private bool IsUrgent(Followed worker) => worker.IsUrgent || (worker.IsTight && (_desk.Waiting > 0 || worker.HasNews));
+    private bool IsUrgent(Followed worker) => worker.IsUrgent || (worker.IsTight && (_desk.Waiting > 0 || worker.HasNews || worker.HasLess));
 
     private Followed? Find(WorkerId id, long registration) => _fleet.All.FirstOrDefault(w => w.Id == id && w.Report.Registration == registration);
+
+    private void ShowFleet()
+    {
+        _desk.Catalog.Take(_fleet.Snapshot);
+        Volatile.Write(ref _shown, _fleet.Snapshot);
+    }
 
     private void Resize(Followed worker)
     {

@@ -280,7 +280,10 @@ public sealed class WorkerDesk
         SwitchTo = State.SwitchTo,
     };
 
-    private KillSafety Safety => KillSafety.Of(InFlight, _idleSince, _load);
+    // While it drains nothing is granted; only when all gateways have said so is their count the truth.
+    private KillSafety Safety => InFlight == 0 && _ledger.Held > 0
+        ? new(false, "gateways have not given up their places on it yet")
+        : KillSafety.Of(InFlight, _idleSince, _load);
 
     private WorkerSnapshot? Partner(WorkerSnapshot worker, FleetSnapshot fleet)
     {
@@ -333,7 +336,8 @@ public sealed class WorkerDesk
             var ranks = _options.DpRanks == DpRankRecipe.Engine ? 1 : shown.DpSize;
             var share = ranks < shown.DpSize ? shown.DpSize : 1;
             var places = new int[ranks];
-            Array.Fill(places, (int)Math.Min(int.MaxValue, (long)LoadTable.Window(shown, _options) * share));
+            var leaves = State.Stage is WorkerPhase.Draining or WorkerPhase.Gone;
+            Array.Fill(places, leaves ? 0 : (int)Math.Min(int.MaxValue, (long)LoadTable.Window(shown, _options) * share));
             _ledger.SetPlaces(places);
         }
         return true;

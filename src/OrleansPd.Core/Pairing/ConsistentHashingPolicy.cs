@@ -4,7 +4,9 @@ namespace OrleansPd.Core.Pairing;
 
 /// <summary>
 /// A key always finds the same worker while it is there, and few keys move when workers come and go. The key is the session's,
-/// or else the prompt's first block. Workers stand on a ring by the hash of their name, so all gateways agree.
+/// or else the prompt's first block. Workers stand on a ring by the hash of their name, so all gateways agree. A first block may be
+/// everybody's (a system prompt), so without a session the ring's worker is left where another has less to do by more than the
+/// request's own length.
 /// </summary>
 internal sealed class ConsistentHashingPolicy : PickPolicy
 {
@@ -28,11 +30,16 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
         {
             var slot = ring.Slots[(at + i) % ring.Points.Length];
             var (from, to) = set.Leaves(slot);
-            var leaf = from + (int)(Hash.Mix(key + (ulong)slot) % (ulong)(to - from));
-            if (scope.Takes(set, leaf))
+            var leaf = from + (int)(Hash.Mix(key + ring.Names[slot]) % (ulong)(to - from));
+            if (!scope.Takes(set, leaf))
             {
-                return leaf;
+                continue;
             }
+            if (request.SessionKey == 0 && scope.Least(set) is >= 0 and var least && set.Weight(leaf) - set.Weight(least) > scope.Tokens)
+            {
+                return least;
+            }
+            return leaf;
         }
         return scope.Least(set);
     }
@@ -43,19 +50,23 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
 
         public required int[] Slots { get; init; }
 
+        /// <summary>Hash of the worker's name by slot. Slots differ from gateway to gateway, names do not.</summary>
+        public required ulong[] Names { get; init; }
+
         public static Ring Of(RankSet set)
         {
             var points = new List<(ulong Point, int Slot)>();
+            var names = new ulong[set.Workers.Length];
             foreach (var worker in set.Workers)
             {
-                var name = worker is null ? 0 : Hash.Of(worker.Id.Value);
+                var name = worker is null ? 0 : names[worker.Slot] = Hash.Of(worker.Id.Value);
                 for (var i = 0; worker is not null && i < PointsPerWorker; i++)
                 {
                     points.Add((Hash.Mix(name + (ulong)i), worker.Slot));
                 }
             }
             points.Sort();
-            return new Ring { Points = [.. points.Select(p => p.Point)], Slots = [.. points.Select(p => p.Slot)] };
+            return new Ring { Points = [.. points.Select(p => p.Point)], Slots = [.. points.Select(p => p.Slot)], Names = names };
         }
     }
 }

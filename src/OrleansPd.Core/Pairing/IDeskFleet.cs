@@ -8,6 +8,9 @@ internal interface IDeskFleet
     /// <returns>-1 when there is no worker of that name.</returns>
     int SlotOf(WorkerId id);
 
+    /// <summary>Whether this is the worker's present life.</summary>
+    bool IsPresent(WorkerSnapshot worker);
+
     /// <summary>Whether a client's request may try the worker of an open breaker now; with <paramref name="take"/> it does.</summary>
     bool TryTrial(int slot, bool take, DateTimeOffset now);
 }

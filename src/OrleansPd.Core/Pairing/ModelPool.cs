@@ -30,7 +30,24 @@ internal sealed class ModelPool(string? model, WaitQueue queue)
             }
             (prefill, decode) = (prefill || hasPrefill, decode || hasDecode);
         }
-        return Why(prefill, decode);
+        // Workers that fit nobody are never proved and so never ready: that is what to say of them, not that they are not ready.
+        return NobodyFits() ? Why(prefill: true, decode: true) : Why(prefill, decode);
+    }
+
+    /// <summary>Both roles are there, in groups that have one of them each.</summary>
+    private bool NobodyFits()
+    {
+        var (prefill, decode) = (false, false);
+        foreach (var group in Groups)
+        {
+            var (hasPrefill, hasDecode) = (group.Prefill?.Count > 0, group.Decode.Count > 0);
+            if (group.Prefill is null || (hasPrefill && hasDecode))
+            {
+                return false;
+            }
+            (prefill, decode) = (prefill || hasPrefill, decode || hasDecode);
+        }
+        return prefill && decode;
     }
 
     public static Refusal Why(bool prefill, bool decode) => (prefill, decode) switch

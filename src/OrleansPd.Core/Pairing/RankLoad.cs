@@ -33,8 +33,11 @@ internal struct RankLoad
     public int Others;
     public long OthersTokens;
 
-    /// <summary>An estimate of what others have never closes a rank that has nothing of ours.</summary>
-    public readonly bool Fits(int items, long tokens) =>
-        Running + items <= Window
-        && (Running == 0 || (Running + Foreign + items <= Window && Tokens + ForeignTokens + OthersTokens + tokens <= MaxTokens));
+    /// <summary>Items and tokens there is room for. An estimate of what others have never closes a rank that has nothing of ours.</summary>
+    public readonly (int Items, long Tokens) Room => Running == 0
+        ? (Window, long.MaxValue)
+        : (Window - Running - Foreign, MaxTokens - Tokens - ForeignTokens - OthersTokens);
+
+    /// <summary>Whether so many items with so many tokens may be added.</summary>
+    public readonly bool Fits(int items, long tokens) => Room is var room && items <= room.Items && tokens <= room.Tokens;
 }

@@ -99,15 +99,14 @@ internal sealed class RankSet
     /// <summary>The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.</summary>
     public int Least(int items, long tokens, int avoidSlot)
     {
-        var best = -1;
-        if (Has(avoidSlot))
+        var (from, to) = Has(avoidSlot) ? Leaves(avoidSlot) : (0, 0);
+        var best = to > from ? _tree.ArgminExcept(from, to) : _tree.Argmin();
+        if (best < 0 || !Fits(best, items, tokens))
         {
-            var (from, to) = Leaves(avoidSlot);
-            best = _tree.ArgminExcept(from, to);
+            // The lowest may lack room for a batch or a long prompt that another rank has.
+            best = _tree.ArgminWithRoom(items, tokens, from, to);
         }
-        best = best >= 0 ? best : _tree.Argmin();
-        // The lowest may lack room for a batch or a long prompt that another rank has: rare, so a scan will do.
-        return best < 0 || Fits(best, items, tokens) ? best : Scan(items, tokens);
+        return best >= 0 || to == from ? best : _tree.ArgminWithRoom(items, tokens, 0, 0);
     }
 
     /// <summary>Brings the leaf up to date with its load.</summary>
@@ -116,13 +115,15 @@ internal sealed class RankSet
         var worker = Worker(leaf);
         if (!worker.IsPairable || !Load(leaf).Fits(1, 0))
         {
-            _tree.Set(leaf, RankTree.Closed);
+            _tree.Set(leaf, RankTree.Closed, 0, 0);
             return;
         }
         var load = Weight(leaf) + (worker.Phase == WorkerPhase.Suspect ? SuspectLoad : 0);
-        _tree.Set(leaf, (Math.Clamp(load, 0, MaxLoad) << (TurnBits + 8))
+        var score = (Math.Clamp(load, 0, MaxLoad) << (TurnBits + 8))
             | ((long)(255 - Math.Clamp(worker.Priority, 0, 255)) << TurnBits)
-            | (long)_turns[leaf]);
+            | (long)_turns[leaf];
+        var (items, tokens) = Load(leaf).Room;
+        _tree.Set(leaf, score, items, tokens);
     }
 
     public void Taken(int leaf)
@@ -141,18 +142,5 @@ internal sealed class RankSet
         {
             Rescore(leaf);
         }
-    }
-
-    private int Scan(int items, long tokens)
-    {
-        var best = -1;
-        for (var leaf = 0; leaf < Count; leaf++)
-        {
-            if (_tree[leaf] != RankTree.Closed && (best < 0 || _tree[leaf] < _tree[best]) && Fits(leaf, items, tokens))
-            {
-                best = leaf;
-            }
-        }
-        return best;
     }
 }

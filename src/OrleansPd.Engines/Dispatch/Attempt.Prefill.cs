@@ -136,7 +136,8 @@ internal sealed partial class Attempt
         return null;
     }
 
-    private static LegEnd Ended(UpstreamException e) => new(e.NeverSent ? LegEndKind.Unreachable : LegEndKind.Broken, 0, e.Message);
+    private static LegEnd Ended(UpstreamException e) =>
+        new(e.NeverSent ? LegEndKind.Unreachable : e.WasStale ? LegEndKind.Stale : LegEndKind.Broken, 0, e.Message);
 
     private TimeSpan Elapsed => _owner.Clock.GetElapsedTime(_report.SentAt);
 

@@ -140,7 +140,7 @@ internal sealed partial class Attempt
     /// request itself, or it is a batch, of which one failed prompt ends the call while the others run on unseen (protocol §1.2).
     /// </summary>
     private bool MayRunOn(LegEnd end) =>
-        end.Kind is LegEndKind.Cancelled or LegEndKind.Broken or LegEndKind.Malformed or LegEndKind.Truncated
+        end.Kind is LegEndKind.Cancelled or LegEndKind.Broken or LegEndKind.Stale or LegEndKind.Malformed or LegEndKind.Truncated
         || (_call.Items > 1 && end.IsFailure && end.Kind is not (LegEndKind.Unreachable or LegEndKind.ClientError));
 
     /// <summary>Tells the client of a failure that will not be retried, in the engine's own words where it had some.</summary>

@@ -1,3 +1,5 @@
+using OrleansPd.Core.Dispatch;
+
 namespace OrleansPd.Engines.Dispatch;
 
 /// <summary>Limits of one dispatched request.</summary>
@@ -5,6 +7,12 @@ public sealed class DispatchOptions
 {
     /// <summary>Retries of one request before its first byte, 0 to 10. Default 1: another pair and a fresh room.</summary>
     public int MaxRetries { get; set; } = 1;
+
+    /// <summary>Retries of the whole gateway as a share of its requests, 0 to 1. Default 0.2; see <see cref="RetryBudget"/>.</summary>
+    public double RetryShare { get; set; } = 0.2;
+
+    /// <summary>Retries that a gateway without traffic has, 0 to 1,000,000. Default 10.</summary>
+    public int RetryReserve { get; set; } = 10;
 
     /// <summary>
     /// Go on with another pair when a decode engine fails in the middle of a stream, from the prompt and the text so far. Default
@@ -54,6 +62,12 @@ public sealed class DispatchOptions
     /// that it has not taken up yet, and then notices the closed connection only seconds later. Default 100 ms and 1 s.
     /// </summary>
     public IReadOnlyList<TimeSpan> AbortAgainAfter { get; set; } = [TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1)];
+
+    /// <summary>
+    /// How long an abort by one of our own ids is repeated that an engine does not take, 0 to 1 h; ever more slowly, at last every 30 s.
+    /// Default 5 min: by then the engine has let go of the request by its own clocks.
+    /// </summary>
+    public TimeSpan AbortGiveUpAfter { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Aborts that may wait to be said again; more are dropped, and the closed connection has to do. Default 4096.</summary>
     public int MaxAbortsToRepeat { get; set; } = 4096;

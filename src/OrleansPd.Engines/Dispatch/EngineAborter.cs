@@ -6,10 +6,14 @@ namespace OrleansPd.Engines.Dispatch;
 
 /// <summary>
 /// Tells an engine to drop requests at once (<c>POST /abort_request</c>). Closing the connection does it too, but seconds later.
-/// What an engine did not take, or took too early, is said again a little later, as long as the id is one that nobody can use anew.
+/// What came too early is said again a little later, and what an engine did not take until it does, as long as the id is one that
+/// nobody can use anew.
 /// </summary>
 public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, TimeProvider clock)
 {
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
     private long _sent;
     private long _failed;
     private int _waiting;
@@ -47,51 +51,75 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         return first;
     }
 
+    /// <summary>The repeats that are due in any case, and then those that are owed because the engine has not taken the last one.</summary>
     private async Task AbortLaterAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, IReadOnlyList<TimeSpan> times)
     {
-        var waited = TimeSpan.Zero;
+        var started = clock.GetTimestamp();
+        var taken = false;
         foreach (var at in times)
         {
-            await Task.Delay(at - waited, clock).ConfigureAwait(false);
-            waited = at;
-            await AbortAllAsync(worker, rids).ConfigureAwait(false);
+            var left = at - clock.GetElapsedTime(started);
+            await Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock).ConfigureAwait(false);
+            taken = await AbortAllAsync(worker, rids).ConfigureAwait(false);
+        }
+        for (var pause = FirstPause; !taken && clock.GetElapsedTime(started) < options.AbortGiveUpAfter; pause *= 2)
+        {
+            await Task.Delay(pause < LongestPause ? pause : LongestPause, clock).ConfigureAwait(false);
+            taken = await AbortAllAsync(worker, rids).ConfigureAwait(false);
         }
         Interlocked.Decrement(ref _waiting);
     }
 
-    private async Task AbortAllAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
+    /// <returns>Whether the engine has taken all of them.</returns>
+    private async Task<bool> AbortAllAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
     {
+        var taken = true;
         // One after the other: a batch is one request to its engine, it needs no burst of connections to end.
         foreach (var rid in rids)
         {
-            await AbortOneAsync(worker, rid).ConfigureAwait(false);
+            taken &= await AbortOneAsync(worker, rid).ConfigureAwait(false);
         }
+        return taken;
     }
 
-    private async Task AbortOneAsync(WorkerSnapshot worker, string rid)
+    private async Task<bool> AbortOneAsync(WorkerSnapshot worker, string rid)
     {
         Interlocked.Increment(ref _sent);
         using var limit = new CancellationTokenSource(options.AbortTimeout, clock);
-        try
+        for (var again = false; ; again = true)
         {
-            var request = new UpstreamRequest
+            try
             {
-                Engine = worker.Url,
-                Path = "/abort_request",
-                Body = new UpstreamBody(JsonSerializer.SerializeToUtf8Bytes(new { rid, abort_all = false })),
-                Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
-            };
-            await using var response = await upstream.SendAsync(request, limit.Token).ConfigureAwait(false);
-            if (response.Status >= 400)
-            {
-                Interlocked.Increment(ref _failed);
+                if (await PostAsync(worker, rid, limit.Token).ConfigureAwait(false))
+                {
+                    return true;
+                }
             }
-            // The body is empty; reading its end lets the connection be used again.
-            await response.ReadAsync(new byte[1], limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is UpstreamException or OperationCanceledException or ObjectDisposedException)
-        {
+            catch (UpstreamException e) when (e.WasStale && !again)
+            {
+                // An abort may be said twice.
+                continue;
+            }
+            catch (Exception e) when (e is UpstreamException or OperationCanceledException or ObjectDisposedException)
+            {
+            }
             Interlocked.Increment(ref _failed);
+            return false;
         }
+    }
+
+    private async Task<bool> PostAsync(WorkerSnapshot worker, string rid, CancellationToken cancellationToken)
+    {
+        var request = new UpstreamRequest
+        {
+            Engine = worker.Url,
+            Path = "/abort_request",
+            Body = new UpstreamBody(JsonSerializer.SerializeToUtf8Bytes(new { rid, abort_all = false })),
+            Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
+        };
+        await using var response = await upstream.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        // The body is empty; reading its end lets the connection be used again.
+        await response.ReadAsync(new byte[1], cancellationToken).ConfigureAwait(false);
+        return response.Status < 400;
     }
 }

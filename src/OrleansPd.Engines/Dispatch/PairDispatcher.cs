@@ -14,7 +14,7 @@ namespace OrleansPd.Engines.Dispatch;
 public sealed class PairDispatcher(
     IControlPlane controlPlane, IUpstream upstream, RidSource rids, LiveRids liveRids, DispatchOptions options, TimeProvider clock)
 {
-    private readonly RetryBudget _budget = new();
+    private readonly RetryBudget _budget = new(options.RetryShare, options.RetryReserve);
     private readonly CancellationTokenSource _shutdown = new();
     private int _openPrefillLegs;
     private int _openDecodeLegs;
@@ -69,6 +69,7 @@ public sealed class PairDispatcher(
         var current = first;
         var request = call.Pair;
         var retries = 0;
+        var resent = false;
         Attempt? failed = null;
         try
         {
@@ -98,9 +99,11 @@ public sealed class PairDispatcher(
                 {
                     return report;
                 }
-                if (verdict.Retryable && MayRetry(attempt, retries, report))
+                var free = verdict.Resend && !resent;
+                if (verdict.Retryable && MayRetry(attempt, free ? 0 : retries, report))
                 {
-                    retries++;
+                    retries += free ? 0 : 1;
+                    resent |= free;
                     Interlocked.Increment(ref _retries);
                 }
                 else if (journal is not null && MayResume(attempt, verdict, journal, report))
@@ -123,7 +126,7 @@ public sealed class PairDispatcher(
                     return report;
                 }
                 failed = attempt;
-                request = current.Pair with
+                request = verdict.Resend ? request with { Near = null } : current.Pair with
                 {
                     AvoidPrefill = verdict.Blame == Blame.Decode ? request.AvoidPrefill : lease.Prefill?.Id ?? default,
                     AvoidDecode = verdict.Blame == Blame.Prefill ? request.AvoidDecode : lease.Decode.Id,

@@ -20,5 +20,5 @@ public interface IKeptWorker
     /// <param name="trial">The trial that ended.</param>
     /// <param name="good">Null: it was called off and says nothing.</param>
     /// <param name="reason">Why it was not good.</param>
-    void EndTrial(PairTrial trial, bool? good, string? reason);
+    ValueTask EndTrialAsync(PairTrial trial, bool? good, string? reason);
 }

@@ -176,7 +176,7 @@ public sealed class WorkerKeeper(
         }
         finally
         {
-            kept.EndTrial(trial, good, reason);
+            await kept.EndTrialAsync(trial, good, reason).ConfigureAwait(false);
         }
         return good;
     }

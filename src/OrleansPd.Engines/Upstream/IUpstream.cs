@@ -80,4 +80,10 @@ public readonly record struct UpstreamBody
 public sealed class UpstreamException(bool neverSent, string message, Exception? inner = null) : Exception(message, inner)
 {
     public bool NeverSent { get; } = neverSent;
+
+    /// <summary>
+    /// The connection had carried requests before and broke at once, without a byte of answer: it looks as if the engine had closed it
+    /// for idleness just then and has not read the request. It cannot be known, so the request may not be sent again as it is.
+    /// </summary>
+    public bool WasStale { get; init; }
 }

@@ -7,16 +7,22 @@ namespace OrleansPd.Engines.Upstream;
 /// <summary>The reference implementation of <see cref="IUpstream"/>, over the HTTP client of .NET.</summary>
 public sealed class SocketsUpstream : IUpstream
 {
-    private readonly HttpMessageInvoker _client;
+    /// <summary>A closed connection is answered with a reset after one round trip; what breaks later was broken by something else.</summary>
+    private static readonly TimeSpan StaleWithin = TimeSpan.FromSeconds(1);
 
-    public SocketsUpstream(UpstreamOptions? options = null)
+    private readonly HttpMessageInvoker _client;
+    private readonly TimeProvider _clock;
+
+    public SocketsUpstream(UpstreamOptions? options = null, TimeProvider? clock = null)
     {
         options ??= new UpstreamOptions();
+        _clock = clock ?? TimeProvider.System;
         _client = new HttpMessageInvoker(new SocketsHttpHandler
         {
             ActivityHeadersPropagator = DistributedContextPropagator.CreateNoOutputPropagator(),
             AllowAutoRedirect = false,
             AutomaticDecompression = DecompressionMethods.None,
+            ConnectCallback = EngineConnection.ConnectAsync,
             ConnectTimeout = options.ConnectTimeout,
             EnableMultipleHttp2Connections = false,
             MaxConnectionsPerServer = int.MaxValue,
@@ -47,6 +53,9 @@ public sealed class SocketsUpstream : IUpstream
         {
             message.Headers.TryAddWithoutValidation(request.Headers![i].Key, request.Headers[i].Value);
         }
+        var carriage = new EngineConnection.Carriage();
+        EngineConnection.Current = carriage;
+        var started = _clock.GetTimestamp();
         try
         {
             var response = await _client.SendAsync(message, cancellationToken).ConfigureAwait(false);
@@ -57,7 +66,7 @@ public sealed class SocketsUpstream : IUpstream
         {
             var neverSent = e.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
                 or HttpRequestError.SecureConnectionError;
-            throw new UpstreamException(neverSent, e.Message, e);
+            throw new UpstreamException(neverSent, e.Message, e) { WasStale = !neverSent && WasStale() };
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -65,8 +74,10 @@ public sealed class SocketsUpstream : IUpstream
         }
         catch (IOException e)
         {
-            throw new UpstreamException(neverSent: false, e.Message, e);
+            throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = WasStale() };
         }
+
+        bool WasStale() => carriage.WasReusedInVain && _clock.GetElapsedTime(started) <= StaleWithin;
     }
 
     public ValueTask DisposeAsync()

@@ -275,7 +275,11 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         public ValueTask<PairTrial?> BeginTrialAsync(CancellationToken cancellationToken) =>
             new(plane.BeginTrial(worker.Id, worker.Registration));
 
-        public void EndTrial(PairTrial trial, bool? good, string? reason) => plane.EndTrial(trial, good, reason);
+        public ValueTask EndTrialAsync(PairTrial trial, bool? good, string? reason)
+        {
+            plane.EndTrial(trial, good, reason);
+            return ValueTask.CompletedTask;
+        }
     }
 
     private void Change(Action transition)
@@ -351,7 +355,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             if (old is not null && old.Phase != worker.Phase)
             {
                 moved = true;
-                _log.PhaseChanged(worker.Role, worker.Id, worker.Epoch, old.Phase, worker.Phase, worker.Reason);
+                _log.PhaseChanged(
+                    worker.Role, worker.Id, worker.Epoch, old.Phase, worker.Phase, worker.Reason is { } why ? $": {why}" : "");
             }
             if (old is not null && worker.Facts.Role is { } told && told != worker.Role && old.Facts.Role != told)
             {

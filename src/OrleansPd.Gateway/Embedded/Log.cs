@@ -6,9 +6,9 @@ namespace OrleansPd.Gateway.Embedded;
 
 internal static partial class Log
 {
-    [LoggerMessage(2001, LogLevel.Information, "{Role} worker {Worker} (epoch {Epoch}): {Old} -> {New}. {Reason}")]
+    [LoggerMessage(2001, LogLevel.Information, "{Role} worker {Worker} (epoch {Epoch}): {Old} -> {New}{Why}")]
     public static partial void PhaseChanged(
-        this ILogger logger, WorkerRole role, WorkerId worker, long epoch, WorkerPhase old, WorkerPhase @new, string? reason);
+        this ILogger logger, WorkerRole role, WorkerId worker, long epoch, WorkerPhase old, WorkerPhase @new, string why);
 
     [LoggerMessage(2002, LogLevel.Warning, "Worker {Worker} was restarted; epoch {Epoch}")]
     public static partial void Restarted(this ILogger logger, WorkerId worker, long epoch);

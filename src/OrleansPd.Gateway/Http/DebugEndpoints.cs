@@ -1,8 +1,10 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Gateway.Debug;
+using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway.Http;
 
@@ -48,6 +50,7 @@ internal sealed class DebugEndpoints(RequestLog log, TimeProvider clock)
         rooms = attempt.Lease.Rooms.ToArray().Select(room => room.ToString(System.Globalization.CultureInfo.InvariantCulture)),
         rids = attempt.Rids,
         why = attempt.Lease.Why,
+        choice = View(attempt.Lease.WhyFacts),
         reason = attempt.Verdict?.Reason,
         message = attempt.Verdict is { IsSuccess: false } verdict ? verdict.Message : null,
         blame = attempt.Verdict?.Blame.ToString().ToLowerInvariant(),
@@ -55,6 +58,21 @@ internal sealed class DebugEndpoints(RequestLog log, TimeProvider clock)
         first_output_ms = Between(attempt.SentAt, attempt.FirstOutputAt),
         prefill_ms = Between(attempt.SentAt, attempt.PrefillEndedAt),
         decode_ms = Between(attempt.SentAt, attempt.DecodeEndedAt),
+    };
+
+    /// <summary>The numbers behind <c>why</c>; null where nothing was recorded.</summary>
+    private static object? View(WhyFacts why) => why.IsNone ? null : new
+    {
+        route = GatewayMetrics.Word(why.Route),
+        prefill_policy = why.PrefillPolicy,
+        prefill_score = why.PrefillScore,
+        prefill_candidates = why.PrefillCandidates,
+        decode_policy = why.DecodePolicy,
+        decode_score = why.DecodeScore,
+        decode_candidates = why.DecodeCandidates,
+        uncached_tokens = why.UncachedTokens,
+        waited_ms = Math.Round(why.Waited.TotalMilliseconds, 3),
+        trial = why.IsTrial,
     };
 
     private double? Between(long from, long to) =>

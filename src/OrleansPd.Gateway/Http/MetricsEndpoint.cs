@@ -26,6 +26,7 @@ internal sealed class MetricsEndpoint(GatewayMetrics metrics, PairDispatcher dis
         GatewayMetrics.Counter(text, "orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", dispatcher.Resumed);
         GatewayMetrics.Counter(text, "orleanspd_gateway_aborts_total", "Abort calls to engines.", dispatcher.Aborter.Sent);
         GatewayMetrics.Counter(text, "orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", dispatcher.Aborter.Failed);
+        GatewayMetrics.Gauge(text, "orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.", dispatcher.Aborter.Waiting);
         WriteFleet(text, controlPlane.Fleet);
         WriteRooms(text, controlPlane.Rooms);
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";

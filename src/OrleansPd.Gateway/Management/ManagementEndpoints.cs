@@ -17,7 +17,7 @@ public static class ManagementEndpoints
     private const long MaxBody = 1 << 20;
 
     /// <summary>
-    /// Maps <c>/workers</c>, <c>/flush_cache</c> and the SGLang router's older <c>/add_worker</c>, <c>/remove_worker</c>,
+    /// Maps <c>/workers</c> and the SGLang router's older <c>/add_worker</c>, <c>/remove_worker</c>,
     /// <c>/list_workers</c>. With <see cref="GatewayOptions.AdminApiKey"/> all of them need it; without, they are open to
     /// everybody who reaches the port.
     /// </summary>
@@ -28,8 +28,6 @@ public static class ManagementEndpoints
         var services = routes.ServiceProvider;
         var admin = services.GetRequiredService<IFleetAdmin>();
         var gate = new AdminGate(services.GetRequiredService<GatewayOptions>());
-        var flush = new CacheFlush(
-            services.GetRequiredService<IControlPlane>(), admin, services.GetRequiredService<IUpstream>(), services.GetRequiredService<TimeProvider>());
 
         routes.MapGet("/workers", gate.Guard(context => ListAsync(context, admin)));
         routes.MapPost("/workers", gate.Guard(context => AddAsync(context, admin)));
@@ -37,8 +35,25 @@ public static class ManagementEndpoints
         routes.MapPatch("/workers/{id}", gate.Guard(context => PatchAsync(context, admin)));
         routes.MapDelete("/workers/{id}", gate.Guard(context => RemoveAsync(context, admin)));
         routes.MapPost("/workers/{id}/role", gate.Guard(context => SwitchAsync(context, admin)));
-        routes.MapMethods("/flush_cache", ["GET", "POST"], gate.Guard(flush.FlushAsync));
         OldWorkerRoutes.Map(routes, gate, admin);
+        return routes;
+    }
+
+    /// <summary>
+    /// Maps what SGLang's tools call on a router: control calls to all engines, their loads, and <c>/route_pd</c>. What changes
+    /// something needs <see cref="GatewayOptions.AdminApiKey"/> where one is set.
+    /// </summary>
+    public static IEndpointRouteBuilder MapPdTooling(this IEndpointRouteBuilder routes)
+    {
+        ArgumentNullException.ThrowIfNull(routes);
+        var services = routes.ServiceProvider;
+        var options = services.GetRequiredService<GatewayOptions>();
+        var clock = services.GetRequiredService<TimeProvider>();
+        var gate = new AdminGate(options);
+        var engines = new EngineFanOut(services.GetRequiredService<IControlPlane>(), services.GetRequiredService<IUpstream>(), clock);
+        new ControlRoutes(engines, services.GetService<IFleetAdmin>(), options).Map(routes, gate);
+        new LoadRoutes(engines, clock).Map(routes);
+        services.GetRequiredService<PairRoutes>().Map(routes, gate);
         return routes;
     }
 

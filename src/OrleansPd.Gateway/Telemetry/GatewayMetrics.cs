@@ -78,7 +78,8 @@ public sealed class GatewayMetrics
     public static void Header(StringBuilder text, string name, string type, string help) =>
         text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
 
-    private static string Word(RouteReason reason) => reason switch
+    /// <summary>The reason as labels and answers spell it.</summary>
+    public static string Word(RouteReason reason) => reason switch
     {
         RouteReason.Pair => "pair",
         RouteReason.RegularBusy => "regular_busy",

@@ -16,7 +16,7 @@ internal sealed class WorkersClient : IDisposable
     {
         _http = new HttpClient { BaseAddress = gateway, Timeout = Patience };
         if (string.IsNullOrEmpty(adminKey)) return;
-        if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~')) throw new BadInputException("--admin-key: a key is visible ASCII without blanks.");
+        if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~')) throw new BadInputException("--admin-api-key: a key is visible ASCII without blanks.");
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", adminKey);
     }
 

@@ -12,9 +12,9 @@ internal sealed class WorkersGatewayFlags
         HelpName = "URL",
     };
 
-    private readonly Option<string?> _key = new("--admin-key")
+    private readonly Option<string?> _key = new("--admin-api-key")
     {
-        Description = "Admin key of the gateway. Default: the variable ORLEANSPD_ADMIN_KEY.",
+        Description = "The gateway's --admin-api-key. Default: the variable ORLEANSPD_ADMIN_API_KEY.",
         HelpName = "KEY",
     };
 
@@ -25,6 +25,6 @@ internal sealed class WorkersGatewayFlags
         var text = parsed.GetValue(_url);
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
             throw new BadInputException($"--url: '{text}' is not a URL such as http://127.0.0.1:30000.");
-        return new(url, parsed.GetValue(_key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_ADMIN_KEY"));
+        return new(url, parsed.GetValue(_key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_ADMIN_API_KEY"));
     }
 }

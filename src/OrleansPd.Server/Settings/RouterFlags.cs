@@ -33,7 +33,8 @@ internal static class RouterFlags
     private const string Checks = "every check counts: a good one brings an engine back, a bad one takes it out";
     private const string Weighing = "cache_aware compares the work that a rank has and saves, in tokens; there is no threshold";
     private const string Retries =
-        "a request is retried once, at once, on another pair before its first byte, and within a budget of 20 % of the traffic";
+        "a retry goes out at once, on another pair, and within a budget of 20 % of the traffic; "
+        + "only an engine that says Retry-After is waited for";
     private const string PrefixIndex = "the prefix index has a fixed size (--prefix-index-blocks) and drops the oldest by itself";
     private const string Tokenizer = "the gateway does not tokenize; engines do";
     private const string ControlKeys = "the management API has no keys of this kind; use --admin-api-key";
@@ -55,7 +56,6 @@ internal static class RouterFlags
         new("decode-selector", 2, Discovery),
         new("disable-audit-logging", 0, "changes of workers are always logged"),
         new("disable-circuit-breaker", 0, "raise --cb-failure-threshold, --cb-failure-rate and --cb-min-requests instead"),
-        new("disable-retries", 0, Retries),
         new("dp-aware", 0, "the gateway always chooses the data-parallel rank"),
         new("enable-igw", 0, "several models are always served"),
         new("enable-trace", 0, Traces),
@@ -107,12 +107,10 @@ internal static class RouterFlags
         new("retry-initial-backoff-ms", 1, Retries),
         new("retry-jitter-factor", 1, Retries),
         new("retry-max-backoff-ms", 1, Retries),
-        new("retry-max-retries", 1, Retries),
         new("selector", 2, Discovery),
         new("service-discovery", 0, Discovery, Refused: true),
         new("service-discovery-namespace", 1, Discovery),
         new("service-discovery-port", 1, Discovery),
-        new("shutdown-grace-period-secs", 1, "open requests get 30 s"),
         new("test-external-dp-routing", 0, "the gateway always chooses the data-parallel rank"),
         new("tls-cert-path", 1, Tls, Refused: true),
         new("tls-key-path", 1, Tls, Refused: true),

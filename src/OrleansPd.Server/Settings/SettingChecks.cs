@@ -20,6 +20,7 @@ internal static class SettingChecks
         CheckRanges(options, "Gateway", sources);
         CheckRanges(options.ControlPlane, "ControlPlane", sources);
         CheckTimes(options.ControlPlane, sources, warnings);
+        CheckFacade(options.ControlPlane, sources);
         var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i < options.ControlPlane.Workers.Count; i++)
         {
@@ -57,6 +58,19 @@ internal static class SettingChecks
         warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
             + $"takes up to {LeastHealthTimeout} s to answer and is well.");
         plane.HealthTimeoutSecs = used;
+    }
+
+    private static void CheckFacade(ControlPlaneOptions plane, SettingSources sources)
+    {
+        const string key = "ControlPlane:FacadeHost";
+        if (!plane.BootstrapFacade) return;
+        if (string.IsNullOrWhiteSpace(plane.FacadeHost))
+            throw new BadInputException("--bootstrap-facade needs --facade-host: the address under which decode engines reach this host.");
+        if (Uri.CheckHostName(plane.FacadeHost.Trim('[', ']')) == UriHostNameType.Unknown)
+        {
+            throw new BadInputException(
+                $"--facade-host: '{plane.FacadeHost}' is not a host name or an address{GatewaySettings.Where(sources, key)}.");
+        }
     }
 
     private static string FlagOf(string key, IReadOnlyList<GatewayFlag>? flags = null) =>

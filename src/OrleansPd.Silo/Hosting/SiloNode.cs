@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -46,8 +47,9 @@ internal sealed class SiloNode : IAsyncDisposable
         SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error, CancellationToken cancellationToken)
     {
         var node = settings.Node;
-        node.SiloPort = FreePorts.Claim(backend.Address, node.SiloPort, "--silo-port");
-        node.GatewayPort = FreePorts.Claim(backend.Address, node.GatewayPort, "--gateway-port");
+        var listen = node.Advertise is null ? backend.Address : backend.Address.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
+        node.SiloPort = FreePorts.Claim(listen, node.SiloPort, "--silo-port");
+        node.GatewayPort = FreePorts.Claim(listen, node.GatewayPort, "--gateway-port");
         var silo = new IPEndPoint(backend.Address, node.SiloPort);
         var host = Build(settings, backend, logging, error);
         GatewayServer? gateway = null;
@@ -112,7 +114,8 @@ internal sealed class SiloNode : IAsyncDisposable
                 options.ClusterId = node.ClusterId;
                 options.ServiceId = node.ServiceId;
             });
-            silo.ConfigureEndpoints(backend.Address, node.SiloPort, node.GatewayPort);
+            // An address that was given may be one that only others know, as that of a container's host.
+            silo.ConfigureEndpoints(backend.Address, node.SiloPort, node.GatewayPort, listenOnAnyHostAddress: node.Advertise is not null);
             silo.Configure<ClusterMembershipOptions>(options =>
             {
                 options.ProbeTimeout = TimeSpan.FromMilliseconds(node.ProbeTimeoutMs);

@@ -14,6 +14,7 @@ namespace OrleansPd.Silo.Redis;
 internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
 {
     private static readonly RedisValue Writer = "writer";
+    private static readonly TimeSpan Margin = TimeSpan.FromMinutes(5);
 
     public async Task<RoomLogOpened> OpenAsync(int shard, CancellationToken cancellationToken)
     {
@@ -59,6 +60,8 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
         if (stored.Count > 0)
         {
             _ = transaction.HashSetAsync(key, [.. stored.Select(Field)]);
+            // A cluster that is never started again leaves nothing behind.
+            _ = transaction.KeyExpireAsync(key, stored.Max(e => e.Deadline).UtcDateTime + Margin);
         }
         if (dropped.Count > 0)
         {

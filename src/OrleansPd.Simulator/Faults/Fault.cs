@@ -26,6 +26,9 @@ public enum FaultKind
     /// <summary>Prefill: computes and answers, but its KV never leaves.</summary>
     DropKv,
 
+    /// <summary>Prefill: the first half of the KV leaves, the rest never does.</summary>
+    PartialKv,
+
     /// <summary>Prefill: one byte of the KV arrives altered.</summary>
     CorruptKv,
 
@@ -61,6 +64,12 @@ public enum FaultKind
     /// to its prefill again, with the same rid and room.
     /// </summary>
     Retract,
+
+    /// <summary>
+    /// Decode: with its KV in place, after <see cref="Fault.AfterTokens"/> tokens, a request ends with the engine's own 500 of a KV
+    /// pool that is too small.
+    /// </summary>
+    OutOfMemory,
 
     /// <summary>A prefill or decode leg ends with the engine's own PD failure of status 500.</summary>
     FailTransfer,

@@ -29,6 +29,8 @@ internal sealed class EngineApi
         var health = new HealthCalls(engine);
         var control = new ControlCalls(engine);
         var loads = new LoadCalls(engine);
+        var trainer = new TrainerCalls(engine);
+        var embeddings = new EmbeddingCalls(engine);
         _models = new ModelCalls(engine);
         _sim = new SimCalls(engine);
         _routes = new Dictionary<string, Route>(StringComparer.Ordinal)
@@ -58,6 +60,22 @@ internal sealed class EngineApi
             ["/pause_generation"] = new("POST", Level.Admin, control.PauseAsync),
             ["/continue_generation"] = new("POST", Level.Admin, control.ContinueAsync),
             ["/update_weights_from_disk"] = new("POST", Level.Admin, control.UpdateWeightsAsync),
+            ["/init_weights_update_group"] = new("POST", Level.Admin, trainer.Agree("master_address", "rank_offset", "world_size")),
+            ["/destroy_weights_update_group"] = new("POST", Level.Admin, trainer.Agree()),
+            ["/update_weights_from_distributed"] = new("POST", Level.Admin, trainer.Agree("names", "dtypes", "shapes")),
+            ["/update_weights_from_tensor"] = new("POST", Level.Admin, trainer.Agree("serialized_named_tensors")),
+            ["/update_weights_from_ipc"] = new("POST", Level.Admin, trainer.Agree("zmq_handles")),
+            ["/update_weight_version"] = new("POST", Level.Admin, trainer.Agree("new_version")),
+            ["/release_memory_occupation"] = new("GET POST", Level.Admin, trainer.Agree()),
+            ["/resume_memory_occupation"] = new("GET POST", Level.Admin, trainer.Agree()),
+            ["/load_lora_adapter"] = new("POST", Level.Admin, trainer.LoadAdapterAsync),
+            ["/unload_lora_adapter"] = new("POST", Level.Admin, trainer.UnloadAdapterAsync),
+            ["/slow_down"] = new("GET POST", Level.Admin, trainer.Agree()),
+            ["/set_internal_state"] = new("POST PUT", Level.Admin, trainer.Agree()),
+            ["/v1/embeddings"] = new("POST", Level.Normal, embeddings.EmbeddingsAsync),
+            ["/v1/rerank"] = new("POST PUT", Level.Normal, embeddings.RerankAsync),
+            ["/v1/score"] = new("POST", Level.Normal, embeddings.ScoresAsync),
+            ["/v1/classify"] = new("POST", Level.Normal, embeddings.ScoresAsync),
             ["/start_profile"] = new("GET POST", Level.Admin, context => context.TextAsync(200, "Start profiling.\n")),
             ["/stop_profile"] = new("GET POST", Level.Admin, context => context.TextAsync(200, "Stop profiling. This will take some time.\n")),
             ["/pd_role_switch"] = new("POST", Level.Admin, control.SwitchRoleAsync),

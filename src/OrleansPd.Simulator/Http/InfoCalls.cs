@@ -6,7 +6,13 @@ namespace OrleansPd.Simulator;
 /// <summary><c>/server_info</c>: every flag that matters, keys in clear text included, as real engines tell them.</summary>
 internal sealed class InfoCalls(EngineProcess engine)
 {
-    public Task ServerInfoAsync(HttpContext context) => context.JsonAsync(200, json =>
+    public Task ServerInfoAsync(HttpContext context)
+    {
+        engine.Stats.AskedForInfo();
+        return context.JsonAsync(200, WriteInfo);
+    }
+
+    private void WriteInfo(Utf8JsonWriter json)
     {
         var options = engine.Options;
         json.WriteStartObject();
@@ -33,7 +39,7 @@ internal sealed class InfoCalls(EngineProcess engine)
         json.WriteString("version", options.Version);
         json.WriteNull("kv_events");
         json.WriteEndObject();
-    });
+    }
 
     /// <summary>The Rust front end tells neither role nor ports.</summary>
     public Task RustServerInfoAsync(HttpContext context) => context.JsonAsync(200, json =>
@@ -71,6 +77,8 @@ internal sealed class InfoCalls(EngineProcess engine)
         json.WriteString("disaggregation_mode", options.Mode);
         json.WriteNumber("disaggregation_bootstrap_port", engine.BootstrapPort);
         json.WriteString("disaggregation_transfer_backend", options.TransferBackend);
+        // Engines that are given none draw one at each start.
+        json.WriteNumber("random_seed", ((options.Seed * 7919) + engine.Epoch) & 0x3fff_ffff);
         json.WriteNumber("page_size", options.PageSize);
         json.WriteString("kv_cache_dtype", options.KvCacheDtype);
         json.WriteNumber("context_length", options.ContextLength);

@@ -11,12 +11,17 @@ internal sealed class ModelCalls(EngineProcess engine)
         json.WriteString("object", "list");
         json.WriteStartArray("data");
         WriteCard(json);
+        foreach (var name in engine.Adapters.Keys.Order(StringComparer.Ordinal))
+        {
+            WriteCard(json, name, parent: engine.ModelName);
+        }
+
         json.WriteEndArray();
         json.WriteEndObject();
     });
 
     public Task OneAsync(HttpContext context, string id) => id == engine.ModelName
-        ? context.JsonAsync(200, WriteCard)
+        ? context.JsonAsync(200, json => WriteCard(json))
         : context.JsonAsync(404, json =>
         {
             json.WriteStartObject();
@@ -46,16 +51,24 @@ internal sealed class ModelCalls(EngineProcess engine)
         json.WriteEndObject();
     });
 
-    private void WriteCard(Utf8JsonWriter json)
+    private void WriteCard(Utf8JsonWriter json, string? adapter = null, string? parent = null)
     {
         json.WriteStartObject();
-        json.WriteString("id", engine.ModelName);
+        json.WriteString("id", adapter ?? engine.ModelName);
         json.WriteString("object", "model");
         json.WriteNumber("created", engine.Clock.GetUtcNow().ToUnixTimeSeconds());
         json.WriteString("owned_by", "sglang");
-        json.WriteString("root", engine.ModelName);
-        json.WriteNull("parent");
-        json.WriteNumber("max_model_len", engine.Options.ContextLength);
+        json.WriteString("root", adapter is null ? engine.ModelName : engine.Adapters.GetValueOrDefault(adapter));
+        json.WriteString("parent", parent);
+        if (adapter is null)
+        {
+            json.WriteNumber("max_model_len", engine.Options.ContextLength);
+        }
+        else
+        {
+            json.WriteNull("max_model_len");
+        }
+
         json.WriteEndObject();
     }
 }

@@ -159,6 +159,12 @@ internal sealed class PrefillRank : EngineRank
                 _link.Release();
             }
 
+            if (faults.TryTake(FaultKind.PartialKv, Index, request.Rid) is not null)
+            {
+                await _sender.SendBlocksAsync(destination, prompt.Blocks.AsMemory(0, prompt.Blocks.Length / 2), null, either.Token);
+                await Task.Delay(Timeout.InfiniteTimeSpan, Engine.Clock, either.Token);
+            }
+
             var first = FirstOf(request, prompt);
             await _sender.SendAsync(destination, room, prompt.Blocks, corrupt, first, request.CachedTokens, either.Token);
             await entry.Acknowledged.Task.WaitAsync(either.Token);

@@ -67,6 +67,9 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
     /// <summary>Tokens until the request is retracted; negative = never.</summary>
     public int TokensToRetract { get; set; } = -1;
 
+    /// <summary>Tokens until memory runs out for it; negative = never.</summary>
+    public int TokensToOutOfMemory { get; set; } = -1;
+
     public ChannelReader<StepOut> Output => _output.Reader;
 
     public CancellationToken Cancelled => _cancel.Token;

@@ -111,6 +111,13 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
 
     private bool Say(Active active, TokenOut token)
     {
+        if (active.Request.TokensToOutOfMemory-- == 0)
+        {
+            engine.End(active.Request, new StepOut(null, "", Finish.Abort("Out of memory even after retracting all other requests in the decode batch.", 500)));
+            active.Done(active.Request, active.Sequence);
+            return false;
+        }
+
         var text = active.Sequence.Commit(token.Id);
         stats.Grow(1);
         stats.GeneratedTokens++;

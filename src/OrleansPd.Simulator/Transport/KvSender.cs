@@ -84,7 +84,22 @@ internal sealed class KvSender : IAsyncDisposable
     /// <summary>Forgets a room. A destination that comes later is kept for good, as SGLang keeps it.</summary>
     public void Close(long room, PrefillRoom entry) => _rooms.TryRemove(KeyValuePair.Create(room, entry));
 
+    /// <summary>Sends all blocks and the word that they are all.</summary>
     public async Task SendAsync(Destination destination, long room, ulong[] blocks, int? corrupt, TokenOut first, int cached, CancellationToken ct)
+    {
+        await SendBlocksAsync(destination, blocks, corrupt, ct);
+        var done = new byte[36];
+        BinaryPrimitives.WriteInt64LittleEndian(done, room);
+        BinaryPrimitives.WriteInt32LittleEndian(done.AsSpan(8), destination.Slot);
+        BinaryPrimitives.WriteInt32LittleEndian(done.AsSpan(12), first.Id);
+        BinaryPrimitives.WriteUInt64LittleEndian(done.AsSpan(16), first.Random);
+        BinaryPrimitives.WriteDoubleLittleEndian(done.AsSpan(24), first.Logprob);
+        BinaryPrimitives.WriteInt32LittleEndian(done.AsSpan(32), cached);
+        await destination.Link.SendAsync(KvFrame.Done, done, ct);
+    }
+
+    /// <summary>Sends blocks from the first on; the receiver waits for the rest.</summary>
+    public async Task SendBlocksAsync(Destination destination, ReadOnlyMemory<ulong> blocks, int? corrupt, CancellationToken ct)
     {
         var perFrame = Math.Max(1, FrameBytes / _blockSize);
         for (var from = 0; from < blocks.Length; from += perFrame)
@@ -97,7 +112,7 @@ internal sealed class KvSender : IAsyncDisposable
             for (var i = 0; i < count; i++)
             {
                 var block = payload.AsSpan(12 + i * _blockSize, _blockSize);
-                KvBlock.Write(block, blocks[from + i]);
+                KvBlock.Write(block, blocks.Span[from + i]);
                 if (from + i == corrupt)
                 {
                     block[^1] ^= 1;
@@ -106,15 +121,6 @@ internal sealed class KvSender : IAsyncDisposable
 
             await destination.Link.SendAsync(KvFrame.Blocks, payload, ct);
         }
-
-        var done = new byte[36];
-        BinaryPrimitives.WriteInt64LittleEndian(done, room);
-        BinaryPrimitives.WriteInt32LittleEndian(done.AsSpan(8), destination.Slot);
-        BinaryPrimitives.WriteInt32LittleEndian(done.AsSpan(12), first.Id);
-        BinaryPrimitives.WriteUInt64LittleEndian(done.AsSpan(16), first.Random);
-        BinaryPrimitives.WriteDoubleLittleEndian(done.AsSpan(24), first.Logprob);
-        BinaryPrimitives.WriteInt32LittleEndian(done.AsSpan(32), cached);
-        await destination.Link.SendAsync(KvFrame.Done, done, ct);
     }
 
     public async ValueTask DisposeAsync()

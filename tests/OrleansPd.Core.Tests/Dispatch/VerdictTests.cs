@@ -41,42 +41,6 @@ public class VerdictTests
     public void A_duplicate_id_is_the_fault_of_who_minted_it(bool ours, LegEndKind expected) =>
         Assert.Equal(expected, EngineAnswer.Classify(LegSide.Decode, 400, "Duplicate request ID detected: X", TimeSpan.Zero, ours).Kind);
 
-    [Theory]
-    //           side             kind                        status  blame            retry  answer of the engine
-    [InlineData(LegSide.Prefill, LegEndKind.ClientError, 400, Blame.Client, false, true)]
-    [InlineData(LegSide.Decode, LegEndKind.ClientError, 400, Blame.Client, false, true)]
-    [InlineData(LegSide.Prefill, LegEndKind.Aborted, 500, Blame.None, false, true)]
-    [InlineData(LegSide.Decode, LegEndKind.Aborted, 500, Blame.None, false, true)]
-    [InlineData(LegSide.Prefill, LegEndKind.Overloaded, 503, Blame.None, true, true)]
-    [InlineData(LegSide.Decode, LegEndKind.GatewayError, 400, Blame.Gateway, true, false)]
-    [InlineData(LegSide.Prefill, LegEndKind.EngineError, 500, Blame.Prefill, true, true)]
-    [InlineData(LegSide.Decode, LegEndKind.EngineError, 500, Blame.Decode, true, true)]
-    [InlineData(LegSide.Prefill, LegEndKind.TransferFailed, 500, Blame.None, true, true)]
-    [InlineData(LegSide.Decode, LegEndKind.PartnerLost, 500, Blame.Prefill, true, true)]
-    [InlineData(LegSide.Prefill, LegEndKind.Unreachable, 0, Blame.Prefill, true, false)]
-    [InlineData(LegSide.Decode, LegEndKind.Unreachable, 0, Blame.Decode, true, false)]
-    [InlineData(LegSide.Decode, LegEndKind.Broken, 0, Blame.Decode, true, false)]
-    [InlineData(LegSide.Decode, LegEndKind.Malformed, 0, Blame.Decode, true, false)]
-    [InlineData(LegSide.Decode, LegEndKind.Truncated, 0, Blame.Decode, true, false)]
-    public void Table(LegSide side, LegEndKind kind, int status, Blame blame, bool retry, bool engineAnswers)
-    {
-        var verdict = Verdict.OfFailure(side, new LegEnd(kind, status, "words"), regular: false);
-
-        Assert.Equal((blame, retry), (verdict.Blame, verdict.Retryable));
-        Assert.Equal(engineAnswers, verdict.Side == side);
-        Assert.InRange(verdict.Status, 400, 599);
-        if (engineAnswers)
-        {
-            Assert.Equal((status, "words"), (verdict.Status, verdict.Message));
-        }
-    }
-
-    [Fact]
-    public void Every_failure_has_a_row() =>
-        Assert.All(
-            Enum.GetValues<LegEndKind>().Where(kind => kind is not (LegEndKind.Open or LegEndKind.Ok)),
-            kind => Assert.NotNull(Verdict.OfFailure(LegSide.Decode, new LegEnd(kind, 500), regular: true)));
-
     [Fact]
     public void The_side_at_fault_is_charged_alone()
     {

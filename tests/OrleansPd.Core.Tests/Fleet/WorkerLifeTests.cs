@@ -192,6 +192,43 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
+    public void What_a_former_life_left_unanswered_is_not_held_against_the_new_one()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        _fleet.Apply(stuck.Decode.Id, new WorkerInput.Described(TestFleet.Facts(slots: 100, identity: "seed=2")));
+        _fleet.Apply(stuck.Decode.Id, new WorkerInput.Proved(2));
+        _fleet.Now = _fleet.Now.AddHours(1);
+        _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        Assert.Equal((WorkerPhase.Ready, 2), (_fleet.Shown(stuck.Decode.Id).Phase, _fleet.Shown(stuck.Decode.Id).Epoch));
+    }
+
+    [Fact]
+    public void A_worker_that_generates_again_is_not_broken_anew_by_a_leg_that_never_ends()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        Pass(seconds: 130);
+        Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
+        _fleet.Now = _fleet.Now.AddSeconds(_fleet.Options.CbTimeoutDurationSecs);
+        for (var i = 0; i < _fleet.Options.CbSuccessThreshold; i++)
+        {
+            var trial = _fleet.State.BeginTrial(stuck.Decode.Id, _fleet.Now)!;
+            _fleet.State.EndTrial(trial, true, null, _fleet.Now, _fleet.Timestamp);
+        }
+        Pass(seconds: 20);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(stuck.Decode.Id).Phase);
+
+        void Pass(int seconds)
+        {
+            _fleet.Now = _fleet.Now.AddSeconds(seconds);
+            _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        }
+    }
+
+    [Fact]
     public void A_removed_worker_keeps_its_slot_until_its_last_leg_has_ended()
     {
         _fleet.With(1, 1);

@@ -7,6 +7,11 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Core.Tests.Rooms;
 
+/// <summary>Runs alone: what others allocate meanwhile would be taken for what the table keeps.</summary>
+[CollectionDefinition(nameof(RoomTableTests), DisableParallelization = true)]
+public class MeasuresMemory;
+
+[Collection(nameof(RoomTableTests))]
 public class RoomTableTests(ITestOutputHelper output)
 {
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -14,6 +19,47 @@ public class RoomTableTests(ITestOutputHelper output)
     private static readonly WorkerSnapshot Prefill = Worker(WorkerRole.Prefill, "p", 0);
     private static readonly WorkerSnapshot Other = Worker(WorkerRole.Prefill, "q", 1);
     private static readonly WorkerSnapshot Decode = Worker(WorkerRole.Decode, "d", 2);
+
+    [Fact]
+    public void F17_Another_rank_for_a_room_is_refused_and_counted_until_the_first_ones_process_is_gone()
+    {
+        var table = new RoomTable(Ttl, 100);
+        Assert.Equal(RankRegistration.Stored, table.Register(17, 3, Prefill, Start));
+        Assert.Equal(RankRegistration.Conflict, table.Register(17, 2, Prefill, Start));
+        Assert.Equal(RankRegistration.Conflict, table.Register(17, 3, Other, Start));
+        Assert.Equal((3, Prefill), (table.Owner(17, Start)!.Value.Rank, table.Owner(17, Start)!.Value.Prefill));
+        Assert.Equal(2, table.Stats.Conflicts);
+
+        table.Forget(Prefill.Slot);
+
+        // The next life of the engine knows nothing of the room: what it says is no second truth.
+        Assert.Equal(RankRegistration.Stored, table.Register(17, 2, Prefill, Start));
+        Assert.Equal((2, 2L), (table.Owner(17, Start)!.Value.Rank, table.Stats.Conflicts));
+    }
+
+    /// <summary>SGLang's own server drops a room after one to two of its sweeps, 120 to 240 s.</summary>
+    [Theory]
+    [InlineData(119, true)]
+    [InlineData(121, false)]
+    [InlineData(241, false)]
+    public void F19_A_room_is_known_for_120_s_and_that_of_a_live_pair_for_as_long_as_it_lives(int seconds, bool known)
+    {
+        var later = Start + TimeSpan.FromSeconds(seconds);
+        foreach (var swept in new[] { false, true })
+        {
+            var table = new RoomTable(TimeSpan.FromSeconds(new ControlPlaneOptions().RoomTtlSecs), 100);
+            table.Register(17, 3, null, Start);
+            table.Open(Lease(18, rank: 2), DpRankRecipe.Explicit);
+
+            if (swept)
+            {
+                table.Sweep(later);
+            }
+
+            Assert.Equal(known ? 3 : null, table.Owner(17, later)?.Rank);
+            Assert.Equal(2, table.Owner(18, later)!.Value.Rank);
+        }
+    }
 
     [Fact]
     public void The_first_rank_stands_and_another_is_refused_and_counted()
@@ -177,7 +223,7 @@ public class RoomTableTests(ITestOutputHelper output)
     });
 
     [Fact]
-    public void A_million_rooms_leave_no_memory_behind()
+    public void F20_A_million_rooms_whose_legs_vanish_leave_no_memory_behind()
     {
         var table = new RoomTable(Ttl, 1_000_000);
         var leases = Enumerable.Range(1, 1_000).Select(i => Lease(i * 1_048_576L, rank: 2)).ToArray();

@@ -23,6 +23,9 @@ internal sealed class SoakReport
 
     public TimeSpan LongestToReady { get; set; }
 
+    /// <summary>From the end of a round's faults to the moment at which all workers were in use again.</summary>
+    public TimeSpan LongestToRecover { get; set; }
+
     public int QuietChecks { get; set; }
 
     public void Violation(string text) => _violations.Enqueue(text);
@@ -62,7 +65,8 @@ internal sealed class SoakReport
         }
         text.AppendLine();
         text.Append(CultureInfo.InvariantCulture,
-            $"{Total} requests, {QuietChecks} checks at rest; longest until idle {LongestToIdle.TotalSeconds:0.00} s, until all ready {LongestToReady.TotalSeconds:0.00} s");
+            $"{Total} requests, {QuietChecks} checks at rest; longest until idle {LongestToIdle.TotalSeconds:0.00} s, "
+            + $"until recovered {LongestToRecover.TotalSeconds:0.00} s, until all ready {LongestToReady.TotalSeconds:0.00} s");
         return text.ToString();
     }
 

@@ -45,7 +45,10 @@ internal sealed record SoakRequest(
             body["text"] = isBatch ? List(prompts) : prompts[0];
             body["sampling_params"] = new JsonObject
             {
-                ["max_new_tokens"] = length, ["ignore_eos"] = sampling.IgnoreEos, ["sampling_seed"] = sampling.Seed, ["n"] = samples,
+                ["max_new_tokens"] = length,
+                ["ignore_eos"] = sampling.IgnoreEos,
+                ["sampling_seed"] = sampling.Seed,
+                ["n"] = samples,
             };
             if (logprobs)
             {

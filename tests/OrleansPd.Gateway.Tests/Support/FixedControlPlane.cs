@@ -35,6 +35,9 @@ internal sealed class FixedControlPlane : IControlPlane
 
     public Refusal? Refuse { get; set; }
 
+    /// <summary>Rooms that the next leases get, whatever may be wrong with them.</summary>
+    public ConcurrentQueue<long> Forced { get; } = new();
+
     public IReadOnlyCollection<PairRequest> Requests => _requests;
 
     public IReadOnlyCollection<PairLease> Leases => _leases;
@@ -82,6 +85,7 @@ internal sealed class FixedControlPlane : IControlPlane
         {
             rooms[i] = (1L << 53) + 1 + (Interlocked.Increment(ref _room) * prefill.DpSize) + p;
             rooms[i] -= ((rooms[i] % prefill.DpSize) - p + prefill.DpSize) % prefill.DpSize;
+            rooms[i] = Forced.TryDequeue(out var forced) ? forced : rooms[i];
         }
         return Grant(new PairLease
         {

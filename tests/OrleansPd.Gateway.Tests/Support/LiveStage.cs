@@ -13,7 +13,8 @@ internal sealed class LiveStage : IAsyncDisposable
     {
         _engines = engines;
         Gateway = gateway;
-        Client = new HttpClient { BaseAddress = gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
+        // A client that hangs up does not first read on for a while.
+        Client = new HttpClient(new SocketsHttpHandler { ResponseDrainTimeout = TimeSpan.Zero }) { BaseAddress = gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
     }
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -27,7 +28,9 @@ internal sealed class LiveStage : IAsyncDisposable
     public SimulatedEngine[] Decode => [.. _engines.Where(e => e.Options.Role == EngineRole.Decode)];
 
     /// <summary>Comes back when all workers are ready.</summary>
-    public static async Task<LiveStage> StartAsync(int prefill, int decode, GatewayOptions options, Func<SimulatedEngineOptions, SimulatedEngineOptions> engine)
+    /// <param name="priority">The first worker of each role is the one that is chosen where a policy leaves a choice.</param>
+    public static async Task<LiveStage> StartAsync(
+        int prefill, int decode, GatewayOptions options, Func<SimulatedEngineOptions, SimulatedEngineOptions> engine, bool priority = false)
     {
         var engines = new List<SimulatedEngine>();
         for (var i = 0; i < prefill + decode; i++)
@@ -39,6 +42,7 @@ internal sealed class LiveStage : IAsyncDisposable
             {
                 Url = started.Url,
                 Role = role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
+                Priority = priority ? 100 - i : 50,
             });
         }
         options.Host = "127.0.0.1";

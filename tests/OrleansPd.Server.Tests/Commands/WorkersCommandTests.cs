@@ -35,8 +35,8 @@ public sealed class WorkersCommandTests
         await using var gateway = await GatewayServer.StartAsync(
             new GatewayOptions { Host = "127.0.0.1", Port = 0, AdminApiKey = "k-1" }, cancellationToken: Token);
         Assert.Contains("needs the admin key", await FailAsync(gateway, "list"));
-        Assert.Contains("no engines", await RunAsync(gateway, "list", "--admin-key", "k-1"));
-        var bed = new CommandLineTestBed(("ORLEANSPD_ADMIN_KEY", "k-1"));
+        Assert.Contains("no engines", await RunAsync(gateway, "list", "--admin-api-key", "k-1"));
+        var bed = new CommandLineTestBed(("ORLEANSPD_ADMIN_API_KEY", "k-1"));
         Assert.Equal(ExitCode.Success, await bed.RunAsync("workers", "list", "--url", gateway.Url.ToString()));
     }
 
@@ -49,6 +49,9 @@ public sealed class WorkersCommandTests
         Assert.Equal(ExitCode.BadInput, await bed.RunAsync("workers", "list", "--url", "nonsense"));
         Assert.Equal(ExitCode.Success, await bed.RunAsync("workers", "drain", "--help"));
         Assert.Contains("--wait", bed.Out);
+        Assert.Contains("orleanspd workers drain [WORKER]", bed.Out, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(ExitCode.BadInput, await bed.RunAsync("workers", "list", "--nonsense"));
+        Assert.Contains("'orleanspd workers list --help' shows what can be given", bed.Error);
     }
 
     private static async Task<string> RunAsync(GatewayServer gateway, params string[] args)

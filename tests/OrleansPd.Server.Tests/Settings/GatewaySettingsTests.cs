@@ -199,6 +199,22 @@ public sealed class GatewaySettingsTests
         Assert.StartsWith($"--config: {file.Path} is not JSON: ", error.Message);
     }
 
+    [Fact]
+    public void Disabled_retries_are_none() =>
+        Assert.Equal(0, new CommandLineTestBed().Load("--disable-retries").Options.RetryMaxRetries);
+
+    [Theory]
+    [InlineData("--bootstrap-facade needs --facade-host", "--bootstrap-facade")]
+    [InlineData("--facade-host: 'a b' is not a host name", "--bootstrap-facade", "--facade-host", "a b")]
+    [InlineData("--facade-port-range: ", "--facade-port-range", "9000-10000")]
+    [InlineData("--retry-max-retries: 11 is not between 0 and 10", "--retry-max-retries", "11")]
+    public void What_cannot_work_is_refused_by_the_name_of_its_flag(string expected, params string[] flags)
+    {
+        var error = Assert.Throws<BadInputException>(() => new CommandLineTestBed().Load(flags));
+
+        Assert.StartsWith(expected, error.Message);
+    }
+
     [Theory]
     [InlineData("debug", "Debug")]
     [InlineData("info", "Information")]

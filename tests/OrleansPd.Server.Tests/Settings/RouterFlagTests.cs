@@ -1,3 +1,5 @@
+using OrleansPd.Core;
+using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 using OrleansPd.Server.Settings;
 
@@ -48,18 +50,35 @@ public sealed class RouterFlagTests
             FlagKind.LogLevel => ["warn"],
             // A share at most 1; seconds, bytes and blocks of which some have a floor and some a ceiling.
             FlagKind.Number => ["0.5"],
-            FlagKind.Whole => [name is "max-payload-size" or "prefix-index-blocks" ? "2048" : "120"],
-            _ => ["x"],
+            FlagKind.Whole => [name switch
+            {
+                "max-payload-size" or "prefix-index-blocks" => "2048",
+                "retry-max-retries" => "7",
+                _ => "120",
+            }],
+            _ => [name == "facade-port-range" ? "40000-40099" : "x"],
         };
+        string[] with = name == "bootstrap-facade" ? ["--facade-host", "10.0.0.1"] : [];
 
-        var settings = new CommandLineTestBed().Load([flag.Display, .. value]);
+        var settings = new CommandLineTestBed().Load([flag.Display, .. value, .. with]);
 
         Assert.True(new SettingPath().Exists(flag.Key), $"{flag.Display} maps to {flag.Key}, which is no option");
         Assert.Empty(settings.Warnings);
     }
 
+    public static TheoryData<string> Settings =>
+        [.. KeysOf("Gateway", typeof(GatewayOptions)).Concat(KeysOf("ControlPlane", typeof(ControlPlaneOptions)))
+            .Except(["Gateway:ControlPlane", "ControlPlane:Workers"])];
+
+    [Theory]
+    [MemberData(nameof(Settings))]
+    public void Every_setting_has_a_flag(string key) => Assert.Contains(GatewayFlags.All, flag => flag.Key == key);
+
     [Fact]
     public void No_flag_is_in_two_tables() =>
         Assert.Empty(RouterFlags.All.Select(flag => flag.Name).Concat(GatewayFlags.All.Select(flag => flag.Name))
             .GroupBy(name => name).Where(group => group.Count() > 1).Select(group => group.Key));
+
+    private static IEnumerable<string> KeysOf(string section, Type type) =>
+        type.GetProperties().Select(property => $"{section}:{property.Name}");
 }

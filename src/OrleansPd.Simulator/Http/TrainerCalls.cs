@@ -1,0 +1,52 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace OrleansPd.Simulator;
+
+/// <summary>What a trainer or an operator calls that moves no token here: it is taken down, checked a little and agreed to.</summary>
+internal sealed class TrainerCalls(EngineProcess engine)
+{
+    /// <summary>Agrees when the members that the real call demands are there.</summary>
+    public Func<HttpContext, Task> Agree(params string[] wanted) => async context =>
+    {
+        if (context.Request.Method != "GET")
+        {
+            using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
+            if (wanted.FirstOrDefault(name => body.RootElement.Member(name) is null) is { } missing)
+            {
+                throw JsonMembers.Wrong(missing, "given");
+            }
+        }
+
+        await SaidAsync(context, true, "Done.");
+    };
+
+    public async Task LoadAdapterAsync(HttpContext context)
+    {
+        using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
+        var name = body.RootElement.Text("lora_name") ?? throw JsonMembers.Wrong("lora_name", "a valid string");
+        var path = body.RootElement.Text("lora_path") ?? throw JsonMembers.Wrong("lora_path", "a valid string");
+        var added = engine.Adapters.TryAdd(name, path);
+        await SaidAsync(context, added, added ? "" : $"LoRA adapter '{name}' is loaded already.");
+    }
+
+    public async Task UnloadAdapterAsync(HttpContext context)
+    {
+        using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
+        var name = body.RootElement.Text("lora_name") ?? throw JsonMembers.Wrong("lora_name", "a valid string");
+        var gone = engine.Adapters.TryRemove(name, out _);
+        await SaidAsync(context, gone, gone ? "" : $"LoRA adapter '{name}' is not loaded.");
+    }
+
+    private Task SaidAsync(HttpContext context, bool success, string message)
+    {
+        engine.Stats.AddControlCall(context.Request.Path.Value ?? "");
+        return context.JsonAsync(success ? 200 : 400, json =>
+        {
+            json.WriteStartObject();
+            json.WriteBoolean("success", success);
+            json.WriteString("message", message);
+            json.WriteEndObject();
+        });
+    }
+}

@@ -1,0 +1,55 @@
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
+
+namespace OrleansPd.Core.Tests.Faults;
+
+/// <summary>
+/// Row F42. No cache events are read: the prefix index follows from our own routing. Where it can no longer be true (the engine's
+/// cache was flushed, or another process is behind the address) that worker's part of it is dropped, and nobody else's.
+/// </summary>
+public sealed class LostCacheTests
+{
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void F42_what_an_engine_has_lost_is_not_believed_any_longer_and_the_rest_is(bool restarted)
+    {
+        var fleet = new TestFleet(new() { Policy = "cache_aware" }).With(prefill: 3, decode: 1, slots: 1000);
+        var homes = Enumerable.Range(1, 60).ToDictionary(c => c, c => Ask(fleet, c));
+        var lost = fleet.State.Fleet.Prefill[0].Id;
+        if (restarted)
+        {
+            fleet.Apply(lost, new WorkerInput.Described(TestFleet.Facts(slots: 1000, identity: "seed=2")));
+            fleet.Now += TimeSpan.FromSeconds(fleet.Options.PrefillRestartHoldSecs);
+            fleet.Apply(lost, new WorkerInput.Proved(2));
+        }
+        else
+        {
+            fleet.State.CachesFlushed(lost);
+        }
+        var kept = homes.Where(home => home.Value.Prefill!.Id != lost).ToArray();
+        Assert.InRange(kept.Length, 35, 45);
+        foreach (var (conversation, before) in homes)
+        {
+            var after = Ask(fleet, conversation);
+            if (before.Prefill!.Id == lost)
+            {
+                Assert.Equal(2560, after.WhyFacts.UncachedTokens); // anybody's again, and all of it to be computed
+            }
+            else
+            {
+                Assert.Equal((before.Prefill.Id, 1L), (after.Prefill!.Id, after.WhyFacts.UncachedTokens)); // the last token always is
+            }
+            var again = Ask(fleet, conversation);
+            Assert.Equal((after.Prefill!.Id, 1L), (again.Prefill!.Id, again.WhyFacts.UncachedTokens));
+        }
+    }
+
+    private static PairLease Ask(TestFleet fleet, int conversation)
+    {
+        ulong[] blocks = [.. Enumerable.Range(0, 40).Select(i => ((ulong)conversation << 20) + (ulong)i + 1)];
+        var lease = fleet.Take(new PairRequest { PrefixBlocks = blocks, PromptTokens = 2560 });
+        fleet.EndBoth(lease);
+        return lease;
+    }
+}

@@ -1,0 +1,124 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using OrleansPd.Engines.Upstream;
+using OrleansPd.Testing;
+
+namespace OrleansPd.Engines.Tests.Upstream;
+
+/// <summary>What is told of a connection that breaks, with a server that breaks it as each case wants.</summary>
+public sealed class SocketsUpstreamTests : IDisposable
+{
+    private const string Good = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+
+    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly ManualClock _clock = new();
+
+    public SocketsUpstreamTests()
+    {
+        _listener.Start();
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _listener.Dispose();
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_used_connection_that_breaks_without_a_byte_was_stale(bool reset)
+    {
+        await using var upstream = new SocketsUpstream(clock: _clock);
+        var server = ServeAsync(Good, "", reset);
+        await GetAsync(upstream);
+
+        var broken = await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream));
+
+        Assert.Equal((false, true), (broken.NeverSent, broken.WasStale));
+        Assert.Equal(2, await server);
+    }
+
+    [Fact]
+    public async Task A_new_connection_that_breaks_has_been_read_from()
+    {
+        await using var upstream = new SocketsUpstream(clock: _clock);
+        var server = ServeAsync("");
+
+        var broken = await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream));
+
+        Assert.Equal((false, false), (broken.NeverSent, broken.WasStale));
+        Assert.Equal(1, await server);
+    }
+
+    [Fact]
+    public async Task A_used_connection_that_breaks_within_the_head_has_been_read_from()
+    {
+        await using var upstream = new SocketsUpstream(clock: _clock);
+        var server = ServeAsync(Good, "HTTP/1.1 200 OK\r\nContent-");
+        await GetAsync(upstream);
+
+        Assert.False((await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream))).WasStale);
+        await server;
+    }
+
+    [Fact]
+    public async Task A_used_connection_that_breaks_later_has_been_read_from()
+    {
+        await using var upstream = new SocketsUpstream(clock: _clock);
+        var server = ServeAsync(Good, "", before: () => _clock.Advance(TimeSpan.FromSeconds(2)));
+        await GetAsync(upstream);
+
+        Assert.False((await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream))).WasStale);
+        await server;
+    }
+
+    [Fact]
+    public async Task Nobody_there_is_told_as_never_sent()
+    {
+        await using var upstream = new SocketsUpstream(clock: _clock);
+        _listener.Stop();
+
+        var broken = await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream));
+
+        Assert.Equal((true, false), (broken.NeverSent, broken.WasStale));
+    }
+
+    /// <summary>Takes one connection, and gives one answer after the other to what comes on it; the last is followed by the end.</summary>
+    /// <returns>Requests that were read.</returns>
+    private async Task<int> ServeAsync(string first, string? second = null, bool reset = false, Action? before = null)
+    {
+        using var socket = await _listener.AcceptSocketAsync(Token);
+        var buffer = new byte[4096];
+        var read = 0;
+        foreach (var answer in new[] { first, second }.Where(a => a is not null))
+        {
+            var request = "";
+            while (!request.Contains("{\"x\":1}", StringComparison.Ordinal))
+            {
+                request += Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, Token));
+            }
+            read++;
+            if (read == 2)
+            {
+                before?.Invoke();
+            }
+            await socket.SendAsync(Encoding.ASCII.GetBytes(answer!), Token);
+        }
+        socket.LingerState = new LingerOption(reset, 0);
+        return read;
+    }
+
+    private async Task GetAsync(SocketsUpstream upstream)
+    {
+        var request = new UpstreamRequest
+        {
+            Engine = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"),
+            Path = "/generate",
+            Body = new UpstreamBody("{\"x\":1}"u8.ToArray()),
+        };
+        await using var response = await upstream.SendAsync(request, Token);
+        while (await response.ReadAsync(new byte[64], Token) > 0)
+        {
+        }
+    }
+}
