@@ -20,7 +20,7 @@ internal static class SiloCommands
     {
         if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
         {
-            logging.AddFilter("Orleans", LogLevel.Error);
+            logging.AddFilter("Orleans.", LogLevel.Error);
         }
         LineLog.Configure(logging, settings, context.Error, context.Time);
     };
