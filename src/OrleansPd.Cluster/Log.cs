@@ -30,8 +30,11 @@ internal static partial class Log
     public static partial void PhaseChanged(
         ILogger logger, WorkerRole role, WorkerId worker, long epoch, WorkerPhase? old, WorkerPhase @new, string? reason);
 
-    [LoggerMessage(3009, LogLevel.Warning, "Gateway {Gateway} is dead")]
-    public static partial void GatewayDied(ILogger logger, string gateway);
+    [LoggerMessage(3009, LogLevel.Warning, "Gateway {Gateway} is dead; {Count} requests of it that were known here are aborted")]
+    public static partial void GatewayDied(ILogger logger, string gateway, int count);
+
+    [LoggerMessage(3016, LogLevel.Debug, "No other silo remembers now what this gateway has in flight: {Reason}")]
+    public static partial void NoWitness(ILogger logger, string reason);
 
     [LoggerMessage(3010, LogLevel.Critical, "A loop of the cluster's control plane ended: {Loop}")]
     public static partial void PlaneLoopDied(ILogger logger, Exception exception, string loop);

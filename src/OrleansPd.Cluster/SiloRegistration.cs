@@ -36,6 +36,7 @@ public static class SiloRegistration
         services.AddSingleton(new PdTime(clock ?? TimeProvider.System));
         services.AddSingleton<ClusterMembers>();
         services.AddSingleton<WorkerRegistry>();
+        services.AddSingleton<Witnesses>();
         services.AddSingleton<WorkerServices>();
         services.TryAddSingleton<IEngineProbe>(_ => new EngineProbe(controlPlane));
         services.TryAddSingleton<IUpstream>(_ => new SocketsUpstream());
@@ -47,9 +48,17 @@ public static class SiloRegistration
             provider.GetRequiredService<IGrainFactory>(),
             provider.GetRequiredService<ClusterMembers>(),
             provider.GetRequiredService<WorkerRegistry>(),
+            provider.GetRequiredService<Witnesses>(),
             provider.GetRequiredService<PdTime>().Clock,
             RandomNumberGenerator.GetInt32(int.MaxValue),
             provider.GetRequiredService<ILogger<ClusterControlPlane>>()));
+        services.AddSingleton(provider => new RequestDispatcher(new PairDispatcher(
+            provider.GetRequiredService<ClusterControlPlane>(),
+            provider.GetRequiredService<IUpstream>(),
+            new RidSource((uint)RandomNumberGenerator.GetInt32(int.MaxValue)),
+            new LiveRids(),
+            new DispatchOptions(),
+            provider.GetRequiredService<PdTime>().Clock)));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();
         return silo;
     }

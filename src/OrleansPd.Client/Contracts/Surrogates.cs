@@ -534,6 +534,38 @@ internal sealed class CreditGrantConverter : IConverter<CreditGrant, CreditGrant
         };
 }
 
+[GenerateSerializer, Immutable, Alias("pd.LegTarget")]
+internal struct LegTargetSurrogate
+{
+    [Id(0)]
+    public string? BootstrapHost;
+
+    [Id(1)]
+    public int? BootstrapPort;
+
+    [Id(2)]
+    public int? RoutedDpRank;
+
+    [Id(3)]
+    public int? DisaggPrefillDpRank;
+}
+
+[RegisterConverter]
+internal sealed class LegTargetConverter : IConverter<LegTarget, LegTargetSurrogate>
+{
+    public LegTarget ConvertFromSurrogate(in LegTargetSurrogate surrogate) =>
+        new(surrogate.BootstrapHost, surrogate.BootstrapPort, surrogate.RoutedDpRank, surrogate.DisaggPrefillDpRank);
+
+    public LegTargetSurrogate ConvertToSurrogate(in LegTarget value) =>
+        new()
+        {
+            BootstrapHost = value.BootstrapHost,
+            BootstrapPort = value.BootstrapPort,
+            RoutedDpRank = value.RoutedDpRank,
+            DisaggPrefillDpRank = value.DisaggPrefillDpRank,
+        };
+}
+
 [GenerateSerializer, Immutable, Alias("pd.OutcomeRun")]
 internal struct OutcomeRunSurrogate
 {

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using Orleans.Runtime;
+using Orleans.Runtime.Placement;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
@@ -105,8 +107,34 @@ public sealed partial class ClusterControlPlane
     {
         await foreach (var gateway in _members.DeathsAsync(cancellationToken).ConfigureAwait(false))
         {
-            Log.GatewayDied(_log, gateway);
+            var aborted = _witnesses.GatewayDied(gateway, id => ReportOf(id)?.Shown);
+            Log.GatewayDied(_log, gateway, aborted);
             _registry.GatewayDied(gateway);
+        }
+    }
+
+    /// <summary>Lets another silo remember what this gateway has on the engines, as long as it has anything.</summary>
+    private async Task TellWitnessAsync(CancellationToken cancellationToken)
+    {
+        var told = false;
+        while (true)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(_cluster.SyncIntervalMs), _clock, cancellationToken).ConfigureAwait(false);
+            ImmutableArray<LegsOnWorker> legs = [.. Read(desk => desk.LiveRids())?.Select(w => new LegsOnWorker(w.Key, w.Value.ToImmutable())) ?? []];
+            if ((legs.IsEmpty && !told) || _members.Successor() is not { } successor)
+            {
+                continue;
+            }
+            try
+            {
+                RequestContext.Set(IPlacementDirector.PlacementHintKey, successor);
+                await _grains.GetGrain<IWitnessGrain>(_members.Self).Remember(legs).WaitAsync(cancellationToken).ConfigureAwait(false);
+                told = !legs.IsEmpty;
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                Log.NoWitness(_log, e.Message);
+            }
         }
     }
 

@@ -24,6 +24,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly IGrainFactory _grains;
     private readonly ClusterMembers _members;
     private readonly Workers.WorkerRegistry _registry;
+    private readonly Witnesses _witnesses;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
     private readonly int _seed;
@@ -39,7 +40,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
 
     internal ClusterControlPlane(
         ControlPlaneOptions options, ClusterOptions cluster, IGrainFactory grains, ClusterMembers members, Workers.WorkerRegistry registry,
-        TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
+        Witnesses witnesses, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
     {
         if (options.BootstrapFacade)
         {
@@ -48,7 +49,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
         _ = new GatewayDesk(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
         (_options, _cluster, _grains, _members, _registry) = (options, cluster, grains, members, registry);
-        (_clock, _seed, _log) = (clock, seed, log);
+        (_witnesses, _clock, _seed, _log) = (witnesses, clock, seed, log);
     }
 
     public FleetSnapshot Fleet => Volatile.Read(ref _desk)?.Fleet ?? FleetSnapshot.Empty;
@@ -97,6 +98,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
             _loops.Add(Guarded(FollowAsync(_stop.Token), "feed"));
             _loops.Add(Guarded(BeatAsync(_stop.Token), "beat"));
             _loops.Add(Guarded(DeathsAsync(_stop.Token), "membership"));
+            _loops.Add(Guarded(TellWitnessAsync(_stop.Token), "witness"));
         }
     }
 

@@ -19,6 +19,15 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     /// <summary>All that may hold something.</summary>
     public IEnumerable<string> Living() => Current.Living;
 
+    /// <summary>The silo that stands behind this one in the order of names, and so remembers what this one has; null = it is alone.</summary>
+    public SiloAddress? Successor()
+    {
+        var self = local.SiloAddress;
+        var living = membership.CurrentSnapshot.Members.Values.Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(self))
+            .Select(m => m.SiloAddress).OrderBy(a => a).ToArray();
+        return living.FirstOrDefault(a => a.CompareTo(self) > 0) ?? living.FirstOrDefault();
+    }
+
     /// <summary>Names each gateway once when it is found dead.</summary>
     public async IAsyncEnumerable<string> DeathsAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -22,6 +22,7 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     private readonly WorkerDesk _desk;
     private readonly WorkerKeeper _keeper;
     private readonly PartnerCredit _partner;
+    private readonly DateTimeOffset _learnAtLeast;
     private readonly Bell _changed;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _loops = [];
@@ -34,6 +35,7 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
             TimeSpan.FromSeconds(services.Cluster.CreditSecs), TimeSpan.FromMilliseconds(services.Cluster.LearnMs), CreditLimits.Default.Turn);
         // Two lives of a writer are never in the same tick: one ends, and is noticed, before the next begins.
         _desk = new WorkerDesk(services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
+        _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
         _changed = new Bell(services.Clock);
         _partner = new PartnerCredit(services);
         var seed = HashCode.Combine(member.Id, member.Registration);
@@ -94,7 +96,9 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         {
             var before = _desk.Version;
             answer = _desk.Take(report, _services.Clock.GetUtcNow());
-            if (_desk.IsLearning(_services.Clock.GetUtcNow()) && _services.Members.Living().All(_desk.Gateways.Contains))
+            // What gateways had that died with the former writer is aborted by their witnesses meanwhile.
+            var now = _services.Clock.GetUtcNow();
+            if (_desk.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_desk.Gateways.Contains))
             {
                 _desk.Learned();
             }

@@ -310,6 +310,33 @@ public sealed class GatewayDesk
         }
     }
 
+    /// <summary>The ids of all that is in flight, by worker.</summary>
+    public IReadOnlyDictionary<WorkerId, ImmutableArray<string>.Builder> LiveRids()
+    {
+        var live = new Dictionary<WorkerId, ImmutableArray<string>.Builder>();
+        for (var lease = _desk.Leases; lease is not null; lease = lease.Next)
+        {
+            if (!lease.DecodeEnded)
+            {
+                Add(lease.Decode.Id, lease.Rids);
+            }
+            if (!lease.PrefillEnded)
+            {
+                Add(lease.Prefill!.Id, lease.Rids);
+            }
+        }
+        return live;
+
+        void Add(WorkerId worker, IReadOnlyList<string> rids)
+        {
+            if (!live.TryGetValue(worker, out var all))
+            {
+                live.Add(worker, all = ImmutableArray.CreateBuilder<string>());
+            }
+            all.AddRange(rids);
+        }
+    }
+
     private ImmutableArray<string> Rids(int slot)
     {
         var rids = ImmutableArray.CreateBuilder<string>();

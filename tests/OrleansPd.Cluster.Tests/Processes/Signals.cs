@@ -7,6 +7,7 @@ namespace OrleansPd.Cluster.Tests.Processes;
 internal static class Signals
 {
     private const int Stop = 19;
+    private const int Terminate = 15;
     private const int Continue = 18;
 
     /// <summary>
@@ -25,6 +26,9 @@ internal static class Signals
 
     /// <summary>SIGSTOP: as a machine that hangs. Its sockets stay open.</summary>
     public static void Freeze(Process process) => Assert.Equal(0, Send(process.Id, Stop));
+
+    /// <summary>SIGTERM: as whoever stops a service.</summary>
+    public static void End(Process process) => Assert.Equal(0, Send(process.Id, Terminate));
 
     public static void Thaw(Process process) => Assert.Equal(0, Send(process.Id, Continue));
 

@@ -48,9 +48,28 @@ public class SiloDeathTests(ITestOutputHelper output)
         Assert.Equal(0, cluster.Decode[0].Stats.DuplicateRooms);
     }
 
+    [Fact]
+    public async Task A_silo_that_is_stopped_ends_its_requests_first_and_nobody_notices()
+    {
+        await using var cluster = await ProcessCluster.StartAsync(silos: 2, prefill: 1, decode: 1);
+        var running = ProcessCluster.GenerateAsync(cluster.Silos[0], 150, ClusterStage.Token);
+        await ProcessCluster.UntilAsync(
+            () => Task.FromResult(cluster.Decode[0].Stats.Running == 1), () => Task.FromResult(cluster.Silos[0].Said), 60);
+        await using var load = Load.Start(4, 2, cluster.Silos[1]);
+        await load.MoreAsync(10);
+        cluster.Silos[0].End();
+        using var answer = await running;
+        Assert.True(answer.IsSuccessStatusCode);
+        Assert.Equal(0, await cluster.Silos[0].ExitAsync(TimeSpan.FromMinutes(1)));
+        await load.MoreAsync(10);
+        Assert.Empty(load.Failures);
+        Assert.Equal(0, cluster.Decode[0].Stats.AbortedTotal);
+    }
+
     /// <summary>Requests at the victim that will not end by themselves.</summary>
     private static async Task<Task[]> OrphansAsync(ProcessCluster cluster, SiloProcess victim, int count)
     {
+        // Long enough that their ids were told.
         var requests = Enumerable.Range(0, count).Select(_ => (Task)ProcessCluster.GenerateAsync(victim, Long, ClusterStage.Token)).ToArray();
         await ProcessCluster.UntilAsync(
             () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.Running) == count),

@@ -102,6 +102,9 @@ internal sealed class SiloProcess : IAsyncDisposable
         Signals.Thaw(_process);
     }
 
+    /// <summary>SIGTERM.</summary>
+    public void End() => Signals.End(_process);
+
     public async Task<int> ExitAsync(TimeSpan atMost)
     {
         using var limit = new CancellationTokenSource(atMost);
