@@ -123,8 +123,8 @@ internal sealed class SiloNode : IAsyncDisposable
                 options.NumVotesForDeathDeclaration = node.DeathVotes;
                 options.EnableIndirectProbes = node.IndirectProbes;
                 options.TableRefreshTimeout = TimeSpan.FromSeconds(node.TableRefreshSecs);
-                // Who has not written for three of these is not asked for a vote; longer than the outages of Redis to survive.
-                options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(30);
+                // Who has not written for three of these is not counted where votes are: so the rest can go on when most die at once.
+                options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
             });
             silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
             silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });

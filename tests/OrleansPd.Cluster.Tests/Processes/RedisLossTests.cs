@@ -8,6 +8,7 @@ namespace OrleansPd.Cluster.Tests.Processes;
 /// Redis that goes away, alone and together with a silo, and comes back empty. ORLEANSPD_TEST_REDIS_OUTAGE_SECS makes the outage
 /// longer than the few seconds of an ordinary run.
 /// </summary>
+[Collection(ProcessTests.Name)]
 public class RedisLossTests(ITestOutputHelper output)
 {
     private const string Members = "test/members/test";

@@ -3,16 +3,17 @@ using OrleansPd.Cluster.Tests.Support;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
+[Collection(ProcessTests.Name)]
 public class RoomSurvivalTests
 {
     private const int Rooms = 400;
 
     [Fact]
-    public async Task Acknowledged_rooms_outlive_the_silos_that_took_them_and_expire_all_the_same()
+    public async Task Acknowledged_rooms_outlive_the_silo_that_took_them_and_expire_all_the_same()
     {
-        await using var cluster = await ProcessCluster.StartAsync(silos: 3, prefill: 1, decode: 1, engine: null, "--room-ttl-secs", "30");
+        await using var cluster = await ProcessCluster.StartAsync(silos: 3, prefill: 1, decode: 1, engine: null, "--room-ttl-secs", "60");
         var rooms = Enumerable.Range(1, Rooms).Select(i => (long)i << 24).ToArray();
-        // Both silos that will die take registrations, up to the moment they die.
+        // The silo that will die takes half of them, and holds some of the shards of the others, up to the moment it dies.
         var acknowledged = new List<long>();
         var registering = Task.WhenAll(rooms.Select(async (room, i) =>
         {
@@ -33,7 +34,6 @@ public class RoomSurvivalTests
         }));
         await ProcessCluster.UntilAsync(() => Task.FromResult(Count() >= Rooms / 2), () => Task.FromResult($"{Count()}"), 60);
         await cluster.Silos[0].KillAsync();
-        await cluster.Silos[1].KillAsync();
         await registering;
         var left = cluster.Silos[2];
         var found = await EventuallyAsync(() => ProcessCluster.QueryAsync(left, acknowledged));
@@ -70,7 +70,7 @@ public class RoomSurvivalTests
     private static async Task<T> EventuallyAsync<T>(Func<Task<T>> ask)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ClusterStage.Token);
-        limit.CancelAfter(TimeSpan.FromSeconds(60));
+        limit.CancelAfter(TimeSpan.FromSeconds(120));
         while (true)
         {
             try

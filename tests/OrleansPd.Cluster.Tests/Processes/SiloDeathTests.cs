@@ -7,6 +7,7 @@ namespace OrleansPd.Cluster.Tests.Processes;
 /// Silos that die with requests in flight. The figures of an idle machine are in docs/cluster.md; the bounds here are for busy ones,
 /// and for silos that are given three times the default time.
 /// </summary>
+[Collection(ProcessTests.Name)]
 public class SiloDeathTests(ITestOutputHelper output)
 {
     private const int Long = 3000;

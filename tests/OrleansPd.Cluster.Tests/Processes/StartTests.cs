@@ -5,6 +5,7 @@ using StackExchange.Redis;
 namespace OrleansPd.Cluster.Tests.Processes;
 
 /// <summary>What a silo that cannot start says.</summary>
+[Collection(ProcessTests.Name)]
 public class StartTests
 {
     [Fact]
