@@ -49,13 +49,19 @@ public sealed class ControlPlaneOptions
     [Range(-1, int.MaxValue)]
     public int MaxConcurrentRequests { get; set; } = -1;
 
-    /// <summary>Most requests that wait for capacity, 0 = nobody waits. Default 100, as the SGLang router's --queue-size.</summary>
+    /// <summary>
+    /// Most requests that wait for capacity, 0 = nobody waits. Default 4096, where the SGLang router has 100: that one sends on what
+    /// it gets and leaves the queueing to the engines, which never refuse, so its users count on 256 requests at once being served.
+    /// </summary>
     [Range(0, 1_000_000)]
-    public int QueueSize { get; set; } = 100;
+    public int QueueSize { get; set; } = 4096;
 
-    /// <summary>Longest wait for capacity in seconds; the request's own deadline may end it earlier. Default 60, as the SGLang router's --queue-timeout-secs.</summary>
+    /// <summary>
+    /// Longest wait for capacity in seconds; the request's own deadline may end it earlier. Default 600, where the SGLang router has
+    /// 60, for the same reason as <see cref="QueueSize"/>.
+    /// </summary>
     [Range(0, 86400)]
-    public int QueueTimeoutSecs { get; set; } = 60;
+    public int QueueTimeoutSecs { get; set; } = 600;
 
     /// <summary>New requests a second, bursts of one second's worth; 0 = no limit. Default 0. SGLang router: --rate-limit-tokens-per-second.</summary>
     [Range(0, int.MaxValue)]

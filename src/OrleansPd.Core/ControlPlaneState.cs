@@ -12,6 +12,8 @@ namespace OrleansPd.Core;
 /// </summary>
 public sealed partial class ControlPlaneState
 {
+    private static readonly WorkerInput Doubt = new WorkerInput.Doubt("a request has just failed there");
+
     private readonly ControlPlaneOptions _options;
     private readonly FleetState _fleet;
     private readonly PairDesk _desk;
@@ -143,6 +145,11 @@ public sealed partial class ControlPlaneState
         if (_fleet.At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch)
         {
             Charge(worker.Slot, trial, outcome, now);
+            if (outcome == LegOutcome.Failed)
+            {
+                // One that fails at once is always the least loaded: without this it would draw every request until it is probed.
+                _ = _fleet.Apply(worker.Slot, Doubt, now);
+            }
         }
         ForgetIfGone(worker.Slot);
         Lighter(worker.Slot, now);

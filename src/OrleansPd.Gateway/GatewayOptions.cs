@@ -67,6 +67,12 @@ public sealed class GatewayOptions
     /// <summary>Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send <c>default</c>.</summary>
     public bool StrictModel { get; set; }
 
+    /// <summary>
+    /// Further names of models, each as <c>alias=model</c>. Default none. An alias is looked up before anything else, so one that
+    /// has a served model's own name takes its place.
+    /// </summary>
+    public List<string> ModelAlias { get; init; } = [];
+
     /// <summary>Sections of a request's JSON may nest this deep, 8-512. Default 64.</summary>
     [Range(8, 512)]
     public int MaxJsonDepth { get; set; } = 64;
@@ -91,6 +97,26 @@ public sealed class GatewayOptions
     /// = none. Default null: whoever reaches the port may change the fleet, so set one, or guard the port.
     /// </summary>
     public string? AdminApiKey { get; set; }
+
+    /// <summary>Export spans by OTLP. Default false; W3C context is passed to the engines either way.</summary>
+    public bool EnableTrace { get; set; }
+
+    /// <summary>
+    /// Collector of spans: <c>host:port</c> or a URL. Port 4318 and URLs with a path are spoken to by HTTP, others by gRPC. Default
+    /// localhost:4317, as the SGLang router.
+    /// </summary>
+    [Required]
+    public string OtlpTracesEndpoint { get; set; } = "localhost:4317";
+
+    /// <summary>Share of requests that are traced where the client has not decided, 0-1. Default 0.1. A client's own decision is kept.</summary>
+    [Range(0, 1)]
+    public double TraceSampleRatio { get; set; } = 0.1;
+
+    /// <summary>
+    /// Headers in which a client's request id is looked for, first to last; the answer has it as <c>x-request-id</c>. Default, where
+    /// none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
+    /// </summary>
+    public List<string> RequestIdHeaders { get; init; } = [];
 
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();

@@ -44,6 +44,8 @@ public static class GatewayServices
         services.AddSingleton<GatewayMetrics>();
         services.AddSingleton(new RequestLog());
         services.AddSingleton<GatewayLife>();
+        services.AddSingleton<ModelNames>();
+        services.AddSingleton<RegularRoutes>();
         services.AddSingleton<GenerationHandler>();
         services.AddSingleton<InfoEndpoints>();
         services.AddSingleton<HealthEndpoints>();
@@ -52,6 +54,7 @@ public static class GatewayServices
         services.AddSingleton<OtherRoutes>();
         services.AddSingleton<RoomEndpoints>();
         services.AddSingleton<PairRoutes>();
+        services.AddSingleton<EngineFanOut>();
         return services;
     }
 
@@ -66,6 +69,7 @@ public static class GatewayServices
         services.GetRequiredService<HealthEndpoints>().Map(routes);
         services.GetRequiredService<MetricsEndpoint>().Map(routes);
         services.GetRequiredService<DebugEndpoints>().Map(routes);
+        services.GetRequiredService<RegularRoutes>().Map(routes);
         services.GetRequiredService<OtherRoutes>().Map(routes);
         services.GetRequiredService<RoomEndpoints>().Map(routes);
         routes.MapPdTooling();

@@ -38,6 +38,9 @@ public sealed record SimulatedEngineOptions
     /// <summary>Name on the API; empty = <see cref="ModelPath"/>. Default <c>sim</c>.</summary>
     public string ServedModelName { get; init; } = "sim";
 
+    /// <summary>The model embeds and does not generate. Regular engines only. Default false.</summary>
+    public bool IsEmbedding { get; init; }
+
     /// <summary>SGLang release to speak as, of the 0.5 line from 0.5.10. Default 0.5.18.</summary>
     public string Version { get; init; } = "0.5.18";
 

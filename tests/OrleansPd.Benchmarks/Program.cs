@@ -19,7 +19,7 @@ static int Usage()
           --smoke [FILTER]      every body of 'micro' a few times, without measuring
           policies [POLICY] [--speed N] [--seeds N]
                                 times to the first token by policy, with simulated engines N times as fast as real ones
-          restart [--seconds N] [--rate N] [--down N]
+          restart [--seconds N] [--rate N]
                                 a prefill is restarted under load, with and without the bootstrap facade
         """);
     return 2;

@@ -126,6 +126,7 @@ public class BadInputTests
     public async Task With_one_model_any_name_passes_unless_the_operator_is_strict(bool strict, string model, int status)
     {
         await using var stage = await Stage.StartAsync(options: new GatewayOptions { StrictModel = strict });
+        using var loaded = await stage.PostAsync("/load_lora_adapter", """{"lora_name":"adapter","lora_path":"/adapter"}""");
 
         using var response = await stage.PostAsync("/v1/completions", $$"""{"model":"{{model}}","prompt":"x","max_tokens":2}""");
 
@@ -166,7 +167,10 @@ public class BadInputTests
     [Theory]
     [InlineData("POST", "/v1/responses", 501, "/v1/chat/completions")]
     [InlineData("POST", "/v1/messages", 501, "/v1/chat/completions")]
-    [InlineData("POST", "/v1/embeddings", 501, "cannot run")]
+    [InlineData("POST", "/v1/embeddings", 400, "needs a regular worker")]
+    [InlineData("POST", "/v1/rerank", 400, "needs a regular worker")]
+    [InlineData("POST", "/v1/score", 400, "needs a regular worker")]
+    [InlineData("POST", "/v1/classify", 400, "needs a regular worker")]
     [InlineData("POST", "/vertex_generate", 501, "/generate")]
     [InlineData("POST", "/nowhere", 404, "POST /nowhere")]
     [InlineData("GET", "/generate", 404, "GET /generate")]

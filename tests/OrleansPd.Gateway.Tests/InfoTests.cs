@@ -101,11 +101,11 @@ public class InfoTests
 
         var text = await stage.Client.GetStringAsync("/metrics", Stage.Token);
 
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"ok\"} 1\n", text);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"invalid_request\"} 1\n", text);
+        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"ok\",side=\"none\"} 1\n", text);
+        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"invalid_request\",side=\"client\"} 1\n", text);
         Assert.Contains("orleanspd_gateway_open_legs{role=\"prefill\"} 0\n", text);
         Assert.Contains("orleanspd_gateway_workers{role=\"decode\",phase=\"ready\"} 1\n", text);
-        Assert.Contains("orleanspd_gateway_first_output_seconds_count 1\n", text);
+        Assert.Contains("orleanspd_gateway_first_content_seconds_count 1\n", text);
     }
 
     [Fact]

@@ -74,6 +74,31 @@ public class ResumeTests
         await AssertResumedAsync(stage);
     }
 
+    /// <summary>An opening chunk counts the first token, of which it has no text yet.</summary>
+    [Theory]
+    [InlineData("/v1/chat/completions", 1)]
+    [InlineData("/v1/chat/completions", 2)]
+    [InlineData("/v1/completions", 1)]
+    [InlineData("/v1/chat/completions", 12)]
+    [InlineData("/v1/completions", 11)]
+    public async Task A_stream_that_dies_after_any_event_has_all_its_tokens(string path, int events)
+    {
+        const string Chat = """{"model":"m","max_tokens":12,"ignore_eos":true,"messages":[{"role":"user","content":"x"}],"stream":true}""";
+        const string Text = """{"model":"m","max_tokens":12,"ignore_eos":true,"prompt":"x","stream":true}""";
+        var body = path.Contains("chat", StringComparison.Ordinal) ? Chat : Text;
+        await using var calm = await Stage.StartAsync();
+        await using var stage = await StartAsync(FaultKind.TruncateStream, after: events);
+
+        var undisturbed = await calm.StreamAsync(path, body);
+        var resumed = await stage.StreamAsync(path, body);
+
+        Assert.Equal(undisturbed.Count, resumed.Count);
+        Assert.Equal(Said(undisturbed), Said(resumed));
+
+        static string Said(IEnumerable<JsonNode> events) => string.Concat(events.Select(e =>
+            (string?)(e["choices"]![0]!["delta"]?["content"] ?? e["choices"]![0]!["text"]) + (string?)e["choices"]![0]!["finish_reason"]));
+    }
+
     [Fact]
     public async Task Completion_stream_goes_on()
     {
@@ -115,13 +140,13 @@ public class ResumeTests
         Assert.Equal(0, stage.Gateway.Dispatcher.Resumed);
     }
 
-    private static async Task<Stage> StartAsync(FaultKind death, bool everywhere = false)
+    private static async Task<Stage> StartAsync(FaultKind death, bool everywhere = false, int after = 7)
     {
         var stage = await Stage.StartAsync(2, 2, options: new GatewayOptions { ResumeStreams = true, StreamIdleTimeoutSecs = 1 });
         // The first lease takes the second decode.
         foreach (var decode in everywhere ? stage.Decode : [stage.Decode.Last()])
         {
-            decode.Faults.Add(new Fault(death) { AfterEvents = 7, AfterTokens = 7 });
+            decode.Faults.Add(new Fault(death) { AfterEvents = after, AfterTokens = after });
         }
         return stage;
     }

@@ -1,9 +1,4 @@
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests;
@@ -78,57 +73,4 @@ public class WhatEnginesSeeTests
     }
 
     private static int Count(string text, string part) => text.Split(part).Length - 1;
-
-    /// <summary>An engine of both roles that writes down what it is sent and answers with an empty object.</summary>
-    private sealed class Spy : IAsyncDisposable
-    {
-        private readonly WebApplication _app;
-        private readonly System.Collections.Concurrent.ConcurrentQueue<(string Path, IHeaderDictionary Headers, string Text, JsonNode Json)> _seen = new();
-
-        private Spy(WebApplication app)
-        {
-            _app = app;
-        }
-
-        public IReadOnlyCollection<(string Path, IHeaderDictionary Headers, string Text, JsonNode Json)> Seen => _seen;
-
-        public static async Task<Spy> StartAsync()
-        {
-            var builder = WebApplication.CreateSlimBuilder();
-            builder.Logging.ClearProviders();
-            builder.WebHost.UseUrls("http://127.0.0.1:0");
-            var spy = new Spy(builder.Build());
-            spy._app.Run(async context =>
-            {
-                var text = await new StreamReader(context.Request.Body).ReadToEndAsync();
-                var headers = new HeaderDictionary(context.Request.Headers.ToDictionary());
-                spy._seen.Enqueue((context.Request.Path, headers, text, JsonNode.Parse(text, documentOptions: new() { AllowDuplicateProperties = false })!));
-                context.Response.ContentType = "application/json";
-                await context.Response.WriteAsync("{}");
-            });
-            await spy._app.StartAsync();
-            return spy;
-        }
-
-        public Task<GatewayServer> GatewayAsync(string bootstrapHost)
-        {
-            WorkerSnapshot Worker(WorkerRole role, int slot) => new()
-            {
-                Id = new(role.ToString()),
-                Url = new Uri(_app.Urls.First()),
-                Role = role,
-                Phase = WorkerPhase.Ready,
-                Epoch = 1,
-                Slot = slot,
-                Model = "m",
-                Facts = WorkerFacts.Unknown,
-                BootstrapHost = bootstrapHost,
-                BootstrapPort = 8998,
-            };
-            var plane = new FixedControlPlane([Worker(WorkerRole.Prefill, 0), Worker(WorkerRole.Decode, 1)]);
-            return GatewayServer.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, plane, cancellationToken: Stage.Token);
-        }
-
-        public ValueTask DisposeAsync() => _app.DisposeAsync();
-    }
 }

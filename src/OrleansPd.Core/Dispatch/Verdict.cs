@@ -50,7 +50,8 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
     {
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
         var name = regular ? "regular" : side == LegSide.Prefill ? "prefill" : "decode";
-        var words = end.Message ?? "";
+        // An engine that says nothing is quoted as nothing; a client is owed a sentence.
+        var words = string.IsNullOrWhiteSpace(end.Message) ? $"The {name} engine answered with status {end.Status} and no words." : end.Message;
         // What a prefill answers is not the answer that the client asked for: that it failed means that the service is not there, and
         // its words are passed on in an error of ours.
         var (status, answering) = side == LegSide.Prefill ? (503, (LegSide?)null) : (end.Status, side);

@@ -17,6 +17,12 @@ public sealed record WorkerFacts
 
     public string? TokenizerPath { get; init; }
 
+    /// <summary>Names of the LoRA adapters that the engine has loaded, sorted, one a line; empty = none. One text, so that facts compare by value.</summary>
+    public string AdapterNames { get; init; } = "";
+
+    /// <summary>Whether the model generates; false for embedding models, null when the engine does not say.</summary>
+    public bool? Generates { get; init; }
+
     /// <summary>SGLang release, e.g. <c>0.5.18</c>. Builds must be equal inside a transfer group.</summary>
     public string? Version { get; init; }
 

@@ -21,6 +21,9 @@ public abstract record WorkerInput
     /// <param name="Refused">Nothing listens there: the process is gone, not slow.</param>
     public sealed record Missed(string Reason, bool Refused) : WorkerInput;
 
+    /// <summary>A leg failed there: others are preferred until the engine has been heard of again.</summary>
+    public sealed record Doubt(string Reason) : WorkerInput;
+
     /// <summary>The engine's own generating health check ended.</summary>
     /// <param name="Problem">Null when it was good.</param>
     public sealed record Health(string? Problem) : WorkerInput;

@@ -46,6 +46,10 @@ public sealed record WorkerState
     /// <summary>Registered, Probing, Ready, Draining or Gone.</summary>
     public WorkerPhase Stage { get; init; } = WorkerPhase.Registered;
 
+    // A prefill that came back between two heartbeats of a decode engine is never looked up again there: no time limit ends that.
+    private const string Remembered =
+        "; decode engines may still know the ports of its former process: stop it for longer than two of their heartbeats, or use the bootstrap facade";
+
     private int Misses { get; init; }
 
     private int Refusals { get; init; }
@@ -56,12 +60,15 @@ public sealed record WorkerState
 
     private bool Stalled { get; init; }
 
+    /// <summary>A leg failed there, and nothing has been heard of the engine since.</summary>
+    private bool Doubted { get; init; }
+
     /// <summary>The stage that a role switch interrupted.</summary>
     private WorkerPhase StageBefore { get; init; }
 
     public WorkerPhase Phase(bool breakerOpen) => Stage != WorkerPhase.Ready ? Stage
         : breakerOpen ? WorkerPhase.Broken
-        : Misses > 0 || Unhealthy || Stalled ? WorkerPhase.Suspect
+        : Misses > 0 || Unhealthy || Stalled || Doubted ? WorkerPhase.Suspect
         : WorkerPhase.Ready;
 
     public WorkerState Apply(WorkerInput input, LifeLimits limits, DateTimeOffset now) => (input, Stage) switch
@@ -86,6 +93,8 @@ public sealed record WorkerState
         (WorkerInput.Capacity told, _) => Capacity(told),
         (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
         (WorkerInput.Alive, _) => Alive(),
+        (WorkerInput.Doubt doubt, WorkerPhase.Ready) => this with { Doubted = true, Reason = Reason ?? doubt.Reason },
+        (WorkerInput.Doubt, _) => this,
         (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
         (WorkerInput.Health health, _) => this with
         {
@@ -96,7 +105,7 @@ public sealed record WorkerState
             this with { Stage = WorkerPhase.Ready, Since = now, Reason = null, Misses = 0, Refusals = 0, DownSince = null, Stalled = false },
         (WorkerInput.Proved proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
         (WorkerInput.Proved, _) => this,
-        (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = failed.Reason },
+        (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + Remembered },
         (WorkerInput.NotProved, _) => this,
         (WorkerInput.Fronted fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
         (WorkerInput.Stall stall, WorkerPhase.Ready) => this with
@@ -145,8 +154,9 @@ public sealed record WorkerState
         return facts == Facts ? this : this with { Facts = facts };
     }
 
-    private WorkerState Alive() => Misses == 0 && Refusals == 0 ? this : this with
+    private WorkerState Alive() => Misses == 0 && Refusals == 0 && !Doubted ? this : this with
     {
+        Doubted = false,
         Misses = 0,
         Refusals = 0,
         DownSince = null,
@@ -176,6 +186,7 @@ public sealed record WorkerState
         {
             Facts = known ? KeepName(facts) : facts,
             WasDescribed = true,
+            Doubted = false,
             Misses = 0,
             Refusals = 0,
             DownSince = null,

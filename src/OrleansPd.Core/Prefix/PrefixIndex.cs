@@ -145,7 +145,8 @@ internal sealed class PrefixIndex
         return (n - (octave << GridBits)) << octave;
     }
 
-    private int Line(ulong key) => ((int)(key >> 32) & _lineMask) * Ways;
+    // Mixed first: keys need not be spread over all their bits.
+    private int Line(ulong key) => ((int)((key * 0x9E37_79B9_7F4A_7C15UL) >> 32) & _lineMask) * Ways;
 
     private int Find(ulong key)
     {

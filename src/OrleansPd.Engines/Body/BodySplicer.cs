@@ -27,6 +27,8 @@ public static class BodySplicer
         var dropped = RequestMemberNames.NotForClients;
         if (members.Rid is not null || !members.Rids.IsEmpty)
             dropped |= 1UL << (int)RequestMember.Rid;
+        if (members.LoraPath is not null)
+            dropped |= 1UL << (int)RequestMember.LoraPath;
         return Finish(body, shape, members, shape.IsBatch, dropped, ref editor);
     }
 
@@ -57,12 +59,14 @@ public static class BodySplicer
             dropped |= 1UL << (int)RequestMember.Rid;
         else if (shape.RidKind == RidKind.List)
             editor.Narrow(shape.Rid, shape.RidItems[item]);
+        if (members.LoraPath is not null)
+            dropped |= 1UL << (int)RequestMember.LoraPath;
 
         if (shape.IsBatch)
             editor.Narrow(shape.Prompt, shape.PromptItems[item]);
         foreach (var name in PerItem)
         {
-            if (shape.TryFindMember(name, out var list) && shape.ItemsOf(name) is { Length: > 0 } elements)
+            if ((dropped & (1UL << (int)name)) == 0 && shape.TryFindMember(name, out var list) && shape.ItemsOf(name) is { Length: > 0 } elements)
                 editor.Narrow(list.Value, elements[item]);
         }
         if (shape.Dialect == Dialect.Generate)
@@ -140,6 +144,13 @@ public static class BodySplicer
             editor.Write(separator);
             editor.Write("\"disagg_prefill_dp_rank\":"u8);
             editor.Write(prefill);
+            separator = ","u8;
+        }
+        if (members.LoraPath is not null)
+        {
+            editor.Write(separator);
+            editor.Write("\"lora_path\":"u8);
+            editor.WriteString(members.LoraPath);
             separator = ","u8;
         }
         if (members.Rid is not null || !members.Rids.IsEmpty)

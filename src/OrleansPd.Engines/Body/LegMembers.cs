@@ -21,6 +21,9 @@ public readonly record struct LegMembers
     /// <summary>The prefill's DP rank; null leaves the member out.</summary>
     public int? DisaggPrefillDpRank { get; init; }
 
+    /// <summary>Replaces the client's LoRA adapter; null keeps it.</summary>
+    public string? LoraPath { get; init; }
+
     /// <summary>Replaces the client's request id; null keeps it.</summary>
     public string? Rid { get; init; }
 

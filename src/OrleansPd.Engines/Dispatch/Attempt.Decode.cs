@@ -12,10 +12,11 @@ internal sealed partial class Attempt
     private async Task<LegEnd> RunDecodeAsync()
     {
         LegEnd end;
+        var span = BeginSpan(LegSide.Decode, _lease.Decode);
         try
         {
             using var body = BodyFor(_lease.DecodeTarget);
-            end = await DecodeExchangeAsync(RequestFor(_lease.Decode, body)).ConfigureAwait(false);
+            end = await DecodeExchangeAsync(RequestFor(_lease.Decode, body, span)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (_decodeStop.IsCancellationRequested)
         {
@@ -30,7 +31,13 @@ internal sealed partial class Attempt
             // A bug of ours must not leave the leg open: the lease would never come back.
             end = new LegEnd(LegEndKind.GatewayError, 500, e.ToString());
         }
+        if (_report.FirstContentAt != 0)
+        {
+            span?.SetTag("orleanspd.first_content_ms", _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt).TotalMilliseconds);
+        }
+        EndSpan(span, end);
         Raise(DispatchEvent.DecodeEnded(end));
+        _decodeEnded.TrySetResult();
         return end;
     }
 
@@ -45,6 +52,10 @@ internal sealed partial class Attempt
             {
                 _decodeReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
                 return ErrorOf(LegSide.Decode, _decodeReply);
+            }
+            if (response.Status is < 200 or >= 300)
+            {
+                return OddStatus(LegSide.Decode, response.Status);
             }
             if (!IsEventStream(response.ContentType))
             {
@@ -100,6 +111,7 @@ internal sealed partial class Attempt
         {
             return LegEnd.Cancelled;
         }
+        _report.FirstContentAt = _report.FirstOutputAt;
         if (_merger is not null)
         {
             using var merged = new PooledBuffer(held.Length * 2);
@@ -123,6 +135,7 @@ internal sealed partial class Attempt
         {
             return LegEnd.Cancelled;
         }
+        _hasStarted = true;
         await _sink.StartAsync(head, stop).ConfigureAwait(false);
         while (true)
         {
@@ -148,6 +161,7 @@ internal sealed partial class Attempt
         using var merged = new PooledBuffer();
         var started = false;
         var begun = _journal is { HasBegun: true };
+        _journal?.Mark();
         while (true)
         {
             chunk.Clear();
@@ -157,17 +171,27 @@ internal sealed partial class Attempt
                 return scan.Reported ?? new LegEnd(LegEndKind.Truncated, 0, "The decode's stream ended without [DONE].");
             }
             chunk.Advance(read);
-            _lease.Progressed(_owner.Clock.GetTimestamp());
-            ScanDecode(scan, chunk.Written.Span);
+            var now = _owner.Clock.GetTimestamp();
+            var hadContent = _report.FirstContentAt != 0;
+            _lease.Progressed(now);
+            ScanDecode(scan, chunk.Written.Span, now);
+            if (hadContent && scan.Events > 0 && !scan.Done)
+            {
+                _owner.Meter.Gap(_owner.Clock.GetElapsedTime(_lastEventAt, now), scan.Events);
+            }
+            _lastEventAt = now;
             if (!started && scan.Events > 0)
             {
                 if (!await CommitAsync(stop).ConfigureAwait(false))
                 {
+                    _journal?.ForgetSinceMark();
                     return LegEnd.Cancelled;
                 }
+                _hasStarted = true;
                 if (!begun)
                 {
                     await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
+                    _journal?.Begin();
                 }
                 started = true;
             }
@@ -175,6 +199,7 @@ internal sealed partial class Attempt
             {
                 _request.Events += scan.Events;
                 _errorWasRelayed |= scan.Reported is not null;
+                _endWasRelayed |= scan.Done;
                 if (_merger is not null)
                 {
                     merged.Clear();
@@ -203,6 +228,7 @@ internal sealed partial class Attempt
     private async ValueTask<bool> CommitAsync(CancellationToken stop)
     {
         _report.FirstOutputAt = _owner.Clock.GetTimestamp();
+        MeterKvWait();
         Raise(DispatchEvent.DecodeOutput);
         // From now on other limits count than the one the timer was set for.
         OnLimit();
@@ -213,8 +239,18 @@ internal sealed partial class Attempt
         return IsCommitted && CurrentVerdict is null;
     }
 
+    /// <summary>Once, when both the prefill's end and decode's first event are known.</summary>
+    private void MeterKvWait()
+    {
+        var (prefill, decode) = (_report.PrefillEndedAt, _report.FirstOutputAt);
+        if (prefill != 0 && decode != 0 && !_lease.IsRegular && Interlocked.Exchange(ref _kvWaited, 1) == 0)
+        {
+            _owner.Meter.KvWaited(decode > prefill ? _owner.Clock.GetElapsedTime(prefill, decode) : TimeSpan.Zero);
+        }
+    }
+
     /// <summary>Takes a chunk apart into events. Nothing here waits, so that events can be looked at where they lie.</summary>
-    private void ScanDecode(StreamScan scan, ReadOnlySpan<byte> chunk)
+    private void ScanDecode(StreamScan scan, ReadOnlySpan<byte> chunk, long now)
     {
         var first = !IsCommitted;
         while (scan.Next(ref chunk, out var e))
@@ -236,13 +272,19 @@ internal sealed partial class Attempt
             }
             first = false;
             scan.Events++;
+            if (_report.FirstContentAt == 0 && !scan.Done
+                && EventClassifier.Classify(e.Data, _call.Shape.Dialect).Kind is EventKind.Content or EventKind.Finish)
+            {
+                _report.FirstContentAt = now;
+            }
             if (_journal is null)
             {
                 scan.Output.Write(e.Raw);
             }
-            else
+            else if (!_journal.Take(e, scan.Output))
             {
-                _journal.Take(e, scan.Output);
+                scan.Fatal = new LegEnd(LegEndKind.Malformed, 0, "An event of the decode's stream is not what the route answers.");
+                return;
             }
         }
         if (scan.IsTooLong)

@@ -15,10 +15,11 @@ internal sealed partial class Attempt
     {
         LegEnd end;
         using var held = _call.Body.Hold();
+        var span = BeginSpan(LegSide.Prefill, _lease.Prefill!);
         try
         {
             using var body = BodyFor(_lease.PrefillTarget);
-            end = await PrefillExchangeAsync(RequestFor(_lease.Prefill!, body)).ConfigureAwait(false);
+            end = await PrefillExchangeAsync(RequestFor(_lease.Prefill!, body, span)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (_prefillStop.IsCancellationRequested)
         {
@@ -33,8 +34,20 @@ internal sealed partial class Attempt
             // A bug of ours must not leave the leg open: the lease would never come back.
             end = new LegEnd(LegEndKind.GatewayError, 500, e.ToString());
         }
+        if (end.Kind == LegEndKind.TransferFailed && !_decodeEnded.Task.IsCompleted)
+        {
+            // A transfer fails on both sides, whoever is the cause; what the decode says of it (an abort by the client, its own
+            // death) is on its way and decides whether there is to be a retry.
+            await _decodeEnded.Task.WaitAsync(_owner.Options.PartnerWord, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
         _report.PrefillEndedAt = _owner.Clock.GetTimestamp();
         _lease.Progressed(_report.PrefillEndedAt);
+        EndSpan(span, end);
+        if (end.IsOk)
+        {
+            _owner.Meter.Prefilled(Elapsed);
+        }
+        MeterKvWait();
         Raise(DispatchEvent.PrefillEnded(end));
         if (MayRunOn(end))
         {
@@ -54,6 +67,10 @@ internal sealed partial class Attempt
         {
             _prefillReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
             return ErrorOf(LegSide.Prefill, _prefillReply);
+        }
+        if (response.Status is < 200 or >= 300)
+        {
+            return OddStatus(LegSide.Prefill, response.Status);
         }
         if (IsEventStream(response.ContentType))
         {
@@ -114,6 +131,9 @@ internal sealed partial class Attempt
     /// <summary>The engine's error answer as the end of a leg.</summary>
     private LegEnd ErrorOf(LegSide side, EngineReply reply) =>
         EngineAnswer.Classify(side, reply.Status, ErrorBody.Extract(reply.Body), Elapsed, _ridsAreOurs);
+
+    /// <summary>No engine answers a generation so: something else is at its address.</summary>
+    private static LegEnd OddStatus(LegSide side, int status) => new(LegEndKind.Malformed, 0, $"The {(side == LegSide.Prefill ? "prefill" : "decode")} answered with status {status}.");
 
     /// <summary>The end of a leg that an event of its stream stands for; null when the event is a good one.</summary>
     private LegEnd? ErrorIn(LegSide side, ReadOnlySpan<byte> data)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
@@ -19,6 +20,8 @@ namespace OrleansPd.Engines.Dispatch;
 /// </summary>
 internal sealed partial class Attempt
 {
+    private static readonly byte[] EndOfStream = "data: [DONE]\n\n"u8.ToArray();
+
     private readonly PairDispatcher _owner;
     private readonly DispatchCall _call;
     private readonly PairLease _lease;
@@ -35,11 +38,17 @@ internal sealed partial class Attempt
     private readonly TaskCompletionSource? _settled;
     // Set only where the answer needs both legs: filled by the prefill leg before it ends, read by the decode leg after that.
     private readonly LogprobMerger? _merger;
+    private readonly TaskCompletionSource _decodeEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ITimer? _limit;
+    private int _kvWaited;
+    private long _lastEventAt;
     private DispatchState _state;
     private EngineReply? _prefillReply;
     private EngineReply? _decodeReply;
     private bool _errorWasRelayed;
+    private bool _endWasRelayed;
+    // Not the same as committed: the attempt may be decided otherwise between the one and the other.
+    private bool _hasStarted;
 
     public Attempt(PairDispatcher owner, DispatchCall call, PairLease lease, int number, DispatchReport request, IAnswerSink sink, StreamJournal? journal)
     {
@@ -147,11 +156,16 @@ internal sealed partial class Attempt
     public ValueTask AnswerFailureAsync(CancellationToken clientGone)
     {
         var verdict = CurrentVerdict!;
-        if (verdict.IsSuccess || clientGone.IsCancellationRequested || _errorWasRelayed)
+        if (verdict.IsSuccess || clientGone.IsCancellationRequested)
         {
             return ValueTask.CompletedTask;
         }
-        if (IsCommitted || _journal is { HasBegun: true })
+        if (_errorWasRelayed)
+        {
+            // The engine has told of its failure itself, and may have gone away before it ended the stream.
+            return _endWasRelayed ? ValueTask.CompletedTask : _sink.WriteAsync(EndOfStream, clientGone);
+        }
+        if (_hasStarted || _journal is { HasBegun: true })
         {
             return _sink.FailAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone);
         }
@@ -266,13 +280,13 @@ internal sealed partial class Attempt
         return rids;
     }
 
-    private UpstreamRequest RequestFor(WorkerSnapshot worker, SplicedBody body) => new()
+    private UpstreamRequest RequestFor(WorkerSnapshot worker, SplicedBody body, Activity? span) => new()
     {
         Engine = worker.Url,
         Path = _call.Path,
         Body = new UpstreamBody(body),
         Authorization = PairDispatcher.AuthorizationFor(worker, _call),
-        Headers = _call.Headers,
+        Headers = HeadersFor(span),
     };
 
     private SplicedBody BodyFor(in LegTarget target)
@@ -283,6 +297,7 @@ internal sealed partial class Attempt
         {
             BootstrapHost = target.BootstrapHost,
             BootstrapPort = target.BootstrapPort,
+            LoraPath = _call.LoraPath,
             Room = single ? _lease.Room : 0,
             Rooms = single ? default : _lease.Rooms,
             RoutedDpRank = target.RoutedDpRank,

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Body;
 
@@ -35,11 +36,17 @@ public sealed record DispatchCall
     /// <summary>What the pair is chosen by; attempt and avoided workers are filled in by the dispatcher.</summary>
     public required PairRequest Pair { get; init; }
 
+    /// <summary>Name of the LoRA adapter that the model's name stands for, told to the engines in place of the client's; null = none.</summary>
+    public string? LoraPath { get; init; }
+
     /// <summary>The client's Authorization header, for engines that have no key of their own configured; null = none.</summary>
     public string? Authorization { get; init; }
 
     /// <summary>Headers for both legs (trace context, request id).</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? Headers { get; init; }
+
+    /// <summary>The span of the request, under which its legs have theirs; default = not traced, and the client's own context is in <see cref="Headers"/>.</summary>
+    public ActivityContext Trace { get; init; }
 
     /// <summary>Told once, when the first lease is there: others may then be placed near it.</summary>
     public Action<PairLease>? Leased { get; init; }

@@ -48,6 +48,12 @@ public sealed class DispatchOptions
     public TimeSpan AbortWait { get; set; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
+    /// Longest wait for what the decode says when its prefill tells of a failed transfer. Default 250 ms: the engines notify one
+    /// another, and an abort that a client sent to the decode reaches the prefill as a failure without a reason.
+    /// </summary>
+    public TimeSpan PartnerWord { get; set; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>
     /// How long after the closed connection a decode is told to abort a request that has given no output yet. Default zero: at once.
     /// For engine builds that do not bear an abort in the middle of a transfer; they notice the closed connection meanwhile. Ids that
     /// clients brought are then left to the closed connection, since a client may use its id again before the time is over.
@@ -59,9 +65,10 @@ public sealed class DispatchOptions
 
     /// <summary>
     /// When an abort by one of our own ids is said again, counted from the first time: an engine ignores the abort of a request
-    /// that it has not taken up yet, and then notices the closed connection only seconds later. Default 100 ms and 1 s.
+    /// that it has not taken up yet, and then notices the closed connection only seconds later. Default 25 ms, 100 ms and 1 s.
     /// </summary>
-    public IReadOnlyList<TimeSpan> AbortAgainAfter { get; set; } = [TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1)];
+    public IReadOnlyList<TimeSpan> AbortAgainAfter { get; set; } =
+        [TimeSpan.FromMilliseconds(25), TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1)];
 
     /// <summary>
     /// How long an abort by one of our own ids is repeated that an engine does not take, 0 to 1 h; ever more slowly, at last every 30 s.

@@ -61,6 +61,9 @@ public sealed class AttemptReport
         internal set => Volatile.Write(ref _firstOutputAt, value);
     }
 
+    /// <summary>When the first event with content was in hand (a role alone is none), or the whole plain answer; 0 = never.</summary>
+    public long FirstContentAt { get; internal set; }
+
     /// <summary>When the prefill leg ended, which can be after the request did; 0 = not yet.</summary>
     public long PrefillEndedAt
     {

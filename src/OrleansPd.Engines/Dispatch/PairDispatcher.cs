@@ -32,6 +32,9 @@ public sealed class PairDispatcher(
     /// <summary>Streams that went on with another pair after their decode engine had failed.</summary>
     public long Resumed => Interlocked.Read(ref _resumed);
 
+    /// <summary>How long the stages of requests took.</summary>
+    public DispatchMeter Meter { get; } = new();
+
     public EngineAborter Aborter { get; } = new(upstream, options, clock);
 
     internal CancellationToken Shutdown => _shutdown.Token;
@@ -155,7 +158,9 @@ public sealed class PairDispatcher(
     {
         while (true)
         {
+            var asked = clock.GetTimestamp();
             var grant = await controlPlane.AcquireAsync(request with { MaxWait = WaitLeft(request, report) }, clientGone).ConfigureAwait(false);
+            Meter.QueueWaited(clock.GetElapsedTime(asked));
             if (grant.Lease is not { } lease || failed is null || !failed.MustWaitFor(lease, out var pause))
             {
                 return grant;

@@ -96,6 +96,14 @@ public sealed partial class EngineProbe(ControlPlaneOptions options) : IEnginePr
     private async Task<ProbeAnswer> LegAsync(WorkerSnapshot worker, LegTarget target, long room, string rid, CancellationToken cancellationToken)
     {
         var limit = TimeSpan.FromSeconds(options.ReadyTimeoutSecs);
+        if (worker is { Role: WorkerRole.Regular, Facts.Generates: false })
+        {
+            // A model that does not generate is tried with what it does.
+            var body = JsonSerializer.SerializeToUtf8Bytes(new { model = worker.Model ?? "default", input = "ping" });
+            var embedded = await _client.SendAsync(
+                HttpMethod.Post, new Uri(worker.Url, "/v1/embeddings"), worker.ApiKey, body, limit, cancellationToken).ConfigureAwait(false);
+            return embedded.IsOk ? ProbeAnswer.Good : Why(embedded, $"an embedding on {worker.Id}");
+        }
         var url = new Uri(worker.Url, "/generate");
         var reply = await _client.SendAsync(
             HttpMethod.Post, url, worker.ApiKey, ReadyBody.Of(target, room, rid), limit, cancellationToken).ConfigureAwait(false);

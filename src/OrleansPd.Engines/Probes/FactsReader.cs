@@ -22,6 +22,13 @@ internal static class FactsReader
             ModelPath = Text(info, "model_path") ?? Text(model, "model_path"),
             ServedModelName = Text(info, "served_model_name") ?? Text(First(models, "data"), "id"),
             TokenizerPath = Text(info, "tokenizer_path") ?? Text(model, "tokenizer_path"),
+            AdapterNames = Adapters(models),
+            Generates = Member(model, "is_generation")?.ValueKind switch
+            {
+                JsonValueKind.True => true,
+                JsonValueKind.False => false,
+                _ => null,
+            },
             Version = Text(info, "version"),
             DpSize = dp,
             PageSize = Int(sentinel, "page_size") ?? Int(info, "page_size"),
@@ -36,6 +43,12 @@ internal static class FactsReader
             ProcessIdentity = Identity(info, rankPort),
         };
     }
+
+    /// <summary>Cards that have a parent are adapters (protocol §1.6).</summary>
+    private static string Adapters(JsonElement? models) => Member(models, "data") is { ValueKind: JsonValueKind.Array } cards
+        ? string.Join('\n', cards.EnumerateArray().Where(card => Text(card, "parent") is not null).Select(card => Text(card, "id"))
+            .Where(id => id is not null && !id.Contains('\n', StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        : "";
 
     /// <summary>Slots beyond the running limit in which requests wait for their KV: twice the limit where that is small.</summary>
     private static int ExtraSlots(JsonElement? info, int dp)

@@ -42,25 +42,30 @@ internal static class ResumeBody
     }
 
     /// <summary>The request that makes another pair go on behind what the client has.</summary>
-    /// <returns>Null where nothing is left to be written.</returns>
+    /// <returns>Null where nothing is left to be written, or the body cannot be written again with the same meaning.</returns>
     public static DispatchCall? Next(DispatchCall first, StreamJournal journal)
     {
-        var request = JsonNode.Parse(first.Body.Memory.Span)!.AsObject();
-        var good = first.Shape.Dialect switch
+        using var text = new PooledBuffer();
+        try
         {
-            Dialect.Generate => NextNative(request, journal),
-            Dialect.Chat => NextChat(request, journal),
-            _ => NextCompletion(request, journal),
-        };
-        if (!good)
+            var request = JsonNode.Parse(first.Body.Memory.Span)!.AsObject();
+            var good = first.Shape.Dialect switch
+            {
+                Dialect.Generate => NextNative(request, journal),
+                Dialect.Chat => NextChat(request, journal),
+                _ => NextCompletion(request, journal),
+            };
+            if (!good)
+            {
+                return null;
+            }
+            request.Remove("rid");
+            using var json = new Utf8JsonWriter(text, WriterOptions);
+            request.WriteTo(json);
+        }
+        catch (Exception problem) when (Unreadable.Is(problem))
         {
             return null;
-        }
-        request.Remove("rid");
-        using var text = new PooledBuffer();
-        using (var json = new Utf8JsonWriter(text, WriterOptions))
-        {
-            request.WriteTo(json);
         }
         return With(first, text.Written.Span) with { ClientRids = [] };
     }

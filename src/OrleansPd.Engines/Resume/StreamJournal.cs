@@ -29,15 +29,24 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     private long _tokens;
     private string? _id;
     private JsonNode? _created;
+    private bool _broken;
+    private (int Length, long Tokens, long PromptTokens, string? Id, JsonNode? Created, bool Broken, bool Finished) _mark;
 
-    /// <summary>Something has been sent to the client.</summary>
+    /// <summary>The client's stream has been started.</summary>
     public bool HasBegun { get; private set; }
 
     /// <summary>The last text chunk was sent; what was lost is the end of the stream only.</summary>
     public bool IsFinished { get; private set; }
 
-    /// <summary>The stream holds what cannot be continued from (reasoning, tool calls).</summary>
-    public bool IsBroken { get; private set; }
+    /// <summary>The stream holds what cannot be continued from: reasoning, tool calls, or what cannot be read.</summary>
+    public bool IsBroken
+    {
+        get
+        {
+            ReadLastFrame();
+            return _broken;
+        }
+    }
 
     /// <summary>Text that the client has, of all lives.</summary>
     public string Text
@@ -69,6 +78,19 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
     }
 
+    /// <summary>The client's stream has been started.</summary>
+    public void Begin() => HasBegun = true;
+
+    /// <summary>An attempt begins: what it takes may have to be forgotten, where it is decided before any of it reaches the client.</summary>
+    public void Mark() => _mark = (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished);
+
+    /// <summary>Nothing that was taken since <see cref="Mark"/> has reached the client.</summary>
+    public void ForgetSinceMark()
+    {
+        (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished) = _mark;
+        _frame.Clear();
+    }
+
     /// <summary>A new life begins: what the next engine writes comes behind what is there.</summary>
     public void NextLife()
     {
@@ -85,20 +107,36 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     }
 
     /// <summary>Takes one event of the engine and writes what the client gets in its place, if anything.</summary>
-    public void Take(in SseEvent e, PooledBuffer output)
+    /// <returns>False where the event is of a later life and cannot be read: nothing was written, and the stream cannot go on.</returns>
+    public bool Take(in SseEvent e, PooledBuffer output)
     {
-        HasBegun = true;
-        if (e.IsDone)
+        var before = output.Length;
+        try
         {
-            output.Write(e.Raw);
+            if (e.IsDone)
+            {
+                output.Write(e.Raw);
+            }
+            else if (dialect == Dialect.Generate)
+            {
+                TakeNative(e, output);
+            }
+            else
+            {
+                TakeChunk(e, output);
+            }
+            return true;
         }
-        else if (dialect == Dialect.Generate)
+        catch (Exception problem) when (Unreadable.Is(problem))
         {
-            TakeNative(e, output);
-        }
-        else
-        {
-            TakeChunk(e, output);
+            // JSON, but not what this route answers: the first life's goes to the client as it came, as it would without a journal.
+            _broken = true;
+            output.Truncate(before);
+            if (_life == 0)
+            {
+                output.Write(e.Raw);
+            }
+            return _life == 0;
         }
     }
 
@@ -140,15 +178,24 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         {
             return;
         }
-        var frame = JsonNode.Parse(_frame.Written.Span)!;
-        _text.Clear().Append((string?)frame["text"]);
-        _ids.Clear();
-        _ids.AddRange((frame["output_ids"] as JsonArray ?? []).Select(id => (long)id!));
-        _tokens = (long?)frame["meta_info"]?["completion_tokens"] ?? _ids.Count;
-        if (_life == 0)
+        try
         {
-            _promptTokens = (long?)frame["meta_info"]?["prompt_tokens"] ?? 0;
-            _id = (string?)frame["meta_info"]?["id"];
+            var frame = JsonNode.Parse(_frame.Written.Span)!;
+            var text = (string?)frame["text"];
+            long[] ids = [.. (frame["output_ids"] as JsonArray ?? []).Select(id => (long)id!)];
+            _tokens = (long?)frame["meta_info"]?["completion_tokens"] ?? ids.Length;
+            if (_life == 0)
+            {
+                _promptTokens = (long?)frame["meta_info"]?["prompt_tokens"] ?? 0;
+                _id = (string?)frame["meta_info"]?["id"];
+            }
+            _text.Clear().Append(text);
+            _ids.Clear();
+            _ids.AddRange(ids);
+        }
+        catch (Exception problem) when (Unreadable.Is(problem))
+        {
+            _broken = true;
         }
         _frame.Clear();
     }
@@ -165,10 +212,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             return;
         }
         var usage = chunk["usage"] as JsonObject;
-        if (usage is not null)
-        {
-            _tokens = (long?)usage["completion_tokens"] ?? _tokens;
-        }
+        var told = (long?)usage?["completion_tokens"] ?? _tokens;
         if (_life == 0)
         {
             _promptTokens = (long?)usage?["prompt_tokens"] ?? _promptTokens;
@@ -182,8 +226,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             if (usage is not null)
             {
                 usage["prompt_tokens"] = _promptTokens;
-                usage["completion_tokens"] = _tokensBefore + _tokens;
-                usage["total_tokens"] = _promptTokens + _tokensBefore + _tokens;
+                usage["completion_tokens"] = _tokensBefore + told;
+                usage["total_tokens"] = _promptTokens + _tokensBefore + told;
             }
         }
         if (chunk["choices"] is not JsonArray { Count: > 0 } choices)
@@ -195,8 +239,15 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             return;
         }
         var choice = choices[0]!.AsObject();
+        var length = _text.Length;
         var opening = TakeText(choice);
         IsFinished |= choice["finish_reason"] is not null;
+        if (_text.Length > length || IsFinished)
+        {
+            // An opening chunk may count a token of which it has no text yet, and so may one in the middle of a character: what the
+            // client has not seen has to be written again.
+            _tokens = told;
+        }
         if (opening && _life > 0)
         {
             // The client has had its opening chunk from the first life.
@@ -218,7 +269,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             return false;
         }
         var delta = choice["delta"] as JsonObject;
-        IsBroken |= delta?["reasoning_content"] is not null || delta?["tool_calls"] is JsonArray { Count: > 0 };
+        _broken |= delta?["reasoning_content"] is not null || delta?["tool_calls"] is JsonArray { Count: > 0 };
         var content = (string?)delta?["content"];
         _text.Append(content);
         return delta?["role"] is not null && string.IsNullOrEmpty(content) && choice["finish_reason"] is null;

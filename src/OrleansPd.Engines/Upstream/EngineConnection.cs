@@ -7,11 +7,12 @@ namespace OrleansPd.Engines.Upstream;
 /// A TCP connection that counts what came back, and tells each request that it carries whether it is the first one. The HTTP client
 /// of .NET does not tell its callers on which of its pooled connections a request failed.
 /// </summary>
-internal sealed class EngineConnection(Socket socket) : NetworkStream(socket, ownsSocket: true)
+internal sealed class EngineConnection(Socket socket, TimeProvider clock) : NetworkStream(socket, ownsSocket: true)
 {
     private static readonly AsyncLocal<Carriage?> Flow = new();
 
     private long _received;
+    private long _receivedAt;
 
     /// <summary>The request that the present flow of control is about to send.</summary>
     public static Carriage? Current
@@ -22,13 +23,16 @@ internal sealed class EngineConnection(Socket socket) : NetworkStream(socket, ow
     /// <summary>Bytes that came back so far, of all answers.</summary>
     private long Received => Volatile.Read(ref _received);
 
-    public static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    private TimeSpan Idle => clock.GetElapsedTime(Volatile.Read(ref _receivedAt));
+
+    public static async ValueTask<Stream> ConnectAsync(
+        SocketsHttpConnectionContext context, TimeProvider clock, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(context.DnsEndPoint, cancellationToken).ConfigureAwait(false);
-            return new EngineConnection(socket);
+            return new EngineConnection(socket, clock);
         }
         catch
         {
@@ -51,7 +55,7 @@ internal sealed class EngineConnection(Socket socket) : NetworkStream(socket, ow
             return CountAsync(reading);
         }
         var read = reading.Result;
-        Volatile.Write(ref _received, _received + read);
+        Count(read);
         return new(read);
     }
 
@@ -59,8 +63,17 @@ internal sealed class EngineConnection(Socket socket) : NetworkStream(socket, ow
     private async ValueTask<int> CountAsync(ValueTask<int> reading)
     {
         var read = await reading.ConfigureAwait(false);
-        Volatile.Write(ref _received, _received + read);
+        Count(read);
         return read;
+    }
+
+    private void Count(int read)
+    {
+        if (read > 0)
+        {
+            Volatile.Write(ref _receivedAt, clock.GetTimestamp());
+            Volatile.Write(ref _received, _received + read);
+        }
     }
 
     /// <summary>Which connection carried one request, and what had come back on it before.</summary>
@@ -72,11 +85,15 @@ internal sealed class EngineConnection(Socket socket) : NetworkStream(socket, ow
         /// <summary>The connection had answered requests before this one, and nothing has come back since.</summary>
         public bool WasReusedInVain => _connection is { } connection && _before > 0 && connection.Received == _before;
 
+        /// <summary>How long nothing had come on that connection when the request was sent.</summary>
+        public TimeSpan Idle { get; private set; }
+
         public void SentOn(EngineConnection connection)
         {
             if (_connection is null)
             {
                 _before = connection.Received;
+                Idle = connection.Idle;
                 _connection = connection;
             }
         }

@@ -82,8 +82,8 @@ public sealed class UpstreamException(bool neverSent, string message, Exception?
     public bool NeverSent { get; } = neverSent;
 
     /// <summary>
-    /// The connection had carried requests before and broke at once, without a byte of answer: it looks as if the engine had closed it
-    /// for idleness just then and has not read the request. It cannot be known, so the request may not be sent again as it is.
+    /// The connection had carried requests before, was then idle, and broke at once, without a byte of answer: it looks as if the engine
+    /// had closed it for idleness just then and has not read the request. It cannot be known, so it may not be sent again as it is.
     /// </summary>
     public bool WasStale { get; init; }
 }

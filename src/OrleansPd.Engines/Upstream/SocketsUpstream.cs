@@ -8,7 +8,10 @@ namespace OrleansPd.Engines.Upstream;
 public sealed class SocketsUpstream : IUpstream
 {
     /// <summary>A closed connection is answered with a reset after one round trip; what breaks later was broken by something else.</summary>
-    private static readonly TimeSpan StaleWithin = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StaleWithin = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Engines close what is idle; a connection that was in use a moment ago breaks because its engine does.</summary>
+    private static readonly TimeSpan StaleAfterIdle = TimeSpan.FromSeconds(1);
 
     private readonly HttpMessageInvoker _client;
     private readonly TimeProvider _clock;
@@ -22,7 +25,7 @@ public sealed class SocketsUpstream : IUpstream
             ActivityHeadersPropagator = DistributedContextPropagator.CreateNoOutputPropagator(),
             AllowAutoRedirect = false,
             AutomaticDecompression = DecompressionMethods.None,
-            ConnectCallback = EngineConnection.ConnectAsync,
+            ConnectCallback = (context, cancellationToken) => EngineConnection.ConnectAsync(context, _clock, cancellationToken),
             ConnectTimeout = options.ConnectTimeout,
             EnableMultipleHttp2Connections = false,
             MaxConnectionsPerServer = int.MaxValue,
@@ -77,7 +80,7 @@ public sealed class SocketsUpstream : IUpstream
             throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = WasStale() };
         }
 
-        bool WasStale() => carriage.WasReusedInVain && _clock.GetElapsedTime(started) <= StaleWithin;
+        bool WasStale() => carriage.WasReusedInVain && carriage.Idle >= StaleAfterIdle && _clock.GetElapsedTime(started) <= StaleWithin;
     }
 
     public ValueTask DisposeAsync()

@@ -14,12 +14,13 @@ internal static class ForwardedHeaders
 
     private static readonly string[] SessionNames = ["x-session-id", "x-smg-routing-key", "x-user-id"];
 
-    public static IReadOnlyList<KeyValuePair<string, string>>? Of(IHeaderDictionary headers)
+    /// <param name="withTrace">Pass the client's trace context on as it is; false where spans of ours stand between.</param>
+    public static IReadOnlyList<KeyValuePair<string, string>>? Of(IHeaderDictionary headers, bool withTrace = true)
     {
         List<KeyValuePair<string, string>>? found = null;
         foreach (var name in Names)
         {
-            if (headers.TryGetValue(name, out var value) && !StringValues.IsNullOrEmpty(value))
+            if ((withTrace || name is not ("traceparent" or "tracestate")) && headers.TryGetValue(name, out var value) && !StringValues.IsNullOrEmpty(value))
             {
                 (found ??= []).Add(new(name, value.ToString()));
             }

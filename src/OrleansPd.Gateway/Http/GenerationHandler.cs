@@ -22,7 +22,7 @@ namespace OrleansPd.Gateway.Http;
 /// </list>
 /// </summary>
 internal sealed class GenerationHandler(
-    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, GatewayMetrics metrics, RequestLog log,
+    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, ModelNames models, GatewayMetrics metrics, RequestLog log,
     TimeProvider clock, ILogger<GenerationHandler> logger)
 {
     private const int PrefixBlockBytes = 512;
@@ -35,6 +35,10 @@ internal sealed class GenerationHandler(
         MaxSamples = options.MaxSamples,
     };
 
+    private readonly string[] _idHeaders = options.RequestIdHeaders is { Count: > 0 } own
+        ? [.. own]
+        : ["x-request-id", "x-correlation-id", "x-trace-id", "request-id"];
+
     private long _requests;
 
     public async Task HandleAsync(HttpContext context, Dialect dialect, string route)
@@ -42,24 +46,26 @@ internal sealed class GenerationHandler(
         var started = clock.GetTimestamp();
         var sink = new HttpAnswerSink(context, dialect, clock);
         var id = RequestIdOf(context);
-        var reason = "internal_error";
+        var end = new RequestEnd("internal_error", "gateway", null);
+        using var span = RequestSpan.Start(context, route);
+        span?.SetTag("orleanspd.request.id", id);
         metrics.Started();
         try
         {
-            reason = await RunAsync(context, dialect, route, id, started, sink).ConfigureAwait(false);
+            end = await RunAsync(context, dialect, route, id, started, sink, span).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            reason = "client_gone";
+            end = RequestEnd.ClientGone;
         }
         catch (BadHttpRequestException e)
         {
-            reason = "bad_request";
+            end = new RequestEnd("bad_request", "client", null);
             await RefuseAsync(sink, new AnswerError(e.StatusCode, "bad_request", e.Message)).ConfigureAwait(false);
         }
         catch (ConnectionResetException)
         {
-            reason = "client_gone";
+            end = RequestEnd.ClientGone;
         }
         catch (Exception e)
         {
@@ -68,7 +74,8 @@ internal sealed class GenerationHandler(
         }
         finally
         {
-            metrics.Ended(route, reason, clock.GetElapsedTime(started));
+            RequestSpan.End(span, sink.Status, end.Reason, end.Side, end.Reports);
+            metrics.Ended(route, end.Reason, end.Side, clock.GetElapsedTime(started));
         }
     }
 
@@ -80,40 +87,40 @@ internal sealed class GenerationHandler(
         }
     }
 
-    /// <returns>The reason word for the metrics.</returns>
-    private async ValueTask<string> RunAsync(
-        HttpContext context, Dialect dialect, string route, string id, long started, HttpAnswerSink sink)
+    private async ValueTask<RequestEnd> RunAsync(
+        HttpContext context, Dialect dialect, string route, string id, long started, HttpAnswerSink sink, Activity? span)
     {
         var gone = context.RequestAborted;
         if (HeaderError(context.Request, dialect) is { } wrong)
         {
             await sink.RefuseAsync(wrong, gone).ConfigureAwait(false);
-            return wrong.Code;
+            return RequestEnd.Client(wrong.Code);
         }
         using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
         if (body is null)
         {
             // The rest of the body is not read; Kestrel closes the connection.
             await sink.RefuseAsync(TooLong(), gone).ConfigureAwait(false);
-            return "payload_too_large";
+            return RequestEnd.Client("payload_too_large");
         }
         var shape = new RequestShape();
         if (!RequestScanner.TryScan(body.Memory.Span, dialect, _limits, shape, out var error))
         {
             await sink.RefuseAsync(new AnswerError(400, "invalid_request", error.Message, Param: error.Param), gone).ConfigureAwait(false);
-            return "invalid_request";
+            return RequestEnd.Client("invalid_request");
         }
-        if (!TryFindModel(body, shape, out var model, out var unknown))
+        shape.TryGetModel(body.Memory.Span, out var named);
+        if (!models.TryFind(named, out var model, out var unknown))
         {
             await sink.RefuseAsync(unknown!, gone).ConfigureAwait(false);
-            return unknown!.Code;
+            return RequestEnd.Client(unknown!.Code);
         }
         var rids = ClientRids(body, shape);
         if (rids.Length > 0 && dispatcher.Pairs.LiveRids.TryAdd(rids) is { } live)
         {
             await sink.RefuseAsync(new AnswerError(400, "duplicate_rid", $"Duplicate request ID detected: {live}", Param: "rid"), gone)
                 .ConfigureAwait(false);
-            return "duplicate_rid";
+            return RequestEnd.Client("duplicate_rid");
         }
         try
         {
@@ -123,9 +130,11 @@ internal sealed class GenerationHandler(
                 Body = body,
                 Shape = shape,
                 ClientRids = rids,
-                Pair = PairOf(context, body, shape, model, id),
-                Authorization = AuthorizationOf(context.Request),
-                Headers = ForwardedHeaders.Of(context.Request.Headers),
+                Pair = PairOf(context, body, shape, model.Model, id),
+                LoraPath = model.Adapter,
+                Authorization = ClientKey.ForEngines(context),
+                Headers = ForwardedHeaders.Of(context.Request.Headers, withTrace: span is null),
+                Trace = span?.Context ?? default,
             };
             var reports = await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
             log.Add(new RequestRecord(id, route, clock.GetUtcNow(), reports));
@@ -140,26 +149,38 @@ internal sealed class GenerationHandler(
         }
     }
 
-    private string Account(IReadOnlyList<DispatchReport> reports, long started)
+    private RequestEnd Account(IReadOnlyList<DispatchReport> reports, long started)
     {
-        var reason = "ok";
+        var (reason, side) = ("ok", "none");
         foreach (var report in reports)
         {
             foreach (var attempt in report.Attempts)
             {
                 metrics.Routed(attempt.Lease.WhyFacts.Route);
+                if (attempt.Verdict is { IsSuccess: false } failed)
+                {
+                    metrics.Failed(failed);
+                }
             }
-            if (report.Verdict is { IsSuccess: true })
+            if (report.Attempts.FirstOrDefault(a => a.FirstContentAt != 0) is { } first)
             {
-                metrics.FirstOutput.Record(clock.GetElapsedTime(started, report.Attempts[^1].FirstOutputAt).TotalSeconds);
+                metrics.HadContent(clock.GetElapsedTime(started, first.FirstContentAt));
             }
             if (report.Reason != "ok" && reason is "ok" or "client_gone")
             {
                 // The parts that a failing one has taken with it were cancelled by us; the failing one tells why.
-                reason = report.Reason;
+                (reason, side) = (report.Reason, report.Verdict is { } verdict ? GatewayMetrics.SideOf(verdict.Blame) : "gateway");
             }
         }
-        return reason;
+        return new RequestEnd(reason, side, reports);
+    }
+
+    /// <summary>How a request ended, in the bounded words of the metrics.</summary>
+    private readonly record struct RequestEnd(string Reason, string Side, IReadOnlyList<DispatchReport>? Reports)
+    {
+        public static RequestEnd ClientGone { get; } = Client("client_gone");
+
+        public static RequestEnd Client(string reason) => new(reason, "client", null);
     }
 
     private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, string? model, string id)
@@ -190,38 +211,6 @@ internal sealed class GenerationHandler(
             return SessionHash.Of(shape.SessionKey.Of(body.Memory.Span));
         }
         return ForwardedHeaders.SessionOf(context.Request.Headers) is { } header ? SessionHash.Of(header) : 0;
-    }
-
-    /// <summary>With one model any name passes, as SGLang's own tools send <c>default</c>; with several the name must be one of them.</summary>
-    private bool TryFindModel(SharedBody body, RequestShape shape, out string? model, out AnswerError? error)
-    {
-        error = null;
-        shape.TryGetModel(body.Memory.Span, out model);
-        var served = controlPlane.Fleet.Models;
-        if (served.Length == 0 || (served.Length == 1 && !options.StrictModel))
-        {
-            model = null;
-            return true;
-        }
-        if (model is null)
-        {
-            if (served.Length == 1)
-            {
-                return true;
-            }
-            error = new AnswerError(400, "model_required", $"Several models are served; name one: {string.Join(", ", served)}.", Param: "model");
-            return false;
-        }
-        // A LoRA adapter is asked for as base:adapter; the base decides the workers.
-        var colon = model.IndexOf(':', StringComparison.Ordinal);
-        var name = model;
-        if (served.Contains(name) || (colon > 0 && served.Contains(name = model[..colon])))
-        {
-            model = name;
-            return true;
-        }
-        error = new AnswerError(404, "model_not_found", $"The model '{model}' is not served here; served are: {string.Join(", ", served)}.", Param: "model");
-        return false;
     }
 
     /// <summary>The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).</summary>
@@ -271,20 +260,21 @@ internal sealed class GenerationHandler(
     private AnswerError TooLong() => new(413, "payload_too_large",
         string.Create(CultureInfo.InvariantCulture, $"The request body is larger than the {options.MaxPayloadSize} bytes allowed (--max-payload-size)."));
 
-    private static string? AuthorizationOf(HttpRequest request)
-    {
-        var value = request.Headers.Authorization.ToString();
-        return value.Length == 0 ? null : value;
-    }
-
     private string RequestIdOf(HttpContext context)
     {
-        var given = context.Request.Headers["x-request-id"].ToString();
+        var given = "";
+        foreach (var name in _idHeaders)
+        {
+            if (context.Request.Headers.TryGetValue(name, out var value) && value.Count == 1)
+            {
+                given = value.ToString();
+                break;
+            }
+        }
         var id = given.Length is > 0 and <= 128 && !given.AsSpan().ContainsAnyExceptInRange('!', '~')
             ? given
             : string.Create(CultureInfo.InvariantCulture, $"req-{dispatcher.Pairs.Rids.Prefix}-{Interlocked.Increment(ref _requests):x8}");
         context.Response.Headers["x-request-id"] = id;
-        Activity.Current?.SetTag("orleanspd.request.id", id);
         return id;
     }
 }

@@ -13,7 +13,8 @@ using OrleansPd.Engines.Upstream;
 namespace OrleansPd.Gateway.Http;
 
 /// <summary>What SGLang's tools ask a router about its engines (protocol §12.2).</summary>
-internal sealed class InfoEndpoints(IControlPlane controlPlane, IUpstream upstream, TimeProvider clock, ILogger<InfoEndpoints> logger)
+internal sealed class InfoEndpoints(
+    IControlPlane controlPlane, ModelNames models, IUpstream upstream, TimeProvider clock, ILogger<InfoEndpoints> logger)
 {
     /// <summary>Engines answer <c>/server_info</c> only when each of their schedulers does; a stuck one must not hold us.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -33,7 +34,12 @@ internal sealed class InfoEndpoints(IControlPlane controlPlane, IUpstream upstre
     private Task ModelsAsync(HttpContext context)
     {
         var fleet = controlPlane.Fleet;
-        var data = new JsonArray([.. fleet.Models.Select(model => Card(fleet, model))]);
+        var data = new JsonArray(
+        [
+            .. fleet.Models.Select(model => Card(fleet, model)),
+            .. models.Aliases.Select(alias => Card(fleet, alias.Value, alias.Key)),
+            .. models.LoadedAdapters.Select(adapter => Card(fleet, adapter.Value, adapter.Key, isAdapter: true)),
+        ]);
         return WriteAsync(context, new JsonObject { ["object"] = "list", ["data"] = data });
     }
 
@@ -45,17 +51,26 @@ internal sealed class InfoEndpoints(IControlPlane controlPlane, IUpstream upstre
         {
             return WriteAsync(context, Card(fleet, id));
         }
+        if (models.Aliases.FirstOrDefault(a => a.Key == id) is { Key: not null } alias)
+        {
+            return WriteAsync(context, Card(fleet, alias.Value, alias.Key));
+        }
+        if (models.LoadedAdapters.FirstOrDefault(a => a.Key == id) is { Key: not null } adapter)
+        {
+            return WriteAsync(context, Card(fleet, adapter.Value, adapter.Key, isAdapter: true));
+        }
         return RefuseAsync(context, new AnswerError(404, "model_not_found", $"The model '{id}' is not served here.", Param: "model"));
     }
 
-    private JsonObject Card(FleetSnapshot fleet, string model) => new()
+    /// <param name="name">Another name of the model, or of an adapter of it; null = its own.</param>
+    private JsonObject Card(FleetSnapshot fleet, string model, string? name = null, bool isAdapter = false) => new()
     {
-        ["id"] = model,
+        ["id"] = name ?? model,
         ["object"] = "model",
         ["created"] = clock.GetUtcNow().ToUnixTimeSeconds(),
         ["owned_by"] = "sglang",
         ["root"] = model,
-        ["parent"] = null,
+        ["parent"] = isAdapter ? model : null,
         ["max_model_len"] = fleet.Workers.Where(w => w.Model == model).Min(w => w.Facts.ContextLength),
     };
 

@@ -20,12 +20,6 @@ internal sealed class OtherRoutes(TimeProvider clock)
         ("/api/generate", "Use /generate or /v1/completions."),
         ("/invocations", "Use /v1/chat/completions."),
         ("/vertex_generate", "Use /generate."),
-        ("/v1/embeddings", "Embedding models cannot run on prefill-decode pairs."),
-        ("/v1/classify", "Classification cannot run on prefill-decode pairs."),
-        ("/v1/rerank", "Reranking cannot run on prefill-decode pairs."),
-        ("/v1/score", "Scoring cannot run on prefill-decode pairs."),
-        ("/encode", "Embedding models cannot run on prefill-decode pairs."),
-        ("/classify", "Classification cannot run on prefill-decode pairs."),
         ("/v1/audio/transcriptions", "Transcription cannot run on prefill-decode pairs."),
     ];
 

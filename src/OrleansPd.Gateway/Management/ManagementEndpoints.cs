@@ -50,7 +50,7 @@ public static class ManagementEndpoints
         var options = services.GetRequiredService<GatewayOptions>();
         var clock = services.GetRequiredService<TimeProvider>();
         var gate = new AdminGate(options);
-        var engines = new EngineFanOut(services.GetRequiredService<IControlPlane>(), services.GetRequiredService<IUpstream>(), clock);
+        var engines = services.GetRequiredService<EngineFanOut>();
         new ControlRoutes(engines, services.GetService<IFleetAdmin>(), options).Map(routes, gate);
         new LoadRoutes(engines, clock).Map(routes);
         services.GetRequiredService<PairRoutes>().Map(routes, gate);

@@ -32,6 +32,7 @@ internal static class GatewayCommand
     {
         var settings = GatewaySettings.Load(parsed, flags, context.Environment);
         foreach (var warning in settings.Warnings) context.Warn(warning);
+        using var traces = TraceExport.Start(settings.Options);
         await using var gateway = await StartAsync(settings, context, cancellationToken);
         await context.Out.WriteLineAsync(
             $"orleanspd gateway on {gateway.Url} serves {Describe(settings.Options.ControlPlane.Workers)}");

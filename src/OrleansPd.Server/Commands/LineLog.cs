@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace OrleansPd.Server.Commands;
 
 /// <summary>A log of one line per event: time, level, what happened. Only what is unforeseen has more lines.</summary>
-internal sealed class LineLog(TextWriter output, TimeProvider time) : ILoggerProvider
+internal sealed class LineLog(TextWriter output, TimeProvider time, bool json) : ILoggerProvider
 {
     private readonly TextWriter _output = TextWriter.Synchronized(output);
 
@@ -20,10 +20,14 @@ internal sealed class LineLog(TextWriter output, TimeProvider time) : ILoggerPro
         }
 
         logging.AddConfiguration(settings);
-        logging.AddProvider(new LineLog(output, time));
+        logging.AddProvider(new LineLog(output, time, settings["Format"] == "json"));
     }
 
-    public ILogger CreateLogger(string categoryName) => new Lines(this);
+    public ILogger CreateLogger(string categoryName) => new Lines(this, categoryName);
+
+    private bool IsJson => json;
+
+    private DateTimeOffset Now => time.GetUtcNow();
 
     public void Dispose()
     {
@@ -44,7 +48,7 @@ internal sealed class LineLog(TextWriter output, TimeProvider time) : ILoggerPro
         _output.WriteLine(error is null ? $"{now} {word} {message}" : $"{now} {word} {message}{Environment.NewLine}{error}");
     }
 
-    private sealed class Lines(LineLog log) : ILogger
+    private sealed class Lines(LineLog log, string category) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
@@ -52,7 +56,13 @@ internal sealed class LineLog(TextWriter output, TimeProvider time) : ILoggerPro
         public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            log.Write(logLevel, formatter(state, exception), exception);
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (log.IsJson)
+                log._output.WriteLine(
+                    JsonLine.Of(log.Now, logLevel, category, eventId, formatter(state, exception), state as IReadOnlyList<KeyValuePair<string, object?>>, exception));
+            else
+                log.Write(logLevel, formatter(state, exception), exception);
+        }
     }
 }

@@ -13,6 +13,7 @@ internal enum FlagKind
     Policy,
     Ranks,
     LogLevel,
+    LogFormat,
 }
 
 /// <summary>A flag of <c>orleanspd gateway</c> and the setting it stands for.</summary>

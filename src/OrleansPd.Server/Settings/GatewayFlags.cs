@@ -49,6 +49,7 @@ internal static class GatewayFlags
                 "[ours] Go on with another pair when a decode engine fails in the middle of a stream."),
             new("decode-abort-delay-ms", Whole, "MILLISECONDS",
                 "[ours] Time between closing a decode leg without output and aborting it by rid. Default 0."),
+            new("model-alias", List, "ALIAS=MODEL", "[ours] Further names of models; may be repeated."),
             new("strict-model", Switch, "", "[ours] Refuse models that are not served, even where only one is."),
             new("max-batch", Whole, "PROMPTS", "[ours] Most prompts in one request. Default 1024."),
             new("max-samples", Whole, "SAMPLES", "[ours] Most samples (n) of one prompt. Default 128."),
@@ -57,8 +58,8 @@ internal static class GatewayFlags
         ("Admission",
         [
             new("max-concurrent-requests", Whole, "REQUESTS", "Most requests in work at once; -1 = no limit. Default -1.", Plane),
-            new("queue-size", Whole, "REQUESTS", "Most requests that wait for capacity; 0 = none. Default 100.", Plane),
-            new("queue-timeout-secs", Whole, "SECONDS", "Longest wait for capacity. Default 60.", Plane),
+            new("queue-size", Whole, "REQUESTS", "Most requests that wait for capacity; 0 = none. Default 4096.", Plane),
+            new("queue-timeout-secs", Whole, "SECONDS", "Longest wait for capacity. Default 600.", Plane),
             new("rate-limit-tokens-per-second", Whole, "RATE",
                 "Requests admitted per second, on average; 0 = no limit. Default 0.", Plane),
             new("max-running-per-decode-rank", Whole, "REQUESTS",
@@ -121,7 +122,7 @@ internal static class GatewayFlags
         ("Management",
         [
             new("admin-api-key", Text, "KEY",
-                "[ours] Key asked of management calls (/workers, /flush_cache). Default none: they are open."),
+                "[ours] Key asked of calls that change engines or fleet (/workers, /flush_cache, ...). Default none: open."),
             new("role-switch-timeout-secs", Whole, "SECONDS",
                 "[ours] Time for a change of role, waiting for requests in flight included. Default 330.", Plane),
             new("gone-worker-secs", Whole, "SECONDS", "[ours] Time for which a removed worker stays listed. Default 3600.", Plane),
@@ -133,8 +134,19 @@ internal static class GatewayFlags
             new("shutdown-grace-period-secs", Whole, "SECONDS",
                 "Time for requests in flight to end before they are aborted. Default 180."),
         ]),
+        ("Traces",
+        [
+            new("enable-trace", Switch, "", "Export spans by OTLP: one a request, one a leg."),
+            new("otlp-traces-endpoint", Text, "ENDPOINT",
+                "Collector, host:port (gRPC) or URL (HTTP where it has a path or port 4318). Default localhost:4317."),
+            new("trace-sample-ratio", Number, "SHARE",
+                "[ours] Share of requests traced where the client has not decided. Default 0.1."),
+        ]),
         ("Logs",
         [
+            new("request-id-headers", List, "HEADER",
+                "Headers in which a request's id is looked for. Default x-request-id x-correlation-id x-trace-id request-id."),
+            new("log-format", LogFormat, "FORMAT", "[ours] text, or json: an object a line. Default text.", "Logging", "Format"),
             new("log-level", LogLevel, "LEVEL", "debug, info, warn or error. Default info.", "Logging", "LogLevel:Default"),
         ]),
     ];

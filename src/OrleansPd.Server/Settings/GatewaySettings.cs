@@ -80,6 +80,7 @@ internal sealed record GatewaySettings(
                 ? null
                 : "is not explicit, modulo or engine",
             FlagKind.Policy => PolicyNames.Problem(value),
+            FlagKind.LogFormat => value is "text" or "json" ? null : "is not text or json",
             FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",
             _ => null,
         };

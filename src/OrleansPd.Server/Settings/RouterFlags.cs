@@ -27,7 +27,6 @@ internal static class RouterFlags
     private const string Policies = "no policy here uses it";
     private const string Tls =
         "TLS is not served or spoken with certificates of ours; put a TLS proxy in front and leave the flag out";
-    private const string Traces = "spans are not exported; traceparent is passed on to the engines";
     private const string Scrape = "/metrics is on the gateway's own port, with buckets of its own";
     private const string Startup = "engines may take as long as they need, and serve from the moment that a pair answered";
     private const string Checks = "every check counts: a good one brings an engine back, a bad one takes it out";
@@ -58,7 +57,6 @@ internal static class RouterFlags
         new("disable-circuit-breaker", 0, "raise --cb-failure-threshold, --cb-failure-rate and --cb-min-requests instead"),
         new("dp-aware", 0, "the gateway always chooses the data-parallel rank"),
         new("enable-igw", 0, "several models are always served"),
-        new("enable-trace", 0, Traces),
         new("enable-wasm", 0, "there are no plug-ins"),
         new("eviction-interval", 1, PrefixIndex),
         new("eviction-interval-secs", 1, PrefixIndex),
@@ -87,7 +85,6 @@ internal static class RouterFlags
         new("oracle-user", 1, History),
         new("oracle-username", 1, History),
         new("oracle-wallet-path", 1, History),
-        new("otlp-traces-endpoint", 1, Traces),
         new("postgres-db-url", 1, History),
         new("postgres-pool-max", 1, History),
         new("postgres-pool-max-size", 1, History),
@@ -102,7 +99,6 @@ internal static class RouterFlags
         new("redis-pool-max", 1, History),
         new("redis-retention-days", 1, History),
         new("redis-url", 1, "one process needs no shared state; several gateways share theirs in the cluster edition"),
-        new("request-id-headers", 2, "x-request-id is read and answered"),
         new("retry-backoff-multiplier", 1, Retries),
         new("retry-initial-backoff-ms", 1, Retries),
         new("retry-jitter-factor", 1, Retries),

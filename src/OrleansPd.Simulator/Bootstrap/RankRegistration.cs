@@ -4,10 +4,33 @@ using System.Net.Sockets;
 
 namespace OrleansPd.Simulator;
 
-/// <summary>The one call by which a prefill rank makes itself known.</summary>
+/// <summary>The one call by which a prefill rank makes itself known; repeated a few times where it fails, then given up.</summary>
 internal static class RankRegistration
 {
+    private static readonly double[] Pauses = [0.75, 1.5, 3, 6];
+
+    /// <summary>The first try is waited for; further ones go on while the engine serves already.</summary>
     public static async Task PutAsync(EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
+    {
+        if (!await TryPutAsync(engine, rank, address, http, ct))
+        {
+            engine.Track(PutAgainAsync(engine, rank, address, http));
+        }
+    }
+
+    private static async Task PutAgainAsync(EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http)
+    {
+        foreach (var pause in Pauses)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(pause), engine.Clock, engine.Ended);
+            if (await TryPutAsync(engine, rank, address, http, engine.Ended))
+            {
+                return;
+            }
+        }
+    }
+
+    private static async Task<bool> TryPutAsync(EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
     {
         var options = engine.Options;
         var attention = options.EnableDpAttention;
@@ -32,7 +55,15 @@ internal static class RankRegistration
             ["enable_dsa_cache_layer_split"] = false,
             ["prefill_http_port"] = engine.Port,
         };
-        using var response = await http.PutAsJsonAsync(
-            $"http://{(ip.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{ip}]" : ip)}:{engine.BootstrapPort}/route", body, ct);
+        try
+        {
+            using var response = await http.PutAsJsonAsync(
+                $"http://{(ip.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{ip}]" : ip)}:{engine.BootstrapPort}/route", body, ct);
+            return response.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
     }
 }

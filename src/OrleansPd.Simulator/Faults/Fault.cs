@@ -11,6 +11,9 @@ public enum FaultKind
     /// <summary>A generation call is taken and never answered.</summary>
     Hang,
 
+    /// <summary>The connection of a generation call is reset as soon as the call has been read.</summary>
+    Reset,
+
     /// <summary>The process dies, on arrival of a generation call or after <see cref="Fault.AfterTokens"/> tokens of one.</summary>
     Die,
 

@@ -18,6 +18,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
     private readonly ConcurrentDictionary<ConnectionContext, byte> _connections = new();
     private volatile TaskCompletionSource? _closed;
     private volatile IConnectionListener? _listener;
+    private volatile IConnectionListener? _shut;
 
     public IPEndPoint? EndPoint { get; private set; }
 
@@ -35,8 +36,46 @@ internal sealed class GatedTransport : IConnectionListenerFactory
             ref _closed, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), null) is null
             && _listener is { } listener)
         {
-            await listener.UnbindAsync();
-            await listener.DisposeAsync();
+            await ShutAsync(listener);
+        }
+    }
+
+    private async Task ShutAsync(IConnectionListener listener)
+    {
+        _shut = listener;
+        await listener.UnbindAsync();
+        await listener.DisposeAsync();
+    }
+
+    /// <summary>Waits for <see cref="Open"/> and listens again, however often it is closed meanwhile.</summary>
+    private async Task ListenAgainAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (_closed is { } closed)
+            {
+                await closed.Task.WaitAsync(cancellationToken);
+            }
+
+            IConnectionListener listener;
+            try
+            {
+                listener = await _sockets.BindAsync(EndPoint!, cancellationToken);
+            }
+            catch (Exception e) when (e is AddressInUseException or SocketException)
+            {
+                // Taken meanwhile as the near end of some connection: it will be free again.
+                await Task.Delay(TimeSpan.FromMilliseconds(50), cancellationToken);
+                continue;
+            }
+
+            _listener = listener;
+            if (_closed is null)
+            {
+                return;
+            }
+
+            await ShutAsync(listener);
         }
     }
 
@@ -70,6 +109,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
 
     private sealed class Gate(GatedTransport owner) : IConnectionListener
     {
+        private readonly CancellationTokenSource _end = new();
         private volatile bool _ended;
 
         public EndPoint EndPoint => owner.EndPoint!;
@@ -79,11 +119,12 @@ internal sealed class GatedTransport : IConnectionListenerFactory
             while (!_ended)
             {
                 ConnectionContext? connection = null;
+                var listener = owner._listener!;
                 try
                 {
-                    connection = await owner._listener!.AcceptAsync(cancellationToken);
+                    connection = await listener.AcceptAsync(cancellationToken);
                 }
-                catch (Exception e) when (owner._closed is not null && e is SocketException or ObjectDisposedException)
+                catch (Exception e) when (ReferenceEquals(owner._shut, listener) && e is SocketException or ObjectDisposedException)
                 {
                     // The listener was closed under the call.
                 }
@@ -101,15 +142,19 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                     return connection;
                 }
 
-                if (_ended || owner._closed is not { } closed)
+                // It may be open again by now: what counts is that this listener was closed on purpose.
+                if (_ended || !ReferenceEquals(owner._shut, listener))
                 {
                     return null;
                 }
 
-                await closed.Task.WaitAsync(cancellationToken);
-                if (!_ended)
+                try
                 {
-                    owner._listener = await owner._sockets.BindAsync(owner.EndPoint!, cancellationToken);
+                    await owner.ListenAgainAsync(_end.Token);
+                }
+                catch (OperationCanceledException) when (_ended)
+                {
+                    return null;
                 }
             }
 
@@ -119,6 +164,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
         public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)
         {
             _ended = true;
+            await _end.CancelAsync();
             await owner._listener!.UnbindAsync(cancellationToken);
             owner.Open();
         }

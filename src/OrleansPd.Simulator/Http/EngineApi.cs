@@ -258,6 +258,12 @@ internal sealed class EngineApi
             return true;
         }
 
+        if (engine.Faults.TryTake(FaultKind.Reset, null, rid) is not null)
+        {
+            EventStream.Reset(context);
+            return true;
+        }
+
         if (engine.Faults.TryTake(FaultKind.Hang, null, rid) is { } hang)
         {
             await Task.Delay(hang.Delay ?? Timeout.InfiniteTimeSpan, engine.Clock, context.RequestAborted);

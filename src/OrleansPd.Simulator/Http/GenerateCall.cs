@@ -9,6 +9,11 @@ internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
     public async Task AnswerAsync(HttpContext context)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
+        if (engine.Options.IsEmbedding)
+        {
+            throw new ApiError(400, "This model does not support generation.");
+        }
+
         var root = body.RootElement;
         var stream = root.Flag("stream");
         IReadOnlyList<SimRequest> requests;
@@ -35,6 +40,7 @@ internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
 
     private (IReadOnlyList<SimRequest> Requests, bool Array) Build(JsonElement root)
     {
+        TrainerCalls.CheckAdapter(engine, root);
         var text = root.Member("text");
         var ids = root.Member("input_ids");
         if (text is null && ids is null)

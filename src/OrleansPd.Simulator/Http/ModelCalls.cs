@@ -39,7 +39,7 @@ internal sealed class ModelCalls(EngineProcess engine)
         json.WriteStartObject();
         json.WriteString("model_path", engine.Options.ModelPath);
         json.WriteString("tokenizer_path", engine.Options.ModelPath);
-        json.WriteBoolean("is_generation", true);
+        json.WriteBoolean("is_generation", !engine.Options.IsEmbedding);
         json.WriteNull("preferred_sampling_params");
         json.WriteString("weight_version", engine.WeightVersion);
         json.WriteBoolean("has_image_understanding", false);

@@ -90,6 +90,7 @@ internal abstract class OpenAiCall(EngineProcess engine, FrontDesk desk)
 
     protected OpenAiRequest Make(JsonElement root, IReadOnlyList<SimRequest> requests, int samples)
     {
+        TrainerCalls.CheckAdapter(engine, root);
         var options = root.Member("stream_options");
         return new OpenAiRequest(requests, root.Flag("stream"), root.Text("model") ?? engine.ModelName,
             engine.Clock.GetUtcNow().ToUnixTimeSeconds(), samples)

@@ -25,13 +25,14 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
     public void F34_by_caches_a_cold_gateway_herds_nobody_and_misses_each_prompt_once_at_most()
     {
         var cold = Gateway("cache_aware", 3);
-        ulong[] Prompt(int conversation) => [.. Enumerable.Range(0, 40).Select(i => ((ulong)conversation << 20) + (ulong)i + 1)];
+        ulong[] Prompt(int conversation) => [.. Enumerable.Range(0, 40).Select(i => (((ulong)conversation << 20) + (ulong)i + 1) * 0x9E37_79B9_7F4A_7C15)];
         var homes = new Dictionary<int, (WorkerId, int)>();
         var misses = 0;
         for (var round = 0; round < 3; round++)
         {
             for (var conversation = 1; conversation <= 200; conversation++)
             {
+                Others(cold, conversation); // others come between, so that turns do not repeat by themselves
                 var lease = cold.Take(new PairRequest { PrefixBlocks = Prompt(conversation), PromptTokens = 2560 });
                 var here = (lease.Prefill!.Id, lease.PrefillRank);
                 misses += homes.TryGetValue(conversation, out var home) && home == here ? 0 : 1;
@@ -44,6 +45,14 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
         Assert.Equal(200, misses);
         Assert.Equal(Workers * 2, spread.Length);
         Assert.All(spread, n => Assert.InRange(n, 10, 30)); // 20 is ideal
+    }
+
+    private static void Others(TestFleet fleet, int conversation)
+    {
+        for (var i = conversation % 3; i > 0; i--)
+        {
+            fleet.EndBoth(fleet.Take(new PairRequest { PromptTokens = 10 }));
+        }
     }
 
     private static TestFleet Gateway(string policy, int seed, bool reversed = false)

@@ -32,6 +32,24 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
+    public void A_request_that_failed_there_makes_it_suspect_at_once_and_a_probe_decides()
+    {
+        var (broken, other) = (_fleet.Add(WorkerRole.Decode, "d1"), _fleet.Add(WorkerRole.Decode, "d2"));
+        _ = _fleet.Add(WorkerRole.Prefill, "p");
+        PairLease[] leases = [.. Enumerable.Range(0, 8).Select(_ => _fleet.Take())];
+        foreach (var lease in leases)
+        {
+            _fleet.End(lease, LegSide.Prefill, LegOutcome.Neutral);
+            _fleet.End(lease, LegSide.Decode, lease.Decode.Id == broken ? LegOutcome.Failed : LegOutcome.Succeeded);
+        }
+        Assert.Equal((WorkerPhase.Suspect, WorkerPhase.Ready), (_fleet.Shown(broken).Phase, _fleet.Shown(other).Phase));
+        Assert.Equal("a request has just failed there", _fleet.Shown(broken).Reason);
+        Assert.All(Enumerable.Range(0, 4), _ => Assert.Equal(other, _fleet.Take().Decode.Id));
+        _fleet.Apply(broken, WorkerInput.Alive.Instance);
+        Assert.Equal((WorkerPhase.Ready, null), (_fleet.Shown(broken).Phase, _fleet.Shown(broken).Reason));
+    }
+
+    [Fact]
     public void A_slow_answer_is_borne_longer_and_an_answer_clears_it()
     {
         var id = _fleet.Add(WorkerRole.Decode, "d");
@@ -189,6 +207,17 @@ public sealed class WorkerLifeTests
         }
         Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
         Assert.Equal(WorkerPhase.Ready, _fleet.Shown(alive.Decode.Id).Phase);
+    }
+
+    [Fact]
+    public void A_prefill_that_decode_engines_did_not_miss_says_what_may_be_in_its_way()
+    {
+        var prefill = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        _fleet.Apply(prefill, new WorkerInput.NotProved("it did not answer"));
+        Assert.StartsWith("it did not answer; decode engines may still know", _fleet.Shown(prefill).Reason);
+        _fleet.Apply(prefill, new WorkerInput.Proved(2));
+        Assert.Null(_fleet.Shown(prefill).Reason);
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Testing;
 
@@ -92,7 +91,8 @@ internal sealed class VirtualFleet
         {
             At(Transfer, () => _fleet.End(lease, LegSide.Prefill));
             At(Transfer, () => Decode(lease, index, sent));
-        }));
+        }
+        ));
         Work(rank);
     }
 

@@ -11,6 +11,8 @@ public sealed class SocketsUpstreamTests : IDisposable
 {
     private const string Good = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(2);
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly ManualClock _clock = new();
 
@@ -31,6 +33,7 @@ public sealed class SocketsUpstreamTests : IDisposable
         await using var upstream = new SocketsUpstream(clock: _clock);
         var server = ServeAsync(Good, "", reset);
         await GetAsync(upstream);
+        _clock.Advance(Idle);
 
         var broken = await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream));
 
@@ -56,6 +59,7 @@ public sealed class SocketsUpstreamTests : IDisposable
         await using var upstream = new SocketsUpstream(clock: _clock);
         var server = ServeAsync(Good, "HTTP/1.1 200 OK\r\nContent-");
         await GetAsync(upstream);
+        _clock.Advance(Idle);
 
         Assert.False((await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream))).WasStale);
         await server;
@@ -66,6 +70,18 @@ public sealed class SocketsUpstreamTests : IDisposable
     {
         await using var upstream = new SocketsUpstream(clock: _clock);
         var server = ServeAsync(Good, "", before: () => _clock.Advance(TimeSpan.FromSeconds(2)));
+        await GetAsync(upstream);
+        _clock.Advance(Idle);
+
+        Assert.False((await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream))).WasStale);
+        await server;
+    }
+
+    [Fact]
+    public async Task A_connection_that_was_just_in_use_has_been_read_from()
+    {
+        await using var upstream = new SocketsUpstream(clock: _clock);
+        var server = ServeAsync(Good, "");
         await GetAsync(upstream);
 
         Assert.False((await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream))).WasStale);

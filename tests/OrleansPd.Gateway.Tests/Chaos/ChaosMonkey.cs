@@ -39,7 +39,7 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
         foreach (var (engine, _) in _dead.Where(d => d.Value <= now).ToArray())
         {
             _dead.Remove(engine);
-            await engine.ReviveAsync(TestContext.Current.CancellationToken);
+            await TryReviveAsync(engine); // else it is found dead below
         }
         var struck = engines[random.Next(engines.Count)];
         // All draws are made whatever the state of the engine: the schedule is the seed's alone.
@@ -89,9 +89,27 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
                 await Task.Delay(still, TestContext.Current.CancellationToken);
                 now += still;
             }
-            await engine.ReviveAsync(TestContext.Current.CancellationToken);
+            for (var left = 100; !await TryReviveAsync(engine); left--)
+            {
+                Assert.True(left > 0, $"somebody else keeps port {engine.Port}");
+                await Task.Delay(200, TestContext.Current.CancellationToken);
+            }
         }
         _dead.Clear();
+    }
+
+    /// <summary>False: the port of the dead was taken meanwhile, as the near end of some connection on this machine.</summary>
+    private static async Task<bool> TryReviveAsync(SimulatedEngine engine)
+    {
+        try
+        {
+            await engine.ReviveAsync(TestContext.Current.CancellationToken);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     /// <summary>What only a router can have done wrong, as the engines saw it.</summary>

@@ -66,6 +66,7 @@ public partial class SoakTests(ITestOutputHelper output)
                 var calm = clock.Elapsed;
                 await rest.CancelAsync();
                 await Task.WhenAll(load);
+                await monkey.CalmAsync(clock.Elapsed); // a request may have been marked to take its engine with it
                 await IdleAsync(gateway);
                 await RecoveredAsync(gateway, clock, calm);
                 monkey.Inspect();

@@ -44,7 +44,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         var broken = prefill.Faults.Add(new Fault(FaultKind.Status) { Status = 500 });
         for (var i = 0; i < 3; i++)
         {
-            Assert.Equal(HttpStatusCode.InternalServerError, (await stage.AskAsync()).Status);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, (await stage.AskAsync()).Status);
         }
         await stage.UntilAsync(() => stage.Shown(prefill).Phase == WorkerPhase.Broken, "the breaker is open");
         Assert.Equal(WorkerPhase.Ready, stage.Shown(decode).Phase); // the side at fault alone is charged

@@ -1,0 +1,41 @@
+using OpenTelemetry;
+using OpenTelemetry.Exporter;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Settings;
+
+namespace OrleansPd.Server.Commands;
+
+/// <summary>Sends the gateway's spans to a collector.</summary>
+internal static class TraceExport
+{
+    /// <returns>Null when it is switched off; else what to dispose of at the end, which sends what is left.</returns>
+    /// <exception cref="BadInputException">The endpoint is no address.</exception>
+    public static IDisposable? Start(GatewayOptions options)
+    {
+        if (!options.EnableTrace)
+        {
+            return null;
+        }
+        var (endpoint, protocol) = Endpoint(options.OtlpTracesEndpoint);
+        return Sdk.CreateTracerProviderBuilder()
+            .AddSource(DispatchTelemetry.Name)
+            .SetSampler(new ParentBasedSampler(new TraceIdRatioBasedSampler(options.TraceSampleRatio)))
+            .ConfigureResource(resource => resource.AddService("orleanspd-gateway", serviceVersion: ProductVersion()))
+            .AddOtlpExporter(exporter => (exporter.Endpoint, exporter.Protocol) = (endpoint, protocol))
+            .Build();
+    }
+
+    internal static (Uri Endpoint, OtlpExportProtocol Protocol) Endpoint(string given)
+    {
+        var text = given.Contains("://", StringComparison.Ordinal) ? given : "http://" + given;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.UserInfo.Length > 0)
+            throw new BadInputException($"--otlp-traces-endpoint: '{given}' is neither host:port nor a URL.");
+        if (url.AbsolutePath == "/" && url.Port != 4318) return (url, OtlpExportProtocol.Grpc);
+        return (url.AbsolutePath == "/" ? new Uri(url, "/v1/traces") : url, OtlpExportProtocol.HttpProtobuf);
+    }
+
+    private static string? ProductVersion() => typeof(TraceExport).Assembly.GetName().Version?.ToString(3);
+}
