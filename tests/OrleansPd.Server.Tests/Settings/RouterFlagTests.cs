@@ -74,7 +74,7 @@ public sealed class RouterFlagTests
 
         var settings = new CommandLineTestBed().Load([flag.Display, .. value, .. with]);
 
-        Assert.True(SettingPath.Exists(flag.Key), $"{flag.Display} maps to {flag.Key}, which is no option");
+        Assert.True(new SettingPath().Exists(flag.Key), $"{flag.Display} maps to {flag.Key}, which is no option");
         Assert.Empty(settings.Warnings);
     }
 
