@@ -22,6 +22,9 @@ public sealed class DirectUpstream : IUpstream
     /// </summary>
     private static readonly TimeSpan StaleWithin = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Engines close what is idle; a connection that was in use a moment ago breaks because its engine does.</summary>
+    private static readonly TimeSpan StaleAfterIdle = TimeSpan.FromSeconds(1);
+
     private readonly UpstreamOptions _options;
     private readonly TimeProvider _clock;
     private readonly ConcurrentDictionary<string, EnginePool> _pools = new(StringComparer.Ordinal);
@@ -45,7 +48,7 @@ public sealed class DirectUpstream : IUpstream
         var pool = PoolOf(request.Engine);
         var link = pool.Rent() ?? await pool.ConnectAsync(cancellationToken).ConfigureAwait(false);
         var exchange = new DirectResponse(pool, link, _options, cancellationToken);
-        var started = link.Answers > 0 ? _clock.GetTimestamp() : 0;
+        var started = link.Answers > 0 && _clock.GetElapsedTime(link.IdleSince) >= StaleAfterIdle ? _clock.GetTimestamp() : 0;
         var head = RentHead(pool, request, out var headLength);
         try
         {
