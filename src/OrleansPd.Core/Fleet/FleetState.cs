@@ -1,11 +1,13 @@
 using System.Collections.Immutable;
+using OrleansPd.Core.Leases;
+using OrleansPd.Core.Pairing;
 
 namespace OrleansPd.Core.Fleet;
 
 /// <summary>
 /// The workers of a fleet, their breakers, and the snapshot that tells of them. One writer; the snapshot may be read by all.
 /// </summary>
-internal sealed class FleetState(ControlPlaneOptions options)
+internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
 {
     private readonly LifeLimits _life = LifeLimits.Of(options);
     private readonly Dictionary<WorkerId, int> _slots = [];
@@ -21,6 +23,21 @@ internal sealed class FleetState(ControlPlaneOptions options)
     public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
 
     public WorkerState? Find(WorkerId id) => _slots.TryGetValue(id, out var slot) ? _workers[slot] : null;
+
+    public int SlotOf(WorkerId id) => Find(id)?.Slot ?? -1;
+
+    public bool IsPresent(WorkerSnapshot worker) =>
+        At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch;
+
+    public bool TryTrial(int slot, bool take, DateTimeOffset now)
+    {
+        var granted = BreakerAt(slot).TryTrial(BreakerLimits, now, out var next);
+        if (granted && take)
+        {
+            _ = SetBreaker(slot, next);
+        }
+        return granted;
+    }
 
     public WorkerState? At(int slot) => (uint)slot < (uint)_workers.Length ? _workers[slot] : null;
 
@@ -53,6 +70,26 @@ internal sealed class FleetState(ControlPlaneOptions options)
         _order.Add(id);
         Publish();
         return worker;
+    }
+
+    /// <summary>Goes on where another writer of this worker stopped, as far as it had told.</summary>
+    public void Resume(int slot, WorkerReport last, DateTimeOffset now)
+    {
+        var shown = last.Shown;
+        _workers[slot] = _workers[slot]! with
+        {
+            Spec = last.Spec,
+            Epoch = shown.Epoch,
+            Facts = shown.Facts,
+            WasDescribed = shown.Facts != WorkerFacts.Unknown,
+            Since = last.Since,
+            SwitchTo = last.SwitchTo,
+            Facade = shown is { FacadeHost: { } host, FacadePort: { } port } ? (host, port) : null,
+            Stage = shown.Phase is WorkerPhase.Suspect or WorkerPhase.Broken ? WorkerPhase.Ready : shown.Phase,
+            Reason = shown.Reason,
+        };
+        _breakers[slot] = shown.Phase == WorkerPhase.Broken ? Breaker.Opened(BreakerLimits, now) : default;
+        Publish();
     }
 
     /// <summary>True when what the snapshot tells has changed.</summary>

@@ -20,16 +20,16 @@ internal sealed class StallScan
     }
 
     /// <summary>For each slot how long nothing has moved, in timestamp units; 0 when nothing is in flight.</summary>
-    public ReadOnlySpan<long> Ages(HeldLease? leases, FleetState fleet, long timestamp)
+    public ReadOnlySpan<long> Ages(HeldLease? leases, IDeskFleet fleet, long timestamp)
     {
         Array.Clear(_oldest);
         for (var lease = leases; lease is not null; lease = lease.Next)
         {
-            if (!lease.PrefillEnded && IsPresent(fleet, lease.Prefill!))
+            if (!lease.PrefillEnded && fleet.IsPresent(lease.Prefill!))
             {
                 See(lease.Prefill!.Slot, lease);
             }
-            if (!lease.DecodeEnded && IsPresent(fleet, lease.Decode))
+            if (!lease.DecodeEnded && fleet.IsPresent(lease.Decode))
             {
                 See(lease.Decode.Slot, lease);
             }
@@ -40,9 +40,6 @@ internal sealed class StallScan
         }
         return _oldest;
     }
-
-    private static bool IsPresent(FleetState fleet, WorkerSnapshot worker) =>
-        fleet.At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch;
 
     private void See(int slot, HeldLease lease)
     {

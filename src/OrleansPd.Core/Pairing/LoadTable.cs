@@ -6,7 +6,8 @@ namespace OrleansPd.Core.Pairing;
 /// Load of all ranks in one array, indexed by slot and rank. It outlives the sets that are chosen from: a worker that changes
 /// its phase or its group keeps what is in flight on it.
 /// </summary>
-internal sealed class LoadTable
+/// <param name="leased">Windows are credits that somebody grants; else they are what the engines told.</param>
+internal sealed class LoadTable(bool leased = false)
 {
     private RankLoad[] _cells = new RankLoad[16];
     private int _stride = 1;
@@ -73,6 +74,7 @@ internal sealed class LoadTable
         {
             ref var cell = ref At(slot, rank);
             (cell.Seen, cell.Foreign, cell.ForeignTokens, cell.Peak, cell.PeakBefore) = (default, 0, 0, cell.Running, 0);
+            (cell.Others, cell.OthersTokens) = (0, 0);
         }
     }
 
@@ -84,13 +86,34 @@ internal sealed class LoadTable
         for (var rank = 0; rank < ranks; rank++)
         {
             ref var cell = ref At(worker.Slot, rank);
-            cell.Window = (int)Math.Min(int.MaxValue, (long)Window(worker, options) * share);
             var tokens = worker.Role == WorkerRole.Prefill ? options.MaxPrefillTokensPerRank : worker.Facts.TokenCapacityPerRank;
             cell.MaxTokens = tokens * share ?? long.MaxValue;
+            if (!leased)
+            {
+                cell.Window = (int)Math.Min(int.MaxValue, (long)Window(worker, options) * share);
+                cell.Largest = cell.Window;
+            }
         }
     }
 
-    private static int Window(WorkerSnapshot worker, ControlPlaneOptions options)
+    /// <summary>Sets what we may have on a rank, and what others have there.</summary>
+    public void Lease(int slot, int rank, int window, int largest, int others, long othersTokens)
+    {
+        ref var cell = ref At(slot, rank);
+        (cell.Window, cell.Largest, cell.Others, cell.OthersTokens) = (window, largest, others, othersTokens);
+    }
+
+    /// <summary>Most we had on a rank since the last call.</summary>
+    public int TakePeak(int slot, int rank)
+    {
+        ref var cell = ref At(slot, rank);
+        var peak = cell.Peak;
+        cell.Peak = cell.Running;
+        return peak;
+    }
+
+    /// <summary>Items that one rank of a worker may hold.</summary>
+    public static int Window(WorkerSnapshot worker, ControlPlaneOptions options)
     {
         var running = worker.Facts.MaxRunningPerRank;
         if (worker.Role == WorkerRole.Prefill)

@@ -150,7 +150,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         var widest = 0;
         for (var leaf = 0; leaf < set.Count; leaf++)
         {
-            widest = Math.Max(widest, set.Load(leaf).Window);
+            widest = Math.Max(widest, set.Load(leaf).Largest);
         }
         return widest;
     }

@@ -14,9 +14,9 @@ internal sealed class PairDesk
     private const int MaxLookedAt = 16;
 
     private readonly ControlPlaneOptions _options;
-    private readonly FleetState _fleet;
+    private readonly IDeskFleet _fleet;
     private readonly RoomMint _mint;
-    private readonly LoadTable _loads = new();
+    private readonly LoadTable _loads;
     private readonly PairPicker _picker;
     private readonly RoutePicker _routes;
     private readonly (string Prefill, string Decode) _policies;
@@ -26,9 +26,15 @@ internal sealed class PairDesk
     private DrainRate _drain;
     private long _numbers;
 
-    public PairDesk(ControlPlaneOptions options, FleetState fleet, RoomMint mint, Random random)
+    /// <param name="options">What the operator wants.</param>
+    /// <param name="fleet">The workers.</param>
+    /// <param name="mint">Makes the rooms.</param>
+    /// <param name="random">For the policies.</param>
+    /// <param name="leased">Windows are credits granted by others, set with <see cref="Lease"/>; none to begin with.</param>
+    public PairDesk(ControlPlaneOptions options, IDeskFleet fleet, RoomMint mint, Random random, bool leased = false)
     {
         _options = options;
+        _loads = new LoadTable(leased);
         _fleet = fleet;
         _mint = mint;
         Catalog = new PairCatalog(options, _loads);
@@ -80,6 +86,16 @@ internal sealed class PairDesk
             }
         }
     }
+
+    /// <summary>Takes credits for one rank of a worker.</summary>
+    public void Lease(int slot, int rank, int window, int largest, int others, long othersTokens)
+    {
+        _loads.Lease(slot, rank, window, largest, others, othersTokens);
+        Rescore(slot, rank);
+    }
+
+    /// <summary>Most we had on a rank since the last call.</summary>
+    public int TakePeak(int slot, int rank) => _loads.TakePeak(slot, rank);
 
     /// <summary>Lets fade what others were seen to have.</summary>
     public void Fade(WorkerSnapshot worker, DateTimeOffset now)
@@ -285,7 +301,7 @@ internal sealed class PairDesk
         _granted.Add(waiting);
     }
 
-    private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.Find(id)?.Slot ?? -1;
+    private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.SlotOf(id);
 
     private HeldLease? TryGrant(ModelPool pool, in PairRequest request, TimeSpan waited, long timestamp) =>
         HasPlace && _routes.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)

@@ -4,7 +4,7 @@ namespace OrleansPd.Core.Pairing;
 
 /// <summary>
 /// One admitted attempt: a pair, its ranks and its rooms. Held until both legs have been reported ended. Fields are set by the
-/// control plane before the lease is handed out; only <see cref="Progressed"/> changes afterwards.
+/// control plane before the lease is handed out; only <see cref="Progressed"/> and <see cref="Rids"/> change afterwards.
 /// </summary>
 public class PairLease
 {
@@ -45,6 +45,9 @@ public class PairLease
 
     /// <summary>When an event of either leg was last seen, as a <c>TimeProvider</c> timestamp; 0 = none yet.</summary>
     public long LastProgress => Volatile.Read(ref _lastProgress);
+
+    /// <summary>Ids under which the engines know the items; set by whoever sends them. Empty before, and where nobody tells.</summary>
+    public IReadOnlyList<string> Rids { get; set; } = [];
 
     /// <summary>Called by whoever moves the bytes; the age of the last progress finds engines that are wedged behind a green /health.</summary>
     public void Progressed(long timestamp) => Volatile.Write(ref _lastProgress, timestamp);

@@ -92,7 +92,8 @@ internal sealed class RankSet
     public long Weight(int leaf)
     {
         ref readonly var load = ref Load(leaf);
-        return load.Tokens + load.ForeignTokens + (Role == WorkerRole.Prefill ? 0 : (load.Running + load.Foreign) * 512L);
+        return load.Tokens + load.ForeignTokens + load.OthersTokens
+            + (Role == WorkerRole.Prefill ? 0 : (load.Running + load.Foreign + load.Others) * 512L);
     }
 
     /// <summary>The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.</summary>

@@ -6,7 +6,7 @@ namespace OrleansPd.Core.Pairing;
 /// Gives a client's request to a worker whose breaker is open, where no other worker of its role can be used: one request, under
 /// the breaker's lease. A breaker must not lock out the only pair.
 /// </summary>
-internal sealed class TrialDesk(FleetState fleet)
+internal sealed class TrialDesk(IDeskFleet fleet)
 {
     public bool TryPick(ModelPool pool, in PairRequest request, DateTimeOffset now, out PairPick pick)
     {
@@ -38,7 +38,7 @@ internal sealed class TrialDesk(FleetState fleet)
         {
             var worker = set.Worker(i);
             if (worker.Phase == WorkerPhase.Broken && set.Load(i).Fits(request.Items, 1)
-                && fleet.BreakerAt(worker.Slot).TryTrial(fleet.BreakerLimits, now, out _))
+                && fleet.TryTrial(worker.Slot, take: false, now))
             {
                 (leaf, trial) = (i, true);
             }
@@ -50,9 +50,7 @@ internal sealed class TrialDesk(FleetState fleet)
     {
         if (trial)
         {
-            var slot = set!.Slot(leaf);
-            _ = fleet.BreakerAt(slot).TryTrial(fleet.BreakerLimits, now, out var next);
-            _ = fleet.SetBreaker(slot, next);
+            _ = fleet.TryTrial(set!.Slot(leaf), take: true, now);
         }
     }
 }

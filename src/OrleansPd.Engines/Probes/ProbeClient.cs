@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text.Json;
 using OrleansPd.Core;
@@ -8,10 +9,10 @@ using OrleansPd.Engines.Upstream;
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>HTTP towards engines for probes: apart from the traffic's connections, so that neither waits for the other.</summary>
-internal sealed class ProbeClient : IDisposable
+internal sealed class ProbeClient(SslClientAuthenticationOptions? tls = null) : IDisposable
 {
     private const int MaxAnswer = 16 * 1024 * 1024;
-    private readonly DirectUpstream _upstream = new(new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2) });
+    private readonly DirectUpstream _upstream = new(new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2), Tls = tls });
 
     public void Dispose() => _upstream.DisposeAsync().AsTask().GetAwaiter().GetResult();
 

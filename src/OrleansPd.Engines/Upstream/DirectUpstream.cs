@@ -16,15 +16,6 @@ public sealed class DirectUpstream : IUpstream
     private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(1);
 
-    /// <summary>
-    /// An engine that had closed the connection shows it within one round trip; what breaks later was broken by something else, such as
-    /// the death of an engine that had read the request.
-    /// </summary>
-    private static readonly TimeSpan StaleWithin = TimeSpan.FromMilliseconds(100);
-
-    /// <summary>Engines close what is idle; a connection that was in use a moment ago breaks because its engine does.</summary>
-    private static readonly TimeSpan StaleAfterIdle = TimeSpan.FromSeconds(1);
-
     private readonly UpstreamOptions _options;
     private readonly TimeProvider _clock;
     private readonly ConcurrentDictionary<string, EnginePool> _pools = new(StringComparer.Ordinal);
@@ -48,7 +39,8 @@ public sealed class DirectUpstream : IUpstream
         var pool = PoolOf(request.Engine);
         var link = pool.Rent() ?? await pool.ConnectAsync(cancellationToken).ConfigureAwait(false);
         var exchange = new DirectResponse(pool, link, _options, cancellationToken);
-        var started = link.Answers > 0 && _clock.GetElapsedTime(link.IdleSince) >= StaleAfterIdle ? _clock.GetTimestamp() : 0;
+        var started = _clock.GetTimestamp();
+        var idle = link.Answers > 0 ? _clock.GetElapsedTime(link.IdleSince, started) : TimeSpan.Zero;
         var head = RentHead(pool, request, out var headLength);
         try
         {
@@ -58,7 +50,7 @@ public sealed class DirectUpstream : IUpstream
         }
         catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException)
         {
-            var wasStale = started != 0 && !exchange.HasBegun && _clock.GetElapsedTime(started) <= StaleWithin;
+            var wasStale = !exchange.HasBegun && StaleRule.Holds(idle, _clock.GetElapsedTime(started));
             exchange.Abort();
             cancellationToken.ThrowIfCancellationRequested();
             throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = wasStale };

@@ -109,7 +109,9 @@ internal sealed class EnginePool(Uri engine, UpstreamOptions options, TimeProvid
                     {
                         TargetHost = engine.IdnHost,
                         ApplicationProtocols = [SslApplicationProtocol.Http11],
-                        RemoteCertificateValidationCallback = options.CertificateCheck,
+                        CertificateChainPolicy = options.Tls?.CertificateChainPolicy,
+                        ClientCertificates = options.Tls?.ClientCertificates,
+                        RemoteCertificateValidationCallback = options.Tls?.RemoteCertificateValidationCallback,
                     },
                     limit.Token).ConfigureAwait(false);
             }

@@ -8,6 +8,9 @@ public sealed class UpstreamOptions
     /// <summary>Longest time to make a connection, 10 ms to 5 min. Default 5 s; then the engine counts as unreachable.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Authorities and certificates for engines on https; null = as the system has it. Default null.</summary>
+    public SslClientAuthenticationOptions? Tls { get; set; }
+
     /// <summary>
     /// How long an idle connection is kept, 0 to 1 h. Default 3 s: engines close theirs after 5 s (SGLANG_TIMEOUT_KEEP_ALIVE),
     /// and a request on a connection that is just being closed would fail.
@@ -16,7 +19,4 @@ public sealed class UpstreamOptions
 
     /// <summary>Largest head of an answer in bytes, 1 KiB to 1 MiB. Default 64 KiB; more is an error.</summary>
     public int MaxHead { get; set; } = 64 * 1024;
-
-    /// <summary>Judges certificates of engines in place of the system; null = the system does.</summary>
-    internal RemoteCertificateValidationCallback? CertificateCheck { get; set; }
 }

@@ -3,6 +3,7 @@ using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Engines.Keeping;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Embedded.Facade;
 
@@ -156,7 +157,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             {
                 return null;
             }
-            var keeper = new WorkerKeeper(this, worker, _probe, _options, _clock, new Random(HashCode.Combine(_seed, worker.Registration)));
+            var keeper = new WorkerKeeper(new Kept(this, worker), worker, _probe, _options, _clock, new Random(HashCode.Combine(_seed, worker.Registration)));
             _keepers[worker.Id] = keeper;
             if (_started)
             {
@@ -262,6 +263,24 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
 
     internal void EndTrial(PairTrial trial, bool? good, string? reason) =>
         Change(() => _state.EndTrial(trial, good, reason, _clock.GetUtcNow(), _clock.GetTimestamp()));
+
+    private sealed class Kept(EmbeddedControlPlane plane, WorkerState worker) : IKeptWorker
+    {
+        public WorkerState? Current => plane.Find(worker.Id, worker.Registration);
+
+        public void Apply(WorkerInput input) => plane.Apply(worker.Id, worker.Registration, input);
+
+        public void Loaded(EngineLoad load) => plane.Loaded(worker.Id, worker.Registration, load);
+
+        public ValueTask<PairTrial?> BeginTrialAsync(CancellationToken cancellationToken) =>
+            new(plane.BeginTrial(worker.Id, worker.Registration));
+
+        public ValueTask EndTrialAsync(PairTrial trial, bool? good, string? reason)
+        {
+            plane.EndTrial(trial, good, reason);
+            return ValueTask.CompletedTask;
+        }
+    }
 
     private void Change(Action transition)
     {

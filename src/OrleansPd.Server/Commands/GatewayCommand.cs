@@ -63,6 +63,10 @@ internal static class GatewayCommand
         {
             throw explained;
         }
+        catch (ArgumentException error)
+        {
+            throw new BadInputException(error.Message);
+        }
     }
 
     private static string Describe(IReadOnlyCollection<Core.WorkerSpec> workers)

@@ -18,6 +18,18 @@ internal static class GatewayFlags
             new("port", Whole, "PORT", "Port to listen on; 0 = any free one. Default 30000."),
             new("max-payload-size", Whole, "BYTES", "Largest request body. Default 536870912 (512 MiB)."),
         ]),
+        ("Security",
+        [
+            new("client-keys", List, "SPEC",
+                "[ours] Named clients' keys: name=N,key=K (or sha256=HEX), and any of rpm=, tpm=, concurrency=, priority=."),
+            new("worker-url-allow", List, "ADDRESS",
+                "[ours] Networks and hosts where engines may be that are added while running. Default all but link-local."),
+            new("tls-cert-path", Text, "FILE", "Certificate of the listener, PEM. Default none: plain HTTP."),
+            new("tls-key-path", Text, "FILE", "Its key, PEM."),
+            new("ca-cert-paths", List, "FILE", "Authorities of engines on https, PEM. Default the system's."),
+            new("client-cert-path", Text, "FILE", "Certificate shown to engines, PEM."),
+            new("client-key-path", Text, "FILE", "Its key, PEM."),
+        ]),
         ("Choosing engines",
         [
             new("policy", Policy, "NAME",

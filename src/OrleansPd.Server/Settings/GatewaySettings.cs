@@ -52,6 +52,7 @@ internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Lo
     private static void GiveWorkersTheKey(SettingSources sources, string? apiKey)
     {
         if (apiKey is null) return;
+        if (!sources.Has("Gateway:ApiKey")) sources.Set("Gateway:ApiKey", apiKey);
         for (var i = 0; sources.Has(WorkerKey(i)); i++)
         {
             if (!sources.Has($"{WorkerKey(i)}:ApiKey")) sources.Set($"{WorkerKey(i)}:ApiKey", apiKey);

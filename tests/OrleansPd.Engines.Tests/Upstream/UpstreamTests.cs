@@ -207,7 +207,6 @@ public abstract class UpstreamTests
 
         var error = await Assert.ThrowsAsync<UpstreamException>(async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));
 
-        // It had been in use a moment ago: not closed for idleness.
         Assert.Equal((false, false, 2, 1), (error.NeverSent, error.WasStale, requests, engine.Connections));
     }
 
@@ -301,7 +300,7 @@ public abstract class UpstreamTests
                 }
             },
             tls: true);
-        await using var upstream = Create(new UpstreamOptions { CertificateCheck = (_, _, _, _) => true });
+        await using var upstream = Create(new UpstreamOptions { Tls = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
         foreach (var size in (int[])[10, 100_000])
         {
             await using var response = await upstream.SendAsync(Post(engine.Url, new string('x', size)), Token);

@@ -6,7 +6,6 @@ using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

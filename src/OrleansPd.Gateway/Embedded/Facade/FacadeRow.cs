@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Engines.Keeping;
 using OrleansPd.Gateway.Http;
 
 namespace OrleansPd.Gateway.Embedded.Facade;

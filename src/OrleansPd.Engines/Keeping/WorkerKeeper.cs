@@ -2,14 +2,20 @@ using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Engines.Probes;
 
-namespace OrleansPd.Gateway.Embedded;
+namespace OrleansPd.Engines.Keeping;
 
 /// <summary>
 /// Watches one worker for as long as it is registered: reads it until it answers, proves it by a generation, then looks after
 /// it. However long an engine was away, it is used again without anybody's help.
 /// </summary>
-internal sealed class WorkerKeeper(
-    EmbeddedControlPlane plane, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock, Random random)
+/// <param name="kept">The worker.</param>
+/// <param name="registered">The worker as it was registered.</param>
+/// <param name="probe">Asks its engine.</param>
+/// <param name="options">How often, and how patiently.</param>
+/// <param name="clock">The time.</param>
+/// <param name="random">Spreads the readings of load; nobody else uses it.</param>
+public sealed class WorkerKeeper(
+    IKeptWorker kept, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock, Random random)
 {
     private static readonly TimeSpan DrainPoll = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Untold = TimeSpan.FromSeconds(30);
@@ -41,9 +47,9 @@ internal sealed class WorkerKeeper(
     public Task RunAsync(CancellationToken cancellationToken) =>
         Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken), LoadAsync(cancellationToken));
 
-    private WorkerState? Find() => plane.Find(registered.Id, Registration);
+    private WorkerState? Find() => kept.Current;
 
-    private void Apply(WorkerInput input) => plane.Apply(registered.Id, Registration, input);
+    private void Apply(WorkerInput input) => kept.Apply(input);
 
     private async Task LifeAsync(CancellationToken cancellationToken)
     {
@@ -157,7 +163,7 @@ internal sealed class WorkerKeeper(
     /// <summary>Null: none was due.</summary>
     private async Task<bool?> TryTrialAsync(CancellationToken cancellationToken)
     {
-        if (plane.BeginTrial(registered.Id, Registration) is not { } trial)
+        if (await kept.BeginTrialAsync(cancellationToken).ConfigureAwait(false) is not { } trial)
         {
             return null;
         }
@@ -170,7 +176,7 @@ internal sealed class WorkerKeeper(
         }
         finally
         {
-            plane.EndTrial(trial, good, reason);
+            await kept.EndTrialAsync(trial, good, reason).ConfigureAwait(false);
         }
         return good;
     }
@@ -200,7 +206,7 @@ internal sealed class WorkerKeeper(
             {
                 var asked = clock.GetUtcNow();
                 var load = await probe.LoadAsync(worker.Spec, cancellationToken).ConfigureAwait(false);
-                plane.Loaded(registered.Id, Registration, load with { AskedAt = asked });
+                kept.Loaded(load with { AskedAt = asked });
                 pause = load.Problem is null ? interval * (0.9 + (0.2 * random.NextDouble())) : Untold;
             }
             await _loadBell.WaitAsync(drains ? DrainPoll : Max(pause, First), cancellationToken).ConfigureAwait(false);

@@ -1,7 +1,7 @@
-namespace OrleansPd.Gateway.Embedded;
+namespace OrleansPd.Engines.Keeping;
 
 /// <summary>Lets a loop sleep until a time or until it is rung, whichever comes first. Ringing twice wakes once.</summary>
-internal sealed class Bell(TimeProvider clock)
+public sealed class Bell(TimeProvider clock)
 {
     private TaskCompletionSource _rung = New();
 

@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+
+namespace OrleansPd.Client.Contracts;
+
+/// <summary>
+/// Membership and wanted size of the workers of one model and role; persisted. Its key is <c>{role}/{model}</c>, with
+/// <c>-</c> for a model that the operator left to the engine to tell.
+/// </summary>
+[Alias("pd.IWorkerPoolGrain")]
+public interface IWorkerPoolGrain : IGrainWithStringKey
+{
+    /// <summary>Adds workers that are not members yet; the others stay as they are.</summary>
+    /// <returns>The names of those that were added.</returns>
+    [Alias("Add"), ResponseTimeout("00:00:05")]
+    Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
+
+    /// <summary>Takes members back under their old registrations, after what was stored of them was lost.</summary>
+    [Alias("Adopt"), ResponseTimeout("00:00:05")]
+    Task Adopt(ImmutableArray<WorkerReport> known);
+
+    /// <summary>A worker's writer tells of it. False: it is no member (any more).</summary>
+    [Alias("Report"), ResponseTimeout("00:00:02")]
+    Task<bool> Report(WorkerReport report);
+
+    /// <summary>A worker has left. A later registration of the same name is not meant.</summary>
+    [Alias("Forget"), ResponseTimeout("00:00:05")]
+    Task Forget(WorkerId id, long registration);
+
+    /// <summary>The pool as it is now; wakes it and its workers.</summary>
+    [Alias("Current"), ResponseTimeout("00:00:02")]
+    Task<PoolSnapshot> Current();
+
+    /// <summary>Says how many workers the pool should have; whoever starts engines reads it.</summary>
+    [Alias("Scale"), ResponseTimeout("00:00:05")]
+    Task<PoolSnapshot> Scale(int? wanted);
+}
+
+/// <summary>A pool at one moment.</summary>
+/// <param name="Key">Its key.</param>
+/// <param name="Epoch">Grows with each life of the pool's writer.</param>
+/// <param name="Version">Grows with each change within a life.</param>
+/// <param name="Wanted">How many workers it should have; null = nobody said.</param>
+/// <param name="Workers">The newest report of each member.</param>
+[GenerateSerializer, Immutable, Alias("pd.PoolSnapshot")]
+public sealed record PoolSnapshot(
+    [property: Id(0)] string Key,
+    [property: Id(1)] long Epoch,
+    [property: Id(2)] long Version,
+    [property: Id(3)] int? Wanted,
+    [property: Id(4)] ImmutableArray<WorkerReport> Workers);

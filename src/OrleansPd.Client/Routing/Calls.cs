@@ -1,0 +1,42 @@
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Body;
+using OrleansPd.Engines.Dispatch;
+
+namespace OrleansPd.Client.Routing;
+
+/// <summary>Makes a dispatcher's call of a request as a service hands it in.</summary>
+public static class Calls
+{
+    /// <summary>Longest wait for capacity; the dispatcher's own limit of a request ends it as well.</summary>
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(4);
+
+    /// <exception cref="ArgumentException">The path or the body is wrong.</exception>
+    public static DispatchCall Make(string path, ReadOnlySpan<byte> body)
+    {
+        var dialect = path switch
+        {
+            "/generate" => Dialect.Generate,
+            "/v1/chat/completions" => Dialect.Chat,
+            "/v1/completions" => Dialect.Completions,
+            _ => throw new ArgumentException($"'{path}' is none of /generate, /v1/chat/completions, /v1/completions", nameof(path)),
+        };
+        var shape = new RequestShape();
+        if (!RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out var error))
+        {
+            throw new ArgumentException(error.Message, nameof(body));
+        }
+        return new DispatchCall
+        {
+            Path = path,
+            Body = SharedBody.CopyOf(body),
+            Shape = shape,
+            Pair = new PairRequest
+            {
+                Items = shape.Items,
+                PromptTokens = shape.PromptTokensEstimate,
+                MaxNewTokens = shape.MaxNewTokens,
+                MaxWait = MaxWait,
+            },
+        };
+    }
+}

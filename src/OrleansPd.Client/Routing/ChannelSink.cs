@@ -1,0 +1,43 @@
+using System.Text.Json;
+using System.Threading.Channels;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Engines.Dispatch;
+
+namespace OrleansPd.Client.Routing;
+
+/// <summary>An answer as parts in a bounded channel: whoever reads slowly slows the engine's stream, not this process's memory.</summary>
+public sealed class ChannelSink : IAnswerSink
+{
+    private readonly Channel<AnswerPart> _parts = Channel.CreateBounded<AnswerPart>(64);
+
+    /// <summary>The parts; ends with the answer.</summary>
+    public ChannelReader<AnswerPart> Parts => _parts.Reader;
+
+    /// <summary>Nothing follows.</summary>
+    public void Complete(Exception? error = null) => _parts.Writer.TryComplete(error);
+
+    public async ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        await StartAsync(head, cancellationToken).ConfigureAwait(false);
+        await WriteAsync(body, cancellationToken).ConfigureAwait(false);
+    }
+
+    public ValueTask StartAsync(AnswerHead head, CancellationToken cancellationToken) =>
+        _parts.Writer.WriteAsync(new AnswerPart { Status = head.Status, ContentType = head.ContentType }, cancellationToken);
+
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
+        _parts.Writer.WriteAsync(new AnswerPart { Body = bytes.ToArray() }, cancellationToken);
+
+    public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        return _parts.Writer.WriteAsync(new AnswerPart { Error = $"{error.Code}: {error.Message}" }, cancellationToken);
+    }
+
+    public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        var body = JsonSerializer.SerializeToUtf8Bytes(new { error = new { code = error.Code, message = error.Message, param = error.Param } });
+        return AnswerAsync(new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter), body, cancellationToken);
+    }
+}

@@ -1,0 +1,122 @@
+using System.Runtime.CompilerServices;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Upstream;
+
+namespace OrleansPd.Client.Routing;
+
+/// <summary>
+/// Sends requests to the engines of a cluster from any .NET service, in one of two ways with one result:
+/// <see cref="StreamAsync"/> asks the cluster for a pair and talks to both engines itself, with the gateway's own dispatcher;
+/// <see cref="DispatchAsync"/> lets a silo do that and receives the answer, where the service cannot reach the engines.
+/// </summary>
+public sealed class PdClient : IAsyncDisposable
+{
+    private readonly IRouterGrain _router;
+    private readonly RouterControlPlane _plane;
+    private readonly RequestDispatcher _dispatcher;
+
+    /// <param name="grains">A client of the cluster, or a silo of it.</param>
+    /// <param name="clock">The time.</param>
+    public PdClient(IGrainFactory grains, TimeProvider clock)
+    {
+        ArgumentNullException.ThrowIfNull(grains);
+        ArgumentNullException.ThrowIfNull(clock);
+        // One door for the life of this client: a lease is given back where it was taken.
+        var name = Guid.NewGuid();
+        _router = grains.GetGrain<IRouterGrain>(name.ToString("N"));
+        _plane = new RouterControlPlane(_router, clock);
+        var rids = new RidSource((uint)HashCode.Combine(name, clock.GetUtcNow().Ticks));
+        _dispatcher = new RequestDispatcher(new PairDispatcher(_plane, new SocketsUpstream(), rids, new LiveRids(), new DispatchOptions(), clock));
+    }
+
+    /// <summary>Streams straight from the engines. The answer begins with the decode engine's first output; a failure is an answer too.</summary>
+    /// <param name="path">The engines' path: <c>/generate</c>, <c>/v1/chat/completions</c> or <c>/v1/completions</c>.</param>
+    /// <param name="body">The request as JSON, as one would send it to an engine.</param>
+    /// <param name="cancellationToken">Ends it: both legs are aborted.</param>
+    /// <exception cref="ArgumentException">The path or the body is wrong.</exception>
+    public Task<PdAnswer> StreamAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken = default)
+    {
+        var call = Calls.Make(path, body.Span);
+        var sink = new ChannelSink();
+        var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _ = RunAsync();
+        return AnswerAsync(sink.Parts.ReadAllAsync(CancellationToken.None), stop, cancellationToken);
+
+        async Task RunAsync()
+        {
+            using (call.Body)
+            {
+                try
+                {
+                    await _dispatcher.RunAsync(call, sink, stop.Token).ConfigureAwait(false);
+                    sink.Complete();
+                }
+                catch (Exception e)
+                {
+                    sink.Complete(e);
+                }
+            }
+        }
+    }
+
+    /// <summary>Lets a silo dispatch the request and receives the answer in batches.</summary>
+    /// <param name="path">As for <see cref="StreamAsync"/>.</param>
+    /// <param name="body">As for <see cref="StreamAsync"/>.</param>
+    /// <param name="cancellationToken">Ends it: both legs are aborted.</param>
+    public Task<PdAnswer> DispatchAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken = default)
+    {
+        var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        return AnswerAsync(_router.Dispatch(path, body.ToArray(), stop.Token), stop, cancellationToken);
+    }
+
+    public ValueTask DisposeAsync() => _plane.DisposeAsync();
+
+    private static async Task<PdAnswer> AnswerAsync(
+        IAsyncEnumerable<AnswerPart> parts, CancellationTokenSource stop, CancellationToken cancellationToken)
+    {
+        var reader = parts.GetAsyncEnumerator(cancellationToken);
+        try
+        {
+            if (!await reader.MoveNextAsync().ConfigureAwait(false))
+            {
+                throw new PdStreamException("the request ended without an answer");
+            }
+        }
+        catch
+        {
+            await EndAsync(reader, stop).ConfigureAwait(false);
+            throw;
+        }
+        var head = reader.Current;
+        return new PdAnswer(head.Status, head.ContentType, ChunksAsync(reader, stop, cancellationToken));
+    }
+
+    private static async IAsyncEnumerable<ReadOnlyMemory<byte>> ChunksAsync(
+        IAsyncEnumerator<AnswerPart> reader, CancellationTokenSource stop, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var cancelled = cancellationToken.Register(stop.Cancel).ConfigureAwait(false);
+        try
+        {
+            while (await reader.MoveNextAsync().ConfigureAwait(false))
+            {
+                if (reader.Current.Error is { } error)
+                {
+                    throw new PdStreamException(error);
+                }
+                yield return reader.Current.Body;
+            }
+        }
+        finally
+        {
+            await EndAsync(reader, stop).ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask EndAsync(IAsyncEnumerator<AnswerPart> reader, CancellationTokenSource stop)
+    {
+        await stop.CancelAsync().ConfigureAwait(false); // whoever stops reading does not want the rest
+        await reader.DisposeAsync().ConfigureAwait(false);
+        stop.Dispose();
+    }
+}

@@ -1,0 +1,55 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace OrleansPd.Cluster;
+
+/// <summary>How the parts of a cluster talk to each other. Configuration section <c>Cluster</c>.</summary>
+public sealed class ClusterOptions
+{
+    /// <summary>Name of the grain storage that pools and the fleet are kept in.</summary>
+    public const string Storage = "orleanspd";
+
+    /// <summary>Pause between two reports of a gateway to a worker's writer while nothing is scarce, 10-10000 ms. Default 200.</summary>
+    [Range(10, 10_000)]
+    public int SyncIntervalMs { get; set; } = 200;
+
+    /// <summary>The same where places are scarce or something failed, 1-1000 ms. Default 10.</summary>
+    [Range(1, 1000)]
+    public int SyncUrgentMs { get; set; } = 10;
+
+    /// <summary>
+    /// Seconds after which a gateway's credits are void when nothing was heard of it, 10-3600. Default 120. Membership notices a dead
+    /// gateway within seconds; this is for when membership itself is away, and as long gateways go on without a worker's writer.
+    /// </summary>
+    [Range(10, 3600)]
+    public int CreditSecs { get; set; } = 120;
+
+    /// <summary>Longest time that a new writer of a worker waits to learn what gateways hold, 100-60000 ms. Default 2000.</summary>
+    [Range(100, 60_000)]
+    public int LearnMs { get; set; } = 2000;
+
+    /// <summary>
+    /// Time after a dead gateway's requests were aborted on an engine until their places are given to others, 0-60000 ms. Default
+    /// 1100: the abort is said again after one second, for requests that the engine had not taken up before.
+    /// </summary>
+    [Range(0, 60_000)]
+    public int AbortSettleMs { get; set; } = 1100;
+
+    /// <summary>Pause between two looks of a pool at its workers, and of the fleet at its pools, 100-60000 ms. Default 500.</summary>
+    [Range(100, 60_000)]
+    public int WatchIntervalMs { get; set; } = 500;
+
+    /// <summary>Seconds between two times that a gateway says it is there, and names its operator's workers again, 1-3600. Default 5.</summary>
+    [Range(1, 3600)]
+    public int HelloIntervalSecs { get; set; } = 5;
+
+    /// <summary>Shards of the registered rooms, 1-4096; the same on all silos, and not to be changed while rooms are live. Default 16.</summary>
+    [Range(1, 4096)]
+    public int RoomShards { get; set; } = 16;
+
+    /// <summary>
+    /// A gateway whose process did not run for so long starts nothing until its credits are confirmed, 100-60000 ms. Default 900: just
+    /// below the time in which others take it for dead.
+    /// </summary>
+    [Range(100, 60_000)]
+    public int FrozenMs { get; set; } = 900;
+}

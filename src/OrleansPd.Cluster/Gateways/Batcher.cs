@@ -1,0 +1,68 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>
+/// Gathers single questions into one call at a time: while a call is under way the next batch grows, so a lone question waits for
+/// nobody and many share one message.
+/// </summary>
+internal sealed class Batcher<TQuestion, TAnswer>(Func<ImmutableArray<TQuestion>, Task<ImmutableArray<TAnswer>>> ask, CancellationToken stop)
+{
+    private const int MostWaiting = 65_536;
+    private const int MostInOne = 2048;
+    private readonly Channel<(TQuestion Question, TaskCompletionSource<TAnswer> Answer)> _waiting =
+        Channel.CreateBounded<(TQuestion, TaskCompletionSource<TAnswer>)>(MostWaiting);
+
+    private int _running;
+
+    public async Task<TAnswer> AskAsync(TQuestion question, CancellationToken cancellationToken)
+    {
+        var answer = new TaskCompletionSource<TAnswer>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await _waiting.Writer.WriteAsync((question, answer), cancellationToken).ConfigureAwait(false);
+        if (Interlocked.Exchange(ref _running, 1) == 0)
+        {
+            _ = RunAsync();
+        }
+        return await answer.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task RunAsync()
+    {
+        await Task.Yield();
+        do
+        {
+            while (_waiting.Reader.TryPeek(out _))
+            {
+                await AskAllAsync().ConfigureAwait(false);
+            }
+            Volatile.Write(ref _running, 0);
+            // Somebody may have come between the last look and the mark that nobody runs.
+        }
+        while (_waiting.Reader.TryPeek(out _) && Interlocked.Exchange(ref _running, 1) == 0);
+    }
+
+    private async Task AskAllAsync()
+    {
+        var batch = new List<(TQuestion Question, TaskCompletionSource<TAnswer> Answer)>();
+        while (batch.Count < MostInOne && _waiting.Reader.TryRead(out var next))
+        {
+            batch.Add(next);
+        }
+        try
+        {
+            var answers = await ask([.. batch.Select(b => b.Question)]).WaitAsync(stop).ConfigureAwait(false);
+            for (var i = 0; i < batch.Count; i++)
+            {
+                batch[i].Answer.TrySetResult(answers[i]);
+            }
+        }
+        catch (Exception e)
+        {
+            foreach (var (_, answer) in batch)
+            {
+                answer.TrySetException(e);
+            }
+        }
+    }
+}

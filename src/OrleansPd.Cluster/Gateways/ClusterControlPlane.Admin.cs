@@ -1,0 +1,116 @@
+using System.Collections.Immutable;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core;
+using OrleansPd.Core.Admin;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>The fleet's administration from any gateway: each wish is a call to the worker's writer or to the fleet.</summary>
+public sealed partial class ClusterControlPlane : IFleetAdmin
+{
+    private static readonly TimeSpan SwitchPoll = TimeSpan.FromMilliseconds(100);
+
+    public async ValueTask<ImmutableArray<WorkerView>> ListAsync(CancellationToken cancellationToken)
+    {
+        var reports = Volatile.Read(ref _reports).Values.OrderBy(r => r.Registration).ThenBy(r => r.Id.Value, StringComparer.Ordinal);
+        return [.. await Task.WhenAll(reports.Select(report => ViewAsync(report, cancellationToken))).ConfigureAwait(false)];
+    }
+
+    public async ValueTask<AdminAnswer> AddAsync(WorkerSpec spec, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
+        var added = await _grains.GetGrain<IFleetGrain>(0).Add([spec]).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (added.IsEmpty)
+        {
+            return AdminAnswer.Failed(AdminProblem.Duplicate, $"The worker {id} is registered already.");
+        }
+        var view = await _grains.WorkerGrain(spec.Role, id).View().WaitAsync(cancellationToken).ConfigureAwait(false);
+        return AdminAnswer.Done(view ?? ViewOf(new WorkerMember(id, spec with { Id = id }, 0).FirstReport(_clock.GetUtcNow())));
+    }
+
+    public ValueTask<AdminAnswer> PatchAsync(WorkerId id, WorkerPatch patch, CancellationToken cancellationToken) =>
+        AskAsync(id, worker => worker.Patch(patch), cancellationToken);
+
+    public ValueTask<AdminAnswer> RemoveAsync(WorkerId id, bool force, CancellationToken cancellationToken) =>
+        AskAsync(id, worker => worker.Retire(force), cancellationToken);
+
+    public async ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken)
+    {
+        if (ReportOf(id) is not { } before)
+        {
+            return NotRegistered(id);
+        }
+        var answer = await _grains.WorkerGrain(before.Spec.Role, id).SwitchRole(role).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (answer.Problem is not null || before.Spec.Role == role)
+        {
+            return answer;
+        }
+        // The writer gives up after the same time; it is asked for a little longer, so that its word is the last one.
+        var until = _clock.GetUtcNow() + TimeSpan.FromSeconds(_options.RoleSwitchTimeoutSecs + 5);
+        var begun = false;
+        while (_clock.GetUtcNow() < until)
+        {
+            var report = ReportOf(id);
+            begun |= report?.SwitchTo is not null;
+            if (report is not null && report.Spec.Role == role && report.Registration != before.Registration)
+            {
+                return AdminAnswer.Done(await ViewAsync(report, cancellationToken).ConfigureAwait(false));
+            }
+            if (begun && report is { SwitchTo: null } && report.Registration == before.Registration && report.Shown.Phase != WorkerPhase.Gone)
+            {
+                return AdminAnswer.Failed(AdminProblem.EngineRefused, "The worker keeps its role and serves again; the writer's log says why.");
+            }
+            await Task.Delay(SwitchPoll, _clock, cancellationToken).ConfigureAwait(false);
+        }
+        return AdminAnswer.Failed(AdminProblem.TimedOut, "The switch has not ended in time.");
+    }
+
+    /// <summary>Known to this gateway alone: others learn it from their answers.</summary>
+    public ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            _desk?.CachesFlushed(id);
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    private static AdminAnswer NotRegistered(WorkerId id) => AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
+
+    private async ValueTask<AdminAnswer> AskAsync(WorkerId id, Func<IWorkerGrain, Task<WorkerView?>> ask, CancellationToken cancellationToken)
+    {
+        if (ReportOf(id) is not { } report)
+        {
+            return NotRegistered(id);
+        }
+        var view = await ask(_grains.WorkerGrain(report.Spec.Role, id)).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return view is null ? NotRegistered(id) : AdminAnswer.Done(view);
+    }
+
+    private async Task<WorkerView> ViewAsync(WorkerReport report, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var view = await _grains.WorkerGrain(report.Spec.Role, report.Id).View().WaitAsync(cancellationToken).ConfigureAwait(false);
+            return view ?? ViewOf(report);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            Log.WriterAway(_log, report.Id, e.Message);
+            return ViewOf(report);
+        }
+    }
+
+    /// <summary>What is known without the writer.</summary>
+    private static WorkerView ViewOf(WorkerReport report) => new()
+    {
+        Worker = report.Shown with { ApiKey = null },
+        Cost = report.Spec.Cost,
+        Since = report.Since,
+        Safety = new(false, "its writer does not answer now"),
+        SwitchTo = report.SwitchTo,
+    };
+}

@@ -1,0 +1,200 @@
+using System.Collections.Immutable;
+using Orleans.Runtime.Placement;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+using OrleansPd.Core.Rooms;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>What runs beside the requests.</summary>
+public sealed partial class ClusterControlPlane
+{
+    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Says again and again that this gateway is there and which workers its operator named: so a cluster that lost all learns it anew.</summary>
+    private async Task JoinAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        while (true)
+        {
+            var pause = TimeSpan.FromSeconds(_cluster.HelloIntervalSecs);
+            try
+            {
+                var hello = new GatewayHello(_members.Self, _prefix, [.. _options.Workers], [.. Volatile.Read(ref _reports).Values]);
+                var term = await _grains.GetGrain<IFleetGrain>(0).Join(hello).WaitAsync(cancellationToken).ConfigureAwait(false);
+                Join(term.Prefix);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                Log.FleetAway(_log, e.Message);
+                pause = _prefix < 0 ? Again : pause;
+            }
+            await Task.Delay(pause, _clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private void Join(int prefix)
+    {
+        lock (_gate)
+        {
+            if (_prefix == prefix)
+            {
+                return;
+            }
+            if (_prefix >= 0)
+            {
+                throw new InvalidOperationException($"this gateway has prefix {_prefix}, and was given {prefix}");
+            }
+            _prefix = prefix;
+            var counter = RoomMint.CounterAt(_clock.GetUtcNow());
+            TrialMint = new RoomMint((prefix * 2) + 1, counter);
+            var limits = new GatewayLimits(TimeSpan.FromMilliseconds(_cluster.FrozenMs));
+            var desk = new GatewayDesk(_options, limits, _members.Self, new RoomMint(prefix * 2, counter), _seed);
+            Volatile.Write(ref _desk, desk);
+            Take([.. _reports.Values]);
+        }
+        Log.Joined(_log, _members.Self, prefix);
+        _joined.TrySetResult();
+    }
+
+    /// <summary>Follows the fleet. A feed ends with the silo it comes from; the next one begins with what is newer than what is known.</summary>
+    private async Task FollowAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        var (epoch, version) = (0L, 0L);
+        while (true)
+        {
+            try
+            {
+                var feed = _grains.GetGrain<IFleetGrain>(0).Watch(epoch, version, cancellationToken);
+                await foreach (var update in feed.WithCancellation(cancellationToken).ConfigureAwait(false))
+                {
+                    // Two writers may exist for a moment; the later one is right.
+                    if ((update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
+                    {
+                        (epoch, version) = (update.Epoch, update.Version);
+                        lock (_gate)
+                        {
+                            Take(update.Workers);
+                        }
+                    }
+                }
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                Log.FleetAway(_log, e.Message);
+            }
+            await Task.Delay(Again, _clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task BeatAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(BeatInterval, _clock);
+        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+        {
+            lock (_gate)
+            {
+                _desk?.Beat(_clock.GetUtcNow(), _clock.GetTimestamp());
+                CompleteGranted();
+            }
+        }
+    }
+
+    private async Task DeathsAsync(CancellationToken cancellationToken)
+    {
+        await foreach (var gateway in _members.DeathsAsync(cancellationToken).ConfigureAwait(false))
+        {
+            var aborted = _witnesses.GatewayDied(gateway, id => ReportOf(id)?.Shown);
+            Log.GatewayDied(_log, gateway, aborted);
+            _registry.GatewayDied(gateway);
+        }
+    }
+
+    /// <summary>Lets another silo remember what this gateway has on the engines, as long as it has anything.</summary>
+    private async Task TellWitnessAsync(CancellationToken cancellationToken)
+    {
+        var told = false;
+        while (true)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(_cluster.SyncIntervalMs), _clock, cancellationToken).ConfigureAwait(false);
+            ImmutableArray<LegsOnWorker> legs = [.. Read(desk => desk.LiveRids())?.Select(w => new LegsOnWorker(w.Key, w.Value.ToImmutable())) ?? []];
+            if ((legs.IsEmpty && !told) || _members.Successor() is not { } successor)
+            {
+                continue;
+            }
+            try
+            {
+                RequestContext.Set(IPlacementDirector.PlacementHintKey, successor);
+                await _grains.GetGrain<IWitnessGrain>(_members.Self).Remember(legs).WaitAsync(cancellationToken).ConfigureAwait(false);
+                told = !legs.IsEmpty;
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                Log.NoWitness(_log, e.Message);
+            }
+        }
+    }
+
+    /// <summary>Called under the lock.</summary>
+    private void Take(ImmutableArray<WorkerReport> workers)
+    {
+        var before = _reports;
+        // A writer that was just started knows less than what is known here: the newest of each worker stands.
+        var reports = workers.ToImmutableDictionary(
+            r => r.Id, r => before.TryGetValue(r.Id, out var known) && known.IsNewerThan(r) ? known : r);
+        Volatile.Write(ref _reports, reports);
+        foreach (var report in reports.Values)
+        {
+            var old = before.GetValueOrDefault(report.Id)?.Shown;
+            if (old?.Phase != report.Shown.Phase || old.Epoch != report.Shown.Epoch)
+            {
+                Log.PhaseChanged(
+                    _log, report.Shown.Role, report.Id, report.Shown.Epoch, old?.Phase, report.Shown.Phase,
+                    report.Shown.Reason is { } why ? why + "." : null);
+            }
+        }
+        if (_desk is not { } desk)
+        {
+            return;
+        }
+        _ = desk.Take([.. reports.Values], _clock.GetUtcNow(), _clock.GetTimestamp());
+        CompleteGranted();
+        _loops.RemoveAll(loop => loop.IsCompleted);
+        foreach (var (id, registration) in desk.Followed)
+        {
+            if (!_links.ContainsKey((id, registration)) && !_stop.IsCancellationRequested)
+            {
+                var link = _links[(id, registration)] = new WorkerLink(this, id, registration, _cluster, _grains, _clock, _log);
+                _loops.Add(Guarded(RunAsync(link, (id, registration)), id.Value));
+            }
+        }
+        RingAll();
+    }
+
+    private async Task RunAsync(WorkerLink link, (WorkerId, long) key)
+    {
+        await link.RunAsync(_stop.Token).ConfigureAwait(false);
+        lock (_gate)
+        {
+            _links.Remove(key);
+        }
+    }
+
+    private async Task Guarded(Task loop, string name)
+    {
+        try
+        {
+            await loop.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+        catch (Exception e)
+        {
+            Log.PlaneLoopDied(_log, e, name);
+            _died.TrySetResult(e);
+        }
+    }
+}

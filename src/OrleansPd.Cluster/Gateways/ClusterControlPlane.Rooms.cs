@@ -1,0 +1,64 @@
+using System.Collections.Concurrent;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core.Rooms;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>
+/// Rooms that engines register. Those of our own leases are judged here; all others are the shards'. This is a call of an engine,
+/// not of a request, so it may wait: an acknowledged registration is stored.
+/// </summary>
+public sealed partial class ClusterControlPlane
+{
+    private readonly ConcurrentDictionary<int, Batcher<RoomClaim, byte>> _registrations = new();
+    private readonly ConcurrentDictionary<int, Batcher<long, int>> _queries = new();
+
+    private long _registered;
+    private long _conflicts;
+
+    public async ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken)
+    {
+        if (Read(desk => desk.Register(room, rank, _clock.GetUtcNow())) is { } known)
+        {
+            return known;
+        }
+        var shard = _registrations.GetOrAdd(ShardOf(room), number =>
+            new(claims => _grains.GetGrain<IBootstrapRoomGrain>(number).Register(claims), _stop.Token));
+        var answer = (RankRegistration)await shard.AskAsync(new(room, rank), cancellationToken).ConfigureAwait(false);
+        if (answer == RankRegistration.Stored)
+        {
+            Interlocked.Increment(ref _registered);
+        }
+        else if (answer == RankRegistration.Conflict)
+        {
+            Interlocked.Increment(ref _conflicts);
+        }
+        return answer;
+    }
+
+    public async ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
+    {
+        var asked = new Task<int>?[rooms.Length];
+        for (var i = 0; i < rooms.Length; i++)
+        {
+            var room = rooms.Span[i];
+            var known = Read(desk => desk.OwnerOf(room, _clock.GetUtcNow()));
+            ranks.Span[i] = known?.Rank ?? -1;
+            if (known is null)
+            {
+                asked[i] = _queries.GetOrAdd(ShardOf(room), number =>
+                    new(batch => _grains.GetGrain<IBootstrapRoomGrain>(number).Query(batch), _stop.Token)).AskAsync(room, cancellationToken);
+            }
+        }
+        for (var i = 0; i < asked.Length; i++)
+        {
+            if (asked[i] is { } answer)
+            {
+                var rank = await answer.ConfigureAwait(false);
+                ranks.Span[i] = rank;
+            }
+        }
+    }
+
+    private int ShardOf(long room) => (int)((((ulong)room * 0x9E37_79B9_7F4A_7C15UL) >> 32) % (ulong)_cluster.RoomShards);
+}

@@ -1,0 +1,244 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Rooms;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>
+/// The control plane of one gateway of a cluster: Core's <see cref="GatewayDesk"/> under one lock. Requests are admitted from the
+/// newest snapshot and from credits at hand; no call here waits for a grain. Beside the requests run a feed of the fleet, which
+/// subscribes again whenever it ends, and for each worker a link that reports to its writer and asks for credits ahead of need.
+/// </summary>
+public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposable
+{
+    private static readonly TimeSpan BeatInterval = TimeSpan.FromMilliseconds(100);
+    private readonly Lock _gate = new();
+    private readonly ControlPlaneOptions _options;
+    private readonly ClusterOptions _cluster;
+    private readonly IGrainFactory _grains;
+    private readonly ClusterMembers _members;
+    private readonly Workers.WorkerRegistry _registry;
+    private readonly Witnesses _witnesses;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _log;
+    private readonly int _seed;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<Task> _loops = [];
+    private readonly List<WaitingRequest> _granted = [];
+    private readonly Dictionary<(WorkerId, long), WorkerLink> _links = [];
+    private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
+    private GatewayDesk? _desk;
+    private int _prefix = -1;
+
+    internal ClusterControlPlane(
+        ControlPlaneOptions options, ClusterOptions cluster, IGrainFactory grains, ClusterMembers members, Workers.WorkerRegistry registry,
+        Witnesses witnesses, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
+    {
+        if (options.BootstrapFacade)
+        {
+            throw new ArgumentException("BootstrapFacade is not to be had in a cluster: its addresses are of one process.", nameof(options));
+        }
+        // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
+        _ = new GatewayDesk(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
+        (_options, _cluster, _grains, _members, _registry) = (options, cluster, grains, members, registry);
+        (_witnesses, _clock, _seed, _log) = (witnesses, clock, seed, log);
+    }
+
+    public FleetSnapshot Fleet => Volatile.Read(ref _desk)?.Fleet ?? FleetSnapshot.Empty;
+
+    public bool UsesPrefixBlocks => Volatile.Read(ref _desk)?.NeedsPrefix == true;
+
+    /// <summary>Completes when a background loop has died, with its exception; the process should then end.</summary>
+    public Task<Exception> Died => _died.Task;
+
+    /// <summary>Completes when this gateway has a prefix of its own.</summary>
+    public Task Joined => _joined.Task;
+
+    /// <summary>Leases of which a leg still runs.</summary>
+    public int Leases => Read(desk => desk.Live);
+
+    /// <summary>Requests that wait for capacity.</summary>
+    public int Waiting => Read(desk => desk.Waiting);
+
+    public RoomStats Rooms
+    {
+        get
+        {
+            var own = Read(desk => desk.Rooms);
+            return own with
+            {
+                Registered = own.Registered + Interlocked.Read(ref _registered),
+                Conflicts = own.Conflicts + Interlocked.Read(ref _conflicts),
+            };
+        }
+    }
+
+    /// <summary>Makes rooms for trials of workers whose writer is here; null before this gateway has joined.</summary>
+    internal RoomMint? TrialMint { get; private set; }
+
+    /// <summary>The newest that is known of a worker here; null = nothing.</summary>
+    internal WorkerReport? ReportOf(WorkerId id) => Volatile.Read(ref _reports).GetValueOrDefault(id);
+
+    internal long? RegistrationOf(WorkerId id) => ReportOf(id)?.Registration;
+
+    /// <summary>Joins the cluster and follows its fleet, in the background; returns at once.</summary>
+    public void Start()
+    {
+        lock (_gate)
+        {
+            _loops.Add(Guarded(JoinAsync(_stop.Token), "join"));
+            _loops.Add(Guarded(FollowAsync(_stop.Token), "feed"));
+            _loops.Add(Guarded(BeatAsync(_stop.Token), "beat"));
+            _loops.Add(Guarded(DeathsAsync(_stop.Token), "membership"));
+            _loops.Add(Guarded(TellWitnessAsync(_stop.Token), "witness"));
+        }
+    }
+
+    /// <summary>Refuses what waits and what comes; leases in flight may still end.</summary>
+    public void Drain()
+    {
+        lock (_gate)
+        {
+            _desk?.Stop();
+            CompleteGranted();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Drain();
+        Task[] loops;
+        lock (_gate)
+        {
+            loops = [.. _loops];
+        }
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(loops).ConfigureAwait(false);
+    }
+
+    public ValueTask<PairGrant> AcquireAsync(PairRequest request, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        WaitingRequest waiting;
+        TaskCompletionSource<PairGrant> outcome;
+        lock (_gate)
+        {
+            if (_desk is not { } desk)
+            {
+                return new(PairGrant.Refused(new(RefusalReason.NoWorkers, "This gateway has not joined its cluster yet.", TimeSpan.FromSeconds(1))));
+            }
+            var answer = desk.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
+            CompleteGranted();
+            if (answer.Grant is { } grant)
+            {
+                return new(grant);
+            }
+            waiting = answer.Waiting!;
+            waiting.Tag = outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            RingAll();
+        }
+        return new(WaitAsync(waiting, outcome, cancellationToken));
+    }
+
+    public void LegEnded(PairLease lease, LegSide side, LegOutcome outcome)
+    {
+        ArgumentNullException.ThrowIfNull(lease);
+        lock (_gate)
+        {
+            if (_desk is not { } desk || !desk.LegEnded(lease, side, outcome, _clock.GetUtcNow(), _clock.GetTimestamp()))
+            {
+                return;
+            }
+            CompleteGranted();
+            var worker = side == LegSide.Prefill ? lease.Prefill! : lease.Decode;
+            if (desk.IsUrgent(worker.Slot) && RegistrationOf(worker.Id) is { } registration
+                && _links.TryGetValue((worker.Id, registration), out var link))
+            {
+                link.Ring();
+            }
+        }
+    }
+
+    internal GatewayReport? Tell(WorkerId id, long registration)
+    {
+        lock (_gate)
+        {
+            return _desk?.Tell(id, registration, _clock.GetTimestamp(), _clock.TimestampFrequency);
+        }
+    }
+
+    /// <returns>Whether there is more to tell at once.</returns>
+    internal bool Answered(WorkerId id, GatewayReport report, ReportAnswer answer, DateTimeOffset sentAt)
+    {
+        lock (_gate)
+        {
+            _desk!.Answered(id, report, answer, sentAt, _clock.GetUtcNow(), _clock.GetTimestamp());
+            CompleteGranted();
+            return _desk.IsUrgent(id, report.Registration);
+        }
+    }
+
+    private T Read<T>(Func<GatewayDesk, T> read)
+    {
+        lock (_gate)
+        {
+            return _desk is null ? default! : read(_desk);
+        }
+    }
+
+    private async Task<PairGrant> WaitAsync(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
+    {
+        using var timer = _clock.CreateTimer(_ => TimedOut(waiting, outcome), null, waiting.Wait, Timeout.InfiniteTimeSpan);
+        using var gone = cancellationToken.UnsafeRegister(_ => Abandoned(waiting, outcome, cancellationToken), null);
+        return await outcome.Task.ConfigureAwait(false);
+    }
+
+    private void TimedOut(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome)
+    {
+        lock (_gate)
+        {
+            if (_desk!.TimedOut(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
+            {
+                outcome.TrySetResult(waiting.Grant!.Value);
+            }
+            CompleteGranted();
+        }
+    }
+
+    private void Abandoned(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_desk!.Abandon(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
+            {
+                outcome.TrySetCanceled(cancellationToken);
+            }
+            CompleteGranted();
+        }
+    }
+
+    private void CompleteGranted()
+    {
+        _desk?.TakeGranted(_granted);
+        foreach (var waiting in _granted)
+        {
+            ((TaskCompletionSource<PairGrant>)waiting.Tag!).TrySetResult(waiting.Grant!.Value);
+        }
+        _granted.Clear();
+    }
+
+    private void RingAll()
+    {
+        foreach (var link in _links.Values)
+        {
+            link.Ring();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using Microsoft.Extensions.Logging;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Engines.Keeping;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>
+/// Reports to one worker's writer and takes its credits, one call at a time. A call that fails is simply made again: claims
+/// replace each other, and outcomes are numbered.
+/// </summary>
+internal sealed class WorkerLink(
+    ClusterControlPlane plane, WorkerId id, long registration, ClusterOptions options, IGrainFactory grains, TimeProvider clock, ILogger log)
+{
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
+    private readonly Bell _bell = new(clock);
+
+    /// <summary>There is something to tell.</summary>
+    public void Ring() => _bell.Ring();
+
+    /// <summary>Ends when the worker is not followed any more.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        var urgent = TimeSpan.FromMilliseconds(options.SyncUrgentMs);
+        var interval = TimeSpan.FromMilliseconds(options.SyncIntervalMs);
+        while (plane.Tell(id, registration) is { } report)
+        {
+            var more = false;
+            try
+            {
+                var role = plane.ReportOf(id)?.Spec.Role ?? WorkerRole.Decode;
+                var sentAt = clock.GetUtcNow();
+                var answer = await grains.WorkerGrain(role, id).Sync(report).AsTask()
+                    .WaitAsync(CallTimeout, clock, cancellationToken).ConfigureAwait(false);
+                more = plane.Answered(id, report, answer, sentAt);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                Log.WriterAway(log, id, e.Message);
+            }
+            // Never faster than this, however much there is to tell: what comes meanwhile goes into one report.
+            await Task.Delay(urgent, clock, cancellationToken).ConfigureAwait(false);
+            if (!more)
+            {
+                await _bell.WaitAsync(interval - urgent, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Orleans.Placement;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Client.Routing;
+using OrleansPd.Cluster.Gateways;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Dispatch;
+
+namespace OrleansPd.Cluster.Grains;
+
+/// <summary>
+/// The shell around the leases of one service at the control plane of this silo. It is no stateless worker, though it computes
+/// nothing: what is leased must be given back to the silo that holds it, and a stateless worker has no address. Calls interleave;
+/// each lease is changed by its own calls only, in one step.
+/// </summary>
+[PreferLocalPlacement]
+internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher dispatcher, PdTime time) : Grain, IRouterGrain
+{
+    private static readonly TimeSpan ValidFor = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
+    private readonly Dictionary<long, Held> _held = [];
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        this.RegisterGrainTimer(SweepAsync, new() { DueTime = SweepInterval, Period = SweepInterval, Interleave = true });
+        return Task.CompletedTask;
+    }
+
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => EndAsync([.. _held.Values]);
+
+    public async Task<PairOffer> Acquire(PairAsk ask, CancellationToken cancellationToken)
+    {
+        var request = new PairRequest
+        {
+            Model = ask.Model,
+            Items = ask.Items,
+            PromptTokens = ask.PromptTokens,
+            MaxNewTokens = ask.MaxNewTokens,
+            SessionKey = ask.SessionKey,
+            Priority = ask.Priority,
+            Attempt = ask.Attempt,
+            AvoidPrefill = ask.AvoidPrefill,
+            AvoidDecode = ask.AvoidDecode,
+            MaxWait = ask.MaxWait,
+        };
+        var grant = await plane.AcquireAsync(request, cancellationToken);
+        if (grant.Lease is not { } lease)
+        {
+            var refusal = grant.Refusal!;
+            return new PairOffer { Refusal = (byte)refusal.Reason, Message = refusal.Message, RetryAfter = refusal.RetryAfter };
+        }
+        _held[lease.Id] = new Held(lease) { Until = time.Now + ValidFor };
+        return new PairOffer
+        {
+            Lease = lease.Id,
+            Prefill = lease.Prefill,
+            Decode = lease.Decode,
+            PrefillRank = lease.PrefillRank,
+            DecodeRank = lease.DecodeRank,
+            Rooms = [.. lease.Rooms.Span],
+            PrefillTarget = lease.PrefillTarget,
+            DecodeTarget = lease.DecodeTarget,
+            ValidFor = ValidFor,
+        };
+    }
+
+    public Task Report(ImmutableArray<LegReport> ended, ImmutableArray<LeaseBeat> live)
+    {
+        foreach (var beat in live)
+        {
+            if (_held.TryGetValue(beat.Lease, out var held))
+            {
+                held.Until = time.Now + ValidFor;
+                held.Lease.Rids = beat.Rids;
+            }
+        }
+        foreach (var leg in ended)
+        {
+            if (_held.TryGetValue(leg.Lease, out var held))
+            {
+                End(held, leg.IsPrefill ? LegSide.Prefill : LegSide.Decode, (LegOutcome)leg.Outcome);
+            }
+        }
+        return Task.CompletedTask;
+    }
+
+    public async IAsyncEnumerable<AnswerPart> Dispatch(string path, byte[] body, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var call = Calls.Make(path, body);
+        var sink = new ChannelSink();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var running = RunAsync();
+        try
+        {
+            await foreach (var part in sink.Parts.ReadAllAsync(cancellationToken))
+            {
+                yield return part;
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await running;
+        }
+
+        async Task RunAsync()
+        {
+            using (call.Body)
+            {
+                try
+                {
+                    await dispatcher.RunAsync(call, sink, stop.Token);
+                    sink.Complete();
+                }
+                catch (Exception e)
+                {
+                    sink.Complete(e);
+                }
+            }
+        }
+    }
+
+    private void End(Held held, LegSide side, LegOutcome outcome)
+    {
+        plane.LegEnded(held.Lease, side, outcome);
+        held.LegsLeft -= held.Ended.Add(side) ? 1 : 0;
+        if (held.LegsLeft == 0)
+        {
+            _held.Remove(held.Lease.Id);
+        }
+    }
+
+    private Task SweepAsync(CancellationToken cancellationToken) => EndAsync([.. _held.Values.Where(h => time.Now >= h.Until)]);
+
+    /// <summary>Services that are silent are taken for dead: their legs are aborted, their capacity is free.</summary>
+    private async Task EndAsync(Held[] lost)
+    {
+        foreach (var held in lost)
+        {
+            foreach (var worker in (ReadOnlySpan<WorkerSnapshot?>)[held.Lease.Prefill, held.Lease.Decode])
+            {
+                if (worker is not null)
+                {
+                    held.Aborts.Add(dispatcher.Pairs.Aborter.AbortAsync(worker, held.Lease.Rids, mayRepeat: true));
+                }
+            }
+        }
+        await Task.WhenAll(lost.SelectMany(h => h.Aborts));
+        foreach (var held in lost)
+        {
+            if (!held.Lease.IsRegular)
+            {
+                End(held, LegSide.Prefill, LegOutcome.Neutral);
+            }
+            End(held, LegSide.Decode, LegOutcome.Neutral);
+        }
+    }
+
+    private sealed class Held(PairLease lease)
+    {
+        public PairLease Lease { get; } = lease;
+
+        public DateTimeOffset Until { get; set; }
+
+        public int LegsLeft { get; set; } = lease.IsRegular ? 1 : 2;
+
+        public HashSet<LegSide> Ended { get; } = [];
+
+        public List<Task> Aborts { get; } = [];
+    }
+}

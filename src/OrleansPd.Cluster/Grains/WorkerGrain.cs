@@ -1,0 +1,86 @@
+using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Workers;
+using OrleansPd.Core.Admin;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+
+namespace OrleansPd.Cluster.Grains;
+
+/// <summary>The shell around one worker's <see cref="WorkerHost"/>: it starts it, moves calls in, and ends it.</summary>
+internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGrain
+{
+    private WorkerHost? _host;
+
+    public async Task Ensure(WorkerMember member, WorkerReport? last, bool isNew)
+    {
+        if (_host is { } host && host.Registration == member.Registration)
+        {
+            return;
+        }
+        if (_host is { } other && other.Registration > member.Registration)
+        {
+            return; // a pool that has not heard of the newest yet
+        }
+        await EndAsync();
+        Begin(member, Newest(last, services.Plane.ReportOf(member.Id)), isNew);
+    }
+
+    public ValueTask<ReportAnswer> Sync(GatewayReport report)
+    {
+        // A gateway may come before the pool: what this silo knows of the worker is enough to go on.
+        if (_host is null && services.Plane.ReportOf(new(this.GetPrimaryKeyString())) is { } known && known.Registration == report.Registration)
+        {
+            Begin(new WorkerMember(known.Id, known.Spec, known.Registration), known, isNew: false);
+        }
+        return new(_host?.Take(report) ?? new ReportAnswer(null, 0, IsKnown: false));
+    }
+
+    public Task<WorkerView?> View() => Task.FromResult(_host?.View());
+
+    public Task<WorkerView?> Retire(bool force) => Change(force ? new WorkerInput.Remove() : new WorkerInput.Drain());
+
+    public Task<WorkerView?> Patch(WorkerPatch patch) =>
+        Change(_host?.Current is { } worker ? new WorkerInput.Patched(patch.ApplyTo(worker.Spec)) : null);
+
+    public Task<AdminAnswer> SwitchRole(WorkerRole role) => _host is { } host
+        ? host.SwitchRoleAsync(role)
+        : Task.FromResult(AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{this.GetPrimaryKeyString()}' is registered."));
+
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => EndAsync();
+
+    private static WorkerReport? Newest(WorkerReport? left, WorkerReport? right) =>
+        left is null ? right : right is null || left.IsNewerThan(right) ? left : right;
+
+    private void Begin(WorkerMember member, WorkerReport? last, bool isNew)
+    {
+        _host = new WorkerHost(services, member, last, isNew);
+        _host.Start();
+    }
+
+    private Task<WorkerView?> Change(WorkerInput? input)
+    {
+        if (_host is { } host && input is not null)
+        {
+            host.Apply(input);
+            host.Ring();
+        }
+        return View();
+    }
+
+    private async Task EndAsync()
+    {
+        if (_host is { } host)
+        {
+            _host = null;
+            await host.DisposeAsync();
+        }
+    }
+}
+
+/// <summary>The one writer of a prefill engine.</summary>
+[KeepAlive]
+internal sealed class PrefillWorkerGrain(WorkerServices services) : WorkerGrain(services), IPrefillWorkerGrain;
+
+/// <summary>The one writer of a decode engine, or of a regular one.</summary>
+[KeepAlive]
+internal sealed class DecodeWorkerGrain(WorkerServices services) : WorkerGrain(services), IDecodeWorkerGrain;

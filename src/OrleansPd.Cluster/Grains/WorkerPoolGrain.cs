@@ -1,0 +1,157 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+
+namespace OrleansPd.Cluster.Grains;
+
+/// <summary>What is stored of a pool.</summary>
+[GenerateSerializer, Alias("pd.PoolRecord")]
+internal sealed class PoolRecord
+{
+    [Id(0)]
+    public ImmutableArray<WorkerMember> Members { get; set; } = [];
+
+    [Id(1)]
+    public int? Wanted { get; set; }
+
+    [Id(2)]
+    public long LastRegistration { get; set; }
+}
+
+/// <summary>The shell around one pool's <see cref="PoolRoster"/>.</summary>
+[KeepAlive]
+internal sealed class WorkerPoolGrain(
+    [PersistentState("pool", ClusterOptions.Storage)] IPersistentState<PoolRecord> stored, ClusterOptions options, PdTime time,
+    ILogger<WorkerPoolGrain> log) : Grain, IWorkerPoolGrain
+{
+    private readonly HashSet<long> _new = [];
+    private PoolRoster _roster = PoolRoster.Empty;
+    private long _epoch;
+    private long _version;
+    private bool _told = true;
+
+    private string Key => this.GetPrimaryKeyString();
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        var record = stored.State;
+        _roster = PoolRoster.Empty with { Members = record.Members, Wanted = record.Wanted, LastRegistration = record.LastRegistration };
+        _epoch = time.Now.UtcTicks;
+        var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
+        // Interleaved: a worker that does not answer must not hold up those that report. Each look reads the roster anew.
+        this.RegisterGrainTimer(LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
+        return Task.CompletedTask;
+    }
+
+    public async Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs)
+    {
+        var before = _roster;
+        var next = before.Add(specs, time.Now);
+        ImmutableArray<WorkerMember> added = [.. next.Members.Where(m => before.Find(m.Id) is null)];
+        if (added.Length > 0)
+        {
+            await StoreAsync(next);
+            _new.UnionWith(added.Select(m => m.Registration));
+            await LookAsync(CancellationToken.None);
+        }
+        return [.. added.Select(m => m.Id)];
+    }
+
+    public async Task Adopt(ImmutableArray<WorkerReport> known)
+    {
+        await TakeAsync(_roster.Adopt(known));
+    }
+
+    public async Task<bool> Report(WorkerReport report)
+    {
+        await TakeAsync(_roster.Take(report));
+        return _roster.Find(report.Id)?.Registration == report.Registration;
+    }
+
+    public async Task Forget(WorkerId id, long registration)
+    {
+        var next = _roster.Forget(id, registration);
+        if (next != _roster)
+        {
+            await StoreAsync(next);
+            await TellAsync();
+        }
+    }
+
+    public Task<PoolSnapshot> Current() => Task.FromResult(Snapshot());
+
+    public async Task<PoolSnapshot> Scale(int? wanted)
+    {
+        await StoreAsync(_roster with { Wanted = wanted });
+        await TellAsync();
+        return Snapshot();
+    }
+
+    private PoolSnapshot Snapshot() => new(Key, _epoch, _version, _roster.Wanted, _roster.Show(time.Now));
+
+    private async Task StoreAsync(PoolRoster next)
+    {
+        var record = new PoolRecord { Members = next.Members, Wanted = next.Wanted, LastRegistration = next.LastRegistration };
+        await stored.SaveAsync(record, $"pool {Key}", log);
+        (_roster, _told) = (next, false);
+        _version++;
+    }
+
+    private async Task TakeAsync(PoolRoster next)
+    {
+        if (next == _roster)
+        {
+            return;
+        }
+        if (next.Members != _roster.Members)
+        {
+            await StoreAsync(next);
+        }
+        else
+        {
+            (_roster, _told) = (next, false);
+            _version++;
+        }
+        await TellAsync();
+    }
+
+    private async Task TellAsync()
+    {
+        var version = _version;
+        try
+        {
+            await GrainFactory.GetGrain<IFleetGrain>(0).Changed(Snapshot());
+            _told |= version == _version;
+        }
+        catch (Exception e)
+        {
+            Log.FleetAway(log, e.Message); // the next look tells it again
+        }
+    }
+
+    private async Task LookAsync(CancellationToken cancellationToken)
+    {
+        await Task.WhenAll(_roster.Members.Select(LookAtAsync));
+        if (!_told)
+        {
+            await TellAsync();
+        }
+    }
+
+    private async Task LookAtAsync(WorkerMember member)
+    {
+        try
+        {
+            var isNew = _new.Contains(member.Registration);
+            await GrainFactory.WorkerGrain(member.Spec.Role, member.Id).Ensure(member, _roster.Reports.GetValueOrDefault(member.Id), isNew);
+            _new.Remove(member.Registration);
+        }
+        catch (Exception e)
+        {
+            Log.WriterAway(log, member.Id, e.Message);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Workers;
+using OrleansPd.Core;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
+
+namespace OrleansPd.Cluster;
+
+/// <summary>Puts the control plane of a cluster into a silo.</summary>
+public static class SiloRegistration
+{
+    /// <summary>
+    /// The grains, and the <see cref="ClusterControlPlane"/> of the gateway in this silo. A grain storage named
+    /// <see cref="ClusterOptions.Storage"/> and a reminder service must be there too; which, is the executable's choice.
+    /// </summary>
+    /// <param name="silo">The silo.</param>
+    /// <param name="controlPlane">What the operator wants; equal on all silos but for the workers that are named.</param>
+    /// <param name="cluster">How its parts talk to each other; equal on all silos.</param>
+    /// <param name="clock">The time of our parts; null = the system's.</param>
+    public static ISiloBuilder AddOrleansPd(
+        this ISiloBuilder silo, ControlPlaneOptions controlPlane, ClusterOptions? cluster = null, TimeProvider? clock = null)
+    {
+        ArgumentNullException.ThrowIfNull(silo);
+        ArgumentNullException.ThrowIfNull(controlPlane);
+        var services = silo.Services;
+        services.AddSingleton(controlPlane);
+        services.AddSingleton(cluster ?? new ClusterOptions());
+        services.AddSingleton(new PdTime(clock ?? TimeProvider.System));
+        services.AddSingleton<ClusterMembers>();
+        services.AddSingleton<WorkerRegistry>();
+        services.AddSingleton<Witnesses>();
+        services.AddSingleton<WorkerServices>();
+        services.TryAddSingleton<IEngineProbe>(_ => new EngineProbe(controlPlane));
+        services.TryAddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.AddSingleton(provider => new EngineAborter(
+            provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));
+        services.AddSingleton(provider => new ClusterControlPlane(
+            controlPlane,
+            provider.GetRequiredService<ClusterOptions>(),
+            provider.GetRequiredService<IGrainFactory>(),
+            provider.GetRequiredService<ClusterMembers>(),
+            provider.GetRequiredService<WorkerRegistry>(),
+            provider.GetRequiredService<Witnesses>(),
+            provider.GetRequiredService<PdTime>().Clock,
+            RandomNumberGenerator.GetInt32(int.MaxValue),
+            provider.GetRequiredService<ILogger<ClusterControlPlane>>()));
+        services.AddSingleton(provider => new RequestDispatcher(new PairDispatcher(
+            provider.GetRequiredService<ClusterControlPlane>(),
+            provider.GetRequiredService<IUpstream>(),
+            new RidSource((uint)RandomNumberGenerator.GetInt32(int.MaxValue)),
+            new LiveRids(),
+            new DispatchOptions(),
+            provider.GetRequiredService<PdTime>().Clock)));
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();
+        return silo;
+    }
+
+    /// <summary>The control plane starts when the silo may be called, and ends before its grains do.</summary>
+    private sealed class PlaneLifecycle(ClusterControlPlane plane) : ILifecycleParticipant<ISiloLifecycle>
+    {
+        public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(
+            nameof(ClusterControlPlane),
+            ServiceLifecycleStage.Active,
+            _ =>
+            {
+                plane.Start();
+                return Task.CompletedTask;
+            },
+            async _ => await plane.DisposeAsync());
+    }
+}

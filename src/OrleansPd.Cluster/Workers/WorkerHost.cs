@@ -1,0 +1,301 @@
+using System.Collections.Immutable;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core.Admin;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Keeping;
+
+namespace OrleansPd.Cluster.Workers;
+
+/// <summary>
+/// Runs one worker's <see cref="WorkerDesk"/> for its grain: probing, a tick, telling the pool, and aborting what dead gateways
+/// left. Its loops are none of the grain's turns, since a probe may take seconds and a claim must not wait for it; so the desk is
+/// under a lock, inside which nothing waits.
+/// </summary>
+internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
+{
+    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
+    private readonly Lock _gate = new();
+    private readonly WorkerServices _services;
+    private readonly WorkerDesk _desk;
+    private readonly WorkerKeeper _keeper;
+    private readonly PartnerCredit _partner;
+    private readonly DateTimeOffset _learnAtLeast;
+    private readonly Bell _changed;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<Task> _loops = [];
+
+    public WorkerHost(WorkerServices services, WorkerMember member, WorkerReport? last, bool isNew)
+    {
+        _services = services;
+        var now = services.Clock.GetUtcNow();
+        var limits = new CreditLimits(
+            TimeSpan.FromSeconds(services.Cluster.CreditSecs), TimeSpan.FromMilliseconds(services.Cluster.LearnMs), CreditLimits.Default.Turn);
+        // Two lives of a writer are never in the same tick: one ends, and is noticed, before the next begins.
+        _desk = new WorkerDesk(services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
+        _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
+        _changed = new Bell(services.Clock);
+        _partner = new PartnerCredit(services);
+        var seed = HashCode.Combine(member.Id, member.Registration);
+        _keeper = new WorkerKeeper(this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed));
+    }
+
+    public WorkerId Id => _desk.Id;
+
+    public long Registration => _desk.Registration;
+
+    public bool IsGone
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _desk.IsGone;
+            }
+        }
+    }
+
+    public WorkerState? Current
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _desk.State;
+            }
+        }
+    }
+
+    public void Start()
+    {
+        _services.Registry.Add(this);
+        _loops.Add(Guarded(_keeper.RunAsync(_stop.Token)));
+        _loops.Add(Guarded(TickAsync(_stop.Token)));
+        _loops.Add(Guarded(TellAsync(_stop.Token)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _services.Registry.Remove(this);
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(_loops).ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    public ReportAnswer Take(GatewayReport report)
+    {
+        if (_services.Members.IsDead(report.Claim.Gateway))
+        {
+            return new(null, 0, IsKnown: true); // a frozen process that runs again and has not noticed
+        }
+        ReportAnswer answer;
+        var failed = false;
+        lock (_gate)
+        {
+            var before = _desk.Version;
+            answer = _desk.Take(report, _services.Clock.GetUtcNow());
+            // What gateways had that died with the former writer is aborted by their witnesses meanwhile.
+            var now = _services.Clock.GetUtcNow();
+            if (_desk.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_desk.Gateways.Contains))
+            {
+                _desk.Learned();
+            }
+            failed = report.Outcomes.Any(o => o.Outcome == LegOutcome.Failed);
+            RingIfChanged(before);
+        }
+        if (failed)
+        {
+            _keeper.Ring(doubtful: true);
+        }
+        return answer;
+    }
+
+    public WorkerView View()
+    {
+        lock (_gate)
+        {
+            return _desk.View();
+        }
+    }
+
+    public void Apply(WorkerInput input) => Change(desk => desk.Apply(input, _services.Clock.GetUtcNow()));
+
+    public void Loaded(EngineLoad load) => Change(desk => desk.Loaded(load, _services.Clock.GetUtcNow()));
+
+    /// <summary>Something happened that is worth a look at once.</summary>
+    public void Ring() => _keeper.Ring(doubtful: false);
+
+    public async ValueTask<PairTrial?> BeginTrialAsync(CancellationToken cancellationToken)
+    {
+        if (_services.Plane.TrialMint is not { } mint)
+        {
+            return null; // this silo has no prefix yet
+        }
+        PairTrial? trial;
+        bool busy;
+        lock (_gate)
+        {
+            trial = _desk.BeginTrial(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
+            busy = _desk.InFlight > 1; // more than the trial
+        }
+        if (trial is null)
+        {
+            return null;
+        }
+        var partner = trial.Prefill?.Id == Id ? trial.Decode : trial.Prefill;
+        if (busy || (partner is not null && !await _partner.TakeAsync(Id, partner, cancellationToken).ConfigureAwait(false)))
+        {
+            Change(desk => desk.EndTrial(trial, null, null, _services.Clock.GetUtcNow()));
+            return null;
+        }
+        return trial;
+    }
+
+    public async ValueTask EndTrialAsync(PairTrial trial, bool? good, string? reason)
+    {
+        // Before the worker is seen to be ready: its first requests need the partner's place.
+        await _partner.ReturnAsync().ConfigureAwait(false);
+        Change(desk => desk.EndTrial(trial, good, reason, _services.Clock.GetUtcNow()));
+    }
+
+    /// <summary>Takes the worker out of rotation to give it another role; answers when that has begun.</summary>
+    public Task<AdminAnswer> SwitchRoleAsync(WorkerRole role)
+    {
+        lock (_gate)
+        {
+            var worker = _desk.State;
+            if (worker.Spec.Role == WorkerRole.Regular || role == WorkerRole.Regular)
+            {
+                return Task.FromResult(AdminAnswer.Failed(AdminProblem.Conflict, "Only prefill and decode workers can change places."));
+            }
+            if (worker.Spec.Role == role && worker.SwitchTo is null)
+            {
+                return Task.FromResult(AdminAnswer.Done(_desk.View()));
+            }
+            if (worker.Stage is not (WorkerPhase.Ready or WorkerPhase.Probing))
+            {
+                return Task.FromResult(AdminAnswer.Failed(
+                    AdminProblem.Conflict, "The worker is not in rotation now: " + (worker.Reason ?? "it is not ready") + "."));
+            }
+            var before = _desk.Version;
+            _desk.Apply(new WorkerInput.Switch(role), _services.Clock.GetUtcNow());
+            RingIfChanged(before);
+            _loops.RemoveAll(loop => loop.IsCompleted);
+            _loops.Add(Guarded(RoleSwitcher.RunAsync(this, _services, role, _stop.Token)));
+            return Task.FromResult(AdminAnswer.Done(_desk.View()));
+        }
+    }
+
+    /// <summary>Ends on the engine what a dead gateway has there; then its places are free.</summary>
+    public void GatewayDied(string gateway)
+    {
+        lock (_gate)
+        {
+            foreach (var holder in _desk.Gateways.Where(h => Membership.ClusterMembers.IsOf(h, gateway)).ToArray())
+            {
+                if (_desk.Lost(holder) is { } rids)
+                {
+                    _loops.RemoveAll(loop => loop.IsCompleted);
+                    _loops.Add(Guarded(ClearAsync(holder, rids, _desk.Report.Shown, _stop.Token)));
+                }
+            }
+        }
+    }
+
+    private async Task ClearAsync(string gateway, ImmutableArray<string> rids, WorkerSnapshot worker, CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        Log.Aborting(_services.Log, worker.Id, rids.Length, gateway);
+        await _services.Aborter.AbortAsync(worker, rids, mayRepeat: true).ConfigureAwait(false);
+        await Task.Delay(TimeSpan.FromMilliseconds(_services.Cluster.AbortSettleMs), _services.Clock, cancellationToken).ConfigureAwait(false);
+        Change(desk => desk.Cleared(gateway, _services.Clock.GetUtcNow()));
+    }
+
+    private async Task TickAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(TickInterval, _services.Clock);
+        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+        {
+            ImmutableArray<string> overdue = [];
+            Change(desk => overdue = desk.Tick(_services.Clock.GetUtcNow()));
+            foreach (var gateway in overdue)
+            {
+                GatewayDied(gateway);
+            }
+        }
+    }
+
+    /// <summary>Tells the pool whatever changes, the newest only, until it was heard.</summary>
+    private async Task TellAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        var told = 0L;
+        while (true)
+        {
+            WorkerReport report;
+            bool gone;
+            lock (_gate)
+            {
+                (report, gone) = (_desk.Report, _desk.IsGone);
+            }
+            if (report.Version > told)
+            {
+                try
+                {
+                    var pool = _services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(report.Spec));
+                    if (gone)
+                    {
+                        await pool.Forget(Id, Registration).WaitAsync(cancellationToken).ConfigureAwait(false);
+                    }
+                    else
+                    {
+                        await pool.Report(report).WaitAsync(cancellationToken).ConfigureAwait(false);
+                    }
+                    told = report.Version;
+                }
+                catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+                {
+                    Log.NotTold(_services.Log, Id, e.Message);
+                    await Task.Delay(Retry, _services.Clock, cancellationToken).ConfigureAwait(false);
+                }
+                continue;
+            }
+            await _changed.WaitAsync(TimeSpan.FromSeconds(1), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private void Change(Action<WorkerDesk> transition)
+    {
+        lock (_gate)
+        {
+            var before = _desk.Version;
+            transition(_desk);
+            RingIfChanged(before);
+        }
+    }
+
+    private void RingIfChanged(long before)
+    {
+        if (_desk.Version != before)
+        {
+            _changed.Ring();
+        }
+    }
+
+    private async Task Guarded(Task loop)
+    {
+        try
+        {
+            await loop.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+        catch (Exception e)
+        {
+            Log.LoopDied(_services.Log, e, Id);
+        }
+    }
+}

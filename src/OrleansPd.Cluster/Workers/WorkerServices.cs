@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Core;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Probes;
+
+namespace OrleansPd.Cluster.Workers;
+
+/// <summary>What a worker's writer works with; one for the process.</summary>
+internal sealed record WorkerServices(
+    ControlPlaneOptions ControlPlane, ClusterOptions Cluster, IEngineProbe Probe, EngineAborter Aborter, ClusterMembers Members,
+    ClusterControlPlane Plane, WorkerRegistry Registry, IGrainFactory Grains, PdTime Time, ILogger<WorkerHost> Log)
+{
+    public TimeProvider Clock => Time.Clock;
+}

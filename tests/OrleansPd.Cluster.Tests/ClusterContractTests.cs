@@ -1,0 +1,48 @@
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.TestingHost;
+using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Rooms;
+using OrleansPd.Core;
+using OrleansPd.Core.Admin;
+using OrleansPd.Engines.Probes;
+using OrleansPd.Testing;
+using OrleansPd.Testing.Contracts;
+
+namespace OrleansPd.Cluster.Tests;
+
+/// <summary>The control plane of a cluster keeps what every control plane promises; here one gateway beside the grains of its silo.</summary>
+public sealed class ClusterContractTests : ControlPlaneContract
+{
+    protected override async Task<IControlPlaneHost> StartHostAsync(ControlPlaneOptions options, IEngineProbe engines)
+    {
+        var clock = new ManualClock();
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            // The clock jumps by more than any real process stands still.
+            silo.AddOrleansPd(options, new ClusterOptions { FrozenMs = 60_000 }, clock);
+            silo.AddMemoryGrainStorage(ClusterOptions.Storage);
+            silo.UseInMemoryReminderService();
+            silo.Services.AddSingleton<IRoomLog>(new MemoryRoomLog());
+            silo.Services.AddSingleton(engines);
+        });
+        var cluster = builder.Build();
+        await cluster.DeployAsync();
+        return new Host(cluster, cluster.Silos[0].ServiceProvider.GetRequiredService<ClusterControlPlane>(), clock);
+    }
+
+    private sealed class Host(InProcessTestCluster cluster, ClusterControlPlane plane, ManualClock clock) : IControlPlaneHost
+    {
+        public IControlPlane Plane => plane;
+
+        public IFleetAdmin Admin => plane;
+
+        public void Advance(TimeSpan by) => clock.Advance(by);
+
+        public async ValueTask DisposeAsync()
+        {
+            await cluster.StopAllSilosAsync();
+            await cluster.DisposeAsync();
+        }
+    }
+}
