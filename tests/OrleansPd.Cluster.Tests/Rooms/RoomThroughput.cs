@@ -34,6 +34,14 @@ public class RoomThroughput(ITestOutputHelper output)
                 + $"{(Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / (Total / 4):0.0} us of CPU each ({AtOnce} at once)");
         }
 
+        // Nothing was acknowledged that Redis does not have.
+        var stored = 0L;
+        for (var shard = 0; shard < 16; shard++)
+        {
+            stored += Math.Max(0, await redis.GetDatabase().HashLengthAsync($"bench/rooms/{shard}") - 1);
+        }
+        Assert.Equal(20_000 + (3 * (Total / 4)), stored);
+
         async Task RunAsync(int count, int round)
         {
             var next = 0;
