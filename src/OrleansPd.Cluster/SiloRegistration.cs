@@ -2,8 +2,6 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
-using Orleans.Hosting;
-using Orleans.Runtime;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
 using OrleansPd.Cluster.Workers;

@@ -21,7 +21,8 @@ public sealed partial class ControlPlaneState
     private readonly RoomTable _rooms;
     private readonly StallScan _stalls = new();
     private FleetSnapshot _shown = FleetSnapshot.Empty;
-    private Dictionary<int, long> _epochs = [];
+    // By slot; 0 = nobody was shown there.
+    private long[] _epochs = [];
 
     /// <param name="options">What the operator wants.</param>
     /// <param name="mint">Makes the rooms; no other state shares it.</param>
@@ -258,17 +259,20 @@ public sealed partial class ControlPlaneState
     private void Show()
     {
         var fleet = _fleet.Snapshot;
-        var epochs = new Dictionary<int, long>();
         foreach (var worker in fleet.Workers)
         {
-            epochs[worker.Slot] = worker.Epoch;
-            if (_epochs.TryGetValue(worker.Slot, out var epoch) && epoch != worker.Epoch)
+            if (worker.Slot >= _epochs.Length)
+            {
+                Array.Resize(ref _epochs, Math.Max(16, worker.Slot * 2));
+            }
+            ref var epoch = ref _epochs[worker.Slot];
+            if (epoch != 0 && epoch != worker.Epoch)
             {
                 _desk.Forget(worker.Slot); // a new process has an empty cache
                 _rooms.Forget(worker.Slot); // and knows no room of the old one
             }
+            epoch = worker.Epoch;
         }
-        _epochs = epochs;
         _desk.Catalog.Take(fleet);
         Volatile.Write(ref _shown, fleet);
     }

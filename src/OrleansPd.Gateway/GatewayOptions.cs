@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using OrleansPd.Core;
+using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Gateway;
 
@@ -98,6 +99,40 @@ public sealed class GatewayOptions
     /// </summary>
     public string? AdminApiKey { get; set; }
 
+    /// <summary>
+    /// Key that clients must bring as <c>Authorization: Bearer</c> on all routes but health and metrics; null or empty = none.
+    /// Default null. Kept as a hash.
+    /// </summary>
+    public string? ApiKey { get; set; }
+
+    /// <summary>
+    /// Named clients' keys with limits, each as <c>name=N,key=K</c> or <c>name=N,sha256=HEX</c> and any of <c>rpm=</c> (requests a
+    /// minute), <c>tpm=</c> (tokens a minute), <c>concurrency=</c>, <c>priority=</c> (-100 to 100, higher is served first). Default
+    /// none.
+    /// </summary>
+    public List<string> ClientKeys { get; init; } = [];
+
+    /// <summary>
+    /// Addresses that workers may have which are added while the gateway runs: networks (10.0.0.0/8), host names, or *.domain, with
+    /// :port if wanted. Default none: all but link-local addresses, where clouds hand out credentials.
+    /// </summary>
+    public List<string> WorkerUrlAllow { get; init; } = [];
+
+    /// <summary>PEM file of the listener's certificate and its chain; null = plain HTTP. Default null. Needs <see cref="TlsKeyPath"/>.</summary>
+    public string? TlsCertPath { get; set; }
+
+    /// <summary>PEM file of its key. Default null.</summary>
+    public string? TlsKeyPath { get; set; }
+
+    /// <summary>PEM files of authorities that sign engines' certificates, in place of the system's. Default none.</summary>
+    public List<string> CaCertPaths { get; init; } = [];
+
+    /// <summary>PEM file of the certificate that is shown to engines; null = none. Default null. Needs <see cref="ClientKeyPath"/>.</summary>
+    public string? ClientCertPath { get; set; }
+
+    /// <summary>PEM file of its key. Default null.</summary>
+    public string? ClientKeyPath { get; set; }
+
     /// <summary>Export spans by OTLP. Default false; W3C context is passed to the engines either way.</summary>
     public bool EnableTrace { get; set; }
 
@@ -117,6 +152,12 @@ public sealed class GatewayOptions
     /// none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
     /// </summary>
     public List<string> RequestIdHeaders { get; init; } = [];
+
+    /// <summary>
+    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or <see cref="UpstreamKind.Handler"/>, the HTTP
+    /// client of .NET, which does the same at more than twice the price. Default Direct.
+    /// </summary>
+    public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
 
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();

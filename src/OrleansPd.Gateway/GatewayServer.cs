@@ -1,19 +1,24 @@
 using System.Net;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Http;
+using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway;
@@ -31,6 +36,12 @@ public sealed class GatewayServer : IAsyncDisposable
     private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Embedded? _embedded;
     private Task _watch = Task.CompletedTask;
+
+    /// <summary>
+    /// A line feed alone ends no header line here: what stands before this gateway may read it otherwise, and then a header, or a
+    /// whole request, could be hidden from one of the two.
+    /// </summary>
+    static GatewayServer() => AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
 
     private GatewayServer(WebApplication app)
     {
@@ -53,6 +64,8 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <summary>The last requests.</summary>
     public RequestLog Requests => _app.Services.GetRequiredService<RequestLog>();
 
+    internal IUpstream Upstream => _app.Services.GetRequiredService<IUpstream>();
+
     public GatewayMetrics Metrics => _app.Services.GetRequiredService<GatewayMetrics>();
 
     /// <summary>The dispatcher, for its gauges.</summary>
@@ -68,7 +81,7 @@ public sealed class GatewayServer : IAsyncDisposable
         var clock = TimeProvider.System;
         // What the control plane says goes where the gateway's log goes; its logger lives as long as the control plane does.
         var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
-        var probe = new EngineProbe(options.ControlPlane);
+        var probe = new EngineProbe(options.ControlPlane, EngineTls.Of(options));
         var plane = EmbeddedControlPlane.Create(
             options.ControlPlane, probe, clock, RandomNumberGenerator.GetInt32(int.MaxValue), loggers.CreateLogger<EmbeddedControlPlane>());
         try
@@ -95,9 +108,12 @@ public sealed class GatewayServer : IAsyncDisposable
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
+        var certificate = EngineTls.Listener(options);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
+        // It would make an activity and a log scope for each request; what it has to say is said by us.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -105,18 +121,26 @@ public sealed class GatewayServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = null;
             if (options.Host is "localhost")
             {
-                kestrel.ListenLocalhost(options.Port);
+                kestrel.ListenLocalhost(options.Port, Secure);
             }
             else
             {
-                kestrel.Listen(AddressOf(options.Host), options.Port);
+                kestrel.Listen(AddressOf(options.Host), options.Port, Secure);
             }
         });
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
+        // Worth it only where the socket's wake-ups come inline too: alone it costs more than it saves.
+        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = InlineSockets.AreOn);
+        if (certificate is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        }
         builder.Services.AddRoutingCore();
         // The process's signals are its executable's: the host's own answer to SIGTERM would close the listener before the grace.
         builder.Services.AddSingleton<IHostLifetime, NoSignals>();
         builder.Services.AddPd(options, controlPlane, clock ?? TimeProvider.System);
         var app = builder.Build();
+        app.UsePd();
         app.MapPd();
         try
         {
@@ -130,6 +154,14 @@ public sealed class GatewayServer : IAsyncDisposable
         var server = new GatewayServer(app);
         Log.Listening(app.Services.GetRequiredService<ILogger<GatewayServer>>(), server.Url);
         return server;
+
+        void Secure(ListenOptions listen)
+        {
+            if (certificate is not null)
+            {
+                listen.UseHttps(certificate);
+            }
+        }
     }
 
     /// <summary>

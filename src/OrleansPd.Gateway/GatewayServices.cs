@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansPd.Core;
@@ -7,6 +8,7 @@ using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Management;
+using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway;
@@ -26,7 +28,8 @@ public static class GatewayServices
             services.AddSingleton(admin);
         }
         services.AddSingleton(clock);
-        services.AddSingleton<IUpstream>(_ => new SocketsUpstream());
+        var upstream = new UpstreamOptions { Tls = EngineTls.Of(options) };
+        services.AddSingleton<IUpstream>(_ => options.Upstream == UpstreamKind.Direct ? new DirectUpstream(upstream) : new SocketsUpstream(upstream));
         services.AddSingleton(new DispatchOptions
         {
             DecodeAbortDelay = TimeSpan.FromMilliseconds(options.DecodeAbortDelayMs),
@@ -54,11 +57,23 @@ public static class GatewayServices
         services.AddSingleton<OtherRoutes>();
         services.AddSingleton<RoomEndpoints>();
         services.AddSingleton<PairRoutes>();
+        services.AddSingleton<KeyRing>();
+        services.AddSingleton<ClientGate>();
+        services.AddSingleton<AdminGate>();
+        services.AddSingleton(new WorkerAllowList(options.WorkerUrlAllow));
         services.AddSingleton<EngineFanOut>();
         return services;
     }
 
-    /// <summary>The routes of the gateway.</summary>
+    /// <summary>Asks for keys, where some are set. Comes before the routes.</summary>
+    public static IApplicationBuilder UsePd(this IApplicationBuilder app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        var gate = app.ApplicationServices.GetRequiredService<ClientGate>();
+        return app.Use(next => context => gate.InvokeAsync(context, next));
+    }
+
+    /// <summary>The routes of the gateway. <see cref="UsePd"/> must have been called, or no key is asked for.</summary>
     /// <exception cref="InvalidOperationException"><see cref="AddPd"/> was not called.</exception>
     public static IEndpointRouteBuilder MapPd(this IEndpointRouteBuilder routes)
     {

@@ -1,10 +1,12 @@
 using OrleansPd.Benchmarks;
 using OrleansPd.Benchmarks.Fleets;
+using OrleansPd.Benchmarks.Gateway;
 
 // Each command is a class that takes the arguments behind its name and returns the exit code.
 return args switch
 {
     ["--smoke", .. var rest] => Smoke.Run(rest),
+    ["gateway", .. var rest] => GatewayBench.Run(rest),
     ["micro", .. var rest] => MicroCommand.Run(rest),
     ["policies", .. var rest] => await PoliciesCommand.RunAsync(new Arguments(rest)),
     ["restart", .. var rest] => await RestartCommand.RunAsync(new Arguments(rest)),
@@ -15,6 +17,7 @@ static int Usage()
 {
     Console.Error.WriteLine("""
         usage: dotnet run -c Release --project tests/OrleansPd.Benchmarks -- COMMAND
+          gateway [...]         the whole gateway beside nginx and haproxy; 'gateway --help' lists its flags
           micro [FILTER]        BenchmarkDotNet over the hot paths; FILTER as in '*Pick*'
           --smoke [FILTER]      every body of 'micro' a few times, without measuring
           policies [POLICY] [--speed N] [--seeds N]

@@ -1,5 +1,4 @@
 using System.Net;
-using Orleans.Hosting;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Core.Pairing;
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Orleans.Runtime;
 using Orleans.Runtime.Placement;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Core.Fleet;

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
-using Orleans.Runtime;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core;

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
-using Orleans.Runtime;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Membership;
 using OrleansPd.Core;

@@ -1,5 +1,4 @@
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Engines.Probes;
 

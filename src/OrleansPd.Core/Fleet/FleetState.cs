@@ -14,6 +14,8 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
     private readonly List<WorkerId> _order = [];
     private WorkerState?[] _workers = new WorkerState?[16];
     private Breaker[] _breakers = new Breaker[16];
+    // What the snapshot shows of each slot, and what it was made of: a change of one worker leaves the others' as they are.
+    private (WorkerSnapshot? Shown, WorkerState? Of, bool IsOpen, string Group)[] _shown = new (WorkerSnapshot?, WorkerState?, bool, string)[16];
     private long _registrations;
 
     public BreakerLimits BreakerLimits { get; } = BreakerLimits.Of(options);
@@ -59,6 +61,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
             slot = _workers.Length;
             Array.Resize(ref _workers, slot * 2);
             Array.Resize(ref _breakers, slot * 2);
+            Array.Resize(ref _shown, slot * 2);
         }
         var worker = new WorkerState { Id = id, Spec = spec, Slot = slot, Registration = ++_registrations, Since = now, Reason = "nothing has answered there yet" };
         _workers[slot] = worker;
@@ -130,7 +133,11 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
     public IEnumerable<WorkerState> Registered => _order.Select(id => _workers[_slots[id]]!);
 
     /// <summary>Forgets a worker that is gone and idle; its slot may be given to another.</summary>
-    public void Forget(int slot) => _workers[slot] = null;
+    public void Forget(int slot)
+    {
+        _workers[slot] = null;
+        _shown[slot] = default;
+    }
 
     private bool PublishIfChanged(int slot)
     {
@@ -139,7 +146,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
         {
             return false;
         }
-        var shown = Snapshot.Workers.FirstOrDefault(w => w.Slot == slot);
+        var shown = _shown[slot].Shown;
         var changed = shown is null || shown.Phase != worker.Phase(_breakers[slot].IsOpen) || shown.Epoch != worker.Epoch
             || shown.Facts != worker.Facts || shown.FacadePort != worker.Facade?.Port
             || shown.Reason != ReasonOf(worker) || shown.Role != worker.Spec.Role
@@ -160,11 +167,22 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
         var workers = _order.Select(id => _workers[_slots[id]]!).ToArray();
         var groups = TransferGroups.Assign([.. workers.Select(w => (w.Spec.Role, ModelOf(w), w.Facts))]);
         Snapshot = new FleetSnapshot(
-            Snapshot.Version + 1, [.. workers.Select((w, i) => Show(w, groups[i]))], options.PdFallback || options.PdMinUncachedTokens > 0);
+            Snapshot.Version + 1, [.. workers.Select((w, i) => Shown(w, groups[i]))], options.PdFallback || options.PdMinUncachedTokens > 0);
     }
 
     private static string? ModelOf(WorkerState worker) =>
         worker.Spec.Model ?? worker.Facts.ServedModelName ?? worker.Facts.ModelPath;
+
+    private WorkerSnapshot Shown(WorkerState worker, string group)
+    {
+        ref var known = ref _shown[worker.Slot];
+        var open = _breakers[worker.Slot].IsOpen;
+        if (known.Shown is null || !ReferenceEquals(known.Of, worker) || known.IsOpen != open || known.Group != group)
+        {
+            known = (Show(worker, group), worker, open, group);
+        }
+        return known.Shown;
+    }
 
     private WorkerSnapshot Show(WorkerState worker, string group) => new()
     {

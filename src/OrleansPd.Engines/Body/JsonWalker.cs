@@ -118,9 +118,15 @@ internal ref partial struct JsonWalker
         if (Current != '"')
             return Stop();
         Escaped = false;
+        var inBlocks = false;
         var at = Position + 1;
         while (true)
         {
+            if (Escaped && !inBlocks)
+            {
+                inBlocks = true;
+                SkipEscapedBlocks(ref at);
+            }
             var run = _json[at..].IndexOfAny(StringStops);
             if (run < 0)
                 return Fail(JsonFault.Truncated, _json.Length);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace OrleansPd.Engines.Body;
 
@@ -64,21 +65,37 @@ public static class PrefixBlocks
 
     private static int WithoutWhitespace(ReadOnlySpan<byte> bytes, ulong seed, int blockBytes, Span<ulong> hashes)
     {
-        var block = blockBytes <= 1024 ? stackalloc byte[blockBytes] : new byte[blockBytes];
+        // Room behind a block for the bytes that are stored with its last ones; they begin the next block.
+        var block = blockBytes <= 1024 ? stackalloc byte[blockBytes + 8] : new byte[blockBytes + 8];
         int count = 0, filled = 0;
-        foreach (var digit in bytes)
+        while (!bytes.IsEmpty && count < hashes.Length)
         {
-            // Storing every byte and stepping on only past the wanted ones spares a branch that cannot be predicted.
-            block[filled] = digit;
-            filled += digit > (byte)' ' ? 1 : 0;
+            filled += Squeeze(ref bytes, block[filled..]);
             if (filled < blockBytes)
                 continue;
-            if (count == hashes.Length)
-                break;
-            hashes[count++] = seed = Block(block, seed);
-            filled = 0;
+            hashes[count++] = seed = Block(block[..blockBytes], seed);
+            block[blockBytes..filled].CopyTo(block);
+            filled -= blockBytes;
         }
         return count;
+    }
+
+    /// <summary>Moves the next one or eight bytes without their whitespace; up to eight bytes are written.</summary>
+    private static int Squeeze(ref ReadOnlySpan<byte> bytes, scoped Span<byte> target)
+    {
+        if (Bmi2.X64.IsSupported && bytes.Length >= 8)
+        {
+            var word = Word(bytes, 0);
+            bytes = bytes[8..];
+            // 0x80 in each byte above a space; in JSON that was checked nothing between tokens is above 0x7F.
+            var kept = ((word & 0x7F7F7F7F7F7F7F7F) + 0x5F5F5F5F5F5F5F5F) & 0x8080808080808080;
+            BinaryPrimitives.WriteUInt64LittleEndian(target, Bmi2.X64.ParallelBitExtract(word, (kept >> 7) * 0xFF));
+            return BitOperations.PopCount(kept);
+        }
+        target[0] = bytes[0];
+        var length = bytes[0] > (byte)' ' ? 1 : 0;
+        bytes = bytes[1..];
+        return length;
     }
 
     /// <summary>Two independent lanes of multiply-and-fold, 32 bytes a step, joined with the hash of what came before.</summary>

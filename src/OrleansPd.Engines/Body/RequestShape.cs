@@ -50,7 +50,7 @@ public enum RidKind : byte
 /// </summary>
 public sealed class RequestShape
 {
-    private RecordedMember[] _members = new RecordedMember[16];
+    private RecordedMember[] _members = new RecordedMember[8];
     private Slice[] _items = [];
     private Slice[] _cuts = [];
     private int _memberCount;

@@ -8,6 +8,9 @@ namespace OrleansPd.Engines.Dispatch;
 
 internal sealed partial class Attempt
 {
+    private const int FirstChunk = 2048;
+    private const int MostChunk = 64 * 1024;
+
     /// <summary>The decode leg from the request to the last byte that the client gets.</summary>
     private async Task<LegEnd> RunDecodeAsync()
     {
@@ -70,7 +73,7 @@ internal sealed partial class Attempt
             if (keep)
             {
                 // The last chunk's end mark may still be on its way; the client does not wait for it.
-                _ = FinishReadingAsync(response);
+                _ = response.IsComplete ? Task.CompletedTask : FinishReadingAsync(response);
             }
             else
             {
@@ -157,14 +160,16 @@ internal sealed partial class Attempt
     private async ValueTask<LegEnd> RelayStreamAsync(IUpstreamResponse response, CancellationToken stop)
     {
         using var scan = new StreamScan(_owner.Options.MaxEvent);
-        using var chunk = new PooledBuffer(16 * 1024);
-        using var merged = new PooledBuffer();
+        // Small, as there are thousands of streams that wait; one that brings much gets more.
+        using var chunk = new PooledBuffer(FirstChunk);
+        using var merged = _merger is null ? null : new PooledBuffer();
         var started = false;
         var begun = _journal is { HasBegun: true };
         _journal?.Mark();
         while (true)
         {
-            chunk.Clear();
+            scan.Keep(chunk.Written.Span);
+            chunk.ClearAndGrow(MostChunk);
             var read = await response.ReadAsync(chunk.Free(), stop).ConfigureAwait(false);
             if (read == 0)
             {
@@ -195,20 +200,21 @@ internal sealed partial class Attempt
                 }
                 started = true;
             }
-            if (started && scan.Output.Length > 0)
+            if (started && scan.HasOutput)
             {
                 _request.Events += scan.Events;
                 _errorWasRelayed |= scan.Reported is not null;
                 _endWasRelayed |= scan.Done;
-                if (_merger is not null)
+                var waiting = scan.Waiting(chunk.Written);
+                if (merged is not null)
                 {
                     merged.Clear();
-                    Merge(scan.Output.Written.Span, merged);
+                    Merge(waiting.Span, merged);
                     await _sink.WriteAsync(merged.Written, stop).ConfigureAwait(false);
                 }
                 else
                 {
-                    await _sink.WriteAsync(scan.Output.Written, stop).ConfigureAwait(false);
+                    await _sink.WriteAsync(waiting, stop).ConfigureAwait(false);
                 }
                 scan.Flushed();
             }
@@ -250,8 +256,9 @@ internal sealed partial class Attempt
     }
 
     /// <summary>Takes a chunk apart into events. Nothing here waits, so that events can be looked at where they lie.</summary>
-    private void ScanDecode(StreamScan scan, ReadOnlySpan<byte> chunk, long now)
+    private void ScanDecode(StreamScan scan, ReadOnlySpan<byte> whole, long now)
     {
+        var chunk = whole;
         var first = !IsCommitted;
         while (scan.Next(ref chunk, out var e))
         {
@@ -279,7 +286,7 @@ internal sealed partial class Attempt
             }
             if (_journal is null)
             {
-                scan.Output.Write(e.Raw);
+                scan.Pass(whole, e.Raw);
             }
             else if (!_journal.Take(e, scan.Output))
             {

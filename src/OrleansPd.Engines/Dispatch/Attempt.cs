@@ -156,14 +156,15 @@ internal sealed partial class Attempt
     public ValueTask AnswerFailureAsync(CancellationToken clientGone)
     {
         var verdict = CurrentVerdict!;
-        if (verdict.IsSuccess || clientGone.IsCancellationRequested)
+        // A limit may run out while the end of a good stream is on its way: the client has all of it, and nothing comes behind the end.
+        if (verdict.IsSuccess || clientGone.IsCancellationRequested || _endWasRelayed)
         {
             return ValueTask.CompletedTask;
         }
         if (_errorWasRelayed)
         {
-            // The engine has told of its failure itself, and may have gone away before it ended the stream.
-            return _endWasRelayed ? ValueTask.CompletedTask : _sink.WriteAsync(EndOfStream, clientGone);
+            // The engine has told of its failure itself, and has gone away before it ended the stream.
+            return _sink.WriteAsync(EndOfStream, clientGone);
         }
         if (_hasStarted || _journal is { HasBegun: true })
         {

@@ -37,6 +37,17 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
 
     public void Clear() => Length = 0;
 
+    /// <summary>Forgets all, and takes twice the room where all of it was needed, up to a limit.</summary>
+    public void ClearAndGrow(int most)
+    {
+        var full = Length == _bytes.Length;
+        Length = 0;
+        if (full && _bytes.Length < most)
+        {
+            _ = GetMemory(_bytes.Length + 1);
+        }
+    }
+
     /// <summary>Forgets what was written behind this length.</summary>
     public void Truncate(int length) => Length = length;
 

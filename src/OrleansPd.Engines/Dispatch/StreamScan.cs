@@ -1,3 +1,4 @@
+using System.Buffers;
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Engines.Sse;
 
@@ -7,12 +8,17 @@ namespace OrleansPd.Engines.Dispatch;
 internal sealed class StreamScan(int maxEvent) : IDisposable
 {
     private readonly SseFramer _framer = new(maxEvent);
+    private PooledBuffer? _output;
+    private int _start;
+    private int _length;
 
-    /// <summary>Whole events, as they came.</summary>
-    public PooledBuffer Output { get; } = new();
+    /// <summary>Where events are gathered that cannot be passed on where they lie.</summary>
+    public PooledBuffer Output => _output ??= new();
 
-    /// <summary>Events in <see cref="Output"/>.</summary>
+    /// <summary>Events that wait to be passed on.</summary>
     public int Events { get; set; }
+
+    public bool HasOutput => _length > 0 || _output is { Length: > 0 };
 
     /// <summary>The end marker was seen.</summary>
     public bool Done { get; private set; }
@@ -46,15 +52,47 @@ internal sealed class StreamScan(int maxEvent) : IDisposable
         }
     }
 
+    /// <summary>
+    /// Takes an event as it came. Events that stand side by side in the chunk, which is nearly always all of them, are passed on from
+    /// there; only what is cut by the chunk's edges is copied.
+    /// </summary>
+    public void Pass(ReadOnlySpan<byte> chunk, ReadOnlySpan<byte> raw)
+    {
+        if (_output is not { Length: > 0 } && chunk.Overlaps(raw, out var at) && (_length == 0 || at == _start + _length))
+        {
+            _start = _length == 0 ? at : _start;
+            _length += raw.Length;
+            return;
+        }
+        Output.Write(chunk.Slice(_start, _length));
+        _length = 0;
+        Output.Write(raw);
+    }
+
+    /// <summary>Whole events that wait to be passed on, in order.</summary>
+    /// <param name="chunk">The chunk that was scanned last.</param>
+    public ReadOnlyMemory<byte> Waiting(ReadOnlyMemory<byte> chunk) => _length > 0 ? chunk.Slice(_start, _length) : _output?.Written ?? default;
+
+    /// <summary>Moves what waits out of the chunk, which is about to be written over.</summary>
+    public void Keep(ReadOnlySpan<byte> chunk)
+    {
+        if (_length > 0)
+        {
+            Output.Write(chunk.Slice(_start, _length));
+            _length = 0;
+        }
+    }
+
     public void Flushed()
     {
-        Output.Clear();
+        _length = 0;
+        _output?.Clear();
         Events = 0;
     }
 
     public void Dispose()
     {
         _framer.Dispose();
-        Output.Dispose();
+        _output?.Dispose();
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Text.Json;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
@@ -7,11 +8,11 @@ using OrleansPd.Core.Pairing;
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>Probes of real engines over HTTP.</summary>
-public sealed partial class EngineProbe(ControlPlaneOptions options) : IEngineProbe, IDisposable
+public sealed partial class EngineProbe(ControlPlaneOptions options, SslClientAuthenticationOptions? tls = null) : IEngineProbe, IDisposable
 {
     private const string Sentinel = "/route?prefill_dp_rank=-1&prefill_cp_rank=-1&target_tp_rank=-1&target_pp_rank=-1";
     private const string RankZero = "/route?prefill_dp_rank=0&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0";
-    private readonly ProbeClient _client = new();
+    private readonly ProbeClient _client = new(tls);
 
     private TimeSpan Short => TimeSpan.FromSeconds(options.LivenessTimeoutSecs);
 

@@ -1,73 +1,70 @@
 using System.Net;
-using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text.Json;
 using OrleansPd.Core;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>HTTP towards engines for probes: apart from the traffic's connections, so that neither waits for the other.</summary>
-internal sealed class ProbeClient : IDisposable
+internal sealed class ProbeClient(SslClientAuthenticationOptions? tls = null) : IDisposable
 {
     private const int MaxAnswer = 16 * 1024 * 1024;
-    private readonly HttpClient _http;
+    private readonly DirectUpstream _upstream = new(new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2), Tls = tls });
 
-    public ProbeClient()
+    public void Dispose() => _upstream.DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    public Task<ProbeReply> SendAsync(
+        HttpMethod method, Uri url, string? apiKey, byte[]? body, TimeSpan timeout, CancellationToken cancellationToken) =>
+        SendAsync(method, url, url.PathAndQuery, apiKey, body, timeout, cancellationToken);
+
+    public Task<ProbeReply> GetAsync(WorkerSpec worker, string path, TimeSpan timeout, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Get, worker.Url, path, worker.ApiKey, null, timeout, cancellationToken);
+
+    private async Task<ProbeReply> SendAsync(
+        HttpMethod method, Uri engine, string path, string? apiKey, byte[]? body, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        _http = new HttpClient(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            ConnectTimeout = TimeSpan.FromSeconds(2),
-            // uvicorn closes idle connections after 5 s; one that it closes while we send would look like a dead engine.
-            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(3),
-            UseProxy = false,
-            UseCookies = false,
-        })
-        {
-            Timeout = Timeout.InfiniteTimeSpan,
-            MaxResponseContentBufferSize = MaxAnswer,
-        };
-    }
-
-    public void Dispose() => _http.Dispose();
-
-    public async Task<ProbeReply> SendAsync(
-        HttpMethod method, Uri url, string? apiKey, byte[]? body, TimeSpan timeout, CancellationToken cancellationToken)
-    {
-        using var request = new HttpRequestMessage(method, url);
-        if (apiKey is not null)
-        {
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", apiKey);
-        }
-        if (body is not null)
-        {
-            request.Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
-        }
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);
         try
         {
-            using var response = await _http.SendAsync(request, limit.Token).ConfigureAwait(false);
-            var bytes = await response.Content.ReadAsByteArrayAsync(limit.Token).ConfigureAwait(false);
-            return new ProbeReply(response.StatusCode, bytes, ProbeAnswer.Good);
+            var request = new UpstreamRequest
+            {
+                Engine = engine,
+                Path = path,
+                Method = method.Method,
+                Body = body is null ? default : new UpstreamBody(body),
+                Authorization = apiKey is null ? null : "Bearer " + apiKey,
+            };
+            try
+            {
+                return await ExchangeAsync(request, limit.Token).ConfigureAwait(false);
+            }
+            catch (UpstreamException e) when (e.WasStale && body is null)
+            {
+                // A question may be asked twice.
+                return await ExchangeAsync(request, limit.Token).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return ProbeReply.Failed(new($"{url.PathAndQuery} did not answer in {timeout.TotalSeconds:0.#} s"));
+            return ProbeReply.Failed(new($"{path} did not answer in {timeout.TotalSeconds:0.#} s"));
         }
-        catch (HttpRequestException e)
+        catch (UpstreamException e)
         {
             var refused = e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
-            return ProbeReply.Failed(new(refused ? "connection refused" : $"{url.PathAndQuery}: {e.Message}", refused));
-        }
-        catch (IOException e)
-        {
-            return ProbeReply.Failed(new($"{url.PathAndQuery}: {e.Message}"));
+            return ProbeReply.Failed(new(refused ? "connection refused" : $"{path}: {e.Message}", refused));
         }
     }
 
-    public Task<ProbeReply> GetAsync(WorkerSpec worker, string path, TimeSpan timeout, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Get, new Uri(worker.Url, path), worker.ApiKey, null, timeout, cancellationToken);
+    private async Task<ProbeReply> ExchangeAsync(UpstreamRequest request, CancellationToken cancellationToken)
+    {
+        await using var response = await _upstream.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        var reply = await EngineReply.ReadAsync(response, MaxAnswer, cancellationToken).ConfigureAwait(false);
+        return new ProbeReply((HttpStatusCode)reply.Status, reply.Body, ProbeAnswer.Good);
+    }
 }
 
 /// <summary>An answer, whatever its status, or why there is none (then the status is 0).</summary>

@@ -115,6 +115,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         {
             if (e.IsDone)
             {
+                IsFinished = true;
                 output.Write(e.Raw);
             }
             else if (dialect == Dialect.Generate)

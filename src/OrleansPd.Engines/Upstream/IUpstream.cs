@@ -27,6 +27,9 @@ public interface IUpstreamResponse : IAsyncDisposable
 
     TimeSpan? RetryAfter { get; }
 
+    /// <summary>The end of the body has been read: no connection is held any more. May stay false until a read has returned 0.</summary>
+    bool IsComplete => false;
+
     /// <summary>Reads what is there, at least one byte; 0 at the end of the body.</summary>
     /// <exception cref="UpstreamException">The connection broke before the end.</exception>
     ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken);

@@ -7,12 +7,6 @@ namespace OrleansPd.Engines.Upstream;
 /// <summary>The reference implementation of <see cref="IUpstream"/>, over the HTTP client of .NET.</summary>
 public sealed class SocketsUpstream : IUpstream
 {
-    /// <summary>A closed connection is answered with a reset after one round trip; what breaks later was broken by something else.</summary>
-    private static readonly TimeSpan StaleWithin = TimeSpan.FromMilliseconds(100);
-
-    /// <summary>Engines close what is idle; a connection that was in use a moment ago breaks because its engine does.</summary>
-    private static readonly TimeSpan StaleAfterIdle = TimeSpan.FromSeconds(1);
-
     private readonly HttpMessageInvoker _client;
     private readonly TimeProvider _clock;
 
@@ -32,6 +26,7 @@ public sealed class SocketsUpstream : IUpstream
             PooledConnectionIdleTimeout = options.IdleTimeout,
             PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
             ResponseDrainTimeout = TimeSpan.Zero,
+            SslOptions = options.Tls ?? new(),
             UseCookies = false,
             UseProxy = false,
         });
@@ -80,7 +75,7 @@ public sealed class SocketsUpstream : IUpstream
             throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = WasStale() };
         }
 
-        bool WasStale() => carriage.WasReusedInVain && carriage.Idle >= StaleAfterIdle && _clock.GetElapsedTime(started) <= StaleWithin;
+        bool WasStale() => carriage.WasReusedInVain && StaleRule.Holds(carriage.Idle, _clock.GetElapsedTime(started));
     }
 
     public ValueTask DisposeAsync()

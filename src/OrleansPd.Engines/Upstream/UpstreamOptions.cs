@@ -1,3 +1,5 @@
+using System.Net.Security;
+
 namespace OrleansPd.Engines.Upstream;
 
 /// <summary>How connections to engines are kept.</summary>
@@ -6,9 +8,15 @@ public sealed class UpstreamOptions
     /// <summary>Longest time to make a connection, 10 ms to 5 min. Default 5 s; then the engine counts as unreachable.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Authorities and certificates for engines on https; null = as the system has it. Default null.</summary>
+    public SslClientAuthenticationOptions? Tls { get; set; }
+
     /// <summary>
     /// How long an idle connection is kept, 0 to 1 h. Default 3 s: engines close theirs after 5 s (SGLANG_TIMEOUT_KEEP_ALIVE),
     /// and a request on a connection that is just being closed would fail.
     /// </summary>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Largest head of an answer in bytes, 1 KiB to 1 MiB. Default 64 KiB; more is an error.</summary>
+    public int MaxHead { get; set; } = 64 * 1024;
 }

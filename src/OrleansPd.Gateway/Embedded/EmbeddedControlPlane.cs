@@ -344,9 +344,14 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         }
         _facades?.Ring();
         var moved = after.Workers.Length != before.Workers.Length;
-        foreach (var worker in after.Workers)
+        for (var i = 0; i < after.Workers.Length; i++)
         {
-            var old = before.Workers.FirstOrDefault(w => w.Id == worker.Id);
+            var worker = after.Workers[i];
+            var old = Former(before, worker, i);
+            if (ReferenceEquals(old, worker))
+            {
+                continue;
+            }
             if (old is not null && old.Epoch != worker.Epoch)
             {
                 _log.Restarted(worker.Id, worker.Epoch);
@@ -363,12 +368,20 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
                 _log.RoleDiffers(worker.Id, told, worker.Role);
             }
         }
+        if (!moved)
+        {
+            return;
+        }
         foreach (var worker in after.Workers)
         {
-            if (moved && worker.Phase is (WorkerPhase.Probing or WorkerPhase.Broken))
+            if (worker.Phase is (WorkerPhase.Probing or WorkerPhase.Broken))
             {
                 Ring(worker.Id);
             }
+        }
+        if (_keepers.Count == after.Workers.Length)
+        {
+            return;
         }
         foreach (var gone in _keepers.Where(k => Find(k.Key, k.Value.Registration) is null).ToArray())
         {
@@ -376,6 +389,22 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             _keepers.Remove(gone.Key);
             _log.Removed(gone.Key);
         }
+    }
+
+    /// <summary>
+    /// The same worker in the snapshot before. Both are in order of registration, so it stands at the same place, or, when some have
+    /// left, a little further on: a search for each would make a change of one worker cost the square of the fleet.
+    /// </summary>
+    private static WorkerSnapshot? Former(FleetSnapshot before, WorkerSnapshot worker, int place)
+    {
+        for (var i = place; i < before.Workers.Length; i++)
+        {
+            if (before.Workers[i].Id == worker.Id)
+            {
+                return before.Workers[i];
+            }
+        }
+        return null;
     }
 
     private void Ring(WorkerId id, bool doubtful = false)

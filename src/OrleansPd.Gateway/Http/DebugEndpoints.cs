@@ -4,22 +4,26 @@ using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Gateway.Debug;
+using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway.Http;
 
 /// <summary><c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: what was decided about a request, and why.</summary>
-internal sealed class DebugEndpoints(RequestLog log, TimeProvider clock)
+internal sealed class DebugEndpoints(RequestLog log, AdminGate gate, TimeProvider clock)
 {
     private const int MostListed = 100;
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/debug/requests", () => Results.Json(log.Recent().Take(MostListed).Select(View)));
-        routes.MapGet("/debug/requests/{id}", (string id) => log.Find(id) is { } record
-            ? Results.Json(View(record))
-            : Results.Json(new { error = new { message = $"The request '{id}' is not among the last ones kept." } }, statusCode: 404));
+        routes.MapGet("/debug/requests", gate.Guard(context =>
+            Results.Json(log.Recent().Take(MostListed).Select(View)).ExecuteAsync(context)));
+        routes.MapGet("/debug/requests/{id}", gate.Guard(context => Of((string)context.Request.RouteValues["id"]!).ExecuteAsync(context)));
     }
+
+    private IResult Of(string id) => log.Find(id) is { } record
+        ? Results.Json(View(record))
+        : Results.Json(new { error = new { message = $"The request '{id}' is not among the last ones kept." } }, statusCode: 404);
 
     private object View(RequestRecord record) => new
     {

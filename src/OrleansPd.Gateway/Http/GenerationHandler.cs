@@ -8,6 +8,7 @@ using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Gateway.Debug;
+using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway.Http;
@@ -27,6 +28,9 @@ internal sealed class GenerationHandler(
 {
     private const int PrefixBlockBytes = 512;
     private const int MaxPrefixBlocks = 4096;
+
+    /// <summary>What an answer of no stated length is charged to a key's limit.</summary>
+    private const int UnaskedTokens = 512;
 
     private readonly ScanLimits _limits = new()
     {
@@ -62,6 +66,13 @@ internal sealed class GenerationHandler(
         {
             end = new RequestEnd("bad_request", "client", null);
             await RefuseAsync(sink, new AnswerError(e.StatusCode, "bad_request", e.Message)).ConfigureAwait(false);
+        }
+        catch (IOException e) when (e is not ConnectionResetException && sink.Status == 0)
+        {
+            // The web server's word for a body whose framing makes no sense.
+            end = RequestEnd.Client("bad_request");
+            context.Response.Headers.Connection = "close";
+            await RefuseAsync(sink, new AnswerError(400, "bad_request", "The body of the request cannot be read.")).ConfigureAwait(false);
         }
         catch (ConnectionResetException)
         {
@@ -115,6 +126,27 @@ internal sealed class GenerationHandler(
             await sink.RefuseAsync(unknown!, gone).ConfigureAwait(false);
             return RequestEnd.Client(unknown!.Code);
         }
+        var account = ClientGate.AccountOf(context);
+        if (account?.Enter(TokensOf(shape)) is { } limited)
+        {
+            await sink.RefuseAsync(limited, gone).ConfigureAwait(false);
+            return RequestEnd.Client(limited.Code);
+        }
+        try
+        {
+            return await DispatchAsync(context, route, id, started, sink, span, body, shape, model, account).ConfigureAwait(false);
+        }
+        finally
+        {
+            account?.Leave();
+        }
+    }
+
+    private async ValueTask<RequestEnd> DispatchAsync(
+        HttpContext context, string route, string id, long started, HttpAnswerSink sink, Activity? span, SharedBody body, RequestShape shape,
+        FoundModel model, ClientAccount? account)
+    {
+        var gone = context.RequestAborted;
         var rids = ClientRids(body, shape);
         if (rids.Length > 0 && dispatcher.Pairs.LiveRids.TryAdd(rids) is { } live)
         {
@@ -130,7 +162,7 @@ internal sealed class GenerationHandler(
                 Body = body,
                 Shape = shape,
                 ClientRids = rids,
-                Pair = PairOf(context, body, shape, model.Model, id),
+                Pair = PairOf(context, body, shape, model.Model, id) with { Priority = account?.Spec.Priority ?? 0 },
                 LoraPath = model.Adapter,
                 Authorization = ClientKey.ForEngines(context),
                 Headers = ForwardedHeaders.Of(context.Request.Headers, withTrace: span is null),
@@ -182,6 +214,10 @@ internal sealed class GenerationHandler(
 
         public static RequestEnd Client(string reason) => new(reason, "client", null);
     }
+
+    /// <summary>Tokens that a request may come to, for a key's limit: its prompt, and for each answer what it asks for.</summary>
+    private static long TokensOf(RequestShape shape) => shape.PromptTokensEstimate
+        + ((long)shape.Items * shape.Samples * (shape.MaxNewTokens < 0 ? UnaskedTokens : shape.MaxNewTokens));
 
     private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, string? model, string id)
     {

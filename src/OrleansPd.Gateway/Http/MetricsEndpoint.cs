@@ -46,6 +46,7 @@ internal sealed class MetricsEndpoint(
         text.Counter("orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", dispatcher.Resumed);
         text.Counter("orleanspd_gateway_aborts_total", "Abort calls to engines.", dispatcher.Aborter.Sent);
         text.Counter("orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", dispatcher.Aborter.Failed);
+        text.Gauge("orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.", dispatcher.Aborter.Waiting);
         text.Gauge("orleanspd_gateway_routed_pairs", "Pairs held by callers of /route_pd.", pairs.Open);
         WriteFleet(text, controlPlane.Fleet);
         if (_admin is not null)
@@ -53,6 +54,7 @@ internal sealed class MetricsEndpoint(
             WriteCapacity(text, await _admin.ListAsync(context.RequestAborted).ConfigureAwait(false));
         }
         WriteRooms(text, controlPlane.Rooms);
+        ProcessMetrics.Write(text);
         context.Response.ContentType = ContentType;
         await context.Response.WriteAsync(output.ToString(), context.RequestAborted).ConfigureAwait(false);
     }

@@ -7,6 +7,7 @@ using OrleansPd.Core.Fleet;
 using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Upstream;
+using OrleansPd.Gateway.Security;
 
 namespace OrleansPd.Gateway.Http;
 
@@ -19,6 +20,9 @@ internal sealed class RegularRoutes(
 {
     private static readonly string[] Paths =
         ["/v1/embeddings", "/v1/classify", "/v1/rerank", "/v1/score", "/encode", "/classify", "/rerank"];
+
+    /// <summary>For a key's limit: no tokenizer is at hand, and English has about four.</summary>
+    private const int BytesPerToken = 4;
 
     private readonly Dictionary<WorkerId, int> _open = [];
     private readonly Lock _gate = new();
@@ -52,19 +56,38 @@ internal sealed class RegularRoutes(
             await sink.RefuseAsync(error!, gone).ConfigureAwait(false);
             return;
         }
+        var account = ClientGate.AccountOf(context);
+        if (account?.Enter(body.Memory.Length / BytesPerToken) is { } limited)
+        {
+            await sink.RefuseAsync(limited, gone).ConfigureAwait(false);
+            return;
+        }
+        try
+        {
+            await SendAsync(context, path, found.Model, body.Memory, sink).ConfigureAwait(false);
+        }
+        finally
+        {
+            account?.Leave();
+        }
+    }
+
+    private async Task SendAsync(HttpContext context, string path, string? model, ReadOnlyMemory<byte> body, HttpAnswerSink sink)
+    {
+        var gone = context.RequestAborted;
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(options.RequestTimeoutSecs), clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(gone, limit.Token);
         WorkerId avoid = default;
         for (var tries = 0; ; tries++)
         {
-            if (Take(found.Model, avoid) is not { } worker)
+            if (Take(model, avoid) is not { } worker)
             {
-                await sink.RefuseAsync(Refusal(path, found.Model), gone).ConfigureAwait(false);
+                await sink.RefuseAsync(Refusal(path, model), gone).ConfigureAwait(false);
                 return;
             }
             try
             {
-                await RelayAsync(context, worker, path, body.Memory, sink, either.Token).ConfigureAwait(false);
+                await RelayAsync(context, worker, path, body, sink, either.Token).ConfigureAwait(false);
                 return;
             }
             catch (UpstreamException e) when (sink.Status == 0)

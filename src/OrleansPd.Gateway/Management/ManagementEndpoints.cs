@@ -8,6 +8,7 @@ using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Http;
+using OrleansPd.Gateway.Security;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -27,15 +28,16 @@ public static class ManagementEndpoints
         ArgumentNullException.ThrowIfNull(routes);
         var services = routes.ServiceProvider;
         var admin = services.GetRequiredService<IFleetAdmin>();
-        var gate = new AdminGate(services.GetRequiredService<GatewayOptions>());
+        var gate = services.GetRequiredService<AdminGate>();
+        var allowed = services.GetRequiredService<WorkerAllowList>();
 
         routes.MapGet("/workers", gate.Guard(context => ListAsync(context, admin)));
-        routes.MapPost("/workers", gate.Guard(context => AddAsync(context, admin)));
+        routes.MapPost("/workers", gate.Guard(context => AddAsync(context, admin, allowed)));
         routes.MapGet("/workers/{id}", gate.Guard(context => GetAsync(context, admin)));
         routes.MapPatch("/workers/{id}", gate.Guard(context => PatchAsync(context, admin)));
         routes.MapDelete("/workers/{id}", gate.Guard(context => RemoveAsync(context, admin)));
         routes.MapPost("/workers/{id}/role", gate.Guard(context => SwitchAsync(context, admin)));
-        OldWorkerRoutes.Map(routes, gate, admin);
+        OldWorkerRoutes.Map(routes, gate, admin, allowed);
         return routes;
     }
 
@@ -49,7 +51,7 @@ public static class ManagementEndpoints
         var services = routes.ServiceProvider;
         var options = services.GetRequiredService<GatewayOptions>();
         var clock = services.GetRequiredService<TimeProvider>();
-        var gate = new AdminGate(options);
+        var gate = services.GetRequiredService<AdminGate>();
         var engines = services.GetRequiredService<EngineFanOut>();
         new ControlRoutes(engines, services.GetService<IFleetAdmin>(), options).Map(routes, gate);
         new LoadRoutes(engines, clock).Map(routes);
@@ -82,13 +84,18 @@ public static class ManagementEndpoints
         int Count(WorkerRole role) => workers.Count(w => w.Worker.Role == role && w.Worker.Phase != WorkerPhase.Gone);
     }
 
-    private static async Task AddAsync(HttpContext context, IFleetAdmin admin)
+    private static async Task AddAsync(HttpContext context, IFleetAdmin admin, WorkerAllowList allowed)
     {
         using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
         string? problem = "The body is too large.";
         if (body is null || WorkerRequests.Spec(body.Memory, out problem) is not { } spec)
         {
             await RefuseAsync(context, problem!).ConfigureAwait(false);
+            return;
+        }
+        if (await allowed.CheckAsync(spec.Url, context.RequestAborted).ConfigureAwait(false) is { } forbidden)
+        {
+            await ManagementJson.RefuseAsync(context, 403, "URL_NOT_ALLOWED", $"'url': {forbidden}.").ConfigureAwait(false);
             return;
         }
         var answer = await admin.AddAsync(spec, context.RequestAborted).ConfigureAwait(false);

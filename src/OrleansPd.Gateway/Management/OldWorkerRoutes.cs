@@ -6,20 +6,21 @@ using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Gateway.Security;
 
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>The routes that SGLang routers had before <c>/workers</c>: scripts still call them. They answer with text.</summary>
 internal static class OldWorkerRoutes
 {
-    public static void Map(IEndpointRouteBuilder routes, AdminGate gate, IFleetAdmin admin)
+    public static void Map(IEndpointRouteBuilder routes, AdminGate gate, IFleetAdmin admin, WorkerAllowList allowed)
     {
-        routes.MapPost("/add_worker", gate.Guard(context => AddAsync(context, admin)));
+        routes.MapPost("/add_worker", gate.Guard(context => AddAsync(context, admin, allowed)));
         routes.MapPost("/remove_worker", gate.Guard(context => RemoveAsync(context, admin)));
         routes.MapGet("/list_workers", gate.Guard(context => ListAsync(context, admin)));
     }
 
-    private static async Task AddAsync(HttpContext context, IFleetAdmin admin)
+    private static async Task AddAsync(HttpContext context, IFleetAdmin admin, WorkerAllowList allowed)
     {
         var query = context.Request.Query;
         var port = query["bootstrap_port"].ToString();
@@ -35,6 +36,11 @@ internal static class OldWorkerRoutes
         if (problem is not null)
         {
             await TextAsync(context, 400, problem).ConfigureAwait(false);
+            return;
+        }
+        if (await allowed.CheckAsync(url!, context.RequestAborted).ConfigureAwait(false) is { } forbidden)
+        {
+            await TextAsync(context, 403, $"'url': {forbidden}.").ConfigureAwait(false);
             return;
         }
         var answer = await admin.AddAsync(

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Gateway;
+using OrleansPd.Gateway.Http;
 using OrleansPd.Server.Settings;
 
 namespace OrleansPd.Server.Commands;
@@ -32,6 +33,7 @@ internal static class GatewayCommand
     {
         var settings = GatewaySettings.Load(parsed, flags, context.Environment);
         foreach (var warning in settings.Warnings) context.Warn(warning);
+        InlineSockets.TurnOn();
         using var traces = TraceExport.Start(settings.Options);
         await using var gateway = await StartAsync(settings, context, cancellationToken);
         await context.Out.WriteLineAsync(
@@ -60,6 +62,10 @@ internal static class GatewayCommand
         catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
             throw explained;
+        }
+        catch (ArgumentException error)
+        {
+            throw new BadInputException(error.Message);
         }
     }
 

@@ -12,6 +12,7 @@ internal enum FlagKind
     List,
     Policy,
     Ranks,
+    Upstream,
     LogLevel,
     LogFormat,
 }

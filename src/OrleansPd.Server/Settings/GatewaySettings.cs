@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
 using OrleansPd.Core;
+using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 
@@ -54,6 +55,7 @@ internal sealed record GatewaySettings(
     private static void GiveWorkersTheKey(SettingSources sources, string? apiKey)
     {
         if (apiKey is null) return;
+        if (!sources.Has("Gateway:ApiKey")) sources.Set("Gateway:ApiKey", apiKey);
         for (var i = 0; sources.Has(WorkerKey(i)); i++)
         {
             if (!sources.Has($"{WorkerKey(i)}:ApiKey")) sources.Set($"{WorkerKey(i)}:ApiKey", apiKey);
@@ -79,6 +81,9 @@ internal sealed record GatewaySettings(
             FlagKind.Ranks => Enum.GetNames<DpRankRecipe>().Contains(value, StringComparer.OrdinalIgnoreCase)
                 ? null
                 : "is not explicit, modulo or engine",
+            FlagKind.Upstream => Enum.GetNames<UpstreamKind>().Contains(value, StringComparer.OrdinalIgnoreCase)
+                ? null
+                : "is not direct or handler",
             FlagKind.Policy => PolicyNames.Problem(value),
             FlagKind.LogFormat => value is "text" or "json" ? null : "is not text or json",
             FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",

@@ -21,6 +21,7 @@ internal static class SettingChecks
         CheckRanges(options.ControlPlane, "ControlPlane", sources);
         CheckTimes(options.ControlPlane, sources, warnings);
         CheckFacade(options.ControlPlane, sources);
+        SecurityChecks.Check(options, warnings);
         var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i < options.ControlPlane.Workers.Count; i++)
         {

@@ -19,7 +19,7 @@ internal sealed class WorkerFlags
 
     public Option<string?> ApiKey { get; } = new("--api-key")
     {
-        Description = "Key that the engines named by flags ask for; sent to them and used for nothing else.",
+        Description = "Key that the engines named by flags ask for, and that clients must then bring to the gateway, as with the SGLang router.",
         HelpName = "KEY",
     };
 

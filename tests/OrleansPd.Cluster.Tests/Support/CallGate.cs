@@ -1,5 +1,3 @@
-using Orleans.Runtime;
-
 namespace OrleansPd.Cluster.Tests.Support;
 
 /// <summary>Holds back every grain call of a silo while it is closed: whoever awaits one on a request's path then hangs.</summary>

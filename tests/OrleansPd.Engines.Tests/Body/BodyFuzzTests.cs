@@ -44,6 +44,21 @@ public sealed class BodyFuzzTests
     });
 
     [Fact]
+    public void Strings_full_of_escapes_are_judged_as_by_the_reader() => Seeds(20_000, (seed, random) =>
+    {
+        string[] parts = ["\\\\", "\\\"", "\\n", "\\u00e9", "\\\\\\\\", "a", "word ", "é", "\\t", "\\/", "plain text between "];
+        var text = new StringBuilder("{\"text\":\"");
+        for (var count = random.Next(1, 120); count > 0; count--)
+            text.Append(parts[random.Next(parts.Length)]);
+        var body = Scan.Utf8(text.Append("\",\"rid\":\"r\"}").ToString());
+        var shape = Scan.Ok(body, Dialect.Generate);
+        Assert.Equal(body.Length - "{\"text\":\"\",\"rid\":\"r\"}".Length, shape.PromptBytes - 2);
+        var broken = body.ToArray();
+        broken[random.Next(9, broken.Length)] = (byte)"\\\"u\n\0x}"[random.Next(7)];
+        Judge(broken, Dialect.Generate, shape);
+    });
+
+    [Fact]
     public void Broken_bodies_are_judged_as_by_the_reader() => Seeds(20_000, (seed, random) =>
     {
         var dialect = (Dialect)random.Next(3);

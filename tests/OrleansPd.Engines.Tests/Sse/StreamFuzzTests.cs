@@ -195,8 +195,18 @@ public sealed class StreamFuzzTests
     {
         string Odd() => random.Next(14) switch
         {
-            0 => "null", 1 => "[]", 2 => "{}", 3 => "\"x\"", 4 => "-1", 5 => "1e400", 6 => "123456789012345678901234567890",
-            7 => "true", 8 => "[[1,2],{}]", 9 => "\"\\ud800\"", 10 => "\"\\u0065rror\"", _ => random.Next(1000).ToString(CultureInfo.InvariantCulture),
+            0 => "null",
+            1 => "[]",
+            2 => "{}",
+            3 => "\"x\"",
+            4 => "-1",
+            5 => "1e400",
+            6 => "123456789012345678901234567890",
+            7 => "true",
+            8 => "[[1,2],{}]",
+            9 => "\"\\ud800\"",
+            10 => "\"\\u0065rror\"",
+            _ => random.Next(1000).ToString(CultureInfo.InvariantCulture),
         };
         string Word() => random.Next(6) switch { 0 => "\"naïve 日本 😀\"", 1 => "\"\\\"error\\\"\"", 2 => "\"\"", 3 => "\"data: [DONE]\\n\\n\"", _ => "\"hello\"" };
         if (random.Next(8) == 0)
@@ -210,7 +220,10 @@ public sealed class StreamFuzzTests
         }
         var finish = random.Next(4) switch
         {
-            0 => "null", 1 => Odd(), 2 => """{"type":"abort","message":"m","status_code":500}""", _ => """{"type":"length","length":4}""",
+            0 => "null",
+            1 => Odd(),
+            2 => """{"type":"abort","message":"m","status_code":500}""",
+            _ => """{"type":"length","length":4}""",
         };
         var usage = $$"""{"prompt_tokens":{{Odd()}},"completion_tokens":{{Odd()}},"total_tokens":3,"prompt_tokens_details":{{Odd()}}}""";
         return dialect switch

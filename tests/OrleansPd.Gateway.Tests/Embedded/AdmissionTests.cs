@@ -38,8 +38,8 @@ public sealed class AdmissionTests
         Assert.Equal("queue_timeout", (string)record["calls"]![0]!["reason"]!);
         Assert.NotNull((string?)record["calls"]![0]!["refusal"]);
         var metrics = await stage.Client.GetStringAsync("/metrics", Token);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_full\"} 1\n", metrics);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_timeout\"} 2\n", metrics);
+        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_full\",side=\"gateway\"} 1\n", metrics);
+        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_timeout\",side=\"gateway\"} 2\n", metrics);
     }
 
     [Fact]

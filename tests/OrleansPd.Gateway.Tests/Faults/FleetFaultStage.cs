@@ -1,3 +1,4 @@
+using OrleansPd.Gateway.Tests.Support;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -54,6 +55,7 @@ internal sealed class FleetFaultStage : IAsyncDisposable
         Action<SimulatedEngine>? before = null, bool ready = true)
     {
         var options = new GatewayOptions { Host = "127.0.0.1", Port = 0, ControlPlane = new ControlPlaneOptions { Policy = "least_load" } };
+        options.Upstream = Stage.DefaultUpstream;
         configure?.Invoke(options);
         var stage = new FleetFaultStage(options);
         for (var i = 0; i < prefill + decode; i++)

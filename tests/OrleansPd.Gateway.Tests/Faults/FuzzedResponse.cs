@@ -171,6 +171,8 @@ internal sealed class FuzzedUpstream(Random random, Dialect dialect, bool stream
 
         public TimeSpan? RetryAfter => response.Status is 429 or 503 ? TimeSpan.FromSeconds(1) : null;
 
+        public bool IsComplete => false;
+
         public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
             await Task.Yield();

@@ -44,7 +44,8 @@ public sealed class RestartTests(ITestOutputHelper output)
         await using var stage = await FleetFaultStage.StartAsync(
             1, 1, o => o.ControlPlane.PrefillRestartHoldSecs = 15, o => o with
             {
-                BootstrapRetry = TimeSpan.FromMilliseconds(5), HeartbeatInterval = TimeSpan.FromMilliseconds(5),
+                BootstrapRetry = TimeSpan.FromMilliseconds(5),
+                HeartbeatInterval = TimeSpan.FromMilliseconds(5),
             });
         var (prefill, decode) = (stage.Prefill[0], stage.Decode[0]);
         await stage.GoodAsync();

@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -6,7 +6,6 @@ using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 
@@ -145,6 +144,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
             public long? ContentLength => null;
 
             public TimeSpan? RetryAfter => null;
+
+            public bool IsComplete => false;
 
             public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
             {

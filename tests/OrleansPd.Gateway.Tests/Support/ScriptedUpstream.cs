@@ -63,6 +63,8 @@ internal sealed class ScriptedUpstream : IUpstream
 
         public TimeSpan? RetryAfter => retryAfter;
 
+        public bool IsComplete => _left.IsEmpty;
+
         public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
             var read = Math.Min(buffer.Length, _left.Length);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
+using OrleansPd.Engines.Upstream;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Support;
@@ -8,11 +9,23 @@ namespace OrleansPd.Gateway.Tests.Support;
 /// <summary>Engines and a gateway in front of them, all with real sockets on free ports, and a client.</summary>
 internal sealed class Stage : IAsyncDisposable
 {
+    private static readonly AsyncLocal<UpstreamKind?> Upstream = new();
+    private static readonly UpstreamKind OfAll = Enum.TryParse<UpstreamKind>(Environment.GetEnvironmentVariable("ORLEANSPD_TEST_UPSTREAM"), true, out var kind) ? kind : default;
     private readonly List<SimulatedEngine> _engines = [];
 
     private Stage(FixedControlPlane controlPlane)
     {
         ControlPlane = controlPlane;
+    }
+
+    /// <summary>
+    /// The client that speaks to engines. Set it in the constructor of a test class; for all tests of a run it is what the environment's
+    /// ORLEANSPD_TEST_UPSTREAM says, direct or handler.
+    /// </summary>
+    public static UpstreamKind DefaultUpstream
+    {
+        get => Upstream.Value ?? OfAll;
+        set => Upstream.Value = value;
     }
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -56,6 +69,7 @@ internal sealed class Stage : IAsyncDisposable
         var stage = new Stage(new FixedControlPlane([.. engines]));
         stage._engines.AddRange(engines);
         options ??= new GatewayOptions();
+        options.Upstream = DefaultUpstream;
         options.Host = "127.0.0.1";
         options.Port = 0;
         stage.Gateway = await GatewayServer.StartAsync(options, stage.ControlPlane, cancellationToken: Token);

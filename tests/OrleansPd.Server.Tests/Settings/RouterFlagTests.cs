@@ -48,6 +48,7 @@ public sealed class RouterFlagTests
             FlagKind.Policy => ["random"],
             FlagKind.Ranks => ["modulo"],
             FlagKind.LogLevel => ["warn"],
+            FlagKind.LogFormat => ["json"],
             // A share at most 1; seconds, bytes and blocks of which some have a floor and some a ceiling.
             FlagKind.Number => ["0.5"],
             FlagKind.Whole => [name switch
@@ -56,9 +57,20 @@ public sealed class RouterFlagTests
                 "retry-max-retries" => "7",
                 _ => "120",
             }],
-            _ => [name == "facade-port-range" ? "40000-40099" : "x"],
+            _ => [name switch
+            {
+                "facade-port-range" => "40000-40099",
+                "client-keys" => "name=x,key=y,rpm=1",
+                "model-alias" => "x=y",
+                _ => "x",
+            }],
         };
-        string[] with = name == "bootstrap-facade" ? ["--facade-host", "10.0.0.1"] : [];
+        string[] with = name switch
+        {
+            "bootstrap-facade" => ["--facade-host", "10.0.0.1"],
+            "client-keys" => ["--admin-api-key", "x"],
+            _ => [],
+        };
 
         var settings = new CommandLineTestBed().Load([flag.Display, .. value, .. with]);
 
@@ -68,7 +80,15 @@ public sealed class RouterFlagTests
 
     public static TheoryData<string> Settings =>
         [.. KeysOf("Gateway", typeof(GatewayOptions)).Concat(KeysOf("ControlPlane", typeof(ControlPlaneOptions)))
-            .Except(["Gateway:ControlPlane", "ControlPlane:Workers"])];
+            // The last one is set by --api-key, which the workers' flags have.
+            .Except(["Gateway:ControlPlane", "ControlPlane:Workers", "Gateway:ApiKey"])];
+
+    [Fact]
+    public void The_api_key_is_for_engines_and_asked_of_clients_as_with_the_router()
+    {
+        var settings = new CommandLineTestBed().Load("--decode", "http://d:1", "--api-key", "k", "--admin-api-key", "a");
+        Assert.Equal(("k", "k"), (settings.Options.ApiKey, settings.Options.ControlPlane.Workers.Single().ApiKey));
+    }
 
     [Theory]
     [MemberData(nameof(Settings))]

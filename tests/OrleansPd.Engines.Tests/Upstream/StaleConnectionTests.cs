@@ -7,7 +7,7 @@ using OrleansPd.Testing;
 namespace OrleansPd.Engines.Tests.Upstream;
 
 /// <summary>What is told of a connection that breaks, with a server that breaks it as each case wants.</summary>
-public sealed class SocketsUpstreamTests : IDisposable
+public abstract class StaleConnectionTests : IDisposable
 {
     private const string Good = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 
@@ -16,21 +16,27 @@ public sealed class SocketsUpstreamTests : IDisposable
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly ManualClock _clock = new();
 
-    public SocketsUpstreamTests()
+    protected StaleConnectionTests()
     {
         _listener.Start();
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public void Dispose() => _listener.Dispose();
+    public void Dispose()
+    {
+        _listener.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    protected abstract IUpstream Create(TimeProvider clock);
 
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_used_connection_that_breaks_without_a_byte_was_stale(bool reset)
     {
-        await using var upstream = new SocketsUpstream(clock: _clock);
+        await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "", reset);
         await GetAsync(upstream);
         _clock.Advance(Idle);
@@ -44,7 +50,7 @@ public sealed class SocketsUpstreamTests : IDisposable
     [Fact]
     public async Task A_new_connection_that_breaks_has_been_read_from()
     {
-        await using var upstream = new SocketsUpstream(clock: _clock);
+        await using var upstream = Create(_clock);
         var server = ServeAsync("");
 
         var broken = await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream));
@@ -56,7 +62,7 @@ public sealed class SocketsUpstreamTests : IDisposable
     [Fact]
     public async Task A_used_connection_that_breaks_within_the_head_has_been_read_from()
     {
-        await using var upstream = new SocketsUpstream(clock: _clock);
+        await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "HTTP/1.1 200 OK\r\nContent-");
         await GetAsync(upstream);
         _clock.Advance(Idle);
@@ -68,7 +74,7 @@ public sealed class SocketsUpstreamTests : IDisposable
     [Fact]
     public async Task A_used_connection_that_breaks_later_has_been_read_from()
     {
-        await using var upstream = new SocketsUpstream(clock: _clock);
+        await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "", before: () => _clock.Advance(TimeSpan.FromSeconds(2)));
         await GetAsync(upstream);
         _clock.Advance(Idle);
@@ -80,7 +86,7 @@ public sealed class SocketsUpstreamTests : IDisposable
     [Fact]
     public async Task A_connection_that_was_just_in_use_has_been_read_from()
     {
-        await using var upstream = new SocketsUpstream(clock: _clock);
+        await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "");
         await GetAsync(upstream);
 
@@ -91,7 +97,7 @@ public sealed class SocketsUpstreamTests : IDisposable
     [Fact]
     public async Task Nobody_there_is_told_as_never_sent()
     {
-        await using var upstream = new SocketsUpstream(clock: _clock);
+        await using var upstream = Create(_clock);
         _listener.Stop();
 
         var broken = await Assert.ThrowsAsync<UpstreamException>(() => GetAsync(upstream));
@@ -124,7 +130,7 @@ public sealed class SocketsUpstreamTests : IDisposable
         return read;
     }
 
-    private async Task GetAsync(SocketsUpstream upstream)
+    private async Task GetAsync(IUpstream upstream)
     {
         var request = new UpstreamRequest
         {
@@ -137,4 +143,14 @@ public sealed class SocketsUpstreamTests : IDisposable
         {
         }
     }
+}
+
+public sealed class StaleConnectionDirectTests : StaleConnectionTests
+{
+    protected override IUpstream Create(TimeProvider clock) => new DirectUpstream(clock: clock);
+}
+
+public sealed class StaleConnectionHandlerTests : StaleConnectionTests
+{
+    protected override IUpstream Create(TimeProvider clock) => new SocketsUpstream(clock: clock);
 }

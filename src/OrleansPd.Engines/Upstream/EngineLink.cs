@@ -1,0 +1,194 @@
+using System.Buffers;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace OrleansPd.Engines.Upstream;
+
+/// <summary>
+/// One connection of <see cref="DirectUpstream"/>. A read is pending at all times between answers: that an engine has closed an
+/// idle connection is then known before the connection is used again, at the price of no further system call.
+/// </summary>
+internal sealed class EngineLink : IDisposable
+{
+    /// <summary>Holds most heads with the answer or the event behind them; larger ones grow it for a while.</summary>
+    private const int FirstBuffer = 2048;
+
+    /// <summary>What is shorter is copied together for one plain send; for longer bodies gathering is cheaper than copying.</summary>
+    private const int CopyBelow = 16 * 1024;
+
+    private readonly Socket _socket;
+    private readonly SslStream? _tls;
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+    private ValueTask<int> _pending;
+    private int _start;
+    private int _end;
+    private int _disposed;
+
+    public EngineLink(Socket socket, SslStream? tls)
+    {
+        (_socket, _tls) = (socket, tls);
+    }
+
+    /// <summary>Answers that were read from it to their end.</summary>
+    public int Answers { get; set; }
+
+    /// <summary>When it became idle, as a timestamp.</summary>
+    public long IdleSince { get; set; }
+
+    /// <summary>Bytes that were read and not taken yet.</summary>
+    public Span<byte> Unread => _buffer.AsSpan(_start, _end - _start);
+
+    /// <summary>Nothing has come since the last answer's end; false: the engine has closed it, or speaks without being asked.</summary>
+    public bool IsQuiet => !_pending.IsCompleted;
+
+    /// <summary>
+    /// The same, with a look at the socket itself: its end may have come and the pending read not have been told yet, as the thread that
+    /// tells it may be the very one that asks.
+    /// </summary>
+    public bool MayBeUsed => IsQuiet && !IsDisposed && !_socket.Poll(0, SelectMode.SelectRead);
+
+    public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
+
+    public void Take(int bytes) => _start += bytes;
+
+    /// <summary>Begins the read that waits for the next answer.</summary>
+    public void Listen()
+    {
+        if (_buffer.Length > 2 * FirstBuffer)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        }
+        _start = _end = 0;
+        _pending = ReceiveAsync(_buffer);
+    }
+
+    /// <summary>Waits for more bytes of an answer's head behind those that are unread.</summary>
+    /// <returns>False at the end of the connection.</returns>
+    public ValueTask<bool> MoreAsync(int most)
+    {
+        ValueTask<int> read;
+        if (_end == 0)
+        {
+            read = _pending;
+            _pending = default;
+        }
+        else
+        {
+            if (_end == _buffer.Length)
+            {
+                Grow(most);
+            }
+            read = ReceiveAsync(_buffer.AsMemory(_end));
+        }
+        if (read.IsCompletedSuccessfully)
+        {
+            return new(Came(read.Result));
+        }
+        return AwaitedAsync(read);
+    }
+
+    /// <summary>Reads past the buffer, which is empty.</summary>
+    public ValueTask<int> ReceiveAsync(Memory<byte> into) =>
+        _tls is null ? _socket.ReceiveAsync(into, SocketFlags.None) : _tls.ReadAsync(into);
+
+    /// <summary>Sends a head and a body with as few system calls and copies as there can be.</summary>
+    /// <param name="head">Pooled, at least <paramref name="headLength"/> long; its end is used for copying where there is room.</param>
+    /// <param name="headLength">Bytes of the head.</param>
+    /// <param name="body">Comes behind it.</param>
+    public ValueTask SendAsync(byte[] head, int headLength, in UpstreamBody body)
+    {
+        var length = headLength + body.Length;
+        if (length <= head.Length)
+        {
+            for (var i = 0; i < body.SegmentCount; i++)
+            {
+                var segment = body.Segment(i);
+                segment.Span.CopyTo(head.AsSpan(headLength));
+                headLength += segment.Length;
+            }
+            return WriteAsync(head.AsMemory(0, headLength));
+        }
+        return _tls is null ? GatherAsync(head, headLength, body) : WriteEachAsync(head, headLength, body);
+    }
+
+    /// <summary>Size of the buffer for a head and, where it is short, the body behind it.</summary>
+    public static int RoomFor(int head, int body) => head + body <= CopyBelow ? head + body : head;
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            // The buffer is not given back to the pool: a read that is being broken off may still write to it.
+            _tls?.Dispose();
+            _socket.Dispose();
+        }
+    }
+
+    [System.Runtime.CompilerServices.AsyncMethodBuilder(typeof(System.Runtime.CompilerServices.PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> AwaitedAsync(ValueTask<int> read) => Came(await read.ConfigureAwait(false));
+
+    private bool Came(int bytes)
+    {
+        _end += bytes;
+        return bytes > 0;
+    }
+
+    private ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        if (_tls is not null)
+        {
+            return _tls.WriteAsync(bytes);
+        }
+        var sent = _socket.SendAsync(bytes, SocketFlags.None);
+        if (sent.IsCompletedSuccessfully)
+        {
+            Check(sent.Result, bytes.Length);
+            return default;
+        }
+        return SentAsync(sent, bytes.Length);
+    }
+
+    private static async ValueTask SentAsync(ValueTask<int> sent, int length) => Check(await sent.ConfigureAwait(false), length);
+
+    private async ValueTask GatherAsync(byte[] head, int headLength, UpstreamBody body)
+    {
+        var segments = new List<ArraySegment<byte>>(1 + body.SegmentCount) { new(head, 0, headLength) };
+        for (var i = 0; i < body.SegmentCount; i++)
+        {
+            // All memory of bodies is arrays: pooled ones, or such as were made for the call.
+            segments.Add(MemoryMarshal.TryGetArray(body.Segment(i), out var array) ? array : body.Segment(i).ToArray());
+        }
+        Check(await _socket.SendAsync(segments, SocketFlags.None).ConfigureAwait(false), headLength + body.Length);
+    }
+
+    private async ValueTask WriteEachAsync(byte[] head, int headLength, UpstreamBody body)
+    {
+        await _tls!.WriteAsync(head.AsMemory(0, headLength)).ConfigureAwait(false);
+        for (var i = 0; i < body.SegmentCount; i++)
+        {
+            await _tls.WriteAsync(body.Segment(i)).ConfigureAwait(false);
+        }
+    }
+
+    private static void Check(int sent, int length)
+    {
+        if (sent != length)
+        {
+            throw new IOException($"Only {sent} of {length} bytes of the request were sent.");
+        }
+    }
+
+    private void Grow(int most)
+    {
+        if (_buffer.Length >= most)
+        {
+            throw new IOException($"The head of the answer is longer than {most} bytes.");
+        }
+        var larger = ArrayPool<byte>.Shared.Rent(_buffer.Length * 2);
+        _buffer.AsSpan(0, _end).CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = larger;
+    }
+}

@@ -1,0 +1,65 @@
+using OrleansPd.Engines.Dispatch;
+
+namespace OrleansPd.Gateway.Security;
+
+/// <summary>One client and what is left of its limits. Thread-safe.</summary>
+internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
+{
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+    private readonly Lock _gate = new();
+    private double _requests = spec.RequestsPerMinute;
+    private double _tokens = spec.TokensPerMinute;
+    private long _filledAt = clock.GetTimestamp();
+    private int _open;
+
+    public ClientKeySpec Spec => spec;
+
+    /// <summary>
+    /// Lets a request begin and charges it, or says which limit is in the way and for how long. A request of more tokens than a
+    /// minute has is let through when the minute is full, and the next ones wait for what it took too much.
+    /// </summary>
+    public AnswerError? Enter(long tokens)
+    {
+        lock (_gate)
+        {
+            Fill();
+            if (spec.Concurrency > 0 && _open >= spec.Concurrency)
+            {
+                return Refuse($"{spec.Concurrency} requests at a time", TimeSpan.FromSeconds(1));
+            }
+            if (spec.RequestsPerMinute > 0 && _requests < 1)
+            {
+                return Refuse($"{spec.RequestsPerMinute} requests a minute", Minute * ((1 - _requests) / spec.RequestsPerMinute));
+            }
+            var wanted = Math.Min(tokens, spec.TokensPerMinute);
+            if (spec.TokensPerMinute > 0 && _tokens < wanted)
+            {
+                return Refuse($"{spec.TokensPerMinute} tokens a minute", Minute * ((wanted - _tokens) / spec.TokensPerMinute));
+            }
+            _requests -= 1;
+            _tokens -= tokens;
+            _open++;
+            return null;
+        }
+    }
+
+    public void Leave()
+    {
+        lock (_gate)
+        {
+            _open--;
+        }
+    }
+
+    private void Fill()
+    {
+        var now = clock.GetTimestamp();
+        var share = clock.GetElapsedTime(_filledAt, now) / Minute;
+        _filledAt = now;
+        _requests = Math.Min(spec.RequestsPerMinute, _requests + (share * spec.RequestsPerMinute));
+        _tokens = Math.Min(spec.TokensPerMinute, _tokens + (share * spec.TokensPerMinute));
+    }
+
+    private AnswerError Refuse(string limit, TimeSpan wait) =>
+        new(429, "rate_limit_exceeded", $"The key '{spec.Name}' is allowed {limit}.", RetryAfter: wait);
+}

@@ -1,0 +1,53 @@
+using Microsoft.AspNetCore.Http;
+using OrleansPd.Engines.Body;
+using OrleansPd.Engines.Dispatch;
+using OrleansPd.Gateway.Http;
+
+namespace OrleansPd.Gateway.Security;
+
+/// <summary>
+/// Asks for a client's key before anything else is looked at, on every route but those that are open by name: a route that is
+/// added later is closed until somebody opens it.
+/// </summary>
+internal sealed class ClientGate(KeyRing keys, TimeProvider clock)
+{
+    /// <summary>As on an SGLang engine: health and metrics tell nothing of requests. Room calls have a token of their own.</summary>
+    private static readonly string[] Open =
+    [
+        "/health", "/health_generate", "/liveness", "/readiness", "/metrics", "/engine_metrics", "/register_dp_rank", "/query_dp_ranks",
+    ];
+
+    private static readonly object Account = new();
+
+    public static ClientAccount? AccountOf(HttpContext context) => context.Items.TryGetValue(Account, out var value) ? (ClientAccount?)value : null;
+
+    public Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        if (!keys.AsksClients)
+        {
+            if (keys.IsAdmin(context.Request))
+            {
+                ClientKey.MarkOurs(context);
+            }
+            return next(context);
+        }
+        if (keys.Find(context.Request) is { } account)
+        {
+            ClientKey.MarkOurs(context);
+            context.Items[Account] = account;
+            return next(context);
+        }
+        if (keys.IsAdmin(context.Request))
+        {
+            ClientKey.MarkOurs(context);
+            return next(context);
+        }
+        if (Open.Contains(context.Request.Path.Value, StringComparer.OrdinalIgnoreCase))
+        {
+            return next(context);
+        }
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        var error = new AnswerError(401, "invalid_api_key", "This gateway needs a key: 'Authorization: Bearer <key>'.");
+        return new HttpAnswerSink(context, Dialect.Chat, clock).RefuseAsync(error, context.RequestAborted).AsTask();
+    }
+}

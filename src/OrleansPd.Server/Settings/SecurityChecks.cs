@@ -1,0 +1,42 @@
+using OrleansPd.Gateway;
+using OrleansPd.Gateway.Security;
+using OrleansPd.Server.Commands;
+
+namespace OrleansPd.Server.Settings;
+
+/// <summary>Keys and addresses that cannot be read, told before anything listens.</summary>
+internal static class SecurityChecks
+{
+    /// <exception cref="BadInputException">Something cannot be read; the message never holds a key.</exception>
+    public static void Check(GatewayOptions options, List<string> warnings)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal) { "api-key" };
+        for (var i = 0; i < options.ClientKeys.Count; i++)
+        {
+            try
+            {
+                var spec = ClientKeySpec.Parse(options.ClientKeys[i]);
+                if (!names.Add(spec.Name)) throw new FormatException($"the name '{spec.Name}' is taken");
+            }
+            catch (FormatException error)
+            {
+                throw new BadInputException($"--client-keys: of the keys, number {i + 1} is wrong: {error.Message}.");
+            }
+        }
+
+        foreach (var alias in options.ModelAlias.Where(a => a.IndexOf('=', StringComparison.Ordinal) <= 0 || a.EndsWith('=')))
+            throw new BadInputException($"--model-alias: '{alias}' is not ALIAS=MODEL.");
+        try
+        {
+            _ = new WorkerAllowList(options.WorkerUrlAllow);
+        }
+        catch (FormatException error)
+        {
+            throw new BadInputException($"--worker-url-allow: {error.Message}.");
+        }
+
+        var clientsNeedKeys = options.ClientKeys.Count > 0 || !string.IsNullOrEmpty(options.ApiKey);
+        if (clientsNeedKeys && string.IsNullOrEmpty(options.AdminApiKey))
+            warnings.Add("--admin-api-key is not set: every client's key may change the fleet and pause its engines.");
+    }
+}

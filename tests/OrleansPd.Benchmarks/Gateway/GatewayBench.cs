@@ -1,0 +1,204 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace OrleansPd.Benchmarks.Gateway;
+
+/// <summary>
+/// <c>gateway</c>: the whole gateway beside nginx and haproxy, in turn on the same core, with the load on another. What is
+/// compared is compared within one run.
+/// </summary>
+internal static class GatewayBench
+{
+    public static int Run(string[] arguments)
+    {
+        if (BenchFlags.Parse(arguments) is not { } flags)
+        {
+            Console.Error.WriteLine(BenchFlags.Usage);
+            return 2;
+        }
+        if (!OperatingSystem.IsLinux())
+        {
+            Console.Error.WriteLine("The gateway benchmark needs Linux (epoll, /proc).");
+            return 1;
+        }
+        var cores = Limits.Cores;
+        if (cores is { } own)
+        {
+            Native.Pin(own.Load);
+        }
+        else
+        {
+            Say("SKIPPED: pinning (one core, or no taskset): figures per core mean little");
+        }
+        using var loop = new EventLoop();
+        var plan = new StubPlan();
+        var prefill = new StubEngine(loop, plan, isPrefill: true, flags.Address);
+        var decode = new StubEngine(loop, plan, isPrefill: false, flags.Address);
+        var bench = new Bench(loop, plan);
+        var table = new ResultTable(flags);
+        var all = new List<Contender>();
+        try
+        {
+            foreach (var contender in flags.Contenders(prefill.Port, decode.Port, cores?.Gateway, Say))
+            {
+                all.Add(contender);
+            }
+            Warm(bench, all, flags);
+            foreach (var load in BenchCase.All(flags.Scale).Where(c => flags.Wants(c.Name)))
+            {
+                for (var run = 0; run < flags.Runs; run++)
+                {
+                    foreach (var contender in all)
+                    {
+                        table.Add(load, contender.Name, bench.Run(contender, load));
+                    }
+                }
+                Console.WriteLine(table.Of(load.Name));
+            }
+            foreach (var count in (int[])[1000, Limits.IdleStreams])
+            {
+                if (flags.Wants($"{count} idle"))
+                {
+                    foreach (var contender in all.Where(c => c.Id != 0))
+                    {
+                        var (each, peak) = bench.Idle(contender, count);
+                        table.AddIdle(contender.Name, count, each, peak);
+                    }
+                }
+            }
+        }
+        catch (Exception e) when (e is InvalidOperationException or IOException or AggregateException)
+        {
+            Console.Error.WriteLine($"FAILED: {e.GetBaseException()}");
+            return 1;
+        }
+        finally
+        {
+            all.ForEach(contender => contender.Dispose());
+        }
+        if (flags.Wants("start"))
+        {
+            Start(loop, flags, table, prefill.Port, decode.Port, cores?.Gateway);
+        }
+        if (flags.Wants("fleet"))
+        {
+            Fleet(bench, flags, table, prefill.Port, decode.Port, cores?.Gateway);
+        }
+        Console.WriteLine(table.Markdown());
+        table.Write();
+        return 0;
+    }
+
+    private static void Warm(Bench bench, List<Contender> all, BenchFlags flags)
+    {
+        var small = BenchCase.All(1)[0];
+        foreach (var contender in all.Where(c => c.Id != 0))
+        {
+            contender.AwaitReady(small.Payload);
+            if (contender.IsOurs)
+            {
+                foreach (var load in BenchCase.All(flags.Scale).Where(c => flags.Wants(c.Name)))
+                {
+                    _ = bench.Run(contender, load);
+                }
+                Settle(bench, contender, small);
+            }
+        }
+    }
+
+    /// <summary>Code that is run often is compiled anew, in steps and in the background: until that is over it is another program.</summary>
+    private static void Settle(Bench bench, Contender contender, BenchCase load)
+    {
+        const int Rounds = 8;
+        var best = double.MaxValue;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var cpu = bench.Run(contender, load).Cpu;
+            if (cpu > best * 0.97)
+            {
+                return;
+            }
+            best = cpu;
+        }
+    }
+
+    /// <summary>From the start of the process to the first 200 of /readiness, the engines being there.</summary>
+    private static void Start(EventLoop loop, BenchFlags flags, ResultTable table, int prefill, int decode, int? core)
+    {
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        for (var run = 0; run < flags.Runs; run++)
+        {
+            using var ours = Contender.Ours("orleanspd", [], [($"http://127.0.0.1:{prefill}", prefill)], [$"http://127.0.0.1:{decode}"], core);
+            var listening = EventLoop.Now;
+            while (true)
+            {
+                using var answer = client.GetAsync($"http://127.0.0.1:{ours.Port}/readiness").GetAwaiter().GetResult();
+                if (answer.IsSuccessStatusCode)
+                {
+                    break;
+                }
+                Thread.Sleep(2);
+            }
+            table.AddStart((listening - ours.StartedAt) / 1e6, (EventLoop.Now - ours.StartedAt) / 1e6);
+        }
+    }
+
+    /// <summary>The same load with few and with many workers, in turn.</summary>
+    private static void Fleet(Bench bench, BenchFlags flags, ResultTable table, int prefill, int decode, int? core)
+    {
+        var load = BenchCase.All(flags.Scale)[0];
+        var fleets = ((int[])[4, 1000]).Select(workers => (Workers: workers, Gateway: OfSize(workers))).ToArray();
+        try
+        {
+            foreach (var (workers, gateway) in fleets)
+            {
+                gateway.AwaitReady(load.Payload);
+                AwaitWorkers(gateway, workers);
+                for (var round = 0; round < 3; round++)
+                {
+                    _ = bench.Run(gateway, load);
+                }
+            }
+            for (var run = 0; run < flags.Runs; run++)
+            {
+                foreach (var (workers, gateway) in fleets)
+                {
+                    table.AddFleet(workers, bench.Run(gateway, load));
+                }
+            }
+        }
+        finally
+        {
+            Array.ForEach(fleets, fleet => fleet.Gateway.Dispose());
+        }
+
+        Contender OfSize(int workers) => Contender.Ours(
+            $"{workers} workers", [],
+            Enumerable.Range(1, workers / 2).Select(i => ($"http://127.1.{i / 250}.{(i % 250) + 1}:{prefill}", prefill)),
+            Enumerable.Range(1, workers / 2).Select(i => $"http://127.2.{i / 250}.{(i % 250) + 1}:{decode}"), core);
+    }
+
+    private static void AwaitWorkers(Contender gateway, int workers)
+    {
+        using var client = new HttpClient();
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            using var told = JsonDocument.Parse(client.GetStringAsync($"http://127.0.0.1:{gateway.Port}/readiness").GetAwaiter().GetResult());
+            var ready = told.RootElement.GetProperty("prefill").GetInt32() + told.RootElement.GetProperty("decode").GetInt32();
+            if (ready == workers)
+            {
+                Say(string.Create(CultureInfo.InvariantCulture, $"{workers} workers ready after {clock.Elapsed.TotalSeconds:0.0} s"));
+                return;
+            }
+            if (clock.Elapsed > TimeSpan.FromSeconds(120))
+            {
+                throw new InvalidOperationException($"only {ready} of {workers} workers became ready");
+            }
+            Thread.Sleep(100);
+        }
+    }
+
+    private static void Say(string text) => Console.WriteLine($"!! {text}");
+}

@@ -1,0 +1,187 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using OrleansPd.Gateway.Security;
+using OrleansPd.Gateway.Tests.Support;
+using OrleansPd.Simulator;
+
+namespace OrleansPd.Gateway.Tests.Security;
+
+/// <summary>Who may call what, how much, and what becomes of keys.</summary>
+public sealed class KeyTests
+{
+    private const string Body = """{"text":"Hello","sampling_params":{"max_new_tokens":4,"ignore_eos":true}}""";
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("Bearer")]
+    [InlineData("Bearer wrong")]
+    [InlineData("Bearer s3cre")]
+    [InlineData("Bearer s3cret2")]
+    [InlineData("Basic s3cret")]
+    [InlineData("s3cret")]
+    public async Task Without_the_key_every_route_but_the_open_ones_is_401_and_no_engine_hears_of_it(string? header)
+    {
+        await using var stage = await Stage.StartAsync(options: new GatewayOptions { ApiKey = "s3cret" });
+        foreach (var (method, path) in ((string, string)[])
+        [
+            ("POST", "/generate"), ("POST", "/v1/chat/completions"), ("POST", "/v1/embeddings"), ("GET", "/v1/models"), ("GET", "/server_info"),
+            ("GET", "/v1/loads"), ("GET", "/debug/requests"), ("POST", "/pause_generation"), ("POST", "/route_pd"), ("GET", "/nowhere"), ("POST", "//generate"),
+            ("POST", "/GENERATE"), ("POST", "/health/../generate"), ("POST", "/v1/responses"),
+        ])
+        {
+            var (status, text) = await SendAsync(stage, method, path, header);
+            Assert.True(status == 401, $"{method} {path}: {status} {text}");
+            Assert.DoesNotContain("s3cret", text);
+        }
+        Assert.All(stage.Engines, engine => Assert.Equal((0L, 0), ((long)engine.Stats.RequestsTotal, engine.Stats.ControlCalls.Count)));
+        foreach (var path in (string[])["/health", "/liveness", "/readiness", "/metrics"])
+        {
+            Assert.Equal(200, (await SendAsync(stage, "GET", path, header)).Status);
+        }
+    }
+
+    [Fact]
+    public async Task The_key_opens_and_goes_no_further()
+    {
+        await using var spy = await Spy.StartAsync();
+        await using var gateway = await spy.GatewayAsync("h", o => (o.ApiKey, o.AdminApiKey) = ("s3cret", "queen"));
+        using var client = new HttpClient { BaseAddress = gateway.Url };
+        foreach (var key in (string[])["s3cret", "queen"])
+        {
+            client.DefaultRequestHeaders.Authorization = new("Bearer", key);
+            using var response = await client.PostAsync(new Uri("/generate", UriKind.Relative), Json(Body), Stage.Token);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+        await Stage.UntilAsync(() => spy.Seen.Count == 4);
+        Assert.All(spy.Seen, seen => Assert.Equal("", seen.Headers.Authorization.ToString()));
+    }
+
+    [Theory]
+    [InlineData("GET", "/debug/requests")]
+    [InlineData("POST", "/flush_cache")]
+    public async Task A_clients_key_is_no_admin_key(string method, string path)
+    {
+        await using var stage = await Stage.StartAsync(options: new GatewayOptions { ApiKey = "pawn", AdminApiKey = "queen" });
+        Assert.Equal(401, (await SendAsync(stage, method, path, "Bearer pawn")).Status);
+        Assert.Equal(200, (await SendAsync(stage, method, path, "Bearer queen")).Status);
+    }
+
+    [Fact]
+    public async Task Named_keys_have_limits_of_their_own_and_the_answer_says_which_and_for_how_long()
+    {
+        var hash = Convert.ToHexString(SHA256.HashData("b0b"u8));
+        var options = new GatewayOptions { ClientKeys = { "name=alice,key=al1ce,rpm=2", $"name=bob,sha256={hash},tpm=20", "name=carol,key=c4rol" } };
+        await using var stage = await Stage.StartAsync(options: options);
+
+        int[] alice = [await AskAsync("al1ce"), await AskAsync("al1ce"), await AskAsync("al1ce")];
+        Assert.Equal([200, 200, 429], alice);
+        // 4 tokens of answer and 1 or 2 of prompt each: the fourth is more than is left of 20.
+        var bob = new List<int>();
+        while (bob.Count < 8 && !bob.Contains(429))
+        {
+            bob.Add(await AskAsync("b0b"));
+        }
+        Assert.InRange(bob.Count, 2, 6);
+        Assert.Equal(429, bob[^1]);
+        Assert.Equal(200, await AskAsync("c4rol"));
+
+        using var request = Request("POST", "/generate", "Bearer al1ce");
+        using var limited = await stage.Client.SendAsync(request, Stage.Token);
+        Assert.InRange(int.Parse(limited.Headers.GetValues("Retry-After").Single(), System.Globalization.CultureInfo.InvariantCulture), 1, 60);
+        var error = JsonNode.Parse(await limited.Content.ReadAsStringAsync(Stage.Token))!["error"]!;
+        Assert.Equal((429, "The key 'alice' is allowed 2 requests a minute."), ((int)error["code"]!, (string)error["message"]!));
+        Assert.Equal("rate_limit_exceeded", limited.Headers.GetValues("x-router-error-code").Single());
+
+        async Task<int> AskAsync(string key) => (await SendAsync(stage, "POST", "/generate", "Bearer " + key)).Status;
+    }
+
+    [Fact]
+    public async Task Requests_at_a_time_are_limited_and_a_place_comes_back_with_the_answer()
+    {
+        await using var stage = await Stage.StartAsync(options: new GatewayOptions { ClientKeys = { "name=a,key=k,concurrency=1,priority=7" } });
+        stage.Decode.Single().Faults.Add(new Fault(FaultKind.WedgeDecode));
+        var first = SendAsync(stage, "POST", "/generate", "Bearer k");
+        await Stage.UntilAsync(() => stage.ControlPlane.Leases.Count == 1);
+        Assert.Equal(429, (await SendAsync(stage, "POST", "/generate", "Bearer k")).Status);
+        stage.Decode.Single().Faults.Clear();
+        Assert.Equal(200, (await first).Status);
+        Assert.Equal(200, (await SendAsync(stage, "POST", "/generate", "Bearer k")).Status);
+        Assert.All(stage.ControlPlane.Requests, request => Assert.Equal(7, request.Priority));
+    }
+
+    [Fact]
+    public void A_minute_gives_back_what_it_took_and_a_request_larger_than_a_minute_is_served_when_it_is_full()
+    {
+        var clock = new OrleansPd.Testing.ManualClock();
+        var account = new ClientAccount(ClientKeySpec.Parse("name=a,key=k,rpm=60,tpm=600"), clock);
+        Assert.Null(account.Enter(5000));
+        Assert.Equal(429, account.Enter(1)!.Status);
+        clock.Advance(TimeSpan.FromMinutes(7));
+        Assert.Equal(429, account.Enter(1)!.Status);
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.Null(account.Enter(1));
+    }
+
+    [Theory]
+    [InlineData("key=k", "no name")]
+    [InlineData("name=a", "neither key= nor sha256=")]
+    [InlineData("name=a,key=", "'key'")]
+    [InlineData("name=a b,key=k", "'name'")]
+    [InlineData("name=a,sha256=zz", "'sha256'")]
+    [InlineData("name=a,key=k,rpm=-1", "'rpm'")]
+    [InlineData("name=a,key=k,priority=101", "'priority'")]
+    [InlineData("name=a,key=k,colour=red", "a part is not one of")]
+    public void A_key_that_cannot_be_read_is_refused_in_words_without_the_key(string text, string words)
+    {
+        var error = Assert.Throws<FormatException>(() => ClientKeySpec.Parse(text));
+        Assert.Contains(words, error.Message);
+        Assert.DoesNotContain("=k", error.Message);
+    }
+
+    [Fact]
+    public async Task No_key_is_in_what_the_gateway_says_or_logs()
+    {
+        await using var stage = await ManagedStage.StartAsync(o =>
+        {
+            (o.ApiKey, o.AdminApiKey, o.RankToken) = ("cl1ent-key", "adm1n-key", "r4nk-token");
+            o.ClientKeys.Add("name=a,key=nam3d-key");
+        });
+        foreach (var key in (string?[])["adm1n-key", "cl1ent-key", "nam3d-key", "wr0ng-key", null])
+        {
+            foreach (var (method, path) in ((string, string)[])[("GET", "/workers"), ("GET", "/debug/requests"), ("POST", "/generate"), ("GET", "/metrics"),
+                ("POST", "/workers"), ("POST", "/register_dp_rank"), ("POST", "/pause_generation"), ("GET", "/server_info")])
+            {
+                using var _ = await stage.SendAsync(method, path, method == "POST" ? """{"text":"x","api_key":7}""" : null, key);
+            }
+        }
+        Assert.NotEmpty(stage.Said);
+        foreach (var secret in (string[])["adm1n", "cl1ent", "nam3d", "wr0ng", "r4nk"])
+        {
+            Assert.DoesNotContain(stage.Said, said => said.Contains(secret, StringComparison.Ordinal));
+        }
+    }
+
+    private static async Task<(int Status, string Text)> SendAsync(Stage stage, string method, string path, string? header)
+    {
+        using var request = Request(method, path, header);
+        // Joined as text: as a relative address "//generate" would name a host.
+        request.RequestUri = new Uri(stage.Gateway.Url.GetLeftPart(UriPartial.Authority) + path);
+        using var response = await stage.Client.SendAsync(request, Stage.Token);
+        return ((int)response.StatusCode, $"{response.Headers}{await response.Content.ReadAsStringAsync(Stage.Token)}");
+    }
+
+    private static HttpRequestMessage Request(string method, string path, string? header)
+    {
+        var request = new HttpRequestMessage(new HttpMethod(method), new Uri(path, UriKind.Relative)) { Content = method == "POST" ? Json(Body) : null };
+        if (header is not null)
+        {
+            request.Headers.TryAddWithoutValidation("Authorization", header);
+        }
+        return request;
+    }
+
+    private static StringContent Json(string body) => new(body, Encoding.UTF8, "application/json");
+}
