@@ -88,7 +88,12 @@ internal static class DevCommand
             if (i == 0) gateway.ControlPlane.Workers.AddRange(engines.Select(Spec));
             var node = new NodeOptions
             {
-                ClusterId = id, ServiceId = id, SiloPort = 0, GatewayPort = 0, Redis = options.Redis, Node = $"node-{i + 1}",
+                ClusterId = id,
+                ServiceId = id,
+                SiloPort = 0,
+                GatewayPort = 0,
+                Redis = options.Redis,
+                Node = $"node-{i + 1}",
             };
             var settings = new SiloSettings(node, new ClusterOptions(), gateway, logging, []);
             IBackend backend = local;

@@ -1,5 +1,3 @@
-using Orleans.Runtime;
-
 namespace OrleansPd.Silo.Hosting;
 
 /// <summary>

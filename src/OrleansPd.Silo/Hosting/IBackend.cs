@@ -1,5 +1,4 @@
 using System.Net;
-using Orleans.Hosting;
 using OrleansPd.Silo.Settings;
 
 namespace OrleansPd.Silo.Hosting;

@@ -1,6 +1,5 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
-using Orleans.Hosting;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Silo.Settings;
 

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Orleans.Runtime;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Server.Commands;
 using OrleansPd.Silo.Settings;

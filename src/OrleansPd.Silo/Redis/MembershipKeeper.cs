@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
-using Orleans.Runtime;
 using StackExchange.Redis;
 
 namespace OrleansPd.Silo.Redis;

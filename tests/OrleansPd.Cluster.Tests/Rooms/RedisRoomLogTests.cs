@@ -3,7 +3,6 @@ using OrleansPd.Cluster.Tests.Processes;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Core.Rooms;
 using OrleansPd.Silo.Redis;
-using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Tests.Rooms;
 
