@@ -131,7 +131,7 @@ internal static class DevCommand
             ? $"orleanspd-silo dev: {nodes.Count} silos on Redis at {options.Redis}. Ctrl-C ends it."
             : $"orleanspd-silo dev: {nodes.Count} silos without Redis (none answers at {options.Redis}). Ctrl-C ends it.");
         await context.Out.WriteLineAsync(
-            $"Try: curl {nodes[^1].Url}generate -d '{{\"text\":\"hello\",\"sampling_params\":{{\"max_new_tokens\":8}}}}'");
+            $"Try: curl {nodes[^1].Url}generate -H 'content-type: application/json' -d '{{\"text\":\"hello\",\"sampling_params\":{{\"max_new_tokens\":8}}}}'");
     }
 
     private static WorkerSpec Spec(SimulatedEngine engine) => new()
