@@ -30,7 +30,8 @@ internal sealed class BootstrapRoomGrain(
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         var number = (int)this.GetPrimaryKeyLong();
-        _shard = new RoomShard(TimeSpan.FromSeconds(controlPlane.RoomTtlSecs), Math.Max(1, controlPlane.MaxRooms / options.RoomShards));
+        var most = Math.Max(1, controlPlane.MaxRooms / options.RoomShards);
+        _shard = new RoomShard(TimeSpan.FromSeconds(controlPlane.RoomTtlSecs), most);
         var opened = await log.OpenAsync(number, cancellationToken);
         _writer = new RoomLogWriter(log, number, opened.Writer, () => _shard.Entries);
         foreach (var entry in opened.Entries)
@@ -110,7 +111,8 @@ internal sealed class BootstrapRoomGrain(
     }
 
     private void Watch() =>
-        _sweep ??= this.RegisterGrainTimer(SweepAsync, new() { DueTime = SweepInterval, Period = SweepInterval, Interleave = true, KeepAlive = true });
+        _sweep ??= this.RegisterGrainTimer(
+            SweepAsync, new() { DueTime = SweepInterval, Period = SweepInterval, Interleave = true, KeepAlive = true });
 
     private async Task SweepAsync(CancellationToken cancellationToken)
     {

@@ -2,15 +2,19 @@ using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Rooms;
 
-/// <summary>Where registered rooms are stored, so that they survive the silo that holds their shard. A shard has one writer.</summary>
+/// <summary>
+/// Where registered rooms are stored, so that they survive the silo that holds their shard. A shard has one writer.
+/// </summary>
 public interface IRoomLog
 {
-    /// <summary>Makes the caller the writer of a shard and reads all of it; whoever was its writer before can store no more.</summary>
+    /// <summary>
+    /// Makes the caller the writer of a shard and reads all of it; whoever was its writer before can store no more.
+    /// </summary>
     Task<RoomLogOpened> OpenAsync(int shard, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Stores and drops, all of it or nothing; comes back when it would survive this process. With nothing to do it asks whether the
-    /// caller is still the writer.
+    /// Stores and drops, all of it or nothing; comes back when it would survive this process. With nothing to do it asks
+    /// whether the caller is still the writer.
     /// </summary>
     Task<RoomLogAnswer> WriteAsync(
         int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken);

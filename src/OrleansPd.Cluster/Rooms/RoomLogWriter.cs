@@ -4,8 +4,8 @@ namespace OrleansPd.Cluster.Rooms;
 
 /// <summary>
 /// Group commit of one shard: while a write is under way, what comes is gathered for the next one. Used by one grain, on its
-/// scheduler. What could not be written stays to be written; only its waiters are told. A log that was emptied behind us is filled
-/// again from memory; one that has another writer is given up.
+/// scheduler. What could not be written stays to be written; only its waiters are told. A log that was emptied behind us is
+/// filled again from memory; one that has another writer is given up.
 /// </summary>
 internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<IReadOnlyList<RoomEntry>> all)
 {

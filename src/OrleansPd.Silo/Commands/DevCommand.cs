@@ -84,7 +84,8 @@ internal static class DevCommand
         var local = new LocalBackend();
         for (var i = 0; i < options.Silos; i++)
         {
-            var gateway = new GatewayOptions { Host = "127.0.0.1", Port = options.Port == 0 ? 0 : options.Port + i, ShutdownGracePeriodSecs = 5 };
+            var port = options.Port == 0 ? 0 : options.Port + i;
+            var gateway = new GatewayOptions { Host = "127.0.0.1", Port = port, ShutdownGracePeriodSecs = 5 };
             if (i == 0) gateway.ControlPlane.Workers.AddRange(engines.Select(Spec));
             var node = new NodeOptions
             {
@@ -131,7 +132,8 @@ internal static class DevCommand
             ? $"orleanspd-silo dev: {nodes.Count} silos on Redis at {options.Redis}. Ctrl-C ends it."
             : $"orleanspd-silo dev: {nodes.Count} silos without Redis (none answers at {options.Redis}). Ctrl-C ends it.");
         await context.Out.WriteLineAsync(
-            $"Try: curl {nodes[^1].Url}generate -d '{{\"text\":\"hello\",\"sampling_params\":{{\"max_new_tokens\":8}}}}'");
+            $"Try: curl {nodes[^1].Url}generate -H 'content-type: application/json' "
+            + "-d '{\"text\":\"hello\",\"sampling_params\":{\"max_new_tokens\":8}}'");
     }
 
     private static WorkerSpec Spec(SimulatedEngine engine) => new()

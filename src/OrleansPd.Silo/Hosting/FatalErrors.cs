@@ -1,8 +1,8 @@
 namespace OrleansPd.Silo.Hosting;
 
 /// <summary>
-/// What a silo does that cannot go on, as when its cluster took it for dead: it ends at once, so that whoever started it starts it
-/// anew. What it had in flight is being ended by others already.
+/// What a silo does that cannot go on, as when its cluster took it for dead: it ends at once, so that whoever started it starts
+/// it anew. What it had in flight is being ended by others already.
 /// </summary>
 internal sealed class FatalErrors(TextWriter error) : IFatalErrorHandler
 {

@@ -8,7 +8,8 @@ namespace OrleansPd.Silo.Hosting;
 /// <summary>Ports of the silo, looked at before it joins: what fails afterwards is seen by the whole cluster.</summary>
 internal static class FreePorts
 {
-    // Below those that systems give to outgoing connections: between this look and the silo's listening nothing takes one by chance.
+    // Below those that systems give to outgoing connections: between this look and the silo's listening nothing takes one by
+    // chance.
     private const int First = 15_000;
     private const int Last = 32_000;
     private const int Tries = 100;

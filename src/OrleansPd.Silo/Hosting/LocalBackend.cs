@@ -5,7 +5,9 @@ using OrleansPd.Silo.Settings;
 
 namespace OrleansPd.Silo.Hosting;
 
-/// <summary>A cluster of silos of one process, which forgets everything with it: for trying things out where there is no Redis.</summary>
+/// <summary>
+/// A cluster of silos of one process, which forgets everything with it: for trying things out where there is no Redis.
+/// </summary>
 internal sealed class LocalBackend : IBackend
 {
     private readonly MemoryRoomLog _rooms = new();

@@ -45,7 +45,8 @@ internal sealed class SiloNode : IAsyncDisposable
         SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error, CancellationToken cancellationToken)
     {
         var node = settings.Node;
-        var listen = node.Advertise is null ? backend.Address : backend.Address.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
+        var any = backend.Address.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
+        var listen = node.Advertise is null ? backend.Address : any;
         node.SiloPort = FreePorts.Claim(listen, node.SiloPort, "--silo-port");
         node.GatewayPort = FreePorts.Claim(listen, node.GatewayPort, "--gateway-port");
         var silo = new IPEndPoint(backend.Address, node.SiloPort);
@@ -70,7 +71,9 @@ internal sealed class SiloNode : IAsyncDisposable
             {
                 throw;
             }
-            throw ListenFailure.Explain(failure, backend.Address.ToString(), (node.SiloPort, "--silo-port"), (node.GatewayPort, "--gateway-port"))
+            var taken = ListenFailure.Explain(
+                failure, backend.Address.ToString(), (node.SiloPort, "--silo-port"), (node.GatewayPort, "--gateway-port"));
+            throw taken
                 ?? new CommandFailedException($"the silo cannot join its cluster: {Innermost(failure).Message}");
         }
     }
@@ -113,7 +116,8 @@ internal sealed class SiloNode : IAsyncDisposable
                 options.ServiceId = node.ServiceId;
             });
             // An address that was given may be one that only others know, as that of a container's host.
-            silo.ConfigureEndpoints(backend.Address, node.SiloPort, node.GatewayPort, listenOnAnyHostAddress: node.Advertise is not null);
+            silo.ConfigureEndpoints(
+                backend.Address, node.SiloPort, node.GatewayPort, listenOnAnyHostAddress: node.Advertise is not null);
             silo.Configure<ClusterMembershipOptions>(options =>
             {
                 options.ProbeTimeout = TimeSpan.FromMilliseconds(node.ProbeTimeoutMs);
@@ -121,7 +125,8 @@ internal sealed class SiloNode : IAsyncDisposable
                 options.NumVotesForDeathDeclaration = node.DeathVotes;
                 options.EnableIndirectProbes = node.IndirectProbes;
                 options.TableRefreshTimeout = TimeSpan.FromSeconds(node.TableRefreshSecs);
-                // Who has not written for three of these is not counted where votes are: so the rest can go on when most die at once.
+                // Who has not written for three of these is not counted where votes are: so the rest can go on when most die at
+                // once.
                 options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
             });
             silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
@@ -133,11 +138,13 @@ internal sealed class SiloNode : IAsyncDisposable
     }
 
     private static async Task<GatewayServer> ListenAsync(
-        OrleansPd.Gateway.GatewayOptions options, ClusterControlPlane plane, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
+        OrleansPd.Gateway.GatewayOptions options, ClusterControlPlane plane, Action<ILoggingBuilder> logging,
+        CancellationToken cancellationToken)
     {
         try
         {
-            return await GatewayServer.StartAsync(options, plane, logging, cancellationToken: cancellationToken).ConfigureAwait(false);
+            return await GatewayServer.StartAsync(options, plane, logging, cancellationToken: cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {

@@ -10,10 +10,11 @@ using StackExchange.Redis;
 namespace OrleansPd.Silo.Redis;
 
 /// <summary>
-/// What must be the same or fit on all silos of a cluster: each says it in Redis while it lives, and who comes later compares. Times
-/// are those of Redis, so that clocks of machines do not matter.
+/// What must be the same or fit on all silos of a cluster: each says it in Redis while it lives, and who comes later compares.
+/// Times are those of Redis, so that clocks of machines do not matter.
 /// </summary>
-internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, ILogger<ClusterTerms> log) : ILifecycleParticipant<ISiloLifecycle>
+internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, ILogger<ClusterTerms> log)
+    : ILifecycleParticipant<ISiloLifecycle>
 {
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Validity = TimeSpan.FromSeconds(20);
@@ -69,13 +70,15 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, ILogg
         if (other.Spoken < mine.Oldest || mine.Spoken < other.Oldest)
         {
             var newer = mine.Spoken > other.Spoken;
-            return $"versions clash: this build ({mine.Build}) speaks contracts {mine.Spoken} and understands {mine.Oldest} and later, silo {silo} "
+            return $"versions clash: this build ({mine.Build}) speaks contracts {mine.Spoken} and understands "
+                + $"{mine.Oldest} and later, silo {silo} "
                 + $"({other.Build}) speaks {other.Spoken} and understands {other.Oldest} and later. "
                 + (newer ? "Upgrade the cluster by way of a release between the two" : "Start a newer build here")
                 + ", or make a cluster of its own with --cluster-id and --service-id.";
         }
         return other.RoomShards != mine.RoomShards
-            ? $"settings clash: Cluster:RoomShards is {mine.RoomShards} here and {other.RoomShards} on silo {silo}; it must be the same on all silos."
+            ? $"settings clash: Cluster:RoomShards is {mine.RoomShards} here and {other.RoomShards} on silo {silo}; "
+                + "it must be the same on all silos."
             : null;
     }
 
@@ -96,13 +99,18 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, ILogg
     }
 
     /// <summary>
-    /// A Redis that has just started may have lost a cluster whose silos still run: they store it again within seconds, and whoever
-    /// joins before that would be alone.
+    /// A Redis that has just started may have lost a cluster whose silos still run: they store it again within seconds, and
+    /// whoever joins before that would be alone.
     /// </summary>
     private async Task SettleAsync(CancellationToken cancellationToken)
     {
-        for (var told = false; !await redis.KeyExistsAsync(RedisKeys.Members(settings.Node)).WaitAsync(cancellationToken).ConfigureAwait(false); told = true)
+        var members = RedisKeys.Members(settings.Node);
+        for (var told = false; ; told = true)
         {
+            if (await redis.KeyExistsAsync(members).WaitAsync(cancellationToken).ConfigureAwait(false))
+            {
+                return;
+            }
             if (await UptimeAsync().WaitAsync(cancellationToken).ConfigureAwait(false) is not { } uptime || uptime >= Settled)
             {
                 return;

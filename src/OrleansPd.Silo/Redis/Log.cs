@@ -10,6 +10,7 @@ internal static partial class Log
     [LoggerMessage(4002, LogLevel.Debug, "Redis does not answer now: {Reason}")]
     public static partial void RedisAway(ILogger logger, string reason);
 
-    [LoggerMessage(4003, LogLevel.Information, "Redis has just started and knows no cluster {Cluster}; waiting {Seconds} s for silos that run")]
+    [LoggerMessage(
+        4003, LogLevel.Information, "Redis has just started and knows no cluster {Cluster}; waiting {Seconds} s for silos that run")]
     public static partial void AwaitingSilos(ILogger logger, string cluster, int seconds);
 }

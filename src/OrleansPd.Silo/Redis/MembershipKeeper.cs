@@ -6,8 +6,8 @@ namespace OrleansPd.Silo.Redis;
 
 /// <summary>
 /// Puts the membership table back when Redis comes up empty. Silos that run go on with the table they know, but silos that start
-/// then would see no others and make a cluster of their own under the same name. Each silo therefore remembers the table as it was
-/// and, when its own row is gone, stores all of it in one transaction, under a version that is newer for everybody.
+/// then would see no others and make a cluster of their own under the same name. Each silo therefore remembers the table as it
+/// was and, when its own row is gone, stores all of it in one transaction, under a version that is newer for everybody.
 /// </summary>
 internal sealed class MembershipKeeper(
     IDatabase redis, RedisKey table, string self, TimeSpan interval, TimeProvider clock, ILogger<MembershipKeeper> log)

@@ -53,7 +53,9 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         {
             redis = await ConnectionMultiplexer.ConnectAsync(configuration).WaitAsync(cancellationToken).ConfigureAwait(false);
             await redis.GetDatabase().PingAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
-            var address = settings.Node.Advertise is { } given ? IPAddress.Parse(given) : await TowardsAsync(redis.GetEndPoints()[0], cancellationToken).ConfigureAwait(false);
+            var address = settings.Node.Advertise is { } given
+                ? IPAddress.Parse(given)
+                : await TowardsAsync(redis.GetEndPoints()[0], cancellationToken).ConfigureAwait(false);
             return new RedisBackend(settings, configuration, redis, address, loggers);
         }
         catch (RedisException error)
@@ -114,7 +116,8 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         var target = redis switch
         {
             IPEndPoint ip => ip,
-            DnsEndPoint dns => new IPEndPoint((await Dns.GetHostAddressesAsync(dns.Host, cancellationToken).ConfigureAwait(false))[0], dns.Port),
+            DnsEndPoint dns => new IPEndPoint(
+                (await Dns.GetHostAddressesAsync(dns.Host, cancellationToken).ConfigureAwait(false))[0], dns.Port),
             _ => new IPEndPoint(IPAddress.Loopback, 1), // a socket file: Redis is on this machine
         };
         using var socket = new Socket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
@@ -123,7 +126,8 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 
-    private static string Text(EndPoint endpoint) => endpoint is DnsEndPoint dns ? $"{dns.Host}:{dns.Port}" : endpoint.ToString() ?? "";
+    private static string Text(EndPoint endpoint) =>
+        endpoint is DnsEndPoint dns ? $"{dns.Host}:{dns.Port}" : endpoint.ToString() ?? "";
 
     private static string FirstLine(string text) => text.Split('\n')[0].Trim();
 }

@@ -35,7 +35,8 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
         var key = RedisKeys.Rooms(service, shard);
         var mine = stored.Count + dropped.Count == 0
             ? await redis.HashGetAsync(key, Writer).WaitAsync(cancellationToken).ConfigureAwait(false) == writer
-            : await CommitAsync(key, Condition.HashEqual(key, Writer, writer), null, stored, dropped, cancellationToken).ConfigureAwait(false);
+            : await CommitAsync(key, Condition.HashEqual(key, Writer, writer), null, stored, dropped, cancellationToken)
+                .ConfigureAwait(false);
         return mine ? RoomLogAnswer.Written
             : await redis.HashExistsAsync(key, Writer).WaitAsync(cancellationToken).ConfigureAwait(false) ? RoomLogAnswer.Superseded
             : RoomLogAnswer.Lost;

@@ -6,7 +6,8 @@ namespace OrleansPd.Silo.Settings;
 internal sealed class NodeOptions
 {
     /// <summary>
-    /// Redis that holds membership, stored state, reminders and rooms: <c>HOST:PORT</c>, or a StackExchange.Redis configuration such as
+    /// Redis that holds membership, stored state, reminders and rooms: <c>HOST:PORT</c>, or a StackExchange.Redis configuration
+    /// such as
     /// <c>host:6380,password=...,ssl=true</c>. Default 127.0.0.1:6379.
     /// </summary>
     [Required]
@@ -28,7 +29,9 @@ internal sealed class NodeOptions
     [Range(0, 65535)]
     public int GatewayPort { get; set; } = 12111;
 
-    /// <summary>IP address under which others reach both ports; null = the one this machine has towards Redis. Default null.</summary>
+    /// <summary>
+    /// IP address under which others reach both ports; null = the one this machine has towards Redis. Default null.
+    /// </summary>
     public string? Advertise { get; set; }
 
     /// <summary>Name of the machine, as the engines on it are known. Default empty: the silo prefers no engine.</summary>
@@ -37,8 +40,8 @@ internal sealed class NodeOptions
     /// <summary>Name of the zone the machine is in. Default empty.</summary>
     public string Zone { get; set; } = "";
 
-    /// <summary>Time in which a silo must answer another's probe, 50-60000 ms. Default 500. Shorter finds the dead sooner, and takes a
-    /// long pause of a living silo for death.</summary>
+    /// <summary>Time in which a silo must answer another's probe, 50-60000 ms. Default 500. Shorter finds the dead sooner, and
+    /// takes a long pause of a living silo for death.</summary>
     [Range(50, 60_000)]
     public int ProbeTimeoutMs { get; set; } = 500;
 
@@ -53,7 +56,9 @@ internal sealed class NodeOptions
     /// <summary>Ask a third silo before a vote. Default false: it doubles the time until a frozen silo is found.</summary>
     public bool IndirectProbes { get; set; }
 
-    /// <summary>Seconds between two reads of the membership table, 1-300; silos also tell each other of changes at once. Default 2.</summary>
+    /// <summary>
+    /// Seconds between two reads of the membership table, 1-300; silos also tell each other of changes at once. Default 2.
+    /// </summary>
     [Range(1, 300)]
     public int TableRefreshSecs { get; set; } = 2;
 }

@@ -33,7 +33,8 @@ internal sealed record SiloSettings(
         CheckNames(node);
         if (gateway.Options.ControlPlane.BootstrapFacade)
         {
-            throw new BadInputException("--bootstrap-facade is of one process and not to be had in a cluster: run 'orleanspd gateway' for it.");
+            throw new BadInputException(
+                "--bootstrap-facade is of one process and not to be had in a cluster: run 'orleanspd gateway' for it.");
         }
         return new(node, cluster, gateway.Options, gateway.Logging, gateway.Warnings);
     }
@@ -43,13 +44,15 @@ internal sealed record SiloSettings(
         (string Flag, int Port)[] ports = [("--port", gateway.Port), ("--silo-port", node.SiloPort), ("--gateway-port", node.GatewayPort)];
         foreach (var same in ports.Where(p => p.Port != 0).GroupBy(p => p.Port).Where(g => g.Count() > 1))
         {
-            throw new BadInputException($"{string.Join(" and ", same.Select(p => p.Flag))} are both {same.Key}; each needs a port of its own.");
+            throw new BadInputException(
+                $"{string.Join(" and ", same.Select(p => p.Flag))} are both {same.Key}; each needs a port of its own.");
         }
     }
 
     private static void CheckNames(NodeOptions node)
     {
-        if (node.Advertise is { } address && (!IPAddress.TryParse(address, out var ip) || ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)))
+        if (node.Advertise is { } address
+            && (!IPAddress.TryParse(address, out var ip) || ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)))
         {
             throw new BadInputException($"--advertise: '{address}' is no IP address that others can reach.");
         }

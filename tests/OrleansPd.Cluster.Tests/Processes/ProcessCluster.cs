@@ -6,12 +6,14 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>A real Redis, real silos, each a process, and simulated engines in this one. Engines are named on the last silo.</summary>
+/// <summary>
+/// A real Redis, real silos, each a process, and simulated engines in this one. Engines are named on the last silo.
+/// </summary>
 internal sealed class ProcessCluster : IAsyncDisposable
 {
     /// <summary>
-    /// Machines that run tests are slow and busy: silos are given more time here than they need. ORLEANSPD_TEST_PROBE_TIMEOUT_MS=500
-    /// measures what ships.
+    /// Machines that run tests are slow and busy: silos are given more time here than they need.
+    /// ORLEANSPD_TEST_PROBE_TIMEOUT_MS=500 measures what ships.
     /// </summary>
     private static readonly string[] Patient =
         ["--probe-timeout-ms", Environment.GetEnvironmentVariable("ORLEANSPD_TEST_PROBE_TIMEOUT_MS") ?? "1500"];

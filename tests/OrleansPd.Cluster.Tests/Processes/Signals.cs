@@ -11,8 +11,8 @@ internal static class Signals
     private const int Continue = 18;
 
     /// <summary>
-    /// Runs the program that follows in the shell's own process; beside it stands a watch that kills it when the process named first
-    /// is gone, however that came.
+    /// Runs the program that follows in the shell's own process; beside it stands a watch that kills it when the process named
+    /// first is gone, however that came.
     /// </summary>
     private const string Leashed =
         "(while kill -0 \"$0\" 2>/dev/null && kill -0 $$ 2>/dev/null; do sleep 1; done; kill -9 $$) >/dev/null 2>&1 </dev/null & exec \"$@\"";

@@ -4,8 +4,8 @@ using OrleansPd.Cluster.Tests.Support;
 namespace OrleansPd.Cluster.Tests.Processes;
 
 /// <summary>
-/// Silos that die with requests in flight. The figures of an idle machine are in docs/cluster.md; the bounds here are for busy ones,
-/// and for silos that are given three times the default time.
+/// Silos that die with requests in flight. The figures of an idle machine are in docs/cluster.md; the bounds here are for busy
+/// ones, and for silos that are given three times the default time.
 /// </summary>
 [Collection(ProcessTests.Name)]
 public class SiloDeathTests(ITestOutputHelper output)

@@ -65,7 +65,8 @@ public sealed class RestartTests
 
     private static Task<LiveStage> StartAsync(bool facade, int prefills)
     {
-        var options = new GatewayOptions { Upstream = Stage.DefaultUpstream };
+        // Three retries, since the first may meet the other prefill as it is restarted in its turn.
+        var options = new GatewayOptions { Upstream = Stage.DefaultUpstream, RetryMaxRetries = 3 };
         options.ControlPlane.Policy = "round_robin";
         options.ControlPlane.BootstrapFacade = facade;
         options.ControlPlane.FacadeHost = "127.0.0.1";
