@@ -12,8 +12,11 @@ public sealed class RetryBudget
     private int _balance;
 
     /// <param name="share">Retries per first attempt, 0 to 1. 0.2 by default: the figure that Finagle and Envoy use.</param>
-    /// <param name="reserve">Retries that are there without traffic, 0 to 1,000,000. Default 10.</param>
-    public RetryBudget(double share = 0.2, int reserve = 10)
+    /// <param name="reserve">
+    /// Retries that are there without traffic, and the most that are ever at hand, 0 to 1,000,000. Default 1,000: what one or two
+    /// engines hold, since all that was on an engine that dies must be able to go elsewhere at once.
+    /// </param>
+    public RetryBudget(double share = 0.2, int reserve = 1000)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(share);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(share, 1);

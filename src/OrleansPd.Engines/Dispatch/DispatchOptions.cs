@@ -11,8 +11,8 @@ public sealed class DispatchOptions
     /// <summary>Retries of the whole gateway as a share of its requests, 0 to 1. Default 0.2; see <see cref="RetryBudget"/>.</summary>
     public double RetryShare { get; set; } = 0.2;
 
-    /// <summary>Retries that a gateway without traffic has, 0 to 1,000,000. Default 10.</summary>
-    public int RetryReserve { get; set; } = 10;
+    /// <summary>Retries at hand without traffic, and the most that are ever at hand, 0 to 1,000,000. Default 1,000: what was on one or two engines that die.</summary>
+    public int RetryReserve { get; set; } = 1000;
 
     /// <summary>
     /// Go on with another pair when a decode engine fails in the middle of a stream, from the prompt and the text so far. Default

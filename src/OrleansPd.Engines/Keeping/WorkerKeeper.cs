@@ -20,6 +20,7 @@ public sealed class WorkerKeeper(
     private static readonly TimeSpan DrainPoll = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Untold = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan MayBeAnother = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
     private readonly Bell _bell = new(clock);
     private readonly Bell _loadBell = new(clock);
@@ -98,7 +99,11 @@ public sealed class WorkerKeeper(
                 _backoff = First;
                 return TimeSpan.Zero;
             }
-            _ = await StillThereAsync(cancellationToken).ConfigureAwait(false);
+            // It may have been restarted since it was read: what is tried would then be a life that is over, and fail for ever.
+            if (clock.GetElapsedTime(_described) < MayBeAnother || !await ReadAgainAsync(worker, cancellationToken).ConfigureAwait(false))
+            {
+                _ = await StillThereAsync(cancellationToken).ConfigureAwait(false);
+            }
             return Backoff();
         }
         // Nobody to try with: a change of the fleet rings, and meanwhile the engine may vanish.
@@ -112,14 +117,11 @@ public sealed class WorkerKeeper(
             return TimeSpan.Zero; // its breaker is open: a few good trials in a row close it
         }
         var age = clock.GetElapsedTime(_described);
-        if (age >= TimeSpan.FromSeconds(options.DescribeIntervalSecs) || (_doubtful && age >= TimeSpan.FromSeconds(1)))
+        if (age >= TimeSpan.FromSeconds(options.DescribeIntervalSecs) || (_doubtful && age >= MayBeAnother))
         {
             _doubtful = false;
-            _described = clock.GetTimestamp();
-            var reading = await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false);
-            if (reading.Facts is { } facts)
+            if (await ReadAgainAsync(worker, cancellationToken).ConfigureAwait(false))
             {
-                Apply(new WorkerInput.Described(Merge(worker.Facts, facts)));
                 return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
             }
         }
@@ -129,6 +131,19 @@ public sealed class WorkerKeeper(
             return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
         }
         return Backoff();
+    }
+
+    /// <returns>False: it did not answer.</returns>
+    private async Task<bool> ReadAgainAsync(WorkerState worker, CancellationToken cancellationToken)
+    {
+        _described = clock.GetTimestamp();
+        var reading = await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false);
+        if (reading.Facts is not { } facts)
+        {
+            return false;
+        }
+        Apply(new WorkerInput.Described(Merge(worker.Facts, facts)));
+        return true;
     }
 
     /// <summary>A reading that lacks what an earlier one had (a call timed out) takes nothing away.</summary>

@@ -67,6 +67,18 @@ public sealed class EmbeddedControlPlaneTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_restart_between_failing_generations_is_noticed()
+    {
+        _probe.GenerationProblem = "the connection was lost";
+        _probe.Up("p");
+        _probe.Up("d");
+        await _plane.StartAsync(TestContext.Current.CancellationToken);
+        await UntilAsync(() => _probe.Trials.Count > 2);
+        _probe.Up("p", identity: "seed=2"); // so quickly that no probe has missed it
+        await UntilAsync(() => _plane.Fleet.Prefill[0].Epoch == 2);
+    }
+
+    [Fact]
     public async Task A_lease_completes_at_once_and_a_waiter_when_a_leg_ends()
     {
         await ReadyAsync(slots: 1);

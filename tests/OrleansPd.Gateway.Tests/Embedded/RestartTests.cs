@@ -81,7 +81,11 @@ public sealed class RestartTests
     {
         using var response = await SendAsync(stage);
         var text = await response.Content.ReadAsStringAsync(Token);
-        Assert.True(response.StatusCode == HttpStatusCode.OK, $"{(int)response.StatusCode}: {text}");
+        if (response.StatusCode != HttpStatusCode.OK)
+        {
+            var id = response.Headers.GetValues("x-request-id").Single();
+            Assert.Fail($"{(int)response.StatusCode}: {text}\n{await stage.Client.GetStringAsync($"/debug/requests/{id}", Token)}");
+        }
         Assert.Equal(Good, (string)JsonNode.Parse(text)!["text"]!);
     }
 
