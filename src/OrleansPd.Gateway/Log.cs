@@ -16,4 +16,7 @@ internal static partial class Log
 
     [LoggerMessage(4, LogLevel.Warning, "Asking {Engine} for {Path} failed: {Reason}")]
     public static partial void InfoFailed(ILogger logger, Uri engine, string path, string reason);
+
+    [LoggerMessage(5, LogLevel.Warning, "The room table does not answer: {Reason}")]
+    public static partial void RoomsAway(ILogger logger, string reason);
 }

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core;
@@ -9,9 +10,11 @@ namespace OrleansPd.Cluster.Grains;
 /// <summary>
 /// The shell around one <see cref="RoomShard"/>. Calls interleave: each changes the state at once and then waits for a write that
 /// contains its change, so nothing is read again after the wait. A grain timer expires rooms while there are any; a reminder
-/// wakes a shard whose silo died, which then reads what is stored.
+/// wakes a shard whose silo died, which then reads what is stored. Of two activations the later one is the log's writer; the
+/// other can acknowledge nothing and ends.
 /// </summary>
-internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, ClusterOptions options, IRoomLog log, PdTime time)
+internal sealed class BootstrapRoomGrain(
+    ControlPlaneOptions controlPlane, ClusterOptions options, IRoomLog log, PdTime time, ILogger<BootstrapRoomGrain> logger)
     : Grain, IBootstrapRoomGrain, IRemindable
 {
     private const string Reminder = "expire";
@@ -22,13 +25,16 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
     private RoomLogWriter _writer = null!;
     private IGrainTimer? _sweep;
     private Task? _reminder;
+    private long _refills;
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         var number = (int)this.GetPrimaryKeyLong();
-        _shard = new RoomShard(TimeSpan.FromSeconds(controlPlane.RoomTtlSecs), Math.Max(1, controlPlane.MaxRooms / options.RoomShards));
-        _writer = new RoomLogWriter(log, number);
-        foreach (var entry in await log.ReadAsync(number, cancellationToken))
+        var most = Math.Max(1, controlPlane.MaxRooms / options.RoomShards);
+        _shard = new RoomShard(TimeSpan.FromSeconds(controlPlane.RoomTtlSecs), most);
+        var opened = await log.OpenAsync(number, cancellationToken);
+        _writer = new RoomLogWriter(log, number, opened.Writer, () => _shard.Entries);
+        foreach (var entry in opened.Entries)
         {
             _shard.Restore(entry, time.Now);
             if (entry.Deadline <= time.Now)
@@ -54,7 +60,7 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
         }
         Watch();
         // The first registrations wait for the reminder too: without it nobody would wake the shard after a crash.
-        await Task.WhenAll(_writer.CommitAsync(), _reminder ??= RemindAsync());
+        await Task.WhenAll(CommitAsync(), _reminder ??= RemindAsync());
         return answers.MoveToImmutable();
     }
 
@@ -71,6 +77,26 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
         return Task.CompletedTask;
     }
 
+    private async Task CommitAsync()
+    {
+        try
+        {
+            await _writer.CommitAsync();
+        }
+        catch when (_writer.IsSuperseded)
+        {
+            DeactivateOnIdle();
+            throw;
+        }
+        if (_writer.Refills != _refills)
+        {
+            // What lost the rooms has lost the reminder too.
+            _refills = _writer.Refills;
+            Log.StoredAgain(logger, $"shard {this.GetPrimaryKeyLong()} of the rooms");
+            await (_reminder = RemindAsync());
+        }
+    }
+
     private async Task RemindAsync()
     {
         try
@@ -85,16 +111,23 @@ internal sealed class BootstrapRoomGrain(ControlPlaneOptions controlPlane, Clust
     }
 
     private void Watch() =>
-        _sweep ??= this.RegisterGrainTimer(SweepAsync, new() { DueTime = SweepInterval, Period = SweepInterval, Interleave = true, KeepAlive = true });
+        _sweep ??= this.RegisterGrainTimer(
+            SweepAsync, new() { DueTime = SweepInterval, Period = SweepInterval, Interleave = true, KeepAlive = true });
 
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
         var gone = new List<long>();
         _shard.Expire(time.Now, DroppedPerSweep, gone);
         gone.ForEach(_writer.Drop);
-        if (_writer.HasWork)
+        try
         {
-            await _writer.CommitAsync();
+            // Also with nothing to write: so that a log that was lost is noticed while its rooms live.
+            await CommitAsync();
+        }
+        catch (Exception e)
+        {
+            Log.NotStored(logger, $"shard {this.GetPrimaryKeyLong()} of the rooms", e.Message);
+            return; // at the next sweep
         }
         if (_shard.Count == 0 && !_writer.HasWork)
         {

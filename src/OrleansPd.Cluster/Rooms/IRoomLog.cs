@@ -1,37 +1,42 @@
-using System.Collections.Concurrent;
 using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Rooms;
 
-/// <summary>Where registered rooms are stored, so that they survive the silo that holds their shard.</summary>
+/// <summary>
+/// Where registered rooms are stored, so that they survive the silo that holds their shard. A shard has one writer.
+/// </summary>
 public interface IRoomLog
 {
-    /// <summary>All that is stored of a shard.</summary>
-    Task<IReadOnlyList<RoomEntry>> ReadAsync(int shard, CancellationToken cancellationToken);
+    /// <summary>
+    /// Makes the caller the writer of a shard and reads all of it; whoever was its writer before can store no more.
+    /// </summary>
+    Task<RoomLogOpened> OpenAsync(int shard, CancellationToken cancellationToken);
 
-    /// <summary>Stores and drops, all of it or nothing; comes back when it would survive this process.</summary>
-    Task WriteAsync(int shard, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken);
+    /// <summary>
+    /// Stores and drops, all of it or nothing; comes back when it would survive this process. With nothing to do it asks
+    /// whether the caller is still the writer.
+    /// </summary>
+    Task<RoomLogAnswer> WriteAsync(
+        int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken);
+
+    /// <summary>Stores a shard anew after it was lost. False: somebody else is its writer by now.</summary>
+    Task<bool> RefillAsync(int shard, long writer, IReadOnlyList<RoomEntry> all, CancellationToken cancellationToken);
 }
 
-/// <summary>Rooms that survive a silo only as long as this object does: for tests, and for a cluster of one process.</summary>
-public sealed class MemoryRoomLog : IRoomLog
+/// <summary>A shard as it was found.</summary>
+/// <param name="Writer">Names the caller as its writer.</param>
+/// <param name="Entries">All that was stored.</param>
+public sealed record RoomLogOpened(long Writer, IReadOnlyList<RoomEntry> Entries);
+
+/// <summary>What became of a write.</summary>
+public enum RoomLogAnswer
 {
-    private readonly ConcurrentDictionary<int, ConcurrentDictionary<long, RoomEntry>> _shards = new();
+    /// <summary>It is stored.</summary>
+    Written,
 
-    public Task<IReadOnlyList<RoomEntry>> ReadAsync(int shard, CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<RoomEntry>>([.. _shards.GetOrAdd(shard, _ => new()).Values]);
+    /// <summary>Nothing is: somebody else is the writer now.</summary>
+    Superseded,
 
-    public Task WriteAsync(int shard, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken)
-    {
-        var rooms = _shards.GetOrAdd(shard, _ => new());
-        foreach (var entry in stored)
-        {
-            rooms[entry.Room] = entry;
-        }
-        foreach (var room in dropped)
-        {
-            rooms.TryRemove(room, out _);
-        }
-        return Task.CompletedTask;
-    }
+    /// <summary>Nothing is: all that was stored of the shard is gone.</summary>
+    Lost,
 }

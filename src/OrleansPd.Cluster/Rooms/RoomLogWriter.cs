@@ -4,9 +4,10 @@ namespace OrleansPd.Cluster.Rooms;
 
 /// <summary>
 /// Group commit of one shard: while a write is under way, what comes is gathered for the next one. Used by one grain, on its
-/// scheduler. What could not be written stays to be written; only its waiters are told.
+/// scheduler. What could not be written stays to be written; only its waiters are told. A log that was emptied behind us is
+/// filled again from memory; one that has another writer is given up.
 /// </summary>
-internal sealed class RoomLogWriter(IRoomLog log, int shard)
+internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<IReadOnlyList<RoomEntry>> all)
 {
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(3);
     private readonly Dictionary<long, RoomEntry> _stored = [];
@@ -17,8 +18,14 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard)
     /// <summary>Something waits to be written.</summary>
     public bool HasWork => _stored.Count > 0 || _dropped.Count > 0;
 
+    /// <summary>Another activation writes this shard now; this one can store nothing any more.</summary>
+    public bool IsSuperseded { get; private set; }
+
     /// <summary>Writes made.</summary>
     public long Writes { get; private set; }
+
+    /// <summary>Times that the log was found empty and filled again.</summary>
+    public long Refills { get; private set; }
 
     public void Store(RoomEntry entry)
     {
@@ -32,7 +39,7 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard)
         _dropped.Add(room);
     }
 
-    /// <summary>Completes when all that was handed in before is stored.</summary>
+    /// <summary>Completes when all that was handed in before is stored, and the log is known to be ours.</summary>
     /// <exception cref="Exception">It is not stored now; it will be with the next commit that succeeds.</exception>
     public Task CommitAsync()
     {
@@ -55,9 +62,7 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard)
             long[] dropped = [.. _dropped];
             try
             {
-                using var limit = new CancellationTokenSource(WriteTimeout);
-                await log.WriteAsync(shard, stored, dropped, limit.Token);
-                Writes++;
+                await WriteAsync(stored, dropped);
                 foreach (var entry in stored.Where(e => _stored.TryGetValue(e.Room, out var now) && now == e))
                 {
                     _stored.Remove(entry.Room);
@@ -72,5 +77,22 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard)
             }
         }
         _writing = false;
+    }
+
+    private async Task WriteAsync(RoomEntry[] stored, long[] dropped)
+    {
+        using var limit = new CancellationTokenSource(WriteTimeout);
+        Writes++;
+        switch (await log.WriteAsync(shard, writer, stored, dropped, limit.Token))
+        {
+            case RoomLogAnswer.Written:
+                return;
+            case RoomLogAnswer.Lost when await log.RefillAsync(shard, writer, all(), limit.Token):
+                Refills++;
+                return;
+            default:
+                IsSuperseded = true;
+                throw new InvalidOperationException($"another activation writes shard {shard} of the rooms now");
+        }
     }
 }

@@ -13,6 +13,9 @@ public sealed class RoomShard(TimeSpan ttl, int maxRooms)
 
     public int Count => _rooms.Count;
 
+    /// <summary>All rooms, those that are too old but not dropped yet among them.</summary>
+    public IReadOnlyList<RoomEntry> Entries => [.. _rooms.Values];
+
     /// <summary>Registrations of another rank than the one that stands.</summary>
     public long Conflicts { get; private set; }
 

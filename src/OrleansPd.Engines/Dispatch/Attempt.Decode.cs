@@ -125,6 +125,7 @@ internal sealed partial class Attempt
         {
             await _sink.AnswerAsync(head, held.Written, stop).ConfigureAwait(false);
         }
+        _endWasRelayed = true;
         return LegEnd.Ok;
     }
 

@@ -65,7 +65,10 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
 
     private sealed record Failure(AnswerError? Error, AnswerHead Head, byte[] Body)
     {
-        public AnswerError AsError() => Error ?? new AnswerError(Head.Status, "engine_error", ErrorBody.Extract(Body), Head.RetryAfter);
+        public AnswerError AsError() => Error ?? new AnswerError(Head.Status, "engine_error", Words(), Head.RetryAfter);
+
+        private string Words() => ErrorBody.Extract(Body) is { } words && !string.IsNullOrWhiteSpace(words)
+            ? words : $"The engine answered with status {Head.Status} and no words.";
     }
 
     private sealed class PartSink(StreamJoin join, int index) : IAnswerSink

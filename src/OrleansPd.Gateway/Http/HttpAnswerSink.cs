@@ -56,6 +56,12 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
 
     public async ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
     {
+        if (_response.HasStarted)
+        {
+            // Part of another answer is out: only a broken connection tells the client that it is not whole.
+            context.Abort();
+            return;
+        }
         Begin(new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter));
         _response.Headers["x-router-error-code"] = error.Code;
         ErrorJson.Write(_response.BodyWriter, error, dialect, inStream: false);

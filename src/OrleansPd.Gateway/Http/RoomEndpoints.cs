@@ -4,6 +4,7 @@ using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Core.Rooms;
 using OrleansPd.Engines.Body;
@@ -15,15 +16,29 @@ namespace OrleansPd.Gateway.Http;
 /// <c>POST /register_dp_rank</c> and <c>/query_dp_ranks</c>: the room calls of SGLang's bootstrap server, for engines and tools
 /// that are pointed at the gateway.
 /// </summary>
-internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions options)
+internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions options, ILogger<RoomEndpoints> log)
 {
     private const string Scheme = "Bearer ";
     private readonly byte[]? _token = string.IsNullOrEmpty(options.RankToken) ? null : Digest(options.RankToken);
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/register_dp_rank", RegisterAsync);
-        routes.MapPost("/query_dp_ranks", QueryAsync);
+        routes.MapPost("/register_dp_rank", context => GuardedAsync(context, RegisterAsync));
+        routes.MapPost("/query_dp_ranks", context => GuardedAsync(context, QueryAsync));
+    }
+
+    /// <summary>In a cluster the table is elsewhere, and may not answer for a moment: nothing was promised then.</summary>
+    private async Task GuardedAsync(HttpContext context, Func<HttpContext, Task> answer)
+    {
+        try
+        {
+            await answer(context).ConfigureAwait(false);
+        }
+        catch (Exception error) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
+        {
+            Log.RoomsAway(log, error.Message);
+            await RefuseAsync(context, 503, "room_table_away", "the room table does not answer now; ask again").ConfigureAwait(false);
+        }
     }
 
     private async Task RegisterAsync(HttpContext context)

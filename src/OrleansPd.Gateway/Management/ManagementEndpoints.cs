@@ -3,10 +3,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
-using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Security;
 

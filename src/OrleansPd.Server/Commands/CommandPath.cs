@@ -8,12 +8,20 @@ internal static class CommandPath
     public static string Of(Command command)
     {
         var names = new List<string>();
-        for (var at = command; at is not (null or RootCommand); at = at.Parents.OfType<Command>().FirstOrDefault())
+        var program = "orleanspd";
+        for (var at = command; at is not null; at = at.Parents.OfType<Command>().FirstOrDefault())
         {
-            names.Add(at.Name);
+            if (at is NamedRoot root) program = root.Program;
+            else if (at is not RootCommand) names.Add(at.Name);
         }
-        names.Add("orleanspd");
+        names.Add(program);
         names.Reverse();
         return string.Join(' ', names);
     }
+}
+
+/// <summary>The root of the commands of a program that is not <c>orleanspd</c>.</summary>
+internal sealed class NamedRoot(string program, string description) : RootCommand(description)
+{
+    public string Program => program;
 }

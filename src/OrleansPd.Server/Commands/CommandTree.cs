@@ -22,14 +22,23 @@ internal static class CommandTree
             ReplayCommand.Create(context),
             WorkersCommand.Create(context),
         };
+        return WithHelp(root, context);
+    }
+
+    /// <summary>Gives a tree of commands the help of ours.</summary>
+    public static RootCommand WithHelp(RootCommand root, CommandContext context)
+    {
         foreach (var help in root.Options.OfType<HelpOption>()) help.Action = new GroupedHelp(context);
         return root;
     }
 
     /// <summary>Parses and runs; returns the exit code. Cancelling is an ordinary end.</summary>
-    public static async Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken)
+    public static Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken) =>
+        RunAsync(Create(context), args, context, cancellationToken);
+
+    /// <summary>The same for another program's commands.</summary>
+    public static async Task<int> RunAsync(RootCommand root, string[] args, CommandContext context, CancellationToken cancellationToken)
     {
-        var root = Create(context);
         var parsed = root.Parse(
             args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         try

@@ -4,7 +4,6 @@ using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Gateway;
-using OrleansPd.Server.Settings;
 
 namespace OrleansPd.Server.Commands;
 

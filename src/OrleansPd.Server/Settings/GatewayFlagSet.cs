@@ -5,14 +5,30 @@ using OrleansPd.Server.Commands;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>The options of one <c>gateway</c> command.</summary>
+/// <summary>The options of one <c>gateway</c> command, or of another that has all of its flags and some more.</summary>
 internal sealed class GatewayFlagSet
 {
-    private readonly Dictionary<string, Option> _options =
-        GatewayFlags.All.ToDictionary(flag => flag.Name, flag => flag.CreateOption());
+    private readonly IReadOnlyList<(string Title, IReadOnlyList<GatewayFlag> Flags)> _groups;
+    private readonly Dictionary<string, Option> _options;
 
     private readonly (RouterFlag Flag, Option Option)[] _router =
         [.. RouterFlags.All.Select(flag => (flag, flag.CreateOption()))];
+
+    /// <param name="sections">Configuration sections beside the gateway's.</param>
+    /// <param name="groups">Flags for them; they come first in the help.</param>
+    public GatewayFlagSet(
+        (string Name, Type Options)[]? sections = null, IReadOnlyList<(string Title, IReadOnlyList<GatewayFlag> Flags)>? groups = null)
+    {
+        Settings = new(sections ?? []);
+        _groups = [.. groups ?? [], .. GatewayFlags.Groups];
+        All = [.. _groups.SelectMany(group => group.Flags)];
+        _options = All.ToDictionary(flag => flag.Name, flag => flag.CreateOption());
+    }
+
+    public IReadOnlyList<GatewayFlag> All { get; }
+
+    /// <summary>What can be set.</summary>
+    public SettingPath Settings { get; }
 
     public WorkerFlags Workers { get; } = new();
 
@@ -29,7 +45,7 @@ internal sealed class GatewayFlagSet
     public void AddTo(DocumentedCommand command)
     {
         command.Add("Engines", Workers.All);
-        foreach (var (title, flags) in GatewayFlags.Groups) command.Add(title, flags.Select(flag => _options[flag.Name]));
+        foreach (var (title, flags) in _groups) command.Add(title, flags.Select(flag => _options[flag.Name]));
         command.Add("Settings", Config);
         foreach (var (_, option) in _router) command.Add(option);
         command.Add(Backend);
@@ -39,7 +55,7 @@ internal sealed class GatewayFlagSet
     public Dictionary<string, string?> Read(ParseResult parsed)
     {
         var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
-        foreach (var flag in GatewayFlags.All)
+        foreach (var flag in All)
         {
             if (!IsGiven(parsed, _options[flag.Name])) continue;
             switch (_options[flag.Name])

@@ -11,23 +11,26 @@ namespace OrleansPd.Server.Settings;
 /// <summary>
 /// What the gateway was told, checked: a flag beats the environment, which beats the file, which beats the default.
 /// </summary>
-internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Logging, IReadOnlyList<string> Warnings)
+internal sealed record GatewaySettings(
+    GatewayOptions Options, IConfigurationRoot Configuration, SettingSources Sources, IReadOnlyList<string> Warnings)
 {
+    public IConfiguration Logging => Configuration.GetSection("Logging");
+
     /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
     public static GatewaySettings Load(
         ParseResult parsed, GatewayFlagSet flags, IReadOnlyDictionary<string, string> environment)
     {
         var warnings = new List<string>();
         flags.CheckRouterFlags(parsed, warnings);
-        var sources = new SettingSources();
+        var sources = new SettingSources(flags.Settings);
         if (parsed.GetValue(flags.Config) is { } file) sources.AddFile(file);
         sources.AddEnvironment(environment);
         sources.Add("", flags.Workers.Read(parsed));
         sources.Add("", flags.Read(parsed));
-        if (sources.Keys.FirstOrDefault(key => SettingPath.IsSection(key) && !SettingPath.Exists(key)) is { } unknown)
+        if (sources.Keys.FirstOrDefault(key => flags.Settings.IsSection(key) && !flags.Settings.Exists(key)) is { } unknown)
             throw new BadInputException(
-                $"{unknown}{Where(sources, unknown)} is no setting; 'gateway --help' lists them as flags.");
-        foreach (var flag in GatewayFlags.All) CheckForm(flag, sources);
+                $"{unknown}{Where(sources, unknown)} is no setting; '{parsed.CommandResult.Command.Name} --help' lists them as flags.");
+        foreach (var flag in flags.All) CheckForm(flag, sources);
         GiveWorkersTheKey(sources, parsed.GetValue(flags.Workers.ApiKey));
         var configuration = sources.Build();
         var options = new GatewayOptions();
@@ -43,7 +46,7 @@ internal sealed record GatewaySettings(GatewayOptions Options, IConfiguration Lo
         }
 
         SettingChecks.Check(options, sources, warnings);
-        return new(options, configuration.GetSection("Logging"), warnings);
+        return new(options, configuration, sources, warnings);
     }
 
     internal static string Where(SettingSources sources, string key) =>

@@ -74,10 +74,12 @@ internal static class SettingChecks
         }
     }
 
-    private static string FlagOf(string key) =>
-        GatewayFlags.All.FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display ?? key;
+    private static string FlagOf(string key, IReadOnlyList<GatewayFlag>? flags = null) =>
+        (flags ?? GatewayFlags.All).FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display ?? key;
 
-    private static void CheckRanges(object options, string section, SettingSources sources)
+    /// <summary>Checks each property against its attributes.</summary>
+    public static void CheckRanges(
+        object options, string section, SettingSources sources, IReadOnlyList<GatewayFlag>? flags = null)
     {
         foreach (var property in options.GetType().GetProperties(BindingFlags.Instance | BindingFlags.Public))
         {
@@ -92,7 +94,7 @@ internal static class SettingChecks
                     RequiredAttribute => "may not be empty",
                     _ => rule.FormatErrorMessage(property.Name).TrimEnd('.'),
                 };
-                throw new BadInputException($"{FlagOf(key)}: {problem}{GatewaySettings.Where(sources, key)}.");
+                throw new BadInputException($"{FlagOf(key, flags)}: {problem}{GatewaySettings.Where(sources, key)}.");
             }
         }
     }

@@ -7,22 +7,21 @@ using OrleansPd.Gateway;
 namespace OrleansPd.Server.Settings;
 
 /// <summary>Which configuration keys exist: the sections and the properties of their options classes.</summary>
-internal static class SettingPath
+/// <param name="more">Sections of another program, beside the gateway's.</param>
+internal sealed class SettingPath(params (string Name, Type Options)[] more)
 {
-    private static readonly Dictionary<string, Type> Sections = new(StringComparer.OrdinalIgnoreCase)
-    {
-        ["Gateway"] = typeof(GatewayOptions),
-        ["ControlPlane"] = typeof(ControlPlaneOptions),
-    };
+    private readonly Dictionary<string, Type> _sections =
+        more.Append(("Gateway", typeof(GatewayOptions))).Append(("ControlPlane", typeof(ControlPlaneOptions)))
+            .ToDictionary(section => section.Item1, section => section.Item2, StringComparer.OrdinalIgnoreCase);
 
-    public static bool IsSection(string key) => Sections.ContainsKey(key.Split(':')[0]) || IsLogging(key);
+    public bool IsSection(string key) => _sections.ContainsKey(key.Split(':')[0]) || IsLogging(key);
 
     /// <summary>Whether a key such as <c>ControlPlane:Workers:0:Url</c> names something that can be set.</summary>
-    public static bool Exists(string key)
+    public bool Exists(string key)
     {
         if (IsLogging(key)) return true;
         var segments = key.Split(':');
-        var type = Sections.GetValueOrDefault(segments[0]);
+        var type = _sections.GetValueOrDefault(segments[0]);
         foreach (var segment in segments.Skip(1))
         {
             if (type is null) return false;

@@ -8,7 +8,7 @@ namespace OrleansPd.Server.Settings;
 /// Settings from several sources, later ones over earlier ones, and where each came from. A list is taken whole from the last
 /// source that has it, never mixed.
 /// </summary>
-internal sealed partial class SettingSources
+internal sealed partial class SettingSources(SettingPath path)
 {
     private const string EnvironmentPrefix = "ORLEANSPD_";
 
@@ -18,18 +18,18 @@ internal sealed partial class SettingSources
 
     public void Add(string source, IReadOnlyDictionary<string, string?> settings) => Add(settings, _ => source);
 
-    public void AddFile(string path)
+    public void AddFile(string name)
     {
-        if (!File.Exists(path)) throw new BadInputException($"--config: there is no file {path}.");
+        if (!File.Exists(name)) throw new BadInputException($"--config: there is no file {name}.");
         try
         {
-            var file = new ConfigurationBuilder().AddJsonFile(Path.GetFullPath(path)).Build();
-            Add(path, file.AsEnumerable().Where(pair => pair.Value is not null)
+            var file = new ConfigurationBuilder().AddJsonFile(Path.GetFullPath(name)).Build();
+            Add(name, file.AsEnumerable().Where(pair => pair.Value is not null)
                 .ToDictionary(pair => pair.Key, pair => pair.Value));
         }
         catch (Exception error) when (error is InvalidDataException or FormatException)
         {
-            throw new BadInputException($"--config: {path} is not JSON: {(error.InnerException ?? error).Message}");
+            throw new BadInputException($"--config: {name} is not JSON: {(error.InnerException ?? error).Message}");
         }
     }
 
@@ -40,7 +40,7 @@ internal sealed partial class SettingSources
             .Where(variable => variable.Key.StartsWith(EnvironmentPrefix, StringComparison.OrdinalIgnoreCase))
             .Select(variable =>
                 (Key: variable.Key[EnvironmentPrefix.Length..].Replace("__", ":"), variable.Value, Name: variable.Key))
-            .Where(setting => SettingPath.IsSection(setting.Key))
+            .Where(setting => path.IsSection(setting.Key))
             .ToArray();
         var names = settings.ToDictionary(setting => setting.Key, setting => setting.Name, StringComparer.OrdinalIgnoreCase);
         Add(settings.ToDictionary(setting => setting.Key, setting => (string?)setting.Value), key => names[key]);

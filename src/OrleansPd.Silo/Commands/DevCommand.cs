@@ -1,9 +1,7 @@
 using System.CommandLine;
-using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
 using OrleansPd.Cluster;
-using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Gateway;
@@ -11,138 +9,136 @@ using OrleansPd.Server.Commands;
 using OrleansPd.Server.Settings;
 using OrleansPd.Silo.Hosting;
 using OrleansPd.Silo.Redis;
+using OrleansPd.Silo.Settings;
 using OrleansPd.Simulator;
-using StackExchange.Redis;
 
 namespace OrleansPd.Silo.Commands;
 
-/// <summary><c>orleanspd-silo dev</c>: silos and simulated engines in this process.</summary>
+/// <summary><c>orleanspd-silo dev</c>: a whole cluster in one process, with simulated engines.</summary>
 internal static class DevCommand
 {
-    private const string LocalRedis = "127.0.0.1:6379";
-
     public static Command Create(CommandContext context)
     {
-        var silos = Numbers.Whole("--silos", "COUNT", "Silos, each with a gateway. Default 2.", 2, 1, 9);
-        var prefill = Numbers.Whole("--prefills", "COUNT", "Simulated prefill engines. Default 2.", 2, 1, 64);
-        var decode = Numbers.Whole("--decodes", "COUNT", "Simulated decode engines. Default 2.", 2, 1, 64);
-        var speed = Numbers.Real("--speed", "FACTOR", "How many times as fast as the GPUs they stand for; 0 = as fast as they can. Default 1.", 1, 0, 1e6);
-        var port = Numbers.Whole("--port", "PORT", "Port of the first gateway, the others count on; 0 = any free ones. Default 30000.", 30000, 0, 65000);
-        var redis = new Option<string?>("--redis")
+        var flags = new DevFlags();
+        var command = new DocumentedCommand("dev",
+            "Run a whole cluster in this process: silos with a gateway each, and simulated engines. Uses Redis if one answers, and does "
+            + "without where none does; then what the cluster knows ends with the process.")
         {
-            Description = $"Redis to keep the cluster in; 'none' = in memory. Default {LocalRedis} where one answers, else in memory.",
-            HelpName = "HOST:PORT",
+            Examples = ["orleanspd-silo dev", "orleanspd-silo dev --silos 5 --prefills 4 --decodes 8 --speed 10"],
         };
-        var command = new DocumentedCommand("dev", "Start silos with gateways and simulated engines in this process, and serve until stopped.")
-        {
-            Examples = ["orleanspd-silo dev", "orleanspd-silo dev --silos 3 --redis none --speed 0"],
-        };
-        command.Add("What to start", silos, prefill, decode, speed, port, redis);
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            await using var stage = new Stage(context);
-            await stage.StartAsync(
-                parsed.GetValue(silos), parsed.GetValue(prefill), parsed.GetValue(decode), parsed.GetValue(speed), parsed.GetValue(port),
-                parsed.GetValue(redis), cancellationToken);
-            await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            return ExitCode.Success;
-        });
+        flags.AddTo(command);
+        command.SetAction((parsed, cancellationToken) => RunAsync(flags.Options(parsed), context, cancellationToken));
         return command;
     }
 
-    private sealed class Stage(CommandContext context) : IAsyncDisposable
+    private static async Task<int> RunAsync(DevOptions options, CommandContext context, CancellationToken cancellationToken)
     {
-        private readonly List<SimulatedEngine> _engines = [];
-        private readonly List<SiloNode> _nodes = [];
-        private ConnectionMultiplexer? _redis;
-
-        public async Task StartAsync(
-            int silos, int prefills, int decodes, double speed, int port, string? redis, CancellationToken cancellationToken)
+        var level = LogLevels.Parse(options.LogLevel)
+            ?? throw new BadInputException($"--log-level: '{options.LogLevel}' is not debug, info, warn or error.");
+        var logging = new ConfigurationBuilder().AddInMemoryCollection([new("LogLevel:Default", level)]).Build();
+        var log = SiloCommands.Log(logging, context);
+        var engines = new List<SimulatedEngine>();
+        var backends = new List<RedisBackend>();
+        var nodes = new List<SiloNode>();
+        try
         {
-            for (var i = 0; i < prefills + decodes; i++)
-            {
-                var options = new SimulatedEngineOptions { Role = i < prefills ? EngineRole.Prefill : EngineRole.Decode, Speed = speed };
-                _engines.Add(await SimulatedEngine.StartAsync(options, context.Time, cancellationToken));
-            }
-            // A name of its own: what another run left in Redis is not this one's.
-            var id = $"dev-{Environment.ProcessId}";
-            var address = await FindRedisAsync(redis, id, cancellationToken);
-            var rooms = new MemoryRoomLog();
-            var primary = 0;
-            for (var i = 0; i < silos; i++)
-            {
-                var options = new SiloOptions
-                {
-                    Advertise = "127.0.0.1",
-                    ClusterId = id,
-                    ServiceId = id,
-                    SiloPort = FreePort(),
-                    GatewayPort = FreePort(),
-                    Node = $"node-{i + 1}",
-                };
-                primary = primary == 0 ? options.SiloPort : primary;
-                var gateway = new GatewayOptions { Host = "127.0.0.1", Port = port == 0 ? 0 : port + i };
-                if (i == 0)
-                {
-                    gateway.ControlPlane.Workers.AddRange(_engines.Select(Spec));
-                }
-                var warnings = new ConfigurationBuilder().AddInMemoryCollection([new("LogLevel:Default", "Warning")]).Build();
-                var node = await RunCommand.StartAsync(
-                    new GatewaySettings(gateway, warnings, []),
-                    new SiloSettings(options, new ClusterOptions()),
-                    _redis is null ? SiloNode.InMemory(primary, rooms) : SiloNode.InRedis(_redis, address!, options),
-                    context, cancellationToken);
-                _nodes.Add(node);
-                await context.Out.WriteLineAsync($"silo {i + 1} of {silos}: gateway on {node.Url}");
-            }
-            await context.Out.WriteLineAsync(
-                $"{prefills} prefill and {decodes} decode engines; the cluster is kept {(_redis is null ? "in memory" : "in Redis at " + address)}. Ctrl-C ends it.");
+            await StartEnginesAsync(options, engines, context, cancellationToken);
+            await StartSilosAsync(options, engines, backends, nodes, logging, log, context, cancellationToken);
+            await TellAsync(options, engines, nodes, backends.Count > 0, context);
+            var stop = new TaskCompletionSource();
+            await using var registration = cancellationToken.Register(stop.SetResult);
+            var ended = Task.WhenAny(nodes.Select(node => node.EndedAsync())).Unwrap();
+            if (await Task.WhenAny(ended, stop.Task) == ended) throw new CommandFailedException(await ended + ".");
+            return ExitCode.Success;
         }
-
-        public async ValueTask DisposeAsync()
+        finally
         {
-            for (var i = _nodes.Count - 1; i >= 0; i--)
+            // The last that came goes first: the first holds the cluster together where there is no Redis.
+            foreach (var node in nodes.AsEnumerable().Reverse())
             {
-                await _nodes[i].DisposeAsync(); // the first one last: in memory it keeps the membership
+                await node.StopAsync();
+                await node.DisposeAsync();
             }
-            if (_redis is not null)
-            {
-                await _redis.DisposeAsync();
-            }
-            foreach (var engine in _engines)
-            {
-                await engine.DisposeAsync();
-            }
-        }
-
-        private static WorkerSpec Spec(SimulatedEngine engine) => new()
-        {
-            Url = engine.Url,
-            Role = engine.Options.Role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
-        };
-
-        private static int FreePort()
-        {
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            return ((IPEndPoint)socket.LocalEndPoint!).Port;
-        }
-
-        private async Task<string?> FindRedisAsync(string? wanted, string serviceId, CancellationToken cancellationToken)
-        {
-            if (wanted == "none")
-            {
-                return null;
-            }
-            try
-            {
-                _redis = await RedisConnection.OpenAsync(wanted ?? LocalRedis, serviceId, cancellationToken);
-                return wanted ?? LocalRedis;
-            }
-            catch (CommandFailedException) when (wanted is null)
-            {
-                return null;
-            }
+            foreach (var backend in backends) await backend.DisposeAsync();
+            foreach (var engine in engines) await engine.DisposeAsync();
         }
     }
+
+    private static async Task StartEnginesAsync(
+        DevOptions options, List<SimulatedEngine> engines, CommandContext context, CancellationToken cancellationToken)
+    {
+        for (var i = 0; i < options.Prefills + options.Decodes; i++)
+        {
+            var role = i < options.Prefills ? EngineRole.Prefill : EngineRole.Decode;
+            var engine = new SimulatedEngineOptions { BootstrapPort = 0, Port = 0, Role = role, Speed = options.Speed };
+            engines.Add(await SimulatedEngine.StartAsync(engine, context.Time, cancellationToken));
+        }
+    }
+
+    private static async Task StartSilosAsync(
+        DevOptions options, List<SimulatedEngine> engines, List<RedisBackend> backends, List<SiloNode> nodes, IConfiguration logging,
+        Action<ILoggingBuilder> log, CommandContext context, CancellationToken cancellationToken)
+    {
+        // A cluster of its own each time: another that runs here is none of its business.
+        var id = $"dev-{Environment.ProcessId}-{context.Time.GetUtcNow().ToUnixTimeSeconds()}";
+        var local = new LocalBackend();
+        for (var i = 0; i < options.Silos; i++)
+        {
+            var port = options.Port == 0 ? 0 : options.Port + i;
+            var gateway = new GatewayOptions { Host = "127.0.0.1", Port = port, ShutdownGracePeriodSecs = 5 };
+            if (i == 0) gateway.ControlPlane.Workers.AddRange(engines.Select(Spec));
+            var node = new NodeOptions
+            {
+                ClusterId = id,
+                ServiceId = id,
+                SiloPort = 0,
+                GatewayPort = 0,
+                Redis = options.Redis,
+                Node = $"node-{i + 1}",
+            };
+            var settings = new SiloSettings(node, new ClusterOptions(), gateway, logging, []);
+            IBackend backend = local;
+            if ((i == 0 || backends.Count > 0) && await TryRedisAsync(settings, log, cancellationToken) is { } redis)
+            {
+                backends.Add(redis);
+                backend = redis;
+            }
+            nodes.Add(await SiloNode.StartAsync(settings, backend, log, context.Error, cancellationToken));
+        }
+    }
+
+    private static async Task<RedisBackend?> TryRedisAsync(
+        SiloSettings settings, Action<ILoggingBuilder> log, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await RedisBackend.ConnectAsync(settings, log, cancellationToken);
+        }
+        catch (CommandFailedException)
+        {
+            return null; // said below: there is none
+        }
+    }
+
+    private static async Task TellAsync(
+        DevOptions options, List<SimulatedEngine> engines, List<SiloNode> nodes, bool redis, CommandContext context)
+    {
+        foreach (var engine in engines)
+        {
+            await context.Out.WriteLineAsync($"{engine.Options.Role.ToString().ToLowerInvariant()} engine on {engine.Url}");
+        }
+        foreach (var node in nodes) await context.Out.WriteLineAsync($"gateway on {node.Url} in silo {node.Silo}");
+        await context.Out.WriteLineAsync(redis
+            ? $"orleanspd-silo dev: {nodes.Count} silos on Redis at {options.Redis}. Ctrl-C ends it."
+            : $"orleanspd-silo dev: {nodes.Count} silos without Redis (none answers at {options.Redis}). Ctrl-C ends it.");
+        await context.Out.WriteLineAsync(
+            $"Try: curl {nodes[^1].Url}generate -H 'content-type: application/json' "
+            + "-d '{\"text\":\"hello\",\"sampling_params\":{\"max_new_tokens\":8}}'");
+    }
+
+    private static WorkerSpec Spec(SimulatedEngine engine) => new()
+    {
+        Role = engine.Options.Role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
+        Url = engine.Url,
+    };
 }

@@ -1,180 +1,172 @@
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
-using Orleans.Serialization;
-using Orleans.Storage;
 using OrleansPd.Cluster;
 using OrleansPd.Cluster.Gateways;
-using OrleansPd.Cluster.Rooms;
 using OrleansPd.Gateway;
-using OrleansPd.Silo.Redis;
-using StackExchange.Redis;
-using GatewayOptions = OrleansPd.Gateway.GatewayOptions;
-using PdClusterOptions = OrleansPd.Cluster.ClusterOptions;
+using OrleansPd.Server.Commands;
+using OrleansPd.Silo.Settings;
 
 namespace OrleansPd.Silo.Hosting;
 
-/// <summary>One silo with its gateway, in this process.</summary>
+/// <summary>
+/// One node of a cluster: a silo and the gateway in it. The gateway listens first, so that the process is seen to live while it
+/// joins; at the end the gateway drains first, and only then the silo leaves.
+/// </summary>
 internal sealed class SiloNode : IAsyncDisposable
 {
     private readonly IHost _host;
     private readonly GatewayServer _gateway;
+    private readonly ClusterControlPlane _plane;
 
-    private SiloNode(IHost host, GatewayServer gateway)
+    private SiloNode(IHost host, GatewayServer gateway, ClusterControlPlane plane, IPEndPoint silo)
     {
-        _host = host;
-        _gateway = gateway;
+        (_host, _gateway, _plane, Silo) = (host, gateway, plane, silo);
     }
 
+    /// <summary>Where its gateway listens.</summary>
     public Uri Url => _gateway.Url;
 
-    public ClusterControlPlane Plane => _host.Services.GetRequiredService<ClusterControlPlane>();
+    /// <summary>Where other silos reach it.</summary>
+    public IPEndPoint Silo { get; }
 
-    /// <summary>Where other silos reach this one.</summary>
-    public SiloAddress Address => _host.Services.GetRequiredService<ILocalSiloDetails>().SiloAddress;
-
-    /// <summary>Names this life of the silo in the membership table.</summary>
-    public string MemberName => Address.ToString()[1..];
-
-    public ILogger Log => _host.Services.GetRequiredService<ILogger<SiloNode>>();
-
-    /// <summary>Starts the silo, then the gateway. Comes back when both listen; engines need not be there yet.</summary>
-    /// <param name="gateway">What the gateway was told.</param>
-    /// <param name="settings">What the silo was told.</param>
-    /// <param name="store">Where the cluster is kept.</param>
-    /// <param name="logging">Where its log goes.</param>
+    /// <summary>Starts the gateway and joins the cluster.</summary>
+    /// <param name="settings">What it was told; port 0 means any free one.</param>
+    /// <param name="backend">What the cluster lives on.</param>
+    /// <param name="logging">Where both write their log.</param>
+    /// <param name="error">Where the silo's last words go.</param>
     /// <param name="cancellationToken">Ends the start.</param>
+    /// <exception cref="CommandFailedException">A port is taken, or the cluster cannot be joined.</exception>
     public static async Task<SiloNode> StartAsync(
-        GatewayOptions gateway, SiloSettings settings, Action<ISiloBuilder> store, Action<ILoggingBuilder> logging,
-        CancellationToken cancellationToken)
+        SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error, CancellationToken cancellationToken)
     {
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        logging(builder.Logging);
-        // Signals are the executable's: the gateway ends before the silo.
-        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
-        builder.UseOrleans(silo => Configure(silo, gateway, settings, store));
-        var host = builder.Build();
+        var node = settings.Node;
+        var any = backend.Address.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
+        var listen = node.Advertise is null ? backend.Address : any;
+        node.SiloPort = FreePorts.Claim(listen, node.SiloPort, "--silo-port");
+        node.GatewayPort = FreePorts.Claim(listen, node.GatewayPort, "--gateway-port");
+        var silo = new IPEndPoint(backend.Address, node.SiloPort);
+        var host = Build(settings, backend, logging, error);
+        GatewayServer? gateway = null;
         try
         {
-            await host.StartAsync(cancellationToken).ConfigureAwait(false);
             var plane = host.Services.GetRequiredService<ClusterControlPlane>();
-            var server = await GatewayServer.StartAsync(gateway, plane, logging, cancellationToken: cancellationToken).ConfigureAwait(false);
-            return new SiloNode(host, server);
+            gateway = await ListenAsync(settings.Gateway, plane, logging, cancellationToken).ConfigureAwait(false);
+            await backend.JoinAsync(silo, cancellationToken).ConfigureAwait(false);
+            await host.StartAsync(cancellationToken).ConfigureAwait(false);
+            return new SiloNode(host, gateway, plane, silo);
         }
-        catch
+        catch (Exception failure)
         {
-            await StopHostAsync(host).ConfigureAwait(false);
-            throw;
+            if (gateway is not null)
+            {
+                await gateway.DisposeAsync().ConfigureAwait(false);
+            }
+            await DisposeAsync(host).ConfigureAwait(false);
+            if (failure is CommandFailedException || cancellationToken.IsCancellationRequested)
+            {
+                throw;
+            }
+            var taken = ListenFailure.Explain(
+                failure, backend.Address.ToString(), (node.SiloPort, "--silo-port"), (node.GatewayPort, "--gateway-port"));
+            throw taken
+                ?? new CommandFailedException($"the silo cannot join its cluster: {Innermost(failure).Message}");
         }
     }
 
-    /// <summary>Stores of a cluster that silos on many machines share.</summary>
-    public static Action<ISiloBuilder> InRedis(IConnectionMultiplexer redis, string connection, SiloOptions options) => silo =>
-    {
-        var configuration = RedisConnection.Parse(connection);
-        silo.UseRedisClustering(o =>
-        {
-            o.ConfigurationOptions = configuration;
-            o.CreateMultiplexer = _ => Task.FromResult((redis, true));
-        });
-        silo.AddRedisGrainStorage(PdClusterOptions.Storage, o =>
-        {
-            o.ConfigurationOptions = configuration;
-            o.CreateMultiplexer = _ => Task.FromResult((redis, true));
-        });
-        silo.Services.AddOptions<Orleans.Persistence.RedisStorageOptions>(PdClusterOptions.Storage)
-            .PostConfigure<Serializer>((o, serializer) => o.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer));
-        silo.UseRedisReminderService(o =>
-        {
-            o.ConfigurationOptions = configuration;
-            o.CreateMultiplexer = _ => Task.FromResult((redis, true));
-        });
-        silo.Services.AddSingleton<IRoomLog>(new RedisRoomLog(redis, options.ServiceId));
-    };
-
-    /// <summary>Stores of a cluster of one machine, that end with its first silo.</summary>
-    public static Action<ISiloBuilder> InMemory(int primaryPort, IRoomLog rooms) => silo =>
-    {
-        silo.UseDevelopmentClustering(new IPEndPoint(IPAddress.Loopback, primaryPort));
-        silo.AddMemoryGrainStorage(PdClusterOptions.Storage);
-        silo.UseInMemoryReminderService();
-        silo.Services.AddSingleton(rooms);
-    };
-
-    /// <summary>Ends when the silo or its gateway has ended by itself, with the reason.</summary>
+    /// <summary>Ends when something of it ended by itself, with a sentence.</summary>
     public async Task<string> EndedAsync()
     {
-        var stopped = new TaskCompletionSource();
-        using var registration = _host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(stopped.SetResult);
-        var died = Plane.Died;
-        var first = await Task.WhenAny(died, _gateway.Completion, stopped.Task).ConfigureAwait(false);
-        if (first == died)
-        {
-            var failure = await died.ConfigureAwait(false);
-            return $"{failure.GetType().Name}: {failure.Message}";
-        }
-        return first == stopped.Task ? "the silo stopped by itself; its log says why." : "the gateway stopped by itself; its log says why.";
+        var left = _host.WaitForShutdownAsync();
+        var first = await Task.WhenAny(_plane.Died, _gateway.Completion, left).ConfigureAwait(false);
+        return first == _plane.Died ? $"the control plane stopped by itself: {(await _plane.Died.ConfigureAwait(false)).Message}"
+            : first == left ? "the silo stopped by itself; its log says why"
+            : $"the gateway stopped by itself: {_gateway.Failure?.Message ?? "its log says why"}";
     }
 
-    /// <summary>Stops in order: the gateway with its requests first, then the silo with its grains.</summary>
-    public async Task StopAsync(CancellationToken cancellationToken)
+    /// <summary>Drains the gateway for as long as its grace lasts, then leaves the cluster in order.</summary>
+    public async Task StopAsync()
     {
-        await _gateway.StopAsync(cancellationToken).ConfigureAwait(false);
-        await _host.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        await _gateway.StopAsync().ConfigureAwait(false);
+        await _host.StopAsync().ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
     {
         await _gateway.DisposeAsync().ConfigureAwait(false);
-        await StopHostAsync(_host).ConfigureAwait(false);
+        await DisposeAsync(_host).ConfigureAwait(false);
     }
 
-    private static async Task StopHostAsync(IHost host)
+    private static IHost Build(SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error)
     {
-        await host.StopAsync().ConfigureAwait(false);
-        host.Dispose();
-    }
-
-    private static void Configure(ISiloBuilder silo, GatewayOptions gateway, SiloSettings settings, Action<ISiloBuilder> store)
-    {
-        var options = settings.Silo;
-        silo.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
-        silo.ConfigureEndpoints(AddressOf(options.Advertise), options.SiloPort, options.GatewayPort, listenOnAnyHostAddress: options.Advertise is null);
-        silo.Configure<ClusterMembershipOptions>(o =>
+        var node = settings.Node;
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "orleanspd-silo" });
+        logging(builder.Logging);
+        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
+        builder.Services.AddSingleton<IFatalErrorHandler>(new FatalErrors(error));
+        builder.UseOrleans(silo =>
         {
-            o.ProbeTimeout = TimeSpan.FromMilliseconds(options.ProbeTimeoutMs);
-            o.NumMissedProbesLimit = options.MissedProbes;
-            o.NumVotesForDeathDeclaration = options.DeathVotes;
-            o.EnableIndirectProbes = options.IndirectProbes;
-            o.NumProbedSilos = 10;
-            o.TableRefreshTimeout = TimeSpan.FromSeconds(2);
-            o.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
+            silo.Configure<Orleans.Configuration.ClusterOptions>(options =>
+            {
+                options.ClusterId = node.ClusterId;
+                options.ServiceId = node.ServiceId;
+            });
+            // An address that was given may be one that only others know, as that of a container's host.
+            silo.ConfigureEndpoints(
+                backend.Address, node.SiloPort, node.GatewayPort, listenOnAnyHostAddress: node.Advertise is not null);
+            silo.Configure<ClusterMembershipOptions>(options =>
+            {
+                options.ProbeTimeout = TimeSpan.FromMilliseconds(node.ProbeTimeoutMs);
+                options.NumMissedProbesLimit = node.MissedProbes;
+                options.NumVotesForDeathDeclaration = node.DeathVotes;
+                options.EnableIndirectProbes = node.IndirectProbes;
+                options.TableRefreshTimeout = TimeSpan.FromSeconds(node.TableRefreshSecs);
+                // Who has not written for three of these is not counted where votes are: so the rest can go on when most die at
+                // once.
+                options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
+            });
+            silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
+            silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });
+            silo.AddOrleansPd(settings.Gateway.ControlPlane, settings.Cluster);
+            backend.AddTo(silo, node);
         });
-        silo.Configure<SiloMessagingOptions>(o => o.CancelRequestOnTimeout = true);
-        silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = options.Node, ["zone"] = options.Zone });
-        store(silo);
-        silo.AddOrleansPd(gateway.ControlPlane, settings.Cluster);
+        return builder.Build();
     }
 
-    private static IPAddress AddressOf(string? advertise)
+    private static async Task<GatewayServer> ListenAsync(
+        OrleansPd.Gateway.GatewayOptions options, ClusterControlPlane plane, Action<ILoggingBuilder> logging,
+        CancellationToken cancellationToken)
     {
-        if (advertise is not null)
+        try
         {
-            return IPAddress.TryParse(advertise, out var given) ? given
-                : Dns.GetHostAddresses(advertise).OrderBy(a => a.AddressFamily != AddressFamily.InterNetwork).First();
+            return await GatewayServer.StartAsync(options, plane, logging, cancellationToken: cancellationToken)
+                .ConfigureAwait(false);
         }
-        return NetworkInterface.GetAllNetworkInterfaces()
-            .Where(n => n.OperationalStatus == OperationalStatus.Up && n.NetworkInterfaceType != NetworkInterfaceType.Loopback)
-            .SelectMany(n => n.GetIPProperties().UnicastAddresses)
-            .Select(a => a.Address)
-            .FirstOrDefault(a => a.AddressFamily == AddressFamily.InterNetwork) ?? IPAddress.Loopback;
+        catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
+        {
+            throw explained;
+        }
     }
 
+    private static Exception Innermost(Exception error) => error.InnerException is { } inner ? Innermost(inner) : error;
+
+    private static async ValueTask DisposeAsync(IHost host)
+    {
+        if (host is IAsyncDisposable disposable)
+        {
+            await disposable.DisposeAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            host.Dispose();
+        }
+    }
+
+    /// <summary>The process's signals are the command's.</summary>
     private sealed class NoSignals : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

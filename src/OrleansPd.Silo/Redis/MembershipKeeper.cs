@@ -1,62 +1,97 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
 namespace OrleansPd.Silo.Redis;
 
 /// <summary>
-/// Guards the membership table against a Redis that comes back empty. Every silo keeps a copy of what it last saw; where the table
-/// is gone, one of them puts it back as it was. Nothing can have changed meanwhile, since changes need the table. Where somebody has
-/// begun a new table instead, this silo is no part of that cluster, and ends: two clusters must not rule the same engines.
+/// Puts the membership table back when Redis comes up empty. Silos that run go on with the table they know, but silos that start
+/// then would see no others and make a cluster of their own under the same name. Each silo therefore remembers the table as it
+/// was and, when its own row is gone, stores all of it in one transaction, under a version that is newer for everybody.
 /// </summary>
-internal sealed class MembershipKeeper(IConnectionMultiplexer redis, string serviceId, string clusterId, string self, ILogger log)
+internal sealed class MembershipKeeper(
+    IDatabase redis, RedisKey table, string self, TimeSpan interval, TimeProvider clock, ILogger<MembershipKeeper> log)
+    : ILifecycleParticipant<ISiloLifecycle>
 {
-    private const int MissesToEnd = 3;
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
-    private readonly RedisKey _key = $"{serviceId}/members/{clusterId}";
-    private HashEntry[] _copy = [];
+    private static readonly RedisValue Version = "Version";
+    private readonly CancellationTokenSource _stop = new();
+    private HashEntry[] _remembered = [];
+    private Task _loop = Task.CompletedTask;
 
-    /// <summary>Ends only when this silo must end, with the reason.</summary>
-    public async Task<string> RunAsync(TimeProvider clock, CancellationToken cancellationToken)
-    {
-        var misses = 0;
-        while (true)
+    public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(
+        nameof(MembershipKeeper),
+        ServiceLifecycleStage.Active,
+        _ =>
         {
-            await Task.Delay(Interval, clock, cancellationToken).ConfigureAwait(false);
-            try
-            {
-                var table = await redis.GetDatabase().HashGetAllAsync(_key).WaitAsync(cancellationToken).ConfigureAwait(false);
-                if (table.Any(row => ((string)row.Name!).Contains(self, StringComparison.Ordinal)))
-                {
-                    (_copy, misses) = (table, 0);
-                    continue;
-                }
-                if (table.Length == 0 && _copy.Length > 0)
-                {
-                    await RestoreAsync(cancellationToken).ConfigureAwait(false);
-                    continue;
-                }
-                if (_copy.Length > 0 && ++misses >= MissesToEnd)
-                {
-                    return "Redis was emptied and another cluster of the same name has begun there: this silo ends rather than rule the "
-                        + "same engines beside it. Start it again to join.";
-                }
-            }
-            catch (Exception e) when (e is RedisException or TimeoutException && !cancellationToken.IsCancellationRequested)
-            {
-                misses = 0; // Redis is away: nothing is known
-            }
+            _loop = RunAsync(_stop.Token);
+            return Task.CompletedTask;
+        },
+        async _ =>
+        {
+            // Before the silo takes its own row out of the game.
+            await _stop.CancelAsync().ConfigureAwait(false);
+            await _loop.ConfigureAwait(false);
+        });
+
+    /// <summary>Looks once.</summary>
+    /// <returns>Whether the table was put back.</returns>
+    internal async Task<bool> LookAsync(CancellationToken cancellationToken)
+    {
+        var rows = await redis.HashGetAllAsync(table).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (rows.Any(row => row.Name == self))
+        {
+            _remembered = rows;
+            return false;
         }
+        if (_remembered.Length == 0)
+        {
+            return false; // never seen with us in it
+        }
+        var transaction = redis.CreateTransaction();
+        transaction.AddCondition(Condition.HashNotExists(table, self));
+        var found = rows.FirstOrDefault(row => row.Name == Version).Value;
+        transaction.AddCondition(found.IsNull ? Condition.HashNotExists(table, Version) : Condition.HashEqual(table, Version, found));
+        // Silos that started meanwhile have rows of their own, which stand.
+        var known = rows.Select(row => row.Name).ToHashSet();
+        var missing = _remembered.Where(row => row.Name != Version && !known.Contains(row.Name)).ToArray();
+        _ = transaction.HashSetAsync(table, [.. missing, new HashEntry(Version, NewerThan(found))]);
+        if (!await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false))
+        {
+            return false; // another silo was faster
+        }
+        Log.MembershipPutBack(log, missing.Length);
+        return true;
     }
 
-    private async Task RestoreAsync(CancellationToken cancellationToken)
+    private string NewerThan(RedisValue found)
     {
-        var transaction = redis.GetDatabase().CreateTransaction();
-        transaction.AddCondition(Condition.KeyNotExists(_key));
-        _ = transaction.HashSetAsync(_key, _copy);
-        _ = transaction.StringSetAsync(RedisConnection.ContractsKey(serviceId), RedisConnection.Contracts);
-        if (await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false))
+        var remembered = _remembered.FirstOrDefault(row => row.Name == Version).Value;
+        return (Math.Max(Number(remembered), Number(found)) + 1).ToString(CultureInfo.InvariantCulture);
+
+        static long Number(RedisValue version) => version.TryParse(out long number) ? number : 0;
+    }
+
+    private async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        using var timer = new PeriodicTimer(interval, clock);
+        try
         {
-            SiloLog.MembershipRestored(log, _copy.Length - 1);
+            do
+            {
+                try
+                {
+                    await LookAsync(cancellationToken).ConfigureAwait(false);
+                }
+                catch (Exception error) when (error is RedisException or TimeoutException)
+                {
+                    Log.RedisAway(log, error.Message); // the next look will do
+                }
+            }
+            while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
         }
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core.Rooms;
 using StackExchange.Redis;
@@ -6,57 +8,79 @@ using StackExchange.Redis;
 namespace OrleansPd.Silo.Redis;
 
 /// <summary>
-/// Registered rooms in Redis: one hash for each shard, a field for each room. A hash that nobody writes to any more expires with the
-/// youngest room in it, so nothing is left of a cluster that is gone.
+/// Rooms in Redis: a hash for each shard, with a field for each room and one that names the writer. Each write is one transaction
+/// on the condition that the writer is still the one that is named: of two activations of a shard only the later one stores.
 /// </summary>
-internal sealed class RedisRoomLog(IConnectionMultiplexer redis, string serviceId) : IRoomLog
+internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
 {
+    private static readonly RedisValue Writer = "writer";
     private static readonly TimeSpan Margin = TimeSpan.FromMinutes(5);
 
-    public async Task<IReadOnlyList<RoomEntry>> ReadAsync(int shard, CancellationToken cancellationToken)
+    public async Task<RoomLogOpened> OpenAsync(int shard, CancellationToken cancellationToken)
     {
-        var fields = await redis.GetDatabase().HashGetAllAsync(Key(shard)).WaitAsync(cancellationToken).ConfigureAwait(false);
-        var entries = new List<RoomEntry>(fields.Length);
-        foreach (var field in fields)
-        {
-            byte[] value = field.Value!;
-            if (value.Length == 12 && field.Name.TryParse(out long room))
-            {
-                var deadline = DateTimeOffset.FromUnixTimeMilliseconds(BinaryPrimitives.ReadInt64LittleEndian(value.AsSpan(4)));
-                entries.Add(new(room, BinaryPrimitives.ReadInt32LittleEndian(value), deadline));
-            }
-        }
-        return entries;
+        var key = RedisKeys.Rooms(service, shard);
+        var writer = BinaryPrimitives.ReadInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(long)));
+        // In one transaction: what an older writer stores is either read here or refused.
+        var transaction = redis.CreateTransaction();
+        _ = transaction.HashSetAsync(key, Writer, writer);
+        var reading = transaction.HashGetAllAsync(key);
+        await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        var fields = await reading.ConfigureAwait(false);
+        return new RoomLogOpened(writer, [.. fields.Where(f => f.Name != Writer).Select(Entry)]);
     }
 
-    public async Task WriteAsync(
-        int shard, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken)
+    public async Task<RoomLogAnswer> WriteAsync(
+        int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken)
     {
-        if (stored.Count == 0 && dropped.Count == 0)
+        var key = RedisKeys.Rooms(service, shard);
+        var mine = stored.Count + dropped.Count == 0
+            ? await redis.HashGetAsync(key, Writer).WaitAsync(cancellationToken).ConfigureAwait(false) == writer
+            : await CommitAsync(key, Condition.HashEqual(key, Writer, writer), null, stored, dropped, cancellationToken)
+                .ConfigureAwait(false);
+        return mine ? RoomLogAnswer.Written
+            : await redis.HashExistsAsync(key, Writer).WaitAsync(cancellationToken).ConfigureAwait(false) ? RoomLogAnswer.Superseded
+            : RoomLogAnswer.Lost;
+    }
+
+    public Task<bool> RefillAsync(int shard, long writer, IReadOnlyList<RoomEntry> all, CancellationToken cancellationToken)
+    {
+        var key = RedisKeys.Rooms(service, shard);
+        return CommitAsync(key, Condition.HashNotExists(key, Writer), writer, all, [], cancellationToken);
+    }
+
+    private async Task<bool> CommitAsync(
+        RedisKey key, Condition condition, long? writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped,
+        CancellationToken cancellationToken)
+    {
+        var transaction = redis.CreateTransaction();
+        transaction.AddCondition(condition);
+        if (writer is { } name)
         {
-            return;
+            _ = transaction.HashSetAsync(key, Writer, name);
         }
-        var key = Key(shard);
-        var transaction = redis.GetDatabase().CreateTransaction();
         if (stored.Count > 0)
         {
             _ = transaction.HashSetAsync(key, [.. stored.Select(Field)]);
+            // A cluster that is never started again leaves nothing behind.
             _ = transaction.KeyExpireAsync(key, stored.Max(e => e.Deadline).UtcDateTime + Margin);
         }
         if (dropped.Count > 0)
         {
             _ = transaction.HashDeleteAsync(key, [.. dropped.Select(room => (RedisValue)room)]);
         }
-        await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private static HashEntry Field(RoomEntry entry)
+    private static HashEntry Field(RoomEntry entry) =>
+        new(entry.Room, string.Create(CultureInfo.InvariantCulture, $"{entry.Rank} {entry.Deadline.ToUnixTimeMilliseconds()}"));
+
+    private static RoomEntry Entry(HashEntry field)
     {
-        var value = new byte[12];
-        BinaryPrimitives.WriteInt32LittleEndian(value, entry.Rank);
-        BinaryPrimitives.WriteInt64LittleEndian(value.AsSpan(4), entry.Deadline.ToUnixTimeMilliseconds());
-        return new HashEntry(entry.Room, value);
+        var text = field.Value.ToString();
+        var space = text.IndexOf(' ', StringComparison.Ordinal);
+        return new RoomEntry(
+            (long)field.Name,
+            int.Parse(text.AsSpan(0, space), CultureInfo.InvariantCulture),
+            DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(text.AsSpan(space + 1), CultureInfo.InvariantCulture)));
     }
-
-    private RedisKey Key(int shard) => $"{serviceId}/orleanspd/rooms/{shard}";
 }

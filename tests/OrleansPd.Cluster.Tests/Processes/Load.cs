@@ -1,59 +1,88 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Text;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>Requests at some gateways, one after the other in a few lanes each, until it is ended; keeps what went wrong.</summary>
-internal sealed class Load
+/// <summary>Requests at gateways for as long as it is not ended; what fails, and how long the slowest took.</summary>
+internal sealed class Load : IAsyncDisposable
 {
-    private const string Body = """{"text":"a steady load","sampling_params":{"max_new_tokens":4,"temperature":0}}""";
     private readonly CancellationTokenSource _stop = new();
-    private readonly ConcurrentQueue<string> _failures = [];
-    private readonly Task[] _lanes;
-    private long _served;
-    private long _slowest;
+    private readonly List<string> _failures = [];
+    private readonly Task _workers;
+    private long _slowestTicks;
+    private int _done;
 
-    public Load(int lanes, params SiloProcess[] gateways)
+    private Load(SiloProcess[] silos, int atOnce, int tokens) =>
+        _workers = Task.WhenAll(Enumerable.Range(0, atOnce).Select(i => RunAsync(silos[i % silos.Length], tokens)));
+
+    public int Done => Volatile.Read(ref _done);
+
+    public TimeSpan Slowest => TimeSpan.FromTicks(Interlocked.Read(ref _slowestTicks));
+
+    public IReadOnlyList<string> Failures
     {
-        _lanes = [.. gateways.SelectMany(g => Enumerable.Range(0, lanes).Select(_ => RunAsync(g.Client)))];
+        get
+        {
+            lock (_failures)
+            {
+                return [.. _failures];
+            }
+        }
     }
 
-    public long Served => Interlocked.Read(ref _served);
+    public static Load Start(int atOnce, int tokens, params SiloProcess[] silos) => new(silos, atOnce, tokens);
 
-    public async Task<(long Served, TimeSpan Slowest)> EndAsync()
+    /// <summary>Waits for so many more answers.</summary>
+    public Task MoreAsync(int answers)
     {
-        await _stop.CancelAsync();
-        await Task.WhenAll(_lanes);
-        Assert.Empty(_failures);
-        return (Served, TimeSpan.FromMilliseconds(Interlocked.Read(ref _slowest)));
+        var until = Done + answers;
+        return ProcessCluster.UntilAsync(
+            () => Task.FromResult(Done >= until), () => Task.FromResult($"{Done} of {until}; {string.Join("; ", Failures)}"), 120);
     }
 
-    private async Task RunAsync(HttpClient client)
+    public void ForgetSlowest() => Interlocked.Exchange(ref _slowestTicks, 0);
+
+    /// <summary>Lets those under way end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_stop.IsCancellationRequested)
+        {
+            await _stop.CancelAsync();
+            await _workers;
+        }
+    }
+
+    private async Task RunAsync(SiloProcess silo, int tokens)
     {
         while (!_stop.IsCancellationRequested)
         {
-            var started = Stopwatch.GetTimestamp();
+            var began = Stopwatch.GetTimestamp();
             try
             {
-                using var content = new StringContent(Body, Encoding.UTF8, "application/json");
-                using var response = await client.PostAsync("/generate", content, CancellationToken.None);
-                if (!response.IsSuccessStatusCode)
+                using var answer = await ProcessCluster.GenerateAsync(silo, tokens, CancellationToken.None);
+                var text = await answer.Content.ReadAsStringAsync();
+                if (!answer.IsSuccessStatusCode)
                 {
-                    _failures.Enqueue($"{(int)response.StatusCode} {await response.Content.ReadAsStringAsync(CancellationToken.None)}");
+                    Failed($"{(int)answer.StatusCode} {text}");
                 }
             }
             catch (Exception e)
             {
-                _failures.Enqueue(e.Message);
+                Failed(e.Message);
             }
-            Interlocked.Increment(ref _served);
-            var took = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-            for (var most = Interlocked.Read(ref _slowest); took > most; most = Interlocked.Read(ref _slowest))
+            Interlocked.Increment(ref _done);
+            var took = Stopwatch.GetElapsedTime(began).Ticks;
+            for (var seen = _slowestTicks; took > seen; seen = Interlocked.Read(ref _slowestTicks))
             {
-                Interlocked.CompareExchange(ref _slowest, took, most);
+                Interlocked.CompareExchange(ref _slowestTicks, took, seen);
             }
-            await Task.Delay(5, CancellationToken.None);
+        }
+    }
+
+    private void Failed(string why)
+    {
+        lock (_failures)
+        {
+            _failures.Add(why);
         }
     }
 }

@@ -1,112 +1,138 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Globalization;
-using System.Runtime.InteropServices;
+using System.Net;
+using System.Text;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>A silo as operators run it: a process that real signals reach.</summary>
-internal sealed partial class SiloProcess : IAsyncDisposable
+/// <summary>A real <c>orleanspd-silo run</c>.</summary>
+internal sealed class SiloProcess : IAsyncDisposable
 {
-    public const int SigKill = 9;
-    public const int SigTerm = 15;
-    public const int SigCont = 18;
-    public const int SigStop = 19;
     private readonly Process _process;
-    private readonly ConcurrentQueue<string> _errors = [];
+    private readonly StringBuilder _said = new();
+    private bool _frozen;
 
-    private SiloProcess(Process process)
-    {
-        _process = process;
-        process.ErrorDataReceived += (_, line) => _errors.Enqueue(line.Data ?? "");
-        process.BeginErrorReadLine();
-        Client = null!;
-    }
+    private SiloProcess(Process process) => _process = process;
 
-    public HttpClient Client { get; private set; }
+    /// <summary>Calls of its gateway.</summary>
+    public HttpClient Client { get; } = new() { Timeout = TimeSpan.FromMinutes(3) };
 
-    /// <summary>
-    /// Patient, because machines that run tests are busy, and a silo that gets no processor for a second is taken for dead with what is
-    /// shipped. ORLEANSPD_TEST_SHIPPED_MEMBERSHIP=1 measures what is shipped.
-    /// </summary>
-    private static string[] Membership => Environment.GetEnvironmentVariable("ORLEANSPD_TEST_SHIPPED_MEMBERSHIP") == "1"
-        ? [] : ["--probe-timeout-ms", "2000", "--missed-probes", "3"];
+    /// <summary>Its address in the membership table, without its generation.</summary>
+    public string Address { get; private set; } = "";
+
+    public bool IsFrozen => _frozen;
 
     public bool HasExited => _process.HasExited;
 
-    public int ExitCode => _process.ExitCode;
-
-    /// <summary>What it said on stderr.</summary>
-    public string Errors => string.Join('\n', _errors.Where(e => e.Length > 0));
-
-    /// <summary>Starts <c>orleanspd-silo run</c> on free ports and waits for its first line, which names its address.</summary>
-    public static async Task<SiloProcess> StartAsync(RedisServer redis, params string[] more)
+    /// <summary>All that it wrote.</summary>
+    public string Said
     {
-        var process = Launch(
-        [
-            "run", "--redis", redis.Address, "--advertise", "127.0.0.1", "--host", "127.0.0.1", "--port", "0",
-            "--silo-port", $"{RedisServer.FreePort()}", "--gateway-port", $"{RedisServer.FreePort()}", "--policy", "least_load", .. Membership, .. more,
-        ]);
-        var silo = new SiloProcess(process);
-        var line = await process.StandardOutput.ReadLineAsync(Support.ClusterStage.Token);
-        var url = line?.Split(' ').FirstOrDefault(word => word.StartsWith("http://", StringComparison.Ordinal));
-        Assert.True(url is not null, $"{line}\n{silo.Errors}");
-        silo.Client = new HttpClient { BaseAddress = new Uri(url), Timeout = TimeSpan.FromSeconds(60) };
-        return silo;
+        get
+        {
+            lock (_said)
+            {
+                return _said.ToString();
+            }
+        }
     }
 
-    /// <summary>Runs it to its end.</summary>
-    public static async Task<(int ExitCode, string Errors)> RunAsync(params string[] arguments)
+    /// <summary>Starts one; comes back when it has joined.</summary>
+    public static async Task<SiloProcess> StartAsync(params string[] arguments)
     {
-        await using var silo = new SiloProcess(Launch(arguments));
-        await silo.ExitAsync();
-        return (silo.ExitCode, silo.Errors);
-    }
-
-    public void Signal(int signal) => Assert.Equal(0, Kill(_process.Id, signal));
-
-    public async Task ExitAsync(int atMostSecs = 60) =>
-        await _process.WaitForExitAsync(Support.ClusterStage.Token).WaitAsync(TimeSpan.FromSeconds(atMostSecs));
-
-    /// <summary>What its gateway answers; where it does not, what it said last.</summary>
-    public async Task<string> AskAsync(string path, CancellationToken cancellationToken)
-    {
+        var silo = new SiloProcess(Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd-silo"), ["run", .. arguments]));
+        silo._process.ErrorDataReceived += (_, line) => silo.Add(line.Data);
+        silo._process.BeginErrorReadLine();
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         try
         {
-            return await Client.GetStringAsync(path, cancellationToken);
+            var words = (await silo._process.StandardOutput.ReadLineAsync(limit.Token))?.Split(' ') ?? [];
+            if (words.FirstOrDefault(w => w.StartsWith("http://", StringComparison.Ordinal)) is { } url)
+            {
+                silo.Client.BaseAddress = new Uri(url);
+                silo.Address = words[Array.IndexOf(words, "silo") + 1];
+                return silo;
+            }
+            await silo._process.WaitForExitAsync(limit.Token);
+            throw new InvalidOperationException($"the silo did not start (exit code {silo._process.ExitCode}): {silo.Said}");
         }
-        catch (HttpRequestException e)
+        catch
         {
-            Assert.Fail($"{e.Message}\n{Errors}");
+            await silo.DisposeAsync();
             throw;
         }
     }
 
-    /// <summary>Whether its gateway says that it is ready.</summary>
+    /// <summary>Runs one to its end: for those that must not start.</summary>
+    public static async Task<(int ExitCode, string Said)> RunAsync(params string[] arguments)
+    {
+        using var process = Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd-silo"), arguments);
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        try
+        {
+            var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
+            await process.WaitForExitAsync(limit.Token);
+            return (process.ExitCode, await output + await error);
+        }
+        finally
+        {
+            if (!process.HasExited)
+            {
+                process.Kill();
+            }
+        }
+    }
+
+    /// <summary>SIGKILL.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGSTOP.</summary>
+    public void Freeze()
+    {
+        Signals.Freeze(_process);
+        _frozen = true;
+    }
+
+    /// <summary>SIGCONT.</summary>
+    public void Thaw()
+    {
+        _frozen = false;
+        Signals.Thaw(_process);
+    }
+
+    /// <summary>SIGTERM.</summary>
+    public void End() => Signals.End(_process);
+
+    public async Task<int> ExitAsync(TimeSpan atMost)
+    {
+        using var limit = new CancellationTokenSource(atMost);
+        await _process.WaitForExitAsync(limit.Token);
+        return _process.ExitCode;
+    }
+
     public async Task<bool> IsReadyAsync()
     {
-        using var response = await Client.GetAsync("/readiness", Support.ClusterStage.Token);
-        return response.IsSuccessStatusCode;
+        using var response = await Client.GetAsync("readiness");
+        return response.StatusCode == HttpStatusCode.OK;
     }
 
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
         {
-            _process.Kill();
-            await _process.WaitForExitAsync();
+            await KillAsync();
         }
-        Client?.Dispose();
         _process.Dispose();
+        Client.Dispose();
     }
 
-    private static Process Launch(string[] arguments)
+    private void Add(string? line)
     {
-        var program = Path.Combine(AppContext.BaseDirectory, "orleanspd-silo");
-        return Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })
-            ?? throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"{program} does not start"));
+        lock (_said)
+        {
+            _said.AppendLine(line);
+        }
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int pid, int signal);
 }

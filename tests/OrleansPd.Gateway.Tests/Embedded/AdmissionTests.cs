@@ -106,7 +106,7 @@ public sealed class AdmissionTests
 
     private static Task<LiveStage> StartAsync(Action<Core.ControlPlaneOptions> change, int prefill = 1, int ranks = 1)
     {
-        var options = new GatewayOptions();
+        var options = new GatewayOptions { Upstream = Stage.DefaultUpstream };
         options.ControlPlane.Policy = "round_robin";
         options.ControlPlane.LivenessIntervalSecs = 1;
         change(options.ControlPlane);

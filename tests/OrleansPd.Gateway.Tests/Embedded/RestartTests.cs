@@ -65,7 +65,7 @@ public sealed class RestartTests
 
     private static Task<LiveStage> StartAsync(bool facade, int prefills)
     {
-        var options = new GatewayOptions();
+        var options = new GatewayOptions { Upstream = Stage.DefaultUpstream };
         options.ControlPlane.Policy = "round_robin";
         options.ControlPlane.BootstrapFacade = facade;
         options.ControlPlane.FacadeHost = "127.0.0.1";

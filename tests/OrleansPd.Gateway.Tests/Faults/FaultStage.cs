@@ -63,7 +63,7 @@ internal sealed class FaultStage : IAsyncDisposable
             LoadIntervalSecs = 0,
             PrefillRestartHoldSecs = 0,
         };
-        var options = new GatewayOptions { ControlPlane = control };
+        var options = new GatewayOptions { ControlPlane = control, Upstream = Stage.DefaultUpstream };
         gateway?.Invoke(options);
         var stage = new FaultStage(await LiveStage.StartAsync(prefill, decode, options, Engine, priority: true));
         await stage.FreeAsync();

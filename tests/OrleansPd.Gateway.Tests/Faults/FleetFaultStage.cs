@@ -1,4 +1,3 @@
-using OrleansPd.Gateway.Tests.Support;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -9,6 +8,7 @@ using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Embedded;
+using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 using OrleansPd.Testing;
 

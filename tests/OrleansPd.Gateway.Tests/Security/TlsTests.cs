@@ -86,7 +86,13 @@ public sealed class TlsTests : IDisposable
 
     private static WorkerSnapshot Regular(WebApplication engine) => new()
     {
-        Id = new("e"), Url = new Uri(engine.Urls.First()), Role = WorkerRole.Regular, Phase = WorkerPhase.Ready, Epoch = 1, Slot = 0, Model = "m",
+        Id = new("e"),
+        Url = new Uri(engine.Urls.First()),
+        Role = WorkerRole.Regular,
+        Phase = WorkerPhase.Ready,
+        Epoch = 1,
+        Slot = 0,
+        Model = "m",
         Facts = WorkerFacts.Unknown,
     };
 
@@ -94,7 +100,9 @@ public sealed class TlsTests : IDisposable
     {
         CertificateChainPolicy = new X509ChainPolicy
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { authority }, RevocationMode = X509RevocationMode.NoCheck,
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            CustomTrustStore = { authority },
+            RevocationMode = X509RevocationMode.NoCheck,
         },
     };
 

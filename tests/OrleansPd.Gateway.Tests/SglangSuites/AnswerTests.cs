@@ -76,7 +76,11 @@ public sealed class AnswerTests
         var first = (string)one["choices"]![0]!["text"]!;
         var stopped = await Suite.GoodAsync(stage, "/v1/completions", new JsonObject
         {
-            ["model"] = "default", ["prompt"] = "Hello", ["max_tokens"] = 7, ["ignore_eos"] = true, ["stop"] = first.Trim(),
+            ["model"] = "default",
+            ["prompt"] = "Hello",
+            ["max_tokens"] = 7,
+            ["ignore_eos"] = true,
+            ["stop"] = first.Trim(),
         }.ToJsonString());
         Assert.Equal((1, "stop"), ((int)stopped["usage"]!["completion_tokens"]!, (string)stopped["choices"]![0]!["finish_reason"]!));
     }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 
@@ -66,17 +65,32 @@ public sealed class BenchServingTests
             {
                 ["text"] = prompt,
                 ["sampling_params"] = new JsonObject { ["temperature"] = 0.0, ["max_new_tokens"] = tokens, ["ignore_eos"] = true },
-                ["stream"] = true, ["lora_path"] = null, ["return_logprob"] = false, ["return_routed_experts"] = false, ["logprob_start_len"] = -1,
+                ["stream"] = true,
+                ["lora_path"] = null,
+                ["return_logprob"] = false,
+                ["return_routed_experts"] = false,
+                ["logprob_start_len"] = -1,
             },
             "sglang-oai" => new()
             {
-                ["model"] = model, ["prompt"] = prompt, ["temperature"] = 0.0, ["best_of"] = 1, ["max_tokens"] = tokens, ["stream"] = true,
-                ["ignore_eos"] = true, ["stream_options"] = new JsonObject { ["include_usage"] = true },
+                ["model"] = model,
+                ["prompt"] = prompt,
+                ["temperature"] = 0.0,
+                ["best_of"] = 1,
+                ["max_tokens"] = tokens,
+                ["stream"] = true,
+                ["ignore_eos"] = true,
+                ["stream_options"] = new JsonObject { ["include_usage"] = true },
             },
             _ => new()
             {
-                ["model"] = model, ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = prompt }), ["temperature"] = 0.0,
-                ["max_completion_tokens"] = tokens, ["stream"] = true, ["ignore_eos"] = true, ["stream_options"] = new JsonObject { ["include_usage"] = true },
+                ["model"] = model,
+                ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = prompt }),
+                ["temperature"] = 0.0,
+                ["max_completion_tokens"] = tokens,
+                ["stream"] = true,
+                ["ignore_eos"] = true,
+                ["stream_options"] = new JsonObject { ["include_usage"] = true },
             },
         };
         var events = await Suite.StreamAsync(stage, path, body.ToJsonString());

@@ -49,6 +49,7 @@ public sealed class RouterFlagTests
             FlagKind.Ranks => ["modulo"],
             FlagKind.LogLevel => ["warn"],
             FlagKind.LogFormat => ["json"],
+            FlagKind.Upstream => ["handler"],
             // A share at most 1; seconds, bytes and blocks of which some have a floor and some a ceiling.
             FlagKind.Number => ["0.5"],
             FlagKind.Whole => [name switch
@@ -74,7 +75,7 @@ public sealed class RouterFlagTests
 
         var settings = new CommandLineTestBed().Load([flag.Display, .. value, .. with]);
 
-        Assert.True(SettingPath.Exists(flag.Key), $"{flag.Display} maps to {flag.Key}, which is no option");
+        Assert.True(new SettingPath().Exists(flag.Key), $"{flag.Display} maps to {flag.Key}, which is no option");
         Assert.Empty(settings.Warnings);
     }
 

@@ -1,0 +1,28 @@
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansPd.Cluster.Rooms;
+using OrleansPd.Silo.Settings;
+
+namespace OrleansPd.Silo.Hosting;
+
+/// <summary>
+/// A cluster of silos of one process, which forgets everything with it: for trying things out where there is no Redis.
+/// </summary>
+internal sealed class LocalBackend : IBackend
+{
+    private readonly MemoryRoomLog _rooms = new();
+    private IPEndPoint? _primary;
+
+    public IPAddress Address => IPAddress.Loopback;
+
+    public void AddTo(ISiloBuilder silo, NodeOptions node)
+    {
+        _primary ??= new IPEndPoint(Address, node.SiloPort);
+        silo.UseDevelopmentClustering(_primary);
+        silo.AddMemoryGrainStorage(OrleansPd.Cluster.ClusterOptions.Storage);
+        silo.UseInMemoryReminderService();
+        silo.Services.AddSingleton<IRoomLog>(_rooms);
+    }
+
+    public Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken) => Task.CompletedTask;
+}

@@ -1,0 +1,6 @@
+using OrleansPd.Server.Commands;
+using OrleansPd.Silo.Commands;
+
+using var signals = new StopSignals();
+var context = CommandContext.OfProcess();
+return await CommandTree.RunAsync(SiloCommands.Create(context), args, context, signals.Token);

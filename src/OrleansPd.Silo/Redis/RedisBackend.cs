@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Persistence;
+using Orleans.Serialization;
+using Orleans.Storage;
+using OrleansPd.Cluster.Rooms;
+using OrleansPd.Server.Commands;
+using OrleansPd.Silo.Hosting;
+using OrleansPd.Silo.Settings;
+using StackExchange.Redis;
+
+namespace OrleansPd.Silo.Redis;
+
+/// <summary>One connection to Redis for membership, stored state, reminders and rooms.</summary>
+internal sealed class RedisBackend : IBackend, IAsyncDisposable
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+    private readonly SiloSettings _settings;
+    private readonly ConfigurationOptions _configuration;
+    private readonly ConnectionMultiplexer _redis;
+    private readonly ILoggerFactory _loggers;
+    private readonly ClusterTerms _terms;
+
+    private RedisBackend(SiloSettings settings, ConfigurationOptions configuration, ConnectionMultiplexer redis, IPAddress address,
+        ILoggerFactory loggers)
+    {
+        (_settings, _configuration, _redis, _loggers, Address) = (settings, configuration, redis, loggers, address);
+        _terms = new ClusterTerms(redis.GetDatabase(), settings, loggers.CreateLogger<ClusterTerms>());
+    }
+
+    public IPAddress Address { get; }
+
+    /// <exception cref="CommandFailedException">It does not answer, or does not let us in.</exception>
+    public static async Task<RedisBackend> ConnectAsync(
+        SiloSettings settings, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
+    {
+        var configuration = ConfigurationOptions.Parse(settings.Node.Redis);
+        // Only the first connection may fail; later ones are made again for as long as it takes.
+        configuration.AbortOnConnectFail = true;
+        configuration.ClientName ??= "orleanspd-silo";
+        configuration.ConnectRetry = 1;
+        configuration.ConnectTimeout = (int)ConnectTimeout.TotalMilliseconds;
+        configuration.ReconnectRetryPolicy = new LinearRetry(500);
+        configuration.AsyncTimeout = 2000;
+        configuration.SyncTimeout = 2000;
+        var loggers = LoggerFactory.Create(logging);
+        ConnectionMultiplexer? redis = null;
+        try
+        {
+            redis = await ConnectionMultiplexer.ConnectAsync(configuration).WaitAsync(cancellationToken).ConfigureAwait(false);
+            await redis.GetDatabase().PingAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            var address = settings.Node.Advertise is { } given
+                ? IPAddress.Parse(given)
+                : await TowardsAsync(redis.GetEndPoints()[0], cancellationToken).ConfigureAwait(false);
+            return new RedisBackend(settings, configuration, redis, address, loggers);
+        }
+        catch (RedisException error)
+        {
+            redis?.Dispose();
+            loggers.Dispose();
+            var where = string.Join(',', configuration.EndPoints.Select(Text));
+            throw new CommandFailedException(error.Message.Contains("NOAUTH", StringComparison.Ordinal)
+                || error.Message.Contains("WRONGPASS", StringComparison.Ordinal)
+                || (error as RedisConnectionException)?.FailureType == ConnectionFailureType.AuthenticationFailure
+                ? $"Redis at {where} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=..."
+                : $"Redis at {where} does not answer: start it, or name another with --redis. ({FirstLine(error.Message)})");
+        }
+    }
+
+    public void AddTo(ISiloBuilder silo, NodeOptions node)
+    {
+        silo.UseRedisClustering(options =>
+        {
+            options.ConfigurationOptions = _configuration;
+            options.CreateMultiplexer = _ => Task.FromResult<(IConnectionMultiplexer, bool)>((_redis, true));
+        });
+        silo.AddRedisGrainStorage(OrleansPd.Cluster.ClusterOptions.Storage, (OptionsBuilder<RedisStorageOptions> builder) =>
+            builder.Configure((RedisStorageOptions options, Serializer serializer) =>
+            {
+                options.ConfigurationOptions = _configuration;
+                options.CreateMultiplexer = _ => Task.FromResult<(IConnectionMultiplexer, bool)>((_redis, true));
+                // What is stored follows the same rules as what is sent: ids and aliases, so that old and new read each other.
+                options.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer);
+            }));
+        silo.UseRedisReminderService(options =>
+        {
+            options.ConfigurationOptions = _configuration;
+            options.CreateMultiplexer = _ => Task.FromResult<(IConnectionMultiplexer, bool)>((_redis, true));
+        });
+        silo.Services.AddSingleton<IRoomLog>(new RedisRoomLog(_redis.GetDatabase(), node.ServiceId));
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => new MembershipKeeper(
+            _redis.GetDatabase(),
+            RedisKeys.Members(node),
+            provider.GetRequiredService<ILocalSiloDetails>().SiloAddress.ToString(),
+            TimeSpan.FromSeconds(node.TableRefreshSecs),
+            provider.GetRequiredService<TimeProvider>(),
+            _loggers.CreateLogger<MembershipKeeper>()));
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(_terms);
+    }
+
+    public Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken) => _terms.JoinAsync(silo, cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _redis.DisposeAsync().ConfigureAwait(false);
+        _loggers.Dispose();
+    }
+
+    /// <summary>The address of this machine from which Redis is reached; nothing is sent.</summary>
+    private static async Task<IPAddress> TowardsAsync(EndPoint redis, CancellationToken cancellationToken)
+    {
+        var target = redis switch
+        {
+            IPEndPoint ip => ip,
+            DnsEndPoint dns => new IPEndPoint(
+                (await Dns.GetHostAddressesAsync(dns.Host, cancellationToken).ConfigureAwait(false))[0], dns.Port),
+            _ => new IPEndPoint(IPAddress.Loopback, 1), // a socket file: Redis is on this machine
+        };
+        using var socket = new Socket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        socket.Connect(target);
+        var address = ((IPEndPoint)socket.LocalEndPoint!).Address;
+        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
+
+    private static string Text(EndPoint endpoint) =>
+        endpoint is DnsEndPoint dns ? $"{dns.Host}:{dns.Port}" : endpoint.ToString() ?? "";
+
+    private static string FirstLine(string text) => text.Split('\n')[0].Trim();
+}

@@ -1,0 +1,64 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace OrleansPd.Silo.Settings;
+
+/// <summary>How this silo joins its cluster. Configuration section <c>Silo</c>.</summary>
+internal sealed class NodeOptions
+{
+    /// <summary>
+    /// Redis that holds membership, stored state, reminders and rooms: <c>HOST:PORT</c>, or a StackExchange.Redis configuration
+    /// such as
+    /// <c>host:6380,password=...,ssl=true</c>. Default 127.0.0.1:6379.
+    /// </summary>
+    [Required]
+    public string Redis { get; set; } = "127.0.0.1:6379";
+
+    /// <summary>Silos with the same cluster and service id make one cluster. Default orleanspd.</summary>
+    [Required]
+    public string ClusterId { get; set; } = "orleanspd";
+
+    /// <summary>Names what is stored: two clusters must never have one service id at the same time. Default orleanspd.</summary>
+    [Required]
+    public string ServiceId { get; set; } = "orleanspd";
+
+    /// <summary>TCP port for other silos; 0 = any free one. Default 11111.</summary>
+    [Range(0, 65535)]
+    public int SiloPort { get; set; } = 11111;
+
+    /// <summary>TCP port for .NET services that use the cluster; 0 = any free one. Default 12111.</summary>
+    [Range(0, 65535)]
+    public int GatewayPort { get; set; } = 12111;
+
+    /// <summary>
+    /// IP address under which others reach both ports; null = the one this machine has towards Redis. Default null.
+    /// </summary>
+    public string? Advertise { get; set; }
+
+    /// <summary>Name of the machine, as the engines on it are known. Default empty: the silo prefers no engine.</summary>
+    public string Node { get; set; } = "";
+
+    /// <summary>Name of the zone the machine is in. Default empty.</summary>
+    public string Zone { get; set; } = "";
+
+    /// <summary>Time in which a silo must answer another's probe, 50-60000 ms. Default 500. Shorter finds the dead sooner, and
+    /// takes a long pause of a living silo for death.</summary>
+    [Range(50, 60_000)]
+    public int ProbeTimeoutMs { get; set; } = 500;
+
+    /// <summary>Probes in a row that must go unanswered before a silo votes another dead, 1-100. Default 2.</summary>
+    [Range(1, 100)]
+    public int MissedProbes { get; set; } = 2;
+
+    /// <summary>Silos that must vote one dead, 1-10; all others where there are fewer. Default 2.</summary>
+    [Range(1, 10)]
+    public int DeathVotes { get; set; } = 2;
+
+    /// <summary>Ask a third silo before a vote. Default false: it doubles the time until a frozen silo is found.</summary>
+    public bool IndirectProbes { get; set; }
+
+    /// <summary>
+    /// Seconds between two reads of the membership table, 1-300; silos also tell each other of changes at once. Default 2.
+    /// </summary>
+    [Range(1, 300)]
+    public int TableRefreshSecs { get; set; } = 2;
+}

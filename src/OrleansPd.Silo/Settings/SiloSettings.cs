@@ -1,0 +1,78 @@
+using System.CommandLine;
+using System.Net;
+using Microsoft.Extensions.Configuration;
+using OrleansPd.Cluster;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Commands;
+using OrleansPd.Server.Settings;
+using StackExchange.Redis;
+
+namespace OrleansPd.Silo.Settings;
+
+/// <summary>What a silo was told, checked: a flag beats the environment, which beats the file, which beats the default.</summary>
+internal sealed record SiloSettings(
+    NodeOptions Node, ClusterOptions Cluster, GatewayOptions Gateway, IConfiguration Logging, IReadOnlyList<string> Warnings)
+{
+    /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
+    public static SiloSettings Load(ParseResult parsed, GatewayFlagSet flags, IReadOnlyDictionary<string, string> environment)
+    {
+        var gateway = GatewaySettings.Load(parsed, flags, environment);
+        var (node, cluster) = (new NodeOptions(), new ClusterOptions());
+        try
+        {
+            gateway.Configuration.GetSection(SiloFlags.Section).Bind(node);
+            gateway.Configuration.GetSection(SiloFlags.ClusterSection).Bind(cluster);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new BadInputException((error.InnerException ?? error).Message);
+        }
+        SettingChecks.CheckRanges(node, SiloFlags.Section, gateway.Sources, flags.All);
+        SettingChecks.CheckRanges(cluster, SiloFlags.ClusterSection, gateway.Sources, flags.All);
+        CheckPorts(node, gateway.Options);
+        CheckNames(node);
+        if (gateway.Options.ControlPlane.BootstrapFacade)
+        {
+            throw new BadInputException(
+                "--bootstrap-facade is of one process and not to be had in a cluster: run 'orleanspd gateway' for it.");
+        }
+        return new(node, cluster, gateway.Options, gateway.Logging, gateway.Warnings);
+    }
+
+    private static void CheckPorts(NodeOptions node, GatewayOptions gateway)
+    {
+        (string Flag, int Port)[] ports = [("--port", gateway.Port), ("--silo-port", node.SiloPort), ("--gateway-port", node.GatewayPort)];
+        foreach (var same in ports.Where(p => p.Port != 0).GroupBy(p => p.Port).Where(g => g.Count() > 1))
+        {
+            throw new BadInputException(
+                $"{string.Join(" and ", same.Select(p => p.Flag))} are both {same.Key}; each needs a port of its own.");
+        }
+    }
+
+    private static void CheckNames(NodeOptions node)
+    {
+        if (node.Advertise is { } address
+            && (!IPAddress.TryParse(address, out var ip) || ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)))
+        {
+            throw new BadInputException($"--advertise: '{address}' is no IP address that others can reach.");
+        }
+        foreach (var (flag, name) in new[] { ("--cluster-id", node.ClusterId), ("--service-id", node.ServiceId) })
+        {
+            if (name.Any(c => char.IsWhiteSpace(c) || c == '/'))
+            {
+                throw new BadInputException($"{flag}: '{name}' may hold no space and no '/': it is part of the keys in Redis.");
+            }
+        }
+        try
+        {
+            if (ConfigurationOptions.Parse(node.Redis).EndPoints.Count == 0)
+            {
+                throw new BadInputException("--redis names no host.");
+            }
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException)
+        {
+            throw new BadInputException($"--redis is not HOST:PORT or a Redis configuration: {error.Message}");
+        }
+    }
+}

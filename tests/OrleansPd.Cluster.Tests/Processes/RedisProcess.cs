@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using StackExchange.Redis;
+
+namespace OrleansPd.Cluster.Tests.Processes;
+
+/// <summary>A real Redis on a free port, that keeps nothing on disk: stopped and started again it is empty.</summary>
+internal sealed class RedisProcess : IAsyncDisposable
+{
+    private Process? _process;
+
+    private RedisProcess(int port) => Port = port;
+
+    public int Port { get; }
+
+    public string Address => $"127.0.0.1:{Port}";
+
+    /// <summary>Starts one; the test is skipped where there is no redis-server.</summary>
+    public static async Task<RedisProcess> StartAsync()
+    {
+        Assert.SkipWhen(Binary is null, "redis-server is not on the PATH: tests with a real Redis are skipped");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs SIGKILL and SIGSTOP");
+        var redis = new RedisProcess(FreePort());
+        await redis.StartAgainAsync();
+        return redis;
+    }
+
+    /// <summary>SIGKILL.</summary>
+    public async Task StopAsync()
+    {
+        if (_process is { } process)
+        {
+            _process = null;
+            process.Kill();
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+    }
+
+    public async Task StartAgainAsync()
+    {
+        _process = Signals.Start(Binary!, ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"]);
+        _process.OutputDataReceived += (_, _) => { };
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (true)
+        {
+            try
+            {
+                using var client = new TcpClient();
+                await client.ConnectAsync(IPAddress.Loopback, Port, limit.Token);
+                return;
+            }
+            catch (SocketException)
+            {
+                await Task.Delay(20, limit.Token);
+            }
+        }
+    }
+
+    public Task<ConnectionMultiplexer> ConnectAsync() =>
+        ConnectionMultiplexer.ConnectAsync($"{Address},abortConnect=false,connectTimeout=20000,asyncTimeout=20000");
+
+    public async ValueTask DisposeAsync() => await StopAsync();
+
+    private static string? Binary { get; } = Environment.GetEnvironmentVariable("PATH")?.Split(Path.PathSeparator)
+        .Select(folder => Path.Combine(folder, "redis-server")).FirstOrDefault(File.Exists);
+
+    /// <summary>Below the ports of outgoing connections: it must still be free when Redis is started again.</summary>
+    private static int FreePort()
+    {
+        while (true)
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, Random.Shared.Next(15_000, 32_000));
+            try
+            {
+                listener.Start();
+                return ((IPEndPoint)listener.LocalEndpoint).Port;
+            }
+            catch (SocketException)
+            {
+                // Taken: another.
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace OrleansPd.Cluster.Tests.Processes;
+
+/// <summary>What a silo that cannot start says.</summary>
+[Collection(ProcessTests.Name)]
+public class StartTests
+{
+    [Fact]
+    public async Task Without_Redis_it_says_so_and_what_to_do()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        var (code, said) = await SiloProcess.RunAsync("run", "--redis", "127.0.0.1:1", "--port", "0");
+        Assert.Equal(1, code);
+        Assert.Contains("error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_port_that_is_taken_is_named_with_its_flag()
+    {
+        await using var redis = await RedisProcess.StartAsync();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((IPEndPoint)taken.LocalEndpoint).Port.ToString();
+        foreach (var flag in new[] { "--port", "--silo-port", "--gateway-port" })
+        {
+            string[] ports = [.. new[] { "--port", "--silo-port", "--gateway-port" }.SelectMany(f => (string[])[f, f == flag ? port : "0"])];
+            var (code, said) = await SiloProcess.RunAsync(["run", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
+            Assert.Equal(1, code);
+            Assert.Contains($"error: port {port} on 127.0.0.1 is taken by another process", said, StringComparison.Ordinal);
+            Assert.Contains($"choose another port with {flag} ", said, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("""{"Spoken":99,"Oldest":98,"RoomShards":16,"Build":"9.9.0","Until":99999999999999}""", "versions clash", "Start a newer build here")]
+    [InlineData("""{"Spoken":1,"Oldest":1,"RoomShards":4,"Build":"0.1.0","Until":99999999999999}""", "Cluster:RoomShards is 16 here and 4", "")]
+    public async Task It_does_not_join_silos_it_does_not_fit(string other, string problem, string advice)
+    {
+        await using var redis = await RedisProcess.StartAsync();
+        await using var connection = await redis.ConnectAsync();
+        await connection.GetDatabase().HashSetAsync("s/terms/c", "10.0.0.7:11111", other);
+        // There is a cluster, so that a Redis that has just started is not waited for.
+        await connection.GetDatabase().HashSetAsync("s/members/c", "Version", "1");
+        var (code, said) = await SiloProcess.RunAsync(
+            "run", "--redis", redis.Address, "--cluster-id", "c", "--service-id", "s", "--port", "0", "--silo-port", "0", "--gateway-port", "0");
+        Assert.Equal(1, code);
+        Assert.Contains(problem, said, StringComparison.Ordinal);
+        Assert.Contains("10.0.0.7:11111", said, StringComparison.Ordinal);
+        Assert.Contains(advice, said, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--silo-port 5 --gateway-port 5", "--silo-port and --gateway-port are both 5")]
+    [InlineData("--cluster-id a/b", "--cluster-id: 'a/b' may hold no space and no '/'")]
+    [InlineData("--advertise nowhere", "--advertise: 'nowhere' is no IP address")]
+    [InlineData("--probe-timeout-ms 1", "--probe-timeout-ms: 1 is not between 50 and 60000")]
+    [InlineData("--policy fastest", "--policy: 'fastest'")]
+    [InlineData("--no-such-flag", "'--no-such-flag' is not known here")]
+    public async Task Bad_input_starts_nothing(string flags, string problem)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        var (code, said) = await SiloProcess.RunAsync(["run", .. flags.Split(' ')]);
+        Assert.Equal(2, code);
+        Assert.Contains(problem, said, StringComparison.Ordinal);
+        Assert.Contains("'orleanspd-silo run --help'", said, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,106 @@
+using OrleansPd.Cluster.Rooms;
+using OrleansPd.Cluster.Tests.Support;
+using OrleansPd.Core.Rooms;
+
+namespace OrleansPd.Cluster.Tests.Rooms;
+
+public class RoomLogWriterTests
+{
+    private static readonly DateTimeOffset Later = DateTimeOffset.UnixEpoch.AddYears(100);
+    private readonly MemoryRoomLog _memory = new();
+
+    [Fact]
+    public async Task What_comes_while_a_write_is_under_way_shares_the_next_one()
+    {
+        var log = new SlowLog(_memory);
+        var (writer, _) = await OpenAsync(log);
+        writer.Store(Entry(1));
+        var first = writer.CommitAsync();
+        var others = new List<Task>();
+        for (var room = 2; room <= 100; room++)
+        {
+            writer.Store(Entry(room));
+            others.Add(writer.CommitAsync());
+        }
+        Assert.False(first.IsCompleted);
+        log.Go();
+        await first;
+        Assert.All(others, other => Assert.False(other.IsCompleted));
+        log.Go();
+        await Task.WhenAll(others);
+        Assert.Equal(2, writer.Writes);
+        Assert.Equal(100, (await _memory.OpenAsync(0, ClusterStage.Token)).Entries.Count);
+    }
+
+    [Fact]
+    public async Task Of_two_writers_the_later_one_stores()
+    {
+        var (old, _) = await OpenAsync(_memory);
+        var (young, _) = await OpenAsync(_memory);
+        old.Store(Entry(1));
+        await Assert.ThrowsAsync<InvalidOperationException>(old.CommitAsync);
+        Assert.True(old.IsSuperseded);
+        young.Store(Entry(2));
+        await young.CommitAsync();
+        Assert.Equal([2L], (await _memory.OpenAsync(0, ClusterStage.Token)).Entries.Select(e => e.Room));
+    }
+
+    [Fact]
+    public async Task A_log_that_was_emptied_is_filled_again_with_everything()
+    {
+        var (writer, all) = await OpenAsync(_memory);
+        all.AddRange([Entry(1), Entry(2)]);
+        all.ForEach(writer.Store);
+        await writer.CommitAsync();
+        _memory.Clear();
+        await writer.CommitAsync(); // with nothing to write
+        Assert.Equal(1, writer.Refills);
+        Assert.Equal([1L, 2L], (await _memory.OpenAsync(0, ClusterStage.Token)).Entries.Select(e => e.Room).Order());
+    }
+
+    [Fact]
+    public async Task What_could_not_be_stored_is_refused_and_stored_with_the_next()
+    {
+        var log = new SlowLog(_memory) { Failure = new IOException("away") };
+        var (writer, _) = await OpenAsync(log);
+        writer.Store(Entry(1));
+        log.Go();
+        await Assert.ThrowsAsync<IOException>(writer.CommitAsync);
+        Assert.True(writer.HasWork);
+        log.Failure = null;
+        log.Go();
+        await writer.CommitAsync();
+        Assert.False(writer.HasWork);
+        Assert.Single((await _memory.OpenAsync(0, ClusterStage.Token)).Entries);
+    }
+
+    private static async Task<(RoomLogWriter Writer, List<RoomEntry> All)> OpenAsync(IRoomLog log)
+    {
+        var all = new List<RoomEntry>();
+        return (new RoomLogWriter(log, 0, (await log.OpenAsync(0, ClusterStage.Token)).Writer, () => all), all);
+    }
+
+    private static RoomEntry Entry(long room) => new(room, 3, Later);
+
+    /// <summary>Each write waits until it may go.</summary>
+    private sealed class SlowLog(IRoomLog log) : IRoomLog
+    {
+        private readonly SemaphoreSlim _may = new(0);
+
+        public Exception? Failure { get; set; }
+
+        public void Go() => _may.Release();
+
+        public Task<RoomLogOpened> OpenAsync(int shard, CancellationToken cancellationToken) => log.OpenAsync(shard, cancellationToken);
+
+        public async Task<RoomLogAnswer> WriteAsync(
+            int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken)
+        {
+            await _may.WaitAsync(TestContext.Current.CancellationToken);
+            return Failure is null ? await log.WriteAsync(shard, writer, stored, dropped, cancellationToken) : throw Failure;
+        }
+
+        public Task<bool> RefillAsync(int shard, long writer, IReadOnlyList<RoomEntry> all, CancellationToken cancellationToken) =>
+            log.RefillAsync(shard, writer, all, cancellationToken);
+    }
+}
