@@ -138,7 +138,8 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         lock (_gate)
         {
             trial = _desk.BeginTrial(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
-            busy = _desk.InFlight > 1; // more than the trial
+            // Requests beside the trial. A worker that is not proved yet gets none: what is counted there was its former life's.
+            busy = _desk.InFlight > 1 && _desk.Report.Shown.Phase == WorkerPhase.Broken;
         }
         if (trial is null)
         {
