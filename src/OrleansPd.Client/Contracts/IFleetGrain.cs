@@ -57,6 +57,6 @@ public sealed record GatewayHello(
     [property: Id(3)] ImmutableArray<WorkerReport> Known);
 
 /// <summary>What a gateway is given when it joins.</summary>
-/// <param name="Prefix">Its own: rooms of requests under 2 x prefix, rooms of trials under 2 x prefix + 1.</param>
+/// <param name="Prefix">Its own: rooms of requests under 2 x prefix, rooms of trials under 2 x prefix + 1. -1 = not yet: other gateways are heard first.</param>
 [GenerateSerializer, Immutable, Alias("pd.GatewayTerm")]
 public sealed record GatewayTerm([property: Id(0)] int Prefix);

@@ -44,10 +44,12 @@ public interface IWorkerPoolGrain : IGrainWithStringKey
 /// <param name="Version">Grows with each change within a life.</param>
 /// <param name="Wanted">How many workers it should have; null = nobody said.</param>
 /// <param name="Workers">The newest report of each member.</param>
+/// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
 [GenerateSerializer, Immutable, Alias("pd.PoolSnapshot")]
 public sealed record PoolSnapshot(
     [property: Id(0)] string Key,
     [property: Id(1)] long Epoch,
     [property: Id(2)] long Version,
     [property: Id(3)] int? Wanted,
-    [property: Id(4)] ImmutableArray<WorkerReport> Workers);
+    [property: Id(4)] ImmutableArray<WorkerReport> Workers,
+    [property: Id(5)] bool IsBlank = false);

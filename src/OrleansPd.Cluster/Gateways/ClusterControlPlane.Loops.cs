@@ -23,7 +23,11 @@ public sealed partial class ClusterControlPlane
             {
                 var hello = new GatewayHello(_members.Self, _prefix, [.. _options.Workers], [.. Volatile.Read(ref _reports).Values]);
                 var term = await _grains.GetGrain<IFleetGrain>(0).Join(hello).WaitAsync(cancellationToken).ConfigureAwait(false);
-                Join(term.Prefix);
+                if (term.Prefix >= 0)
+                {
+                    Join(term.Prefix);
+                }
+                pause = _prefix < 0 ? Again : pause;
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
@@ -116,10 +120,12 @@ public sealed partial class ClusterControlPlane
     private async Task TellWitnessAsync(CancellationToken cancellationToken)
     {
         var told = false;
+        var requests = 0;
         while (true)
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(_cluster.SyncIntervalMs), _clock, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromMilliseconds(_cluster.WitnessIntervalMs + (requests / 10)), _clock, cancellationToken).ConfigureAwait(false);
             ImmutableArray<LegsOnWorker> legs = [.. Read(desk => desk.LiveRids())?.Select(w => new LegsOnWorker(w.Key, w.Value.ToImmutable())) ?? []];
+            requests = legs.Sum(l => l.Rids.Length);
             if ((legs.IsEmpty && !told) || _members.Successor() is not { } successor)
             {
                 continue;

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Membership;
@@ -9,57 +8,42 @@ using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>What is stored of the fleet.</summary>
-[GenerateSerializer, Alias("pd.FleetRecord")]
-internal sealed class FleetRecord
-{
-    [Id(0)]
-    public ImmutableHashSet<string> Pools { get; set; } = [];
-
-    [Id(1)]
-    public ImmutableSortedDictionary<int, string> Prefixes { get; set; } = ImmutableSortedDictionary<int, string>.Empty;
-}
-
-/// <summary>The shell around the list of pools and the prefixes. It publishes nothing before all of its pools have spoken.</summary>
+/// <summary>The shell around the <see cref="FleetRoster"/> and the prefixes.</summary>
 [KeepAlive]
 internal sealed class FleetGrain(
     [PersistentState("fleet", ClusterOptions.Storage)] IPersistentState<FleetRecord> stored, ClusterOptions options, ClusterMembers members,
     PdTime time, ILogger<FleetGrain> log) : Grain, IFleetGrain
 {
-    private readonly Dictionary<string, PoolSnapshot> _pools = [];
-    private TaskCompletionSource _changed = New();
-    private FleetUpdate _fleet = new(0, 0, []);
+    // Twice what a gateway takes to come back with what it remembers.
+    private readonly FleetRoster _roster = new(2 * TimeSpan.FromSeconds(options.HelloIntervalSecs));
+    private FleetFeed? _feed;
     private FleetRecord _record = new();
+    private bool _untold;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _record = stored.State;
-        _fleet = new FleetUpdate(time.Now.UtcTicks, 0, []);
+        _feed = new FleetFeed(time.Now.UtcTicks);
+        if (!stored.RecordExists)
+        {
+            _roster.BeginLearning(time.Now);
+        }
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a pool that does not answer must not hold up gateways that join.
         this.RegisterGrainTimer(LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
         return Task.CompletedTask;
     }
 
-    public async IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var (update, changed) = (_fleet, _changed.Task);
-            if (update.Version > 0 && (update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
-            {
-                (epoch, version) = (update.Epoch, update.Version);
-                yield return update;
-            }
-            await changed.WaitAsync(cancellationToken);
-        }
-    }
+    public IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, CancellationToken cancellationToken) =>
+        _feed!.Watch(epoch, version, cancellationToken);
 
     public async Task<GatewayTerm> Join(GatewayHello hello)
     {
-        if (!stored.RecordExists && !hello.Known.IsEmpty)
+        await AdoptAsync(hello.Known);
+        _roster.Heard(hello.Gateway, members.Living());
+        if (hello.Prefix < 0 && _roster.IsLearning(time.Now))
         {
-            await AdoptAsync(hello.Known); // everything stored was lost, but not what gateways remember
+            return new GatewayTerm(-1); // one that others have would make their rooms this gateway's too
         }
         var prefixes = new GatewayPrefixes(_record.Prefixes).Without(members.IsDead);
         var (next, prefix) = prefixes.Take(hello.Gateway, hello.Prefix)
@@ -68,7 +52,7 @@ internal sealed class FleetGrain(
         {
             await StoreAsync(_record.Pools, next.Owners);
         }
-        if (!hello.Named.IsEmpty)
+        if (!hello.Named.IsEmpty && !_roster.IsLearning(time.Now))
         {
             await Add(hello.Named);
         }
@@ -77,18 +61,16 @@ internal sealed class FleetGrain(
 
     public Task Changed(PoolSnapshot pool)
     {
-        if (_record.Pools.Contains(pool.Key))
-        {
-            Take(pool);
-        }
+        Take(pool);
         return Task.CompletedTask;
     }
 
-    public Task<ImmutableArray<PoolSnapshot>> Pools() => Task.FromResult<ImmutableArray<PoolSnapshot>>([.. _pools.Values]);
+    public Task<ImmutableArray<PoolSnapshot>> Pools() => Task.FromResult<ImmutableArray<PoolSnapshot>>(
+        [.. _roster.Pools.Select(p => new PoolSnapshot(p.Key, p.Epoch, p.Version, p.Wanted, p.Workers, p.IsBlank))]);
 
     public async Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs)
     {
-        var known = _pools.Values.SelectMany(p => p.Workers).Select(w => w.Id).ToHashSet();
+        var known = _roster.Workers.Select(w => w.Id).ToHashSet();
         var added = new List<WorkerId>();
         foreach (var pool in specs.Where(s => !known.Contains(s.Id ?? WorkerAddress.IdOf(s.Url))).GroupBy(PoolKey.Of))
         {
@@ -101,13 +83,16 @@ internal sealed class FleetGrain(
         return [.. added];
     }
 
-    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
+    /// <summary>Gives pools back what a gateway remembers, where everything stored was lost or theirs was.</summary>
     private async Task AdoptAsync(ImmutableArray<WorkerReport> known)
     {
-        var pools = known.GroupBy(r => PoolKey.Of(r.Spec)).ToArray();
-        await StoreAsync(_record.Pools.Union(pools.Select(p => p.Key)), _record.Prefixes);
-        foreach (var pool in pools)
+        var lost = known.GroupBy(r => PoolKey.Of(r.Spec)).Where(p => _roster.IsLearning(time.Now) || _roster.IsBlank(p.Key)).ToArray();
+        var pools = _record.Pools.Union(lost.Select(p => p.Key));
+        if (pools.Count != _record.Pools.Count)
+        {
+            await StoreAsync(pools, _record.Prefixes);
+        }
+        foreach (var pool in lost)
         {
             await GrainFactory.GetGrain<IWorkerPoolGrain>(pool.Key).Adopt([.. pool]);
         }
@@ -122,37 +107,44 @@ internal sealed class FleetGrain(
 
     private async Task LookAsync(CancellationToken cancellationToken)
     {
-        await Task.WhenAll(_record.Pools.Select(async key =>
+        await Task.WhenAll(_record.Pools.Select(LookAtAsync));
+        Tell(); // what had to wait
+    }
+
+    private async Task LookAtAsync(string key)
+    {
+        try
         {
-            try
+            var grain = GrainFactory.GetGrain<IWorkerPoolGrain>(key);
+            var pool = await grain.Current();
+            Take(pool);
+            if (pool.IsBlank && _roster.Remembered(key) is { IsEmpty: false } remembered)
             {
-                Take(await GrainFactory.GetGrain<IWorkerPoolGrain>(key).Current());
+                await grain.Adopt(remembered);
             }
-            catch (Exception e)
-            {
-                Log.FleetAway(log, e.Message); // asked again at the next look
-            }
-        }));
+        }
+        catch (Exception e)
+        {
+            Log.FleetAway(log, e.Message); // asked again at the next look
+        }
     }
 
     private void Take(PoolSnapshot pool)
     {
-        if (_pools.TryGetValue(pool.Key, out var known) && (pool.Epoch, pool.Version).CompareTo((known.Epoch, known.Version)) <= 0)
+        if (_record.Pools.Contains(pool.Key))
         {
-            return;
+            _untold |= _roster.Take(
+                new PoolState(pool.Key, pool.Epoch, pool.Version, pool.Wanted, pool.IsBlank, pool.Workers), time.Now);
+            Tell();
         }
-        // A pool that was just started knows less of its members than was told before.
-        var before = known?.Workers.ToDictionary(w => w.Id) ?? [];
-        _pools[pool.Key] = pool with
+    }
+
+    private void Tell()
+    {
+        if (_untold && _roster.HaveSpoken(_record.Pools) && !_roster.IsLearning(time.Now))
         {
-            Workers = [.. pool.Workers.Select(w => before.TryGetValue(w.Id, out var old) && old.IsNewerThan(w) ? old : w)],
-        };
-        if (_record.Pools.All(_pools.ContainsKey))
-        {
-            _fleet = _fleet with { Version = _fleet.Version + 1, Workers = [.. _pools.Values.SelectMany(p => p.Workers)] };
-            var changed = _changed;
-            _changed = New();
-            changed.TrySetResult();
+            _untold = false;
+            _feed!.Tell(_roster.Workers);
         }
     }
 }

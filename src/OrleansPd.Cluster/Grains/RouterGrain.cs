@@ -4,7 +4,7 @@ using Orleans.Placement;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Client.Routing;
 using OrleansPd.Cluster.Gateways;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Dispatch;
 
@@ -20,7 +20,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
 {
     private static readonly TimeSpan ValidFor = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
-    private readonly Dictionary<long, Held> _held = [];
+    private readonly ServiceLeases _held = new(ValidFor);
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -28,7 +28,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         return Task.CompletedTask;
     }
 
-    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => EndAsync([.. _held.Values]);
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => EndAsync(_held.TakeAll());
 
     public async Task<PairOffer> Acquire(PairAsk ask, CancellationToken cancellationToken)
     {
@@ -51,7 +51,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
             var refusal = grant.Refusal!;
             return new PairOffer { Refusal = (byte)refusal.Reason, Message = refusal.Message, RetryAfter = refusal.RetryAfter };
         }
-        _held[lease.Id] = new Held(lease) { Until = time.Now + ValidFor };
+        _held.Hold(lease, time.Now);
         return new PairOffer
         {
             Lease = lease.Id,
@@ -70,17 +70,14 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
     {
         foreach (var beat in live)
         {
-            if (_held.TryGetValue(beat.Lease, out var held))
-            {
-                held.Until = time.Now + ValidFor;
-                held.Lease.Rids = beat.Rids;
-            }
+            _held.Beat(beat.Lease, beat.Rids, time.Now);
         }
         foreach (var leg in ended)
         {
-            if (_held.TryGetValue(leg.Lease, out var held))
+            var side = leg.IsPrefill ? LegSide.Prefill : LegSide.Decode;
+            if (_held.Ended(leg.Lease, side) is { } lease)
             {
-                End(held, leg.IsPrefill ? LegSide.Prefill : LegSide.Decode, (LegOutcome)leg.Outcome);
+                plane.LegEnded(lease, side, (LegOutcome)leg.Outcome);
             }
         }
         return Task.CompletedTask;
@@ -122,52 +119,19 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         }
     }
 
-    private void End(Held held, LegSide side, LegOutcome outcome)
-    {
-        plane.LegEnded(held.Lease, side, outcome);
-        held.LegsLeft -= held.Ended.Add(side) ? 1 : 0;
-        if (held.LegsLeft == 0)
-        {
-            _held.Remove(held.Lease.Id);
-        }
-    }
-
-    private Task SweepAsync(CancellationToken cancellationToken) => EndAsync([.. _held.Values.Where(h => time.Now >= h.Until)]);
+    private Task SweepAsync(CancellationToken cancellationToken) => EndAsync(_held.TakeOverdue(time.Now));
 
     /// <summary>Services that are silent are taken for dead: their legs are aborted, their capacity is free.</summary>
-    private async Task EndAsync(Held[] lost)
+    private async Task EndAsync(ImmutableArray<ServiceLease> lost)
     {
+        var aborter = dispatcher.Pairs.Aborter;
+        await Task.WhenAll(lost.SelectMany(held => held.Workers, (held, worker) => aborter.AbortAsync(worker, held.Lease.Rids, mayRepeat: true)));
         foreach (var held in lost)
         {
-            foreach (var worker in (ReadOnlySpan<WorkerSnapshot?>)[held.Lease.Prefill, held.Lease.Decode])
+            foreach (var side in held.Left)
             {
-                if (worker is not null)
-                {
-                    held.Aborts.Add(dispatcher.Pairs.Aborter.AbortAsync(worker, held.Lease.Rids, mayRepeat: true));
-                }
+                plane.LegEnded(held.Lease, side, LegOutcome.Neutral);
             }
         }
-        await Task.WhenAll(lost.SelectMany(h => h.Aborts));
-        foreach (var held in lost)
-        {
-            if (!held.Lease.IsRegular)
-            {
-                End(held, LegSide.Prefill, LegOutcome.Neutral);
-            }
-            End(held, LegSide.Decode, LegOutcome.Neutral);
-        }
-    }
-
-    private sealed class Held(PairLease lease)
-    {
-        public PairLease Lease { get; } = lease;
-
-        public DateTimeOffset Until { get; set; }
-
-        public int LegsLeft { get; set; } = lease.IsRegular ? 1 : 2;
-
-        public HashSet<LegSide> Ended { get; } = [];
-
-        public List<Task> Aborts { get; } = [];
     }
 }

@@ -7,20 +7,6 @@ using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>What is stored of a pool.</summary>
-[GenerateSerializer, Alias("pd.PoolRecord")]
-internal sealed class PoolRecord
-{
-    [Id(0)]
-    public ImmutableArray<WorkerMember> Members { get; set; } = [];
-
-    [Id(1)]
-    public int? Wanted { get; set; }
-
-    [Id(2)]
-    public long LastRegistration { get; set; }
-}
-
 /// <summary>The shell around one pool's <see cref="PoolRoster"/>.</summary>
 [KeepAlive]
 internal sealed class WorkerPoolGrain(
@@ -90,7 +76,7 @@ internal sealed class WorkerPoolGrain(
         return Snapshot();
     }
 
-    private PoolSnapshot Snapshot() => new(Key, _epoch, _version, _roster.Wanted, _roster.Show(time.Now));
+    private PoolSnapshot Snapshot() => new(Key, _epoch, _version, _roster.Wanted, _roster.Show(time.Now), !stored.RecordExists);
 
     private async Task StoreAsync(PoolRoster next)
     {

@@ -39,6 +39,15 @@ internal sealed class Load : IAsyncDisposable
             () => Task.FromResult(Done >= until), () => Task.FromResult($"{Done} of {until}; {string.Join("; ", Failures)}"), 120);
     }
 
+    /// <summary>Goes on for so long.</summary>
+    public async Task ForAsync(TimeSpan time)
+    {
+        for (var since = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(since) < time;)
+        {
+            await MoreAsync(1);
+        }
+    }
+
     public void ForgetSlowest() => Interlocked.Exchange(ref _slowestTicks, 0);
 
     /// <summary>Lets those under way end.</summary>

@@ -77,17 +77,23 @@ internal sealed class ProcessCluster : IAsyncDisposable
         return silo;
     }
 
-    /// <summary>Waits until each silo that runs serves all engines.</summary>
+    /// <summary>Waits until each silo that runs serves all engines: their writers say so, and its gateway knows.</summary>
     public async Task ReadyAsync(int atMostSecs = 120)
     {
         foreach (var silo in _silos.Where(s => !s.HasExited && !s.IsFrozen))
         {
             await UntilAsync(
                 async () => JsonNode.Parse(await silo.Client.GetStringAsync("workers"))!["workers"]!.AsArray()
-                    .Count(w => (string?)w!["phase"] == "ready") == _engines.Count,
+                    .Count(w => (string?)w!["phase"] == "ready") == _engines.Count && await IsReadyAsync(silo),
                 async () => await silo.Client.GetStringAsync("workers") + string.Join("\n", _silos.Select(s => s.Said)),
                 atMostSecs);
         }
+    }
+
+    private static async Task<bool> IsReadyAsync(SiloProcess silo)
+    {
+        using var answer = await silo.Client.GetAsync("readiness");
+        return answer.IsSuccessStatusCode;
     }
 
     /// <summary>Whether the writers of all workers answer this silo.</summary>

@@ -58,7 +58,7 @@ public class RedisLossTests(ITestOutputHelper output)
         await ProcessCluster.UntilAsync(
             () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.Running) == 4), () => SaidAsync(cluster), 60);
         await using var load = Load.Start(8, 2, [.. cluster.Silos.Skip(1)]);
-        await load.MoreAsync(20);
+        await load.ForAsync(SiloDeathTests.Told);
         await cluster.Redis.StopAsync();
         await victim.KillAsync();
         var killed = Stopwatch.GetTimestamp();

@@ -12,6 +12,9 @@ public class SiloDeathTests(ITestOutputHelper output)
 {
     private const int Long = 3000;
 
+    /// <summary>Ample time for a gateway to tell others what it has begun: what they have not heard of, they cannot abort.</summary>
+    public static readonly TimeSpan Told = TimeSpan.FromSeconds(1);
+
     [Fact]
     public async Task A_silo_that_is_killed_leaves_nothing_on_the_engines_and_no_request_elsewhere_fails()
     {
@@ -19,7 +22,7 @@ public class SiloDeathTests(ITestOutputHelper output)
         var (victim, left) = (cluster.Silos[0], cluster.Silos.Skip(1).ToArray());
         var orphans = await OrphansAsync(cluster, victim, 8);
         await using var load = Load.Start(8, 2, left);
-        await load.MoreAsync(20);
+        await load.ForAsync(Told);
         load.ForgetSlowest();
         var killed = Stopwatch.GetTimestamp();
         await victim.KillAsync();
@@ -35,7 +38,7 @@ public class SiloDeathTests(ITestOutputHelper output)
         var (victim, left) = (cluster.Silos[0], cluster.Silos.Skip(1).ToArray());
         var orphans = await OrphansAsync(cluster, victim, 2);
         await using var load = Load.Start(12, 2, left);
-        await load.MoreAsync(20);
+        await load.ForAsync(Told);
         load.ForgetSlowest();
         var frozen = Stopwatch.GetTimestamp();
         victim.Freeze();

@@ -1,0 +1,39 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core.Leases;
+
+namespace OrleansPd.Cluster.Grains;
+
+/// <summary>The newest fleet for whoever watches: those who are slow miss what lies between, never the last.</summary>
+/// <param name="epoch">The life of the writer.</param>
+internal sealed class FleetFeed(long epoch)
+{
+    private TaskCompletionSource _changed = New();
+    private FleetUpdate _newest = new(epoch, 0, []);
+
+    public void Tell(ImmutableArray<WorkerReport> workers)
+    {
+        _newest = _newest with { Version = _newest.Version + 1, Workers = workers };
+        var changed = _changed;
+        _changed = New();
+        changed.TrySetResult();
+    }
+
+    /// <summary>From the first that is newer than what the watcher knows; nothing before anything was told.</summary>
+    public async IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var (update, changed) = (_newest, _changed.Task);
+            if (update.Version > 0 && (update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
+            {
+                (epoch, version) = (update.Epoch, update.Version);
+                yield return update;
+            }
+            await changed.WaitAsync(cancellationToken);
+        }
+    }
+
+    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

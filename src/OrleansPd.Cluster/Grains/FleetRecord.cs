@@ -1,0 +1,14 @@
+using System.Collections.Immutable;
+
+namespace OrleansPd.Cluster.Grains;
+
+/// <summary>What is stored of the fleet.</summary>
+[GenerateSerializer, Alias("pd.FleetRecord")]
+internal sealed class FleetRecord
+{
+    [Id(0)]
+    public ImmutableHashSet<string> Pools { get; set; } = [];
+
+    [Id(1)]
+    public ImmutableSortedDictionary<int, string> Prefixes { get; set; } = ImmutableSortedDictionary<int, string>.Empty;
+}
