@@ -88,8 +88,9 @@ internal sealed class ClusterStage : IAsyncDisposable
     public async Task KillAsync(Node node)
     {
         _nodes.Remove(node.Handle);
-        await node.Gateway.DisposeAsync();
+        // The silo first: a gateway that ends its requests in order would still give its places back.
         await Cluster.KillSiloAsync(node.Handle);
+        await node.Gateway.DisposeAsync();
     }
 
     /// <summary>Waits until each gateway serves all workers.</summary>
