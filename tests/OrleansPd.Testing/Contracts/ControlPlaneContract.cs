@@ -362,7 +362,20 @@ public abstract class ControlPlaneContract : IAsyncDisposable
             Engines.Up(host, slots: slots, ranks: ranks);
         }
         await StartHostAsync(prefill, decode, change ?? (_ => { }));
-        await UntilAsync(() => Plane.Fleet.Workers is { Length: > 0 } workers && workers.All(w => w.Phase == WorkerPhase.Ready));
+        await UntilAsync(() => Plane.Fleet.Workers is { Length: > 0 } workers && workers.All(w => w.Phase == WorkerPhase.Ready) && HasPlaces());
+    }
+
+    /// <summary>The place of a worker's last trial may still be on its way back, and tests here do not wait for places.</summary>
+    private bool HasPlaces()
+    {
+        var asked = AskAsync();
+        if (!asked.IsCompleted || asked.Result is not { Lease: { } lease })
+        {
+            return asked is { IsCompleted: true, Result.Refusal.Reason: not (RefusalReason.QueueTimeout or RefusalReason.QueueFull) };
+        }
+        Plane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
+        Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
+        return true;
     }
 
     private ValueTask<PairGrant> AskAsync(PairRequest? request = null) => Plane.AcquireAsync(request ?? new PairRequest(), Token);
