@@ -12,7 +12,9 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
         if (request.OnlyRegular)
         {
             pick = default;
-            return pool.OnlyRegular is { } only && picker.TryGroup(only, request, avoidPrefill, avoidDecode, out pick);
+            var found = pool.OnlyRegular is { } only && picker.TryGroup(only, request, avoidPrefill, avoidDecode, out pick);
+            pick = pick with { Route = RouteReason.OnlyRegular };
+            return found;
         }
         var isShort = false;
         if (pool.Regular is { } regular && options.PdMinUncachedTokens > 0)
