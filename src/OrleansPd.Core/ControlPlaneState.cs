@@ -72,7 +72,7 @@ public sealed partial class ControlPlaneState
             _rooms.Forget(worker.Slot);
             _told.Remove(worker.Slot);
             _departures.Forget(worker.Id);
-            Show();
+            Show(now);
         }
         return worker;
     }
@@ -251,12 +251,12 @@ public sealed partial class ControlPlaneState
     {
         if (!ReferenceEquals(_shown, _fleet.Snapshot))
         {
-            Show();
+            Show(now);
             _desk.Pump(now, timestamp);
         }
     }
 
-    private void Show()
+    private void Show(DateTimeOffset now)
     {
         var fleet = _fleet.Snapshot;
         foreach (var worker in fleet.Workers)
@@ -273,7 +273,7 @@ public sealed partial class ControlPlaneState
             }
             epoch = worker.Epoch;
         }
-        _desk.Catalog.Take(fleet);
+        _desk.Take(fleet, now);
         Volatile.Write(ref _shown, fleet);
     }
 }

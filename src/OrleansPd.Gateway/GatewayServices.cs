@@ -48,6 +48,8 @@ public static class GatewayServices
         services.AddSingleton(new RequestLog());
         services.AddSingleton<GatewayLife>();
         services.AddSingleton<ModelNames>();
+        services.AddSingleton<RequestIds>();
+        services.AddSingleton<RegularDispatcher>();
         services.AddSingleton<RegularRoutes>();
         services.AddSingleton<GenerationHandler>();
         services.AddSingleton<InfoEndpoints>();

@@ -61,6 +61,9 @@ public sealed record PairAsk
 
     [Id(9)]
     public TimeSpan MaxWait { get; init; }
+
+    [Id(10)]
+    public string? Adapters { get; init; }
 }
 
 /// <summary>A lease, or why there is none.</summary>

@@ -37,6 +37,10 @@ public interface IWorkerGrain : IGrainWithStringKey
     /// <summary>Takes it out of rotation, waits until it is idle, lets its engine take the other role. Answers when it began.</summary>
     [Alias("SwitchRole"), ResponseTimeout("00:00:05")]
     Task<AdminAnswer> SwitchRole(WorkerRole role);
+
+    /// <summary>Its engine tells something else of itself than before: it is read again soon, whatever the interval. Waits for nothing.</summary>
+    [Alias("ReadAgain"), ResponseTimeout("00:00:02")]
+    Task ReadAgain();
 }
 
 /// <summary>The writer of a prefill engine.</summary>

@@ -48,6 +48,7 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
                 AvoidPrefill = request.AvoidPrefill,
                 AvoidDecode = request.AvoidDecode,
                 MaxWait = request.MaxWait,
+                Adapters = request.Adapters,
             }, cancellationToken).ConfigureAwait(false);
         if (offer.Decode is not { } decode)
         {

@@ -78,6 +78,14 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         return ValueTask.CompletedTask;
     }
 
+    public async ValueTask ReadAgainAsync(WorkerId id, CancellationToken cancellationToken)
+    {
+        if (ReportOf(id) is { } report)
+        {
+            await _grains.WorkerGrain(report.Spec.Role, id).ReadAgain().WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     private static AdminAnswer NotRegistered(WorkerId id) => AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
 
     private async ValueTask<AdminAnswer> AskAsync(WorkerId id, Func<IWorkerGrain, Task<WorkerView?>> ask, CancellationToken cancellationToken)

@@ -44,6 +44,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
             AvoidPrefill = ask.AvoidPrefill,
             AvoidDecode = ask.AvoidDecode,
             MaxWait = ask.MaxWait,
+            Adapters = ask.Adapters,
         };
         var grant = await plane.AcquireAsync(request, cancellationToken);
         if (grant.Lease is not { } lease)

@@ -46,6 +46,12 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         ? host.SwitchRoleAsync(role)
         : Task.FromResult(AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{this.GetPrimaryKeyString()}' is registered."));
 
+    public Task ReadAgain()
+    {
+        _host?.ReadAgain();
+        return Task.CompletedTask;
+    }
+
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => EndAsync();
 
     private static WorkerReport? Newest(WorkerReport? left, WorkerReport? right) =>

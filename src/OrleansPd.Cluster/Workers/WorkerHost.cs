@@ -127,6 +127,9 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     /// <summary>Something happened that is worth a look at once.</summary>
     public void Ring() => _keeper.Ring(doubtful: false);
 
+    /// <summary>The engine tells something else of itself than before.</summary>
+    public void ReadAgain() => _keeper.ReadAgain();
+
     public async ValueTask<PairTrial?> BeginTrialAsync(CancellationToken cancellationToken)
     {
         if (_services.Plane.TrialMint is not { } mint)

@@ -29,4 +29,10 @@ public interface IFleetAdmin
 
     /// <summary>The caches of a worker's engine were emptied: nothing is to be expected there.</summary>
     ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// A worker's engine was made to tell something else of itself (its adapters): it is read again soon, whatever the interval. Does
+    /// not wait for that; the snapshot shows it.
+    /// </summary>
+    ValueTask ReadAgainAsync(WorkerId id, CancellationToken cancellationToken);
 }

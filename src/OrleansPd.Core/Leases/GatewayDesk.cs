@@ -70,7 +70,7 @@ public sealed class GatewayDesk
             _desk.Forget(slot);
             _rooms.Forget(slot);
         }
-        ShowFleet();
+        ShowFleet(now);
         foreach (var worker in _fleet.Workers.Where(w => w.Report.Shown.Facts != WorkerFacts.Unknown))
         {
             Resize(worker);
@@ -210,7 +210,7 @@ public sealed class GatewayDesk
         if (!worker.IsArmed && report.Claim.Sequence > worker.UsableSince)
         {
             _fleet.Arm(worker);
-            ShowFleet();
+            ShowFleet(now);
         }
         // What was just given up is somebody else's only once the writer hears of it.
         worker.IsUrgent |= less || worker.Ranks != grant.Ranks.Length;
@@ -256,9 +256,9 @@ public sealed class GatewayDesk
 
     private Followed? Find(WorkerId id, long registration) => _fleet.All.FirstOrDefault(w => w.Id == id && w.Report.Registration == registration);
 
-    private void ShowFleet()
+    private void ShowFleet(DateTimeOffset now)
     {
-        _desk.Catalog.Take(_fleet.Snapshot);
+        _desk.Take(_fleet.Snapshot, now);
         Volatile.Write(ref _shown, _fleet.Snapshot);
     }
 

@@ -8,12 +8,15 @@ namespace OrleansPd.Core.Pairing;
 /// </summary>
 internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
 {
-    private readonly Dictionary<string, WaitQueue> _queues = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, WaitLanes> _lanes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ModelPool> _pools = new(StringComparer.Ordinal);
     private RankSet?[] _sets = [];
     private FleetSnapshot _fleet = FleetSnapshot.Empty;
 
     public IReadOnlyCollection<ModelPool> Pools => _pools.Values;
+
+    /// <summary>Who waits, by model; those of models included that have no workers any more.</summary>
+    public IReadOnlyCollection<WaitLanes> Lanes => _lanes.Values;
 
     public RankSet? SetOf(int slot) => (uint)slot < (uint)_sets.Length ? _sets[slot] : null;
 
@@ -107,11 +110,11 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
 
     private ModelPool Pool(string model, WorkerSnapshot[] workers)
     {
-        if (!_queues.TryGetValue(model, out var queue))
+        if (!_lanes.TryGetValue(model, out var lanes))
         {
-            _queues.Add(model, queue = new WaitQueue());
+            _lanes.Add(model, lanes = new WaitLanes());
         }
-        var pool = new ModelPool(model, queue);
+        var pool = new ModelPool(model, lanes);
         foreach (var group in workers.Where(w => w.Role != WorkerRole.Regular).GroupBy(w => w.TransferGroup))
         {
             var prefill = Set(WorkerRole.Prefill, group);

@@ -10,16 +10,14 @@ namespace OrleansPd.Core.Pairing;
 /// </summary>
 internal sealed class PairDesk
 {
-    private const int MaxPassed = 64;
     private const int MaxLookedAt = 16;
 
     private readonly ControlPlaneOptions _options;
     private readonly IDeskFleet _fleet;
     private readonly RoomMint _mint;
     private readonly LoadTable _loads;
-    private readonly PairPicker _picker;
-    private readonly RoutePicker _routes;
-    private readonly (string Prefill, string Decode) _policies;
+    private readonly ModelPolicies _policies;
+    private readonly Absences _absences;
     private readonly List<WaitingRequest> _granted = [];
     private readonly TrialDesk _trials;
     private RateLimit _rate;
@@ -39,16 +37,14 @@ internal sealed class PairDesk
         _mint = mint;
         Catalog = new PairCatalog(options, _loads);
         _trials = new TrialDesk(fleet);
-        _policies = (options.PrefillPolicy ?? options.Policy,
-            options.DecodePolicy ?? (options.Policy == "cache_aware" ? "least_load" : options.Policy));
-        _picker = new PairPicker(PickPolicy.Create(_policies.Prefill, options), PickPolicy.Create(_policies.Decode, options), random);
-        _routes = new RoutePicker(_picker, options);
+        _policies = new ModelPolicies(options, random);
+        _absences = new Absences(TimeSpan.FromSeconds(options.ReturnWaitSecs));
         _rate = new RateLimit(options.RateLimitTokensPerSecond, options.RateLimitTokensPerSecond, default);
     }
 
     public PairCatalog Catalog { get; }
 
-    public bool NeedsPrefix => _picker.NeedsPrefix;
+    public bool NeedsPrefix => _policies.NeedsPrefix;
 
     /// <summary>Newest lease first.</summary>
     public HeldLease? Leases { get; private set; }
@@ -66,12 +62,19 @@ internal sealed class PairDesk
 
     public void Forget(int slot)
     {
-        _picker.Forget(slot);
+        _policies.Forget(slot);
         _loads.Forget(slot);
     }
 
     /// <summary>The caches of a worker are empty; what is in flight stays.</summary>
-    public void ForgetCaches(int slot) => _picker.Forget(slot);
+    public void ForgetCaches(int slot) => _policies.Forget(slot);
+
+    /// <summary>Takes a new snapshot of the fleet.</summary>
+    public void Take(FleetSnapshot fleet, DateTimeOffset now)
+    {
+        Catalog.Take(fleet);
+        _absences.Take(fleet, now);
+    }
 
     /// <summary>Takes what a worker's engine told of its load. Cells stand for ranks, or one for all.</summary>
     public void Read(WorkerSnapshot worker, EngineLoad load, DateTimeOffset now)
@@ -109,16 +112,17 @@ internal sealed class PairDesk
         }
     }
 
-    public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)
+    public AcquireAnswer Acquire(in PairRequest asked, DateTimeOffset now, long timestamp)
     {
         if (IsStopping)
         {
             return Refuse(new(RefusalReason.ShuttingDown, "The gateway is stopping."));
         }
-        if (Catalog.Find(request.Model, out var refusal) is not { } pool)
+        if (Catalog.Find(asked.Model, out var refusal) is not { } pool)
         {
             return Refuse(refusal!);
         }
+        var request = asked.Adapters is null && AdapterIn(asked.Model, pool) is { } adapter ? asked with { Adapters = adapter } : asked;
         if (pool.MaxItems > 0 && request.Items > pool.MaxItems)
         {
             return Refuse(new(RefusalReason.TooLarge, $"A batch of {request.Items} is larger than any worker holds; {pool.MaxItems} is the most."));
@@ -128,15 +132,25 @@ internal sealed class PairDesk
         {
             return Refuse(new(RefusalReason.RateLimited, "Too many requests a second.", wait));
         }
-        if (pool.Queue.First is null && TryGrant(pool, request, TimeSpan.Zero, timestamp) is { } lease)
+        if (pool.Lanes.Find(request)?.First is null && pool.Lanes.Barrier() is null
+            && TryGrant(pool, request, TimeSpan.Zero, timestamp) is { } lease)
         {
+            pool.Lanes.Served(null);
             return new(PairGrant.Granted(lease), null);
         }
-        if (_routes.WhyUnusable(pool, request) is { } why)
+        if (_policies.Of(pool).Routes.WhyUnusable(pool, request) is not { } why)
         {
-            return TryTrial(pool, request, now, timestamp) is { } trial ? new(PairGrant.Granted(trial), null) : Refuse(why);
+            return Wait(pool, request, LongestWait, now, timestamp);
         }
-        return Wait(pool, request, now, timestamp);
+        if (TryTrial(pool, request, now, timestamp) is { } trial)
+        {
+            return new(PairGrant.Granted(trial), null);
+        }
+        // Whoever has just gone away may be back in a moment. A retry tells of what made it necessary instead.
+        var back = _absences.Until(pool, pool.Known(request)) - now;
+        return back > TimeSpan.Zero && request is { Attempt: 0, MaxWait.Ticks: > 0 } && Waiting < _options.QueueSize
+            ? Wait(pool, request, back < LongestWait ? back : LongestWait, now, timestamp)
+            : Refuse(why);
     }
 
     /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
@@ -160,7 +174,9 @@ internal sealed class PairDesk
         {
             return false;
         }
-        var why = Catalog.Find(waiting.Request.Model, out var refusal) is { } pool ? _routes.WhyUnusable(pool, waiting.Request) : refusal;
+        var why = Catalog.Find(waiting.Request.Model, out var refusal) is { } pool
+            ? _policies.Of(pool).Routes.WhyUnusable(pool, waiting.Request)
+            : refusal;
         waiting.Grant = PairGrant.Refused(why
             ?? new(RefusalReason.QueueTimeout, "No capacity came free in time.", _drain.TimeFor(ahead, now)));
         return true;
@@ -204,11 +220,11 @@ internal sealed class PairDesk
     public void Stop()
     {
         IsStopping = true;
-        foreach (var pool in Catalog.Pools)
+        foreach (var waiting in Catalog.Lanes.SelectMany(lanes => lanes.All).ToArray())
         {
-            while (pool.Queue.First is { } waiting)
+            while (waiting.First is { } first)
             {
-                Dequeue(waiting, PairGrant.Refused(new(RefusalReason.ShuttingDown, "The gateway is stopping.")));
+                Dequeue(first, PairGrant.Refused(new(RefusalReason.ShuttingDown, "The gateway is stopping.")));
             }
         }
     }
@@ -220,15 +236,23 @@ internal sealed class PairDesk
         _granted.Clear();
     }
 
+    private TimeSpan LongestWait => TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
+
     private bool HasPlace => _options.MaxConcurrentRequests < 0 || Live < _options.MaxConcurrentRequests;
 
     private static AcquireAnswer Refuse(Refusal refusal) => new(PairGrant.Refused(refusal), null);
 
     private bool TryTakeRate(DateTimeOffset now, out TimeSpan wait) => _rate.TryTake(now, out _rate, out wait);
 
-    private AcquireAnswer Wait(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp)
+    /// <summary>The adapter in <c>base:adapter</c>, where the base is the pool's model.</summary>
+    private static string? AdapterIn(string? model, ModelPool pool) =>
+        model is not null && pool.Model is { Length: > 0 } own && model.Length > own.Length + 1 && model[own.Length] == ':'
+            && model.StartsWith(own, StringComparison.Ordinal)
+            ? model[(own.Length + 1)..]
+            : null;
+
+    private AcquireAnswer Wait(ModelPool pool, in PairRequest request, TimeSpan longest, DateTimeOffset now, long timestamp)
     {
-        var longest = TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
         var wait = request.MaxWait < longest ? request.MaxWait : longest;
         if (wait <= TimeSpan.Zero)
         {
@@ -239,7 +263,7 @@ internal sealed class PairDesk
             return Refuse(new(RefusalReason.QueueFull, $"{Waiting} requests wait already.", _drain.TimeFor(Waiting + 1, now)));
         }
         var waiting = new WaitingRequest(request, ++_numbers, wait) { Since = now };
-        pool.Queue.Join(waiting);
+        pool.Lanes.Join(waiting);
         Waiting++;
         Pump(now, timestamp);
         if (waiting.Grant is { } grant)
@@ -254,43 +278,54 @@ internal sealed class PairDesk
     private bool NextServed(DateTimeOffset now, long timestamp)
     {
         WaitingRequest? served = null;
-        HeldLease? lease = null;
+        ModelPool? from = null;
         foreach (var pool in Catalog.Pools)
         {
-            var looked = 0;
-            for (var waiting = pool.Queue.First; waiting is not null && looked < MaxLookedAt; waiting = waiting.Next, looked++)
+            var barrier = pool.Lanes.Barrier();
+            foreach (var lane in pool.Lanes.All)
             {
-                if (served is not null && !WaitQueue.Before(waiting, served))
+                if (FirstThatFits(pool, lane, barrier, served) is { } fits)
                 {
-                    break;
-                }
-                if (_routes.TryPick(pool, waiting.Request, Slot(waiting.Request.AvoidPrefill), Slot(waiting.Request.AvoidDecode), out _))
-                {
-                    served = waiting;
-                    break;
-                }
-                // Alike requests behind it fit no better. One that needs many places lets smaller ones pass, for a while.
-                if (waiting.Request.Items == 1 || waiting.Passed >= MaxPassed)
-                {
-                    break;
+                    (served, from) = (fits, pool);
                 }
             }
         }
-        if (served is null)
+        if (served is null || TryGrant(from!, served.Request, now - served.Since, timestamp) is not { } lease)
         {
             return false;
         }
-        lease = TryGrant(Catalog.Find(served.Request.Model, out _)!, served.Request, now - served.Since, timestamp);
-        if (lease is null)
-        {
-            return false;
-        }
-        for (var passed = served.Previous; passed is not null; passed = passed.Previous)
-        {
-            passed.Passed++;
-        }
+        from!.Lanes.Served(served);
         Dequeue(served, PairGrant.Granted(lease));
         return true;
+    }
+
+    /// <summary>The first in a lane that could be served now; null where none is to be.</summary>
+    /// <param name="pool">The model.</param>
+    /// <param name="lane">One of its lanes.</param>
+    /// <param name="barrier">Nobody behind it is served before it; null = none.</param>
+    /// <param name="rival">Whoever stands behind it is of no interest; null = none.</param>
+    private WaitingRequest? FirstThatFits(ModelPool pool, WaitQueue lane, WaitingRequest? barrier, WaitingRequest? rival)
+    {
+        var routes = _policies.Of(pool).Routes;
+        var looked = 0;
+        for (var waiting = lane.First; waiting is not null && looked < MaxLookedAt; waiting = waiting.Next, looked++)
+        {
+            if ((rival is not null && !WaitQueue.Before(waiting, rival)) || (barrier is not null && WaitQueue.Before(barrier, waiting)))
+            {
+                return null;
+            }
+            var (avoidPrefill, avoidDecode) = (Slot(waiting.Request.AvoidPrefill), Slot(waiting.Request.AvoidDecode));
+            if (routes.TryPick(pool, waiting.Request, avoidPrefill, avoidDecode, out _))
+            {
+                return waiting;
+            }
+            // Alike requests behind it fit no better. One that needs many places lets smaller ones pass, for a while.
+            if (waiting.Request.Items == 1 || waiting.Passed >= WaitLanes.MaxPassed)
+            {
+                return null;
+            }
+        }
+        return null;
     }
 
     private void Dequeue(WaitingRequest waiting, PairGrant grant)
@@ -304,21 +339,23 @@ internal sealed class PairDesk
     private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.SlotOf(id);
 
     private HeldLease? TryGrant(ModelPool pool, in PairRequest request, TimeSpan waited, long timestamp) =>
-        HasPlace && _routes.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)
-            ? Grant(pick, request, waited, timestamp)
+        HasPlace && _policies.Of(pool).Routes.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)
+            ? Grant(_policies.Of(pool), pick, request, waited, timestamp)
             : null;
 
     private HeldLease? TryTrial(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp) =>
-        HasPlace && _trials.TryPick(pool, request, now, out var pick) ? Grant(pick, request, TimeSpan.Zero, timestamp) : null;
+        HasPlace && _trials.TryPick(pool, request, now, out var pick)
+            ? Grant(_policies.Of(pool), pick, request, TimeSpan.Zero, timestamp)
+            : null;
 
-    private HeldLease Grant(in PairPick pick, in PairRequest request, TimeSpan waited, long timestamp)
+    private HeldLease Grant(PoolPolicies policies, in PairPick pick, in PairRequest request, TimeSpan waited, long timestamp)
     {
         var decodeSet = pick.Group.Decode;
         var (prefill, prefillRank) = pick.Group.Prefill is { } set
             ? (set.Worker(pick.Prefill), set.Rank(pick.Prefill))
             : (null, 0);
         var (decode, decodeRank) = (decodeSet.Worker(pick.Decode), decodeSet.Rank(pick.Decode));
-        var uncached = _picker.Uncached(pick, request);
+        var uncached = policies.Picker.Uncached(pick, request);
         var lease = new HeldLease
         {
             Id = ++_numbers,
@@ -338,7 +375,7 @@ internal sealed class PairDesk
             PrefillTrial = pick.PrefillTrial,
             DecodeTrial = pick.DecodeTrial,
             PrefillEnded = prefill is null,
-            WhyFacts = Why(pick, uncached, waited),
+            WhyFacts = Why(policies, pick, uncached, waited),
         };
         if (prefill is not null)
         {
@@ -347,16 +384,16 @@ internal sealed class PairDesk
         }
         Charge(decode.Slot, decodeRank, lease.Items, lease.DecodeTokens);
         decodeSet.Taken(pick.Decode);
-        _picker.Chosen(pick, request);
+        policies.Picker.Chosen(pick, request);
         Link(lease);
         return lease;
     }
 
-    private WhyFacts Why(in PairPick pick, long uncached, TimeSpan waited) => new()
+    private static WhyFacts Why(PoolPolicies policies, in PairPick pick, long uncached, TimeSpan waited) => new()
     {
         Route = pick.Route,
-        PrefillPolicy = pick.Group.Prefill is null ? null : _policies.Prefill,
-        DecodePolicy = pick.Group.Prefill is null ? _policies.Prefill : _policies.Decode,
+        PrefillPolicy = pick.Group.Prefill is null ? null : policies.Prefill,
+        DecodePolicy = pick.Group.Prefill is null ? policies.Prefill : policies.Decode,
         PrefillCandidates = pick.Group.Prefill?.Count ?? 0,
         DecodeCandidates = pick.Group.Decode.Count,
         PrefillScore = pick.Group.Prefill?.Weight(pick.Prefill) ?? 0,

@@ -18,11 +18,15 @@ internal sealed class PairGroup(string key, string? model, RankSet? prefill, Ran
 
     public bool Holds(int slot) => Decode.Has(slot) || Prefill?.Has(slot) == true;
 
-    public static bool AnyUsable(RankSet set)
+    /// <summary>Whether some worker here is known to have the adapters.</summary>
+    public bool AnyHas(string adapters) => Decode.AnyHas(adapters) || Prefill?.AnyHas(adapters) == true;
+
+    /// <summary>Whether some worker of the set can be used, of those that have the adapters (null = all).</summary>
+    public static bool AnyUsable(RankSet set, string? adapters)
     {
         foreach (var worker in set.Workers)
         {
-            if (worker?.IsPairable == true)
+            if (worker?.IsPairable == true && set.Has(worker.Slot, adapters))
             {
                 return true;
             }

@@ -99,7 +99,7 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
     public bool TryGroup(PairGroup group, in PairRequest request, int avoidPrefill, int avoidDecode, out PairPick pick)
     {
         pick = default;
-        var decodeScope = new PickScope(request.Items, DecodeTokens(request), avoidDecode, random);
+        var decodeScope = new PickScope(request.Items, DecodeTokens(request), avoidDecode, random, request.Adapters);
         if (group.Prefill is null)
         {
             var leaf = Near(group.Decode, request.Near?.Decode, request.Near?.DecodeRank ?? 0, decodeScope);
@@ -108,7 +108,7 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
             pick = new(group, -1, leaf);
             return leaf >= 0;
         }
-        var prefillScope = new PickScope(request.Items, Math.Max(1, request.PromptTokens), avoidPrefill, random);
+        var prefillScope = new PickScope(request.Items, Math.Max(1, request.PromptTokens), avoidPrefill, random, request.Adapters);
         var prefill = Near(group.Prefill, request.Near?.Prefill, request.Near?.PrefillRank ?? 0, prefillScope);
         prefill = prefill >= 0 ? prefill : prefillPolicy.Pick(group.Prefill, request, prefillScope);
         if (prefill < 0)

@@ -5,9 +5,11 @@ namespace OrleansPd.Core.Pairing;
 /// <param name="Tokens">Tokens the request adds to a rank that has none of it cached.</param>
 /// <param name="AvoidSlot">Worker that is taken only where there is no other; -1 = none.</param>
 /// <param name="Random">Source of chance.</param>
-internal readonly record struct PickScope(int Items, long Tokens, int AvoidSlot, Random Random)
+/// <param name="Adapters">LoRA adapters that the worker must have; null = none.</param>
+internal readonly record struct PickScope(int Items, long Tokens, int AvoidSlot, Random Random, string? Adapters = null)
 {
-    public bool Takes(RankSet set, int leaf) => set.Slot(leaf) != AvoidSlot && set.Fits(leaf, Items, Tokens);
+    public bool Takes(RankSet set, int leaf) =>
+        set.Slot(leaf) != AvoidSlot && set.Fits(leaf, Items, Tokens) && set.Has(set.Slot(leaf), Adapters);
 
-    public int Least(RankSet set) => set.Least(Items, Tokens, AvoidSlot);
+    public int Least(RankSet set) => set.Least(Items, Tokens, AvoidSlot, Adapters);
 }

@@ -20,12 +20,14 @@ internal sealed class RankSet
     private readonly int[] _turns;
     private readonly int[] _firstLeaf;
     private readonly WorkerSnapshot?[] _workers;
+    private readonly AdapterHolders _holders;
     private int _turn;
 
     public RankSet(WorkerRole role, IReadOnlyList<WorkerSnapshot> workers, Func<WorkerSnapshot, int> ranksOf, LoadTable loads)
     {
         Role = role;
         _loads = loads;
+        _holders = new AdapterHolders(this);
         Count = workers.Sum(ranksOf);
         _slots = new int[Count];
         _ranks = new int[Count];
@@ -96,9 +98,19 @@ internal sealed class RankSet
             + (Role == WorkerRole.Prefill ? 0 : (load.Running + load.Foreign + load.Others) * 512L);
     }
 
+    /// <summary>Whether a worker of this set has the adapters; null = none is asked for.</summary>
+    public bool Has(int slot, string? adapters) => adapters is null || _holders.Of(adapters)[slot];
+
+    /// <summary>Whether any worker of this set has the adapters.</summary>
+    public bool AnyHas(string adapters) => _holders.Of(adapters).Contains(true);
+
     /// <summary>The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.</summary>
-    public int Least(int items, long tokens, int avoidSlot)
+    public int Least(int items, long tokens, int avoidSlot, string? adapters = null)
     {
+        if (adapters is not null)
+        {
+            return LeastOf(items, tokens, avoidSlot, _holders.Of(adapters));
+        }
         var (from, to) = Has(avoidSlot) ? Leaves(avoidSlot) : (0, 0);
         var best = to > from ? _tree.ArgminExcept(from, to) : _tree.Argmin();
         if (best < 0 || !Fits(best, items, tokens))
@@ -136,11 +148,31 @@ internal sealed class RankSet
     /// <summary>Takes a worker's new snapshot; its ranks are the same.</summary>
     public void Refresh(WorkerSnapshot worker)
     {
+        if (_workers[worker.Slot]!.Facts.AdapterNames != worker.Facts.AdapterNames)
+        {
+            _holders.Clear();
+        }
         _workers[worker.Slot] = worker;
         var (from, to) = Leaves(worker.Slot);
         for (var leaf = from; leaf < to; leaf++)
         {
             Rescore(leaf);
         }
+    }
+
+    /// <summary>The same among the workers of some slots: a look at each, since the tree knows no subsets.</summary>
+    private int LeastOf(int items, long tokens, int avoidSlot, bool[] slots)
+    {
+        var (best, avoided) = (-1, -1);
+        for (var leaf = 0; leaf < Count; leaf++)
+        {
+            if (!slots[_slots[leaf]] || !Fits(leaf, items, tokens))
+            {
+                continue;
+            }
+            ref var least = ref _slots[leaf] == avoidSlot ? ref avoided : ref best;
+            least = least < 0 || _tree[leaf] < _tree[least] ? leaf : least;
+        }
+        return best >= 0 ? best : avoided;
     }
 }

@@ -6,8 +6,16 @@ namespace OrleansPd.Core.Pairing;
 /// </summary>
 internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options)
 {
-    public bool TryPick(ModelPool pool, in PairRequest request, int avoidPrefill, int avoidDecode, out PairPick pick)
+    public bool TryPick(ModelPool pool, in PairRequest asked, int avoidPrefill, int avoidDecode, out PairPick pick)
     {
+        var request = pool.Known(asked);
+        if (request.OnlyRegular)
+        {
+            pick = default;
+            var found = pool.OnlyRegular is { } only && picker.TryGroup(only, request, avoidPrefill, avoidDecode, out pick);
+            pick = pick with { Route = RouteReason.OnlyRegular };
+            return found;
+        }
         var isShort = false;
         if (pool.Regular is { } regular && options.PdMinUncachedTokens > 0)
         {
@@ -29,7 +37,7 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
             pick = pick with { Route = pick.Prefill < 0 ? RouteReason.OnlyRegular : isShort ? RouteReason.RegularBusy : RouteReason.Pair };
             return true;
         }
-        if (options.PdFallback && pool.Regular is { } other && pool.WhyUnusable() is not null
+        if (options.PdFallback && pool.Regular is { } other && pool.WhyUnusable(request.Adapters) is not null
             && picker.TryGroup(other, request, avoidPrefill, avoidDecode, out pick))
         {
             pick = pick with { Route = RouteReason.Fallback };
@@ -39,13 +47,18 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
     }
 
     /// <summary>Why the request can be served by nobody at all now; null when somebody could, given room.</summary>
-    public Refusal? WhyUnusable(ModelPool pool, in PairRequest request)
+    public Refusal? WhyUnusable(ModelPool pool, in PairRequest asked)
     {
-        if (pool.WhyUnusable() is not { } why)
+        var request = pool.Known(asked);
+        if (request.OnlyRegular)
+        {
+            return pool.WhyNoRegular(request.Adapters);
+        }
+        if (pool.WhyUnusable(request.Adapters) is not { } why)
         {
             return null;
         }
-        if (pool.Regular is not { } regular || !PairGroup.AnyUsable(regular.Decode))
+        if (pool.Regular is not { } regular || !PairGroup.AnyUsable(regular.Decode, request.Adapters))
         {
             return why;
         }

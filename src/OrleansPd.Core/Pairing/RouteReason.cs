@@ -9,7 +9,7 @@ public enum RouteReason
     /// <summary>To a pair, because no regular worker had room for a prompt short enough for one.</summary>
     RegularBusy,
 
-    /// <summary>To a regular worker: the model has no prefill or decode workers.</summary>
+    /// <summary>To a regular worker: the model has no prefill or decode workers, or they cannot do what is asked.</summary>
     OnlyRegular,
 
     /// <summary>To a regular worker: fewer tokens were to compute than <see cref="ControlPlaneOptions.PdMinUncachedTokens"/>.</summary>

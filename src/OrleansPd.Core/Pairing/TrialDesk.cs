@@ -8,9 +8,11 @@ namespace OrleansPd.Core.Pairing;
 /// </summary>
 internal sealed class TrialDesk(IDeskFleet fleet)
 {
-    public bool TryPick(ModelPool pool, in PairRequest request, DateTimeOffset now, out PairPick pick)
+    public bool TryPick(ModelPool pool, in PairRequest asked, DateTimeOffset now, out PairPick pick)
     {
-        foreach (var group in pool.Groups)
+        var request = pool.Known(asked);
+        IReadOnlyList<PairGroup> groups = !request.OnlyRegular ? pool.Groups : pool.OnlyRegular is { } regular ? [regular] : [];
+        foreach (var group in groups)
         {
             var decode = Usable(group.Decode, request, now, out var decodeTrial);
             var prefillTrial = false;
@@ -33,12 +35,12 @@ internal sealed class TrialDesk(IDeskFleet fleet)
     private int Usable(RankSet set, in PairRequest request, DateTimeOffset now, out bool trial)
     {
         trial = false;
-        var leaf = set.Least(request.Items, 1, -1);
+        var leaf = set.Least(request.Items, 1, -1, request.Adapters);
         for (var i = 0; leaf < 0 && i < set.Count; i++)
         {
             var worker = set.Worker(i);
             if (worker.Phase == WorkerPhase.Broken && set.Load(i).Fits(request.Items, 1)
-                && fleet.TryTrial(worker.Slot, take: false, now))
+                && set.Has(worker.Slot, request.Adapters) && fleet.TryTrial(worker.Slot, take: false, now))
             {
                 (leaf, trial) = (i, true);
             }

@@ -45,7 +45,7 @@ public readonly record struct WhyFacts
         {
             RouteReason.Pair => "pair",
             RouteReason.RegularBusy => "pair (short prompt, but no regular worker had room)",
-            RouteReason.OnlyRegular => "regular worker (the model has no others)",
+            RouteReason.OnlyRegular => "regular worker (nobody else could serve it)",
             RouteReason.ShortPrompt => "regular worker (short prompt)",
             RouteReason.Fallback => "regular worker (no pair was usable)",
             _ => Route.ToString(),

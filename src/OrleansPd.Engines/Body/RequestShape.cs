@@ -158,6 +158,32 @@ public sealed class RequestShape
         JsonText.TryGetString(RidItems[item].Of(body), out var rid)
             ? rid : throw new ArgumentException("The shape does not belong to this body.", nameof(body));
 
+    /// <summary>Names of the LoRA adapters in <c>lora_path</c>, one or one for each prompt: sorted, each once, one a line.</summary>
+    /// <param name="body">The bytes that were scanned.</param>
+    /// <returns>Null if it names none, or nothing that could be a name.</returns>
+    public string? GetAdapters(ReadOnlySpan<byte> body)
+    {
+        if (IndexOf(RequestMember.LoraPath, body) is not (>= 0 and var at))
+        {
+            return null;
+        }
+        if (JsonText.TryGetString(_members[at].Value.Of(body), out var one))
+        {
+            return IsName(one) ? one : null;
+        }
+        var names = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var item in ItemsOf(_members[at]))
+        {
+            if (JsonText.TryGetString(item.Of(body), out var name) && IsName(name))
+            {
+                names.Add(name);
+            }
+        }
+        return names.Count == 0 ? null : string.Join('\n', names);
+
+        static bool IsName(string text) => text.Length > 0 && !text.Contains('\n', StringComparison.Ordinal);
+    }
+
     /// <summary>Finds a recorded top-level member; of duplicates the last, which is the one the engines take.</summary>
     /// <param name="name">The member.</param>
     /// <param name="position">Where it stands.</param>

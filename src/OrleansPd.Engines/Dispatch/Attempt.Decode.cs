@@ -15,7 +15,7 @@ internal sealed partial class Attempt
     private async Task<LegEnd> RunDecodeAsync()
     {
         LegEnd end;
-        var span = BeginSpan(LegSide.Decode, _lease.Decode);
+        var span = LegSpan.Begin(_call.Trace, _call.Path, _lease, LegSide.Decode, _call.Items, _report.Number);
         try
         {
             using var body = BodyFor(_lease.DecodeTarget);
@@ -38,7 +38,7 @@ internal sealed partial class Attempt
         {
             span?.SetTag("orleanspd.first_content_ms", _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt).TotalMilliseconds);
         }
-        EndSpan(span, end);
+        LegSpan.End(span, end);
         Raise(DispatchEvent.DecodeEnded(end));
         _decodeEnded.TrySetResult();
         return end;

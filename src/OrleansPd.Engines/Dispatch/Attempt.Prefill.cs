@@ -15,7 +15,7 @@ internal sealed partial class Attempt
     {
         LegEnd end;
         using var held = _call.Body.Hold();
-        var span = BeginSpan(LegSide.Prefill, _lease.Prefill!);
+        var span = LegSpan.Begin(_call.Trace, _call.Path, _lease, LegSide.Prefill, _call.Items, _report.Number);
         try
         {
             using var body = BodyFor(_lease.PrefillTarget);
@@ -42,7 +42,7 @@ internal sealed partial class Attempt
         }
         _report.PrefillEndedAt = _owner.Clock.GetTimestamp();
         _lease.Progressed(_report.PrefillEndedAt);
-        EndSpan(span, end);
+        LegSpan.End(span, end);
         if (end.IsOk)
         {
             _owner.Meter.Prefilled(Elapsed);

@@ -287,7 +287,7 @@ internal sealed partial class Attempt
         Path = _call.Path,
         Body = new UpstreamBody(body),
         Authorization = PairDispatcher.AuthorizationFor(worker, _call),
-        Headers = HeadersFor(span),
+        Headers = LegSpan.Headers(_call.Trace, span, _call.Headers),
     };
 
     private SplicedBody BodyFor(in LegTarget target)

@@ -33,6 +33,9 @@ public sealed record DispatchCall
     /// <summary>The request ids that the client brought, one for each prompt as the engine will name them; empty = none.</summary>
     public IReadOnlyList<string> ClientRids { get; init; } = [];
 
+    /// <summary>By what the client can abort the call, wherever its parts are; null where it brought no id.</summary>
+    public LiveRequest? Live { get; init; }
+
     /// <summary>What the pair is chosen by; attempt and avoided workers are filled in by the dispatcher.</summary>
     public required PairRequest Pair { get; init; }
 

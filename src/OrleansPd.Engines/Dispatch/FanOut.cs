@@ -19,6 +19,23 @@ internal sealed class FanOut(PairDispatcher pairs, DispatchCall call, IAnswerSin
     {
         var count = _shape.Items * _shape.Samples;
         var id = call.ClientRids.Count == 1 ? call.ClientRids[0] : pairs.Rids.Next();
+        // Known without an id too: whoever aborts everything means also the parts that have not gone out yet.
+        var live = call.Live ?? pairs.LiveRequests.Add(null, []);
+        try
+        {
+            return await RunAsync(live, count, id, clientGone).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (call.Live is null)
+            {
+                pairs.LiveRequests.Remove(live);
+            }
+        }
+    }
+
+    private async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(LiveRequest live, int count, string id, CancellationToken clientGone)
+    {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(clientGone);
         IJoin join = call.Stream
             ? new StreamJoin(call, sink, id, stop)
@@ -45,6 +62,7 @@ internal sealed class FanOut(PairDispatcher pairs, DispatchCall call, IAnswerSin
                 Item = index / _shape.Samples,
                 Sample = index % _shape.Samples,
                 ClientRids = [],
+                Live = live,
                 Leased = onLeased,
                 Pair = call.Pair with { Items = 1, PromptTokens = call.Pair.PromptTokens / _shape.Items, Near = beside },
             };

@@ -53,6 +53,23 @@ public sealed class PairDispatcher(
     /// <summary>The clients' own ids in use.</summary>
     public LiveRids LiveRids => liveRids;
 
+    /// <summary>The requests that can be aborted by a client's id.</summary>
+    public LiveRequests LiveRequests { get; } = new();
+
+    /// <summary>
+    /// Aborts what a client knows by this id and the engines do not: the samples of one prompt, the prompts of a batch, a request's
+    /// second attempt, and what of them has not gone out yet. What engines have under the id itself is left to the caller.
+    /// </summary>
+    /// <returns>Ends when the engines have been told, or have had the time of one abort.</returns>
+    public Task AbortAsync(string rid) => AbortAsync(LiveRequests.Abort(rid), rid);
+
+    /// <summary>The same for all requests that have an id, and all that went out in parts.</summary>
+    public Task AbortAllAsync() => AbortAsync(LiveRequests.AbortAll(), null);
+
+    private Task AbortAsync(IReadOnlyList<AbortTarget> targets, string? rid) => Task.WhenAll(
+        targets.Where(t => rid is null || t.Rids is not [var only] || only != rid)
+            .Select(t => Aborter.AbortAsync(t.Worker, t.Rids, t.Rids[0].StartsWith(rids.Prefix, StringComparison.Ordinal))));
+
     /// <summary>
     /// Runs the call to its end for the client. The prefill leg may go on after that; it frees what it holds when it ends.
     /// Failures are answers, given to the sink; only what is no failure of the request is thrown.
@@ -78,7 +95,7 @@ public sealed class PairDispatcher(
         {
             for (var number = 0; ; number++)
             {
-                var grant = await AcquireAsync(request with { Attempt = number }, failed, report, clientGone).ConfigureAwait(false);
+                var grant = await AcquireAsync(call, request with { Attempt = number }, failed, report, clientGone).ConfigureAwait(false);
                 if (grant.Lease is not { } lease)
                 {
                     report.Refusal = grant.Refusal;
@@ -96,13 +113,25 @@ public sealed class PairDispatcher(
                     call.Leased?.Invoke(lease);
                 }
                 var attempt = new Attempt(this, current, lease, number, report, sink, journal);
+                var begun = report.Attempts[^1];
+                if (call.Live?.TryBegin(call.Item, begun) == false)
+                {
+                    GiveBack(lease);
+                    return await AbortedAsync(failed, report, sink, clientGone).ConfigureAwait(false);
+                }
                 var verdict = await attempt.RunAsync(clientGone).ConfigureAwait(false);
+                call.Live?.Ended(begun);
                 report.Verdict = verdict;
                 if (verdict.IsSuccess)
                 {
                     return report;
                 }
                 var free = verdict.Resend && !resent;
+                if (call.Live?.IsAborted(call.Item) == true)
+                {
+                    await attempt.AnswerFailureAsync(clientGone).ConfigureAwait(false);
+                    return report;
+                }
                 if (verdict.Retryable && MayRetry(attempt, free ? 0 : retries, report))
                 {
                     retries += free ? 0 : 1;
@@ -142,6 +171,10 @@ public sealed class PairDispatcher(
             report.Verdict = Verdict.ClientGone;
             return report;
         }
+        catch (OperationCanceledException) when (call.Live?.IsAborted(call.Item) == true)
+        {
+            return await AbortedAsync(failed, report, sink, clientGone).ConfigureAwait(false);
+        }
         finally
         {
             report.EndedAt = clock.GetTimestamp();
@@ -154,22 +187,21 @@ public sealed class PairDispatcher(
     /// Where no other pair has room, a retry may be given the engine that has asked for a pause (<c>Retry-After</c>). The capacity is
     /// then given back for that long; where the pause is longer than the request may live, there is no retry.
     /// </summary>
-    private async ValueTask<PairGrant> AcquireAsync(PairRequest request, Attempt? failed, DispatchReport report, CancellationToken clientGone)
+    private async ValueTask<PairGrant> AcquireAsync(
+        DispatchCall call, PairRequest request, Attempt? failed, DispatchReport report, CancellationToken clientGone)
     {
+        using var either = call.Live is { } live ? CancellationTokenSource.CreateLinkedTokenSource(clientGone, live.Aborted) : null;
         while (true)
         {
             var asked = clock.GetTimestamp();
-            var grant = await controlPlane.AcquireAsync(request with { MaxWait = WaitLeft(request, report) }, clientGone).ConfigureAwait(false);
+            var wish = request with { MaxWait = WaitLeft(request, report) };
+            var grant = await controlPlane.AcquireAsync(wish, either?.Token ?? clientGone).ConfigureAwait(false);
             Meter.QueueWaited(clock.GetElapsedTime(asked));
             if (grant.Lease is not { } lease || failed is null || !failed.MustWaitFor(lease, out var pause))
             {
                 return grant;
             }
-            if (!lease.IsRegular)
-            {
-                controlPlane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
-            }
-            controlPlane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
+            GiveBack(lease);
             var fits = pause < TimeLeft(report);
             if (fits)
             {
@@ -184,12 +216,45 @@ public sealed class PairDispatcher(
         }
     }
 
+    /// <summary>Gives back a lease with which nothing was sent.</summary>
+    private void GiveBack(PairLease lease)
+    {
+        if (!lease.IsRegular)
+        {
+            controlPlane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
+        }
+        controlPlane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
+    }
+
+    private static async ValueTask<DispatchReport> AbortedAsync(
+        Attempt? failed, DispatchReport report, IAnswerSink sink, CancellationToken clientGone)
+    {
+        var verdict = report.Verdict = Verdict.AbortedEarly;
+        await (failed?.AnswerFailureAsync(clientGone)
+            ?? sink.RefuseAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone)).ConfigureAwait(false);
+        return report;
+    }
+
     /// <summary>Ends every request that is still running: engines are told, clients get an error in their dialect.</summary>
     public void EndAll() => _shutdown.Cancel();
 
     /// <summary>A batch that no rank can hold as a whole is not refused by us: its prompts can be sent one by one.</summary>
     internal static bool IsTooLargeBatch(DispatchCall call, DispatchReport report) =>
         report.Refusal is { Reason: RefusalReason.TooLarge } && call.Items > 1;
+
+    /// <summary>A first attempt is made.</summary>
+    internal void EarnRetry() => _budget.Earn();
+
+    /// <summary>Takes one retry from the gateway's budget, if there is one.</summary>
+    internal bool TryTakeRetry()
+    {
+        var taken = _budget.TryTake();
+        if (taken)
+        {
+            Interlocked.Increment(ref _retries);
+        }
+        return taken;
+    }
 
     internal void LegOpened(LegSide side) => Interlocked.Increment(ref side == LegSide.Prefill ? ref _openPrefillLegs : ref _openDecodeLegs);
 

@@ -27,6 +27,7 @@ public sealed class WorkerKeeper(
     private TimeSpan _backoff = First;
     private long _described;
     private volatile bool _doubtful;
+    private volatile bool _stale;
 
     public long Registration => registered.Registration;
 
@@ -43,6 +44,13 @@ public sealed class WorkerKeeper(
         {
             _loadBell.Ring();
         }
+    }
+
+    /// <summary>The engine tells something else of itself than when it was read: it is read at once, or as soon as it is ready.</summary>
+    public void ReadAgain()
+    {
+        _stale = true;
+        _bell.Ring();
     }
 
     public Task RunAsync(CancellationToken cancellationToken) =>
@@ -117,9 +125,9 @@ public sealed class WorkerKeeper(
             return TimeSpan.Zero; // its breaker is open: a few good trials in a row close it
         }
         var age = clock.GetElapsedTime(_described);
-        if (age >= TimeSpan.FromSeconds(options.DescribeIntervalSecs) || (_doubtful && age >= MayBeAnother))
+        if (_stale || age >= TimeSpan.FromSeconds(options.DescribeIntervalSecs) || (_doubtful && age >= MayBeAnother))
         {
-            _doubtful = false;
+            _doubtful = _stale = false;
             if (await ReadAgainAsync(worker, cancellationToken).ConfigureAwait(false))
             {
                 return TimeSpan.FromSeconds(options.LivenessIntervalSecs);

@@ -95,6 +95,18 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         return ValueTask.CompletedTask;
     }
 
+    public ValueTask ReadAgainAsync(WorkerId id, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_keepers.TryGetValue(id, out var keeper))
+            {
+                keeper.ReadAgain();
+            }
+        }
+        return ValueTask.CompletedTask;
+    }
+
     internal void Loaded(WorkerId id, long registration, EngineLoad load) => Change(() =>
     {
         if (Find(id, registration) is not null)

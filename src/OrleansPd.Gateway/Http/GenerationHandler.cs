@@ -23,8 +23,8 @@ namespace OrleansPd.Gateway.Http;
 /// </list>
 /// </summary>
 internal sealed class GenerationHandler(
-    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, ModelNames models, GatewayMetrics metrics, RequestLog log,
-    TimeProvider clock, ILogger<GenerationHandler> logger)
+    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, ModelNames models, RequestIds ids,
+    GatewayMetrics metrics, RequestLog log, TimeProvider clock, ILogger<GenerationHandler> logger)
 {
     private const int PrefixBlockBytes = 512;
     private const int MaxPrefixBlocks = 4096;
@@ -39,17 +39,11 @@ internal sealed class GenerationHandler(
         MaxSamples = options.MaxSamples,
     };
 
-    private readonly string[] _idHeaders = options.RequestIdHeaders is { Count: > 0 } own
-        ? [.. own]
-        : ["x-request-id", "x-correlation-id", "x-trace-id", "request-id"];
-
-    private long _requests;
-
     public async Task HandleAsync(HttpContext context, Dialect dialect, string route)
     {
         var started = clock.GetTimestamp();
         var sink = new HttpAnswerSink(context, dialect, clock);
-        var id = RequestIdOf(context);
+        var id = ids.Of(context);
         var end = new RequestEnd("internal_error", "gateway", null);
         using var span = RequestSpan.Start(context, route);
         span?.SetTag("orleanspd.request.id", id);
@@ -154,6 +148,7 @@ internal sealed class GenerationHandler(
                 .ConfigureAwait(false);
             return RequestEnd.Client("duplicate_rid");
         }
+        var request = rids.Length == 0 ? null : dispatcher.Pairs.LiveRequests.Add(shape.RidKind == RidKind.String ? RidOf(body, shape) : null, rids);
         try
         {
             var call = new DispatchCall
@@ -162,8 +157,10 @@ internal sealed class GenerationHandler(
                 Body = body,
                 Shape = shape,
                 ClientRids = rids,
-                Pair = PairOf(context, body, shape, model.Model, id) with { Priority = account?.Spec.Priority ?? 0 },
-                LoraPath = model.Adapter,
+                Live = request,
+                Pair = PairOf(context, body, shape, model, id) with { Priority = account?.Spec.Priority ?? 0 },
+                // The native route of engines reads no model: there an adapter in its name is told apart too.
+                LoraPath = model.IsInName && shape.Dialect != Dialect.Generate ? null : model.Adapter,
                 Authorization = ClientKey.ForEngines(context),
                 Headers = ForwardedHeaders.Of(context.Request.Headers, withTrace: span is null),
                 Trace = span?.Context ?? default,
@@ -174,8 +171,9 @@ internal sealed class GenerationHandler(
         }
         finally
         {
-            if (rids.Length > 0)
+            if (request is not null)
             {
+                dispatcher.Pairs.LiveRequests.Remove(request);
                 dispatcher.Pairs.LiveRids.Remove(rids);
             }
         }
@@ -219,17 +217,24 @@ internal sealed class GenerationHandler(
     private static long TokensOf(RequestShape shape) => shape.PromptTokensEstimate
         + ((long)shape.Items * shape.Samples * (shape.MaxNewTokens < 0 ? UnaskedTokens : shape.MaxNewTokens));
 
-    private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, string? model, string id)
+    private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, in FoundModel model, string id)
     {
+        // Of both, engines take the one in the model's name.
+        var adapters = model.Adapter ?? shape.GetAdapters(body.Memory.Span);
         var blocks = ReadOnlyMemory<ulong>.Empty;
         if (controlPlane.UsesPrefixBlocks)
         {
             var all = new ulong[(int)Math.Min(MaxPrefixBlocks, shape.PromptBytes / PrefixBlockBytes)];
             blocks = all.AsMemory(0, PrefixBlocks.Compute(body.Memory.Span, shape, PrefixBlockBytes, all));
+            if (adapters is not null)
+            {
+                Salt(all, SessionHash.Of(adapters));
+            }
         }
         return new PairRequest
         {
-            Model = model,
+            Model = model.Model,
+            Adapters = adapters,
             Items = shape.Items,
             PromptTokens = shape.PromptTokensEstimate,
             MaxNewTokens = shape.MaxNewTokens,
@@ -240,6 +245,15 @@ internal sealed class GenerationHandler(
         };
     }
 
+    /// <summary>What one adapter has computed is of no use to another: engines keep their prefixes apart.</summary>
+    private static void Salt(Span<ulong> blocks, ulong salt)
+    {
+        foreach (ref var block in blocks)
+        {
+            block ^= salt;
+        }
+    }
+
     private static ulong SessionOf(HttpContext context, SharedBody body, RequestShape shape)
     {
         if (!shape.SessionKey.IsNone)
@@ -248,6 +262,8 @@ internal sealed class GenerationHandler(
         }
         return ForwardedHeaders.SessionOf(context.Request.Headers) is { } header ? SessionHash.Of(header) : 0;
     }
+
+    private static string? RidOf(SharedBody body, RequestShape shape) => shape.TryGetRid(body.Memory.Span, out var rid) ? rid : null;
 
     /// <summary>The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).</summary>
     private static string[] ClientRids(SharedBody body, RequestShape shape)
@@ -295,22 +311,4 @@ internal sealed class GenerationHandler(
 
     private AnswerError TooLong() => new(413, "payload_too_large",
         string.Create(CultureInfo.InvariantCulture, $"The request body is larger than the {options.MaxPayloadSize} bytes allowed (--max-payload-size)."));
-
-    private string RequestIdOf(HttpContext context)
-    {
-        var given = "";
-        foreach (var name in _idHeaders)
-        {
-            if (context.Request.Headers.TryGetValue(name, out var value) && value.Count == 1)
-            {
-                given = value.ToString();
-                break;
-            }
-        }
-        var id = given.Length is > 0 and <= 128 && !given.AsSpan().ContainsAnyExceptInRange('!', '~')
-            ? given
-            : string.Create(CultureInfo.InvariantCulture, $"req-{dispatcher.Pairs.Rids.Prefix}-{Interlocked.Increment(ref _requests):x8}");
-        context.Response.Headers["x-request-id"] = id;
-        return id;
-    }
 }

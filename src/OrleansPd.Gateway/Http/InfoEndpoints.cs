@@ -37,8 +37,7 @@ internal sealed class InfoEndpoints(
         var data = new JsonArray(
         [
             .. fleet.Models.Select(model => Card(fleet, model)),
-            .. models.Aliases.Select(alias => Card(fleet, alias.Value, alias.Key)),
-            .. models.LoadedAdapters.Select(adapter => Card(fleet, adapter.Value, adapter.Key, isAdapter: true)),
+            .. models.OtherNames.Select(other => Card(fleet, other.Model, other.Name, other.IsAdapter)),
         ]);
         return WriteAsync(context, new JsonObject { ["object"] = "list", ["data"] = data });
     }
@@ -51,13 +50,9 @@ internal sealed class InfoEndpoints(
         {
             return WriteAsync(context, Card(fleet, id));
         }
-        if (models.Aliases.FirstOrDefault(a => a.Key == id) is { Key: not null } alias)
+        if (models.OtherNames.FirstOrDefault(other => other.Name == id) is { Name: not null } found)
         {
-            return WriteAsync(context, Card(fleet, alias.Value, alias.Key));
-        }
-        if (models.LoadedAdapters.FirstOrDefault(a => a.Key == id) is { Key: not null } adapter)
-        {
-            return WriteAsync(context, Card(fleet, adapter.Value, adapter.Key, isAdapter: true));
+            return WriteAsync(context, Card(fleet, found.Model, found.Name, found.IsAdapter));
         }
         return RefuseAsync(context, new AnswerError(404, "model_not_found", $"The model '{id}' is not served here.", Param: "model"));
     }

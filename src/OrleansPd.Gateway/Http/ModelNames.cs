@@ -17,18 +17,30 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
 
     private volatile Adapters? _adapters;
 
-    /// <summary>Alias to model, of those aliases whose model is served.</summary>
-    public IEnumerable<KeyValuePair<string, string>> Aliases
+    /// <summary>The names beside the models' own: aliases of what is served, and adapters that engines have loaded.</summary>
+    public IEnumerable<OtherName> OtherNames
     {
         get
         {
-            var served = controlPlane.Fleet.Models;
-            return _aliases.Where(a => served.Contains(a.Value)).OrderBy(a => a.Key, StringComparer.Ordinal);
+            var fleet = controlPlane.Fleet;
+            var adapters = AdaptersOf(fleet);
+            foreach (var (alias, target) in _aliases.OrderBy(a => a.Key, StringComparer.Ordinal))
+            {
+                if (fleet.Models.Contains(target))
+                {
+                    yield return new(alias, target, IsAdapter: false);
+                }
+                else if (Adapter(target, fleet, adapters) is { Model: { } owner } adapter && adapters.ContainsKey(adapter.Adapter!))
+                {
+                    yield return new(alias, owner, IsAdapter: true);
+                }
+            }
+            foreach (var (adapter, owner) in adapters.OrderBy(a => a.Key, StringComparer.Ordinal))
+            {
+                yield return new(adapter, owner, IsAdapter: true);
+            }
         }
     }
-
-    /// <summary>Adapter to the model it belongs to.</summary>
-    public IEnumerable<KeyValuePair<string, string>> LoadedAdapters => AdaptersOf(controlPlane.Fleet).OrderBy(a => a.Key, StringComparer.Ordinal);
 
     /// <summary>
     /// With one model any name passes, as SGLang's own tools send <c>default</c>, unless the operator is strict; with several the
@@ -42,21 +54,16 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
         var served = fleet.Models;
         if (name is not null)
         {
+            var given = name;
             name = _aliases.GetValueOrDefault(name, name);
-            var colon = name.IndexOf(':', StringComparison.Ordinal);
             if (served.Contains(name))
             {
                 found = new(name, null);
                 return true;
             }
-            if (AdaptersOf(fleet).TryGetValue(name, out var owner))
+            if (Adapter(name, fleet, AdaptersOf(fleet)) is { Model: not null } adapter)
             {
-                found = new(owner, name);
-                return true;
-            }
-            if (colon > 0 && _aliases.GetValueOrDefault(name[..colon], name[..colon]) is var model && served.Contains(model))
-            {
-                found = new(model, null);
+                found = adapter with { IsInName = adapter.IsInName && ReferenceEquals(given, name) };
                 return true;
             }
         }
@@ -68,6 +75,22 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
             ? new AnswerError(400, "model_required", $"Several models are served; name one: {string.Join(", ", served)}.", Param: "model")
             : new AnswerError(404, "model_not_found", $"The model '{name}' is not served here; served are: {string.Join(", ", served)}.", Param: "model");
         return false;
+    }
+
+    /// <summary>What a name of an adapter stands for: its own, or <c>base:adapter</c>; default where it stands for none.</summary>
+    private FoundModel Adapter(string name, FleetSnapshot fleet, FrozenDictionary<string, string> adapters)
+    {
+        if (adapters.TryGetValue(name, out var owner))
+        {
+            return new(owner, name);
+        }
+        var colon = name.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 1 || colon == name.Length - 1)
+        {
+            return default;
+        }
+        var model = _aliases.GetValueOrDefault(name[..colon], name[..colon]);
+        return fleet.Models.Contains(model) ? new(model, name[(colon + 1)..]) { IsInName = true } : default;
     }
 
     private FrozenDictionary<string, string> AdaptersOf(FleetSnapshot fleet)
@@ -93,5 +116,15 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
 }
 
 /// <param name="Model">The model that workers serve; null = any, since there is one.</param>
-/// <param name="Adapter">The adapter that the engines are to be told; null = none, or the body tells it.</param>
-internal readonly record struct FoundModel(string? Model, string? Adapter);
+/// <param name="Adapter">The adapter of it that is meant; null = none, or one that the body names beside the model.</param>
+internal readonly record struct FoundModel(string? Model, string? Adapter)
+{
+    /// <summary>The body's own <c>model</c> says <c>base:adapter</c>, which the OpenAI routes of engines take apart themselves.</summary>
+    public bool IsInName { get; init; }
+}
+
+/// <summary>A name by which a model, or an adapter of it, can be asked for.</summary>
+/// <param name="Name">The name.</param>
+/// <param name="Model">The model.</param>
+/// <param name="IsAdapter">It stands for an adapter of the model.</param>
+internal readonly record struct OtherName(string Name, string Model, bool IsAdapter);

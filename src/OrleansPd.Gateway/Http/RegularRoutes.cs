@@ -3,177 +3,152 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Security;
+using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway.Http;
 
 /// <summary>
 /// Embeddings and their kin: such models do not split into prefill and decode (protocol §1.5), so a regular worker of the model
-/// serves them, the one with the fewest of these calls. An engine that cannot be reached is passed over once for another.
+/// serves them. They are admitted, counted, blamed and retried as all requests are.
 /// </summary>
 internal sealed class RegularRoutes(
-    GatewayOptions options, IControlPlane controlPlane, IUpstream upstream, ModelNames models, TimeProvider clock)
+    GatewayOptions options, IControlPlane controlPlane, RegularDispatcher dispatcher, ModelNames models, RequestIds ids,
+    GatewayMetrics metrics, RequestLog log, TimeProvider clock)
 {
     private static readonly string[] Paths =
         ["/v1/embeddings", "/v1/classify", "/v1/rerank", "/v1/score", "/encode", "/classify", "/rerank"];
 
-    /// <summary>For a key's limit: no tokenizer is at hand, and English has about four.</summary>
+    /// <summary>For limits: no tokenizer is at hand, and English has about four.</summary>
     private const int BytesPerToken = 4;
-
-    private readonly Dictionary<WorkerId, int> _open = [];
-    private readonly Lock _gate = new();
 
     public void Map(IEndpointRouteBuilder routes)
     {
         foreach (var path in Paths)
         {
-            routes.MapMethods(path, ["POST", "PUT"], context => RunAsync(context, path));
+            routes.MapMethods(path, ["POST", "PUT"], context => HandleAsync(context, path));
         }
     }
 
-    private async Task RunAsync(HttpContext context, string path)
+    private async Task HandleAsync(HttpContext context, string path)
     {
+        var started = clock.GetTimestamp();
         var sink = new HttpAnswerSink(context, Dialect.Chat, clock);
-        var gone = context.RequestAborted;
-        using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
-        if (body is null)
-        {
-            await sink.RefuseAsync(new AnswerError(413, "payload_too_large", "The request body is larger than --max-payload-size."), gone)
-                .ConfigureAwait(false);
-            return;
-        }
-        if (!TryReadModel(body.Memory.Span, out var name))
-        {
-            await sink.RefuseAsync(new AnswerError(400, "invalid_request", "The body must be a JSON object."), gone).ConfigureAwait(false);
-            return;
-        }
-        if (!models.TryFind(name, out var found, out var error))
-        {
-            await sink.RefuseAsync(error!, gone).ConfigureAwait(false);
-            return;
-        }
-        var account = ClientGate.AccountOf(context);
-        if (account?.Enter(body.Memory.Length / BytesPerToken) is { } limited)
-        {
-            await sink.RefuseAsync(limited, gone).ConfigureAwait(false);
-            return;
-        }
+        var id = ids.Of(context);
+        using var span = RequestSpan.Start(context, path);
+        span?.SetTag("orleanspd.request.id", id);
+        metrics.Started();
+        var (reason, side) = ("internal_error", "gateway");
+        DispatchReport? report = null;
         try
         {
-            await SendAsync(context, path, found.Model, body.Memory, sink).ConfigureAwait(false);
-        }
-        finally
-        {
-            account?.Leave();
-        }
-    }
-
-    private async Task SendAsync(HttpContext context, string path, string? model, ReadOnlyMemory<byte> body, HttpAnswerSink sink)
-    {
-        var gone = context.RequestAborted;
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(options.RequestTimeoutSecs), clock);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(gone, limit.Token);
-        WorkerId avoid = default;
-        for (var tries = 0; ; tries++)
-        {
-            if (Take(model, avoid) is not { } worker)
+            var gone = context.RequestAborted;
+            using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
+            var error = Read(body, path, out var found);
+            var account = ClientGate.AccountOf(context);
+            var entered = false;
+            if (error is null)
             {
-                await sink.RefuseAsync(Refusal(path, model), gone).ConfigureAwait(false);
+                error = account?.Enter(body!.Memory.Length / BytesPerToken);
+                entered = error is null;
+            }
+            if (error is not null)
+            {
+                (reason, side) = (error.Code, error.Status < 500 ? "client" : "gateway");
+                await sink.RefuseAsync(error, gone).ConfigureAwait(false);
                 return;
             }
             try
             {
-                await RelayAsync(context, worker, path, body, sink, either.Token).ConfigureAwait(false);
-                return;
-            }
-            catch (UpstreamException e) when (sink.Status == 0)
-            {
-                if (!e.NeverSent || tries > 0)
-                {
-                    await sink.RefuseAsync(new AnswerError(502, "engine_failed", "The engine gave no answer."), gone).ConfigureAwait(false);
-                    return;
-                }
-                avoid = worker.Id;
-            }
-            catch (UpstreamException)
-            {
-                // Half of the answer is out; only a broken connection tells that it is not whole.
-                context.Abort();
-                return;
-            }
-            catch (OperationCanceledException) when (limit.IsCancellationRequested && sink.Status == 0)
-            {
-                await sink.RefuseAsync(new AnswerError(504, "timeout", "The engine gave no answer in time."), gone).ConfigureAwait(false);
-                return;
+                report = await dispatcher.RunAsync(CallOf(context, path, body!, found, id, account, span), sink, gone).ConfigureAwait(false);
             }
             finally
             {
-                GiveBack(worker.Id);
+                if (entered)
+                {
+                    account?.Leave();
+                }
             }
+            (reason, side) = (report.Reason, report.Verdict is { } verdict ? GatewayMetrics.SideOf(verdict.Blame) : "gateway");
+            Count(report, started);
+            log.Add(new RequestRecord(id, path, clock.GetUtcNow(), [report]));
         }
-    }
-
-    private async Task RelayAsync(
-        HttpContext context, WorkerSnapshot worker, string path, ReadOnlyMemory<byte> body, HttpAnswerSink sink, CancellationToken stop)
-    {
-        await using var response = await upstream.SendAsync(
-            new UpstreamRequest
-            {
-                Engine = worker.Url,
-                Path = path,
-                Body = new UpstreamBody(body),
-                Authorization = worker.ApiKey is { } key ? "Bearer " + key : ClientKey.ForEngines(context),
-                Headers = ForwardedHeaders.Of(context.Request.Headers),
-            },
-            stop).ConfigureAwait(false);
-        await sink.StartAsync(new AnswerHead(response.Status, response.ContentType), stop).ConfigureAwait(false);
-        var chunk = new byte[16 * 1024];
-        int read;
-        while ((read = await response.ReadAsync(chunk, stop).ConfigureAwait(false)) > 0)
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            await sink.WriteAsync(chunk.AsMemory(0, read), stop).ConfigureAwait(false);
+            (reason, side) = ("client_gone", "client");
         }
-    }
-
-    private WorkerSnapshot? Take(string? model, WorkerId avoid)
-    {
-        lock (_gate)
+        finally
         {
-            var worker = controlPlane.Fleet.Regular
-                .Where(w => w.IsPairable && (model is null || w.Model == model))
-                .OrderBy(w => w.Id == avoid).ThenBy(w => _open.GetValueOrDefault(w.Id)).FirstOrDefault();
-            if (worker is not null)
-            {
-                _open[worker.Id] = _open.GetValueOrDefault(worker.Id) + 1;
-            }
-            return worker;
+            RequestSpan.End(span, sink.Status, reason, side, report is null ? null : [report]);
+            metrics.Ended(path, reason, side, clock.GetElapsedTime(started));
         }
     }
 
-    private void GiveBack(WorkerId id)
+    /// <summary>What is wrong with the request; null when it can be tried.</summary>
+    private AnswerError? Read(SharedBody? body, string path, out FoundModel found)
     {
-        lock (_gate)
+        found = default;
+        if (body is null)
         {
-            if (--_open[id] == 0)
-            {
-                _open.Remove(id);
-            }
+            return new AnswerError(413, "payload_too_large", "The request body is larger than --max-payload-size.");
         }
-    }
-
-    private AnswerError Refusal(string path, string? model)
-    {
-        var there = controlPlane.Fleet.Regular.Any(w => model is null || w.Model == model);
-        return there
-            ? new AnswerError(503, "no_healthy_workers", $"No regular worker that could serve {path} is ready.")
+        if (!TryReadModel(body.Memory.Span, out var name))
+        {
+            return new AnswerError(400, "invalid_request", "The body must be a JSON object.");
+        }
+        if (!models.TryFind(name, out found, out var error))
+        {
+            return error;
+        }
+        var model = found.Model;
+        return controlPlane.Fleet.Regular.Any(w => model is null || w.Model == model || w.Model is null)
+            ? null
             : new AnswerError(
                 400, "no_regular_workers",
                 $"{path} cannot run on prefill-decode pairs; it needs a regular worker{(model is null ? "" : $" of the model '{model}'")} "
                 + "(--worker URL), and there is none.");
+    }
+
+    private RegularCall CallOf(
+        HttpContext context, string path, SharedBody body, in FoundModel found, string id, ClientAccount? account,
+        System.Diagnostics.Activity? span) => new()
+        {
+            Path = path,
+            Body = body.Memory,
+            Pair = new PairRequest
+            {
+                Model = found.Model,
+                Adapters = found.Adapter,
+                PromptTokens = Math.Max(1, body.Memory.Length / BytesPerToken),
+                MaxNewTokens = 0,
+                SessionKey = ForwardedHeaders.SessionOf(context.Request.Headers) is { } session ? SessionHash.Of(session) : 0,
+                Priority = account?.Spec.Priority ?? 0,
+                MaxWait = TimeSpan.FromSeconds(options.RequestTimeoutSecs),
+                RequestId = id,
+            },
+            Authorization = ClientKey.ForEngines(context),
+            Headers = ForwardedHeaders.Of(context.Request.Headers, withTrace: span is null),
+            Trace = span?.Context ?? default,
+        };
+
+    private void Count(DispatchReport report, long started)
+    {
+        foreach (var attempt in report.Attempts)
+        {
+            metrics.Routed(attempt.Lease.WhyFacts.Route);
+            if (attempt.Verdict is { IsSuccess: false } failed)
+            {
+                metrics.Failed(failed);
+            }
+        }
+        if (report.Attempts.FirstOrDefault(a => a.FirstContentAt != 0) is { } first)
+        {
+            metrics.HadContent(clock.GetElapsedTime(started, first.FirstContentAt));
+        }
     }
 
     /// <summary>The engine checks the rest of the body; only what chooses the engine is read here.</summary>

@@ -1,8 +1,10 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Admin;
+using OrleansPd.Engines.Dispatch;
 using OrleansPd.Gateway.Http;
 
 namespace OrleansPd.Gateway.Management;
@@ -11,7 +13,8 @@ namespace OrleansPd.Gateway.Management;
 /// SGLang's control calls, each to every engine of both pools (protocol §1.7): what trainers do between steps, and what operators
 /// do by hand. All of them change something, so all of them ask for the admin key.
 /// </summary>
-internal sealed class ControlRoutes(EngineFanOut engines, IFleetAdmin? admin, GatewayOptions options)
+internal sealed class ControlRoutes(
+    EngineFanOut engines, PairDispatcher dispatcher, AdapterWatch adapters, IFleetAdmin? admin, GatewayOptions options)
 {
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
 
@@ -20,7 +23,7 @@ internal sealed class ControlRoutes(EngineFanOut engines, IFleetAdmin? admin, Ga
 
     private IEnumerable<Control> Controls =>
     [
-        new("/abort_request", "POST", Quick, "were told"),
+        new("/abort_request", "POST", Quick, "were told") { Aborts = true },
         new("/flush_cache", "GET POST", Quick, "have flushed their caches") { Flushes = true },
         new("/pause_generation", "POST", Long, "are paused"),
         new("/continue_generation", "POST", Long, "go on"),
@@ -33,8 +36,9 @@ internal sealed class ControlRoutes(EngineFanOut engines, IFleetAdmin? admin, Ga
         new("/destroy_weights_update_group", "POST", Long, "have left"),
         new("/release_memory_occupation", "GET POST", Long, "have released their memory") { Flushes = true },
         new("/resume_memory_occupation", "GET POST", Long, "have their memory again"),
-        new("/load_lora_adapter", "POST", Long, "have the adapter"),
-        new("/unload_lora_adapter", "POST", Long, "are without the adapter"),
+        new("/load_lora_adapter", "POST", Long, "have the adapter") { Adapter = AdapterChange.Loaded },
+        new("/load_lora_adapter_from_tensors", "POST", Long, "have the adapter") { Adapter = AdapterChange.Loaded },
+        new("/unload_lora_adapter", "POST", Long, "are without the adapter") { Adapter = AdapterChange.Unloaded },
         new("/start_profile", "GET POST", Long, "are profiling"),
         new("/stop_profile", "GET POST", Long, "have stopped profiling"),
         new("/slow_down", "GET POST", Quick, "were told"),
@@ -75,9 +79,17 @@ internal sealed class ControlRoutes(EngineFanOut engines, IFleetAdmin? admin, Ga
         }
         // Engines parse the body of a POST whatever it is; an empty one stands for no wishes.
         var sent = body.Memory.Length > 0 ? body.Memory : context.Request.Method == "GET" ? default : "{}"u8.ToArray();
+        // An engine that is named is meant as an engine: what it knows by that id, and nothing else.
+        var aborts = control.Aborts && !context.Request.Query.Any(q => q.Key is "role" or "worker") ? AbortAsync(sent) : Task.CompletedTask;
         var said = await engines.CallAsync(
             workers, context.Request.Method, control.Path + QueryOf(context.Request.Query), sent, control.Patience + wait, context.RequestAborted)
             .ConfigureAwait(false);
+        await aborts.ConfigureAwait(false);
+        if (control.Adapter is { } change)
+        {
+            var done = said.Where(s => s.IsGood).Select(s => s.Worker.Id);
+            await adapters.ChangedAsync([.. done], TextIn(sent, "lora_name"), change, context.RequestAborted).ConfigureAwait(false);
+        }
         if (control.Flushes && admin is not null)
         {
             foreach (var done in said.Where(s => s.IsGood))
@@ -86,6 +98,35 @@ internal sealed class ControlRoutes(EngineFanOut engines, IFleetAdmin? admin, Ga
             }
         }
         await ManagementJson.WriteAsync(context, FanOutAnswer.StatusOf(said), FanOutAnswer.Of(said, control.Did)).ConfigureAwait(false);
+    }
+
+    /// <summary>Aborts what the client's id stands for and the engines know by other ids (protocol §2.6, §2.7).</summary>
+    private Task AbortAsync(ReadOnlyMemory<byte> body)
+    {
+        if (MemberIn(body, "abort_all") is { ValueKind: JsonValueKind.True })
+        {
+            return dispatcher.AbortAllAsync();
+        }
+        return TextIn(body, "rid") is { Length: > 0 } rid ? dispatcher.AbortAsync(rid) : Task.CompletedTask;
+    }
+
+    private static string? TextIn(ReadOnlyMemory<byte> body, string name) =>
+        MemberIn(body, name) is { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
+
+    /// <summary>A member of a body that engines judge: one that cannot be read is theirs to refuse.</summary>
+    private static JsonElement? MemberIn(ReadOnlyMemory<byte> body, string name)
+    {
+        try
+        {
+            using var parsed = JsonDocument.Parse(body);
+            return parsed.RootElement.ValueKind == JsonValueKind.Object && parsed.RootElement.TryGetProperty(name, out var member)
+                ? member.Clone()
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     private static bool TryReadWait(string given, out TimeSpan wait)
@@ -105,6 +146,12 @@ internal sealed class ControlRoutes(EngineFanOut engines, IFleetAdmin? admin, Ga
     {
         /// <summary>The engines' caches are empty afterwards.</summary>
         public bool Flushes { get; init; }
+
+        /// <summary>Ends requests by their id.</summary>
+        public bool Aborts { get; init; }
+
+        /// <summary>What happens to the engines' adapters; null = nothing.</summary>
+        public AdapterChange? Adapter { get; init; }
 
         /// <summary>Makes no sense with one body for several engines.</summary>
         public bool OneByOne { get; init; }

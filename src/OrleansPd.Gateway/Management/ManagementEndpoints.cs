@@ -3,8 +3,10 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using OrleansPd.Core;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Engines.Dispatch;
 using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Security;
 
@@ -51,7 +53,9 @@ public static class ManagementEndpoints
         var clock = services.GetRequiredService<TimeProvider>();
         var gate = services.GetRequiredService<AdminGate>();
         var engines = services.GetRequiredService<EngineFanOut>();
-        new ControlRoutes(engines, services.GetService<IFleetAdmin>(), options).Map(routes, gate);
+        var admin = services.GetService<IFleetAdmin>();
+        var adapters = new AdapterWatch(services.GetRequiredService<IControlPlane>(), admin, clock);
+        new ControlRoutes(engines, services.GetRequiredService<PairDispatcher>(), adapters, admin, options).Map(routes, gate);
         new LoadRoutes(engines, clock).Map(routes);
         services.GetRequiredService<PairRoutes>().Map(routes, gate);
         return routes;

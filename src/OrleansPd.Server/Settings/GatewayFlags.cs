@@ -38,6 +38,8 @@ internal static class GatewayFlags
             new("prefill-policy", Policy, "NAME", "The same for prefill engines only. Default --policy.", Plane),
             new("decode-policy", Policy, "NAME",
                 "The same for decode engines only. Default --policy, but least_load in place of cache_aware.", Plane),
+            new("model-policy", List, "MODEL=PREFILL[,DECODE]",
+                "[ours] Policies of single models; may be repeated. One policy is for both roles, as --policy is. Default none.", Plane),
             new("dp-ranks", Ranks, "WHO",
                 "[ours] Who chooses data-parallel ranks: explicit (the gateway, and it tells both engines), modulo (the gateway, "
                 + "by the room number) or engine. Default explicit.", Plane),
@@ -74,6 +76,9 @@ internal static class GatewayFlags
             new("max-concurrent-requests", Whole, "REQUESTS", "Most requests in work at once; -1 = no limit. Default -1.", Plane),
             new("queue-size", Whole, "REQUESTS", "Most requests that wait for capacity; 0 = none. Default 4096.", Plane),
             new("queue-timeout-secs", Whole, "SECONDS", "Longest wait for capacity. Default 600.", Plane),
+            new("return-wait-secs", Whole, "SECONDS",
+                "[ours] Longest wait for engines that have just gone away, from when they were last usable; 0 = refuse at once. "
+                + "Default 10.", Plane),
             new("rate-limit-tokens-per-second", Whole, "RATE",
                 "Requests admitted per second, on average; 0 = no limit. Default 0.", Plane),
             new("max-running-per-decode-rank", Whole, "REQUESTS",

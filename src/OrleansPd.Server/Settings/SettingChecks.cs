@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using OrleansPd.Core;
+using OrleansPd.Core.Pairing;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 
@@ -21,6 +22,7 @@ internal static class SettingChecks
         CheckRanges(options.ControlPlane, "ControlPlane", sources);
         CheckTimes(options.ControlPlane, sources, warnings);
         CheckFacade(options.ControlPlane, sources);
+        CheckModels(options, sources);
         SecurityChecks.Check(options, warnings);
         var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i < options.ControlPlane.Workers.Count; i++)
@@ -72,6 +74,36 @@ internal static class SettingChecks
             throw new BadInputException(
                 $"--facade-host: '{plane.FacadeHost}' is not a host name or an address{GatewaySettings.Where(sources, key)}.");
         }
+    }
+
+    private static void CheckModels(GatewayOptions options, SettingSources sources)
+    {
+        var aliases = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var i = 0; i < options.ModelAlias.Count; i++)
+        {
+            var pair = options.ModelAlias[i].Split('=', 2, StringSplitOptions.TrimEntries);
+            if (pair is not [{ Length: > 0 } alias, { Length: > 0 } model])
+                throw new BadInputException($"--model-alias: '{options.ModelAlias[i]}' is not ALIAS=MODEL{At("Gateway:ModelAlias", i)}.");
+            if (!aliases.TryAdd(alias, model))
+                throw new BadInputException($"--model-alias: '{alias}' has two models{At("Gateway:ModelAlias", i)}.");
+        }
+
+        var models = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < options.ControlPlane.ModelPolicy.Count; i++)
+        {
+            try
+            {
+                var model = ModelPolicySpec.Parse(options.ControlPlane.ModelPolicy[i]).Model;
+                if (aliases.TryGetValue(model, out var own)) throw new FormatException($"'{model}' is an alias; name its model, '{own}'");
+                if (!models.Add(model)) throw new FormatException($"'{model}' is named twice");
+            }
+            catch (FormatException error)
+            {
+                throw new BadInputException($"--model-policy: {error.Message}{At("ControlPlane:ModelPolicy", i)}.");
+            }
+        }
+
+        string At(string key, int index) => GatewaySettings.Where(sources, $"{key}:{index}");
     }
 
     private static string FlagOf(string key, IReadOnlyList<GatewayFlag>? flags = null) =>

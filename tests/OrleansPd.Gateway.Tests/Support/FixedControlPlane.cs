@@ -72,9 +72,9 @@ internal sealed class FixedControlPlane : IControlPlane
             return new(PairGrant.Refused(refusal));
         }
         var id = Interlocked.Increment(ref _next);
-        if (Fleet.Prefill.IsEmpty)
+        if (Fleet.Prefill.IsEmpty || request.OnlyRegular)
         {
-            return Grant(new PairLease { Id = id, Decode = Fleet.Regular[0], Rooms = default });
+            return Grant(new PairLease { Id = id, Decode = Choose(Fleet.Regular, request.AvoidDecode, id), Rooms = default });
         }
         var prefill = Choose(Fleet.Prefill, request.AvoidPrefill, id);
         var decode = Choose(Fleet.Decode, request.AvoidDecode, id);

@@ -6,34 +6,36 @@ using OrleansPd.Core.Pairing;
 
 namespace OrleansPd.Engines.Dispatch;
 
-internal sealed partial class Attempt
+/// <summary>The span of a leg, under the span of its request.</summary>
+internal static class LegSpan
 {
-    /// <summary>A span for a leg; null where nobody listens or the request was not drawn.</summary>
-    private Activity? BeginSpan(LegSide side, WorkerSnapshot worker)
+    /// <returns>Null where nobody listens or the request was not drawn.</returns>
+    public static Activity? Begin(ActivityContext trace, string path, PairLease lease, LegSide side, int items, int attempt)
     {
-        if (_call.Trace == default)
+        if (trace == default)
         {
             return null;
         }
-        var name = side == LegSide.Prefill ? "prefill" : _lease.IsRegular ? "regular" : "decode";
-        var span = DispatchTelemetry.Source.StartActivity(name, ActivityKind.Client, _call.Trace);
+        var worker = side == LegSide.Prefill ? lease.Prefill! : lease.Decode;
+        var name = side == LegSide.Prefill ? "prefill" : lease.IsRegular ? "regular" : "decode";
+        var span = DispatchTelemetry.Source.StartActivity(name, ActivityKind.Client, trace);
         if (span is not { IsAllDataRequested: true })
         {
             return span;
         }
-        span.SetTag("http.request.method", "POST").SetTag("url.path", _call.Path);
+        span.SetTag("http.request.method", "POST").SetTag("url.path", path);
         span.SetTag("server.address", worker.Url.Host).SetTag("server.port", worker.Url.Port);
         span.SetTag("orleanspd.role", name);
-        span.SetTag("orleanspd.pair", $"{_lease.Prefill?.Id.Value} {_lease.Decode.Id.Value}".Trim());
-        span.SetTag("orleanspd.prefill.rank", _lease.PrefillRank).SetTag("orleanspd.decode.rank", _lease.DecodeRank);
+        span.SetTag("orleanspd.pair", $"{lease.Prefill?.Id.Value} {lease.Decode.Id.Value}".Trim());
+        span.SetTag("orleanspd.prefill.rank", lease.PrefillRank).SetTag("orleanspd.decode.rank", lease.DecodeRank);
         // As text: collectors that hold numbers as doubles would alter it.
-        span.SetTag("orleanspd.room", _lease.Room.ToString(CultureInfo.InvariantCulture));
-        span.SetTag("orleanspd.items", _call.Items).SetTag("orleanspd.attempt", _report.Number);
+        span.SetTag("orleanspd.room", lease.Room.ToString(CultureInfo.InvariantCulture));
+        span.SetTag("orleanspd.items", items).SetTag("orleanspd.attempt", attempt);
         span.SetTag("orleanspd.epoch", worker.Epoch);
         return span;
     }
 
-    private void EndSpan(Activity? span, LegEnd end)
+    public static void End(Activity? span, LegEnd end)
     {
         if (span is null)
         {
@@ -55,15 +57,16 @@ internal sealed partial class Attempt
     }
 
     /// <summary>The headers of a leg, with the context that the engine's own spans are to be under.</summary>
-    private IReadOnlyList<KeyValuePair<string, string>>? HeadersFor(Activity? span)
+    public static IReadOnlyList<KeyValuePair<string, string>>? Headers(
+        ActivityContext trace, Activity? span, IReadOnlyList<KeyValuePair<string, string>>? own)
     {
-        if (_call.Trace == default)
+        if (trace == default)
         {
-            return _call.Headers;
+            return own;
         }
-        var context = span?.Context ?? _call.Trace;
-        var headers = new List<KeyValuePair<string, string>>((_call.Headers?.Count ?? 0) + 2);
-        headers.AddRange(_call.Headers ?? []);
+        var context = span?.Context ?? trace;
+        var headers = new List<KeyValuePair<string, string>>((own?.Count ?? 0) + 2);
+        headers.AddRange(own ?? []);
         headers.Add(new("traceparent",
             $"00-{context.TraceId}-{context.SpanId}-{((context.TraceFlags & ActivityTraceFlags.Recorded) != 0 ? "01" : "00")}"));
         if (context.TraceState is { Length: > 0 } state)
