@@ -25,6 +25,13 @@ public sealed class ClusterOptions
     public int WitnessIntervalMs { get; set; } = 25;
 
     /// <summary>
+    /// Pause between two times that a gateway tells the others which prefixes and sessions it has put where, 50-60000 ms; 0 = never.
+    /// Default 500. Policies that remember then choose as one gateway alone would.
+    /// </summary>
+    [Range(0, 60_000)]
+    public int AffinityIntervalMs { get; set; } = 500;
+
+    /// <summary>
     /// Seconds after which a gateway's credits are void when nothing was heard of it, 10-3600. Default 120. Membership notices a dead
     /// gateway within seconds; this is for when membership itself is away, and as long gateways go on without a worker's writer.
     /// </summary>

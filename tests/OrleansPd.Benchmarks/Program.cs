@@ -9,6 +9,7 @@ return args switch
     ["gateway", .. var rest] => GatewayBench.Run(rest),
     ["micro", .. var rest] => MicroCommand.Run(rest),
     ["policies", .. var rest] => await PoliciesCommand.RunAsync(new Arguments(rest)),
+    ["affinity", .. var rest] => AffinityCommand.Run(new Arguments(rest)),
     ["restart", .. var rest] => await RestartCommand.RunAsync(new Arguments(rest)),
     _ => Usage(),
 };
@@ -22,6 +23,8 @@ static int Usage()
           --smoke [FILTER]      every body of 'micro' a few times, without measuring
           policies [POLICY] [--speed N] [--seeds N]
                                 times to the first token by policy, with simulated engines N times as fast as real ones
+          affinity [TRACE] [--gateways N] [--workers N] [--cache TOKENS] [--speed N]
+                                several gateways that remember prefixes for themselves, or tell each other; no engines, a modelled time
           restart [--seconds N] [--rate N]
                                 a prefill is restarted under load, with and without the bootstrap facade
         """);

@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Orleans.Runtime.Placement;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
+using OrleansPd.Core.Pairing;
 using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Gateways;
@@ -11,6 +13,9 @@ namespace OrleansPd.Cluster.Gateways;
 public sealed partial class ClusterControlPlane
 {
     private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>For so long a gateway that has joined is told of all that is used, not only of what is new.</summary>
+    private static readonly TimeSpan NewcomerLearns = TimeSpan.FromMinutes(1);
 
     /// <summary>Says again and again that this gateway is there and which workers its operator named: so a cluster that lost all learns it anew.</summary>
     private async Task JoinAsync(CancellationToken cancellationToken)
@@ -141,6 +146,39 @@ public sealed partial class ClusterControlPlane
                 Log.NoWitness(_log, e.Message);
             }
         }
+    }
+
+    /// <summary>Tells the other gateways what the policies have learned. Nobody waits for it; what is lost is only a hint.</summary>
+    private async Task TellAffinityAsync(CancellationToken cancellationToken)
+    {
+        var interval = TimeSpan.FromMilliseconds(_cluster.AffinityIntervalMs);
+        var known = ImmutableHashSet<string>.Empty;
+        var joined = _clock.GetTimestamp();
+        while (true)
+        {
+            await Task.Delay(interval, _clock, cancellationToken).ConfigureAwait(false);
+            var others = _members.Others().ToArray();
+            var now = others.Select(o => o.Gateway).ToImmutableHashSet();
+            joined = now.IsSubsetOf(known) ? joined : _clock.GetTimestamp();
+            known = now;
+            if (Read(desk => desk.TakeNews(all: _clock.GetElapsedTime(joined) < NewcomerLearns)) is not { } news)
+            {
+                continue;
+            }
+            var told = new AffinityNote(news.Workers, MemoryMarshal.AsBytes(news.Words.Span).ToArray());
+            foreach (var (gateway, silo) in others)
+            {
+                RequestContext.Set(IPlacementDirector.PlacementHintKey, silo);
+                _ = _grains.GetGrain<IAffinityGrain>(gateway).Tell(told);
+            }
+        }
+    }
+
+    /// <summary>Takes what another gateway has told.</summary>
+    internal void Learn(AffinityNote told)
+    {
+        var words = MemoryMarshal.Cast<byte, ulong>(told.Words).ToArray();
+        Interlocked.Add(ref _affinityLearned, Read(desk => desk.Learn(new AffinityTold(told.Workers, words))));
     }
 
     /// <summary>Called under the lock.</summary>

@@ -35,6 +35,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
     private GatewayDesk? _desk;
+    private long _affinityLearned;
     private int _prefix = -1;
 
     internal ClusterControlPlane(
@@ -80,6 +81,9 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         }
     }
 
+    /// <summary>Keys of prefixes and sessions that other gateways have told.</summary>
+    public long AffinityLearned => Interlocked.Read(ref _affinityLearned);
+
     /// <summary>Makes rooms for trials of workers whose writer is here; null before this gateway has joined.</summary>
     internal RoomMint? TrialMint { get; private set; }
 
@@ -98,6 +102,10 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
             _loops.Add(Guarded(BeatAsync(_stop.Token), "beat"));
             _loops.Add(Guarded(DeathsAsync(_stop.Token), "membership"));
             _loops.Add(Guarded(TellWitnessAsync(_stop.Token), "witness"));
+            if (_cluster.AffinityIntervalMs > 0)
+            {
+                _loops.Add(Guarded(TellAffinityAsync(_stop.Token), "affinity"));
+            }
         }
     }
 

@@ -18,6 +18,10 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     /// <summary>All that may hold something.</summary>
     public IEnumerable<string> Living() => Current.Living;
 
+    /// <summary>The other gateways that serve, and their silos.</summary>
+    public IEnumerable<(string Gateway, SiloAddress Silo)> Others() => membership.CurrentSnapshot.Members.Values
+        .Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(local.SiloAddress)).Select(m => (NameOf(m.SiloAddress), m.SiloAddress));
+
     /// <summary>The silo that stands behind this one in the order of names, and so remembers what this one has; null = it is alone.</summary>
     public SiloAddress? Successor()
     {

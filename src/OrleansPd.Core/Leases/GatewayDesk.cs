@@ -17,6 +17,7 @@ public sealed class GatewayDesk
     private readonly FollowedFleet _fleet;
     private readonly PairDesk _desk;
     private readonly RoomTable _rooms;
+    private readonly AffinityNews _news = new();
     private readonly StallScan _stalls = new();
     private readonly string _gateway;
     private FleetSnapshot _shown = FleetSnapshot.Empty;
@@ -36,7 +37,7 @@ public sealed class GatewayDesk
         _limits = limits;
         _gateway = gateway;
         _fleet = new FollowedFleet(options.PdFallback || options.PdMinUncachedTokens > 0);
-        _desk = new PairDesk(options, _fleet, mint, new Random(seed), leased: true);
+        _desk = new PairDesk(options, _fleet, mint, new Random(seed), leased: true, _news);
         _rooms = new RoomTable(TimeSpan.FromSeconds(options.RoomTtlSecs), options.MaxRooms);
     }
 
@@ -78,6 +79,31 @@ public sealed class GatewayDesk
         ForgetIdle();
         _desk.Pump(now, timestamp);
         return true;
+    }
+
+    /// <summary>What the policies have learned since the last call, for the other gateways; null = nothing.</summary>
+    /// <param name="all">From now on tell what is known already, too: somebody has joined who knows nothing.</param>
+    public AffinityTold? TakeNews(bool all)
+    {
+        _news.TellsAll = all;
+        return _news.Take(slot => _fleet.At(slot)?.Id);
+    }
+
+    /// <summary>Takes what another gateway's policies have learned.</summary>
+    /// <returns>Keys of workers that are known here.</returns>
+    public int Learn(AffinityTold told)
+    {
+        ArgumentNullException.ThrowIfNull(told);
+        var keys = 0;
+        AffinityNews.Read(told, (worker, side, rank, found) =>
+        {
+            if (_fleet.SlotOf(worker) is >= 0 and var slot)
+            {
+                _desk.Learn(side, slot, rank, found);
+                keys += found.Length;
+            }
+        });
+        return keys;
     }
 
     public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)

@@ -70,8 +70,16 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
         return Rest(tokens, prompt.Length, prompt.IsEmpty ? 0 : _index.Common(prompt));
     }
 
-    public override void Chosen(RankSet set, int leaf, in PairRequest request) =>
-        _index.Add(request.PrefixBlocks.Span, Holder(set.Slot(leaf), set.Rank(leaf)));
+    public override void Chosen(RankSet set, int leaf, in PairRequest request)
+    {
+        var (slot, rank) = (set.Slot(leaf), set.Rank(leaf));
+        News?.Begin(Side, slot, rank);
+        _index.Add(request.PrefixBlocks.Span, Holder(slot, rank), News);
+        News?.End();
+    }
+
+    public override void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys) =>
+        _index.AddTold(keys, Holder(set.Slot(leaf), set.Rank(leaf)));
 
     public override void Forget(int slot)
     {

@@ -7,16 +7,16 @@ internal sealed class ModelPolicies
     private readonly PoolPolicies _shared;
 
     /// <exception cref="ArgumentException">A policy's name is wrong, or a model has two.</exception>
-    public ModelPolicies(ControlPlaneOptions options, Random random)
+    public ModelPolicies(ControlPlaneOptions options, Random random, AffinityNews? news = null)
     {
         _shared = PoolPolicies.Create(
-            options.PrefillPolicy ?? options.Policy, options.DecodePolicy ?? ModelPolicySpec.DecodeOf(options.Policy), options, random);
+            options.PrefillPolicy ?? options.Policy, options.DecodePolicy ?? ModelPolicySpec.DecodeOf(options.Policy), options, random, news);
         foreach (var text in options.ModelPolicy)
         {
             try
             {
                 var spec = ModelPolicySpec.Parse(text);
-                _own.Add(spec.Model, PoolPolicies.Create(spec.Prefill, spec.Decode, options, random));
+                _own.Add(spec.Model, PoolPolicies.Create(spec.Prefill, spec.Decode, options, random, news));
             }
             catch (FormatException e)
             {
@@ -29,8 +29,10 @@ internal sealed class ModelPolicies
     /// <summary>True when a policy of some model reads prefixes.</summary>
     public bool NeedsPrefix { get; }
 
-    public PoolPolicies Of(ModelPool pool) =>
-        _own.Count > 0 && pool.Model is { } model && _own.TryGetValue(model, out var own) ? own : _shared;
+    public PoolPolicies Of(ModelPool pool) => Of(pool.Model);
+
+    public PoolPolicies Of(string? model) =>
+        _own.Count > 0 && model is not null && _own.TryGetValue(model, out var own) ? own : _shared;
 
     /// <summary>The worker's caches are gone.</summary>
     public void Forget(int slot)
@@ -50,9 +52,12 @@ internal sealed class ModelPolicies
 /// <param name="Routes">Decides between pairs and regular workers.</param>
 internal sealed record PoolPolicies(string Prefill, string Decode, PairPicker Picker, RoutePicker Routes)
 {
-    public static PoolPolicies Create(string prefill, string decode, ControlPlaneOptions options, Random random)
+    public static PoolPolicies Create(string prefill, string decode, ControlPlaneOptions options, Random random, AffinityNews? news)
     {
-        var picker = new PairPicker(PickPolicy.Create(prefill, options), PickPolicy.Create(decode, options), random);
+        var (first, second) = (PickPolicy.Create(prefill, options), PickPolicy.Create(decode, options));
+        (first.News, first.Side) = (news, LegSide.Prefill);
+        (second.News, second.Side) = (news, LegSide.Decode);
+        var picker = new PairPicker(first, second, random);
         return new(prefill, decode, picker, new RoutePicker(picker, options));
     }
 }

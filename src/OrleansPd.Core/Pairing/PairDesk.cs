@@ -29,7 +29,9 @@ internal sealed class PairDesk
     /// <param name="mint">Makes the rooms.</param>
     /// <param name="random">For the policies.</param>
     /// <param name="leased">Windows are credits granted by others, set with <see cref="Lease"/>; none to begin with.</param>
-    public PairDesk(ControlPlaneOptions options, IDeskFleet fleet, RoomMint mint, Random random, bool leased = false)
+    /// <param name="news">Takes what the policies learn; null = there are no other gateways.</param>
+    public PairDesk(
+        ControlPlaneOptions options, IDeskFleet fleet, RoomMint mint, Random random, bool leased = false, AffinityNews? news = null)
     {
         _options = options;
         _loads = new LoadTable(leased);
@@ -37,7 +39,7 @@ internal sealed class PairDesk
         _mint = mint;
         Catalog = new PairCatalog(options, _loads);
         _trials = new TrialDesk(fleet);
-        _policies = new ModelPolicies(options, random);
+        _policies = new ModelPolicies(options, random, news);
         _absences = new Absences(TimeSpan.FromSeconds(options.ReturnWaitSecs));
         _rate = new RateLimit(options.RateLimitTokensPerSecond, options.RateLimitTokensPerSecond, default);
     }
@@ -68,6 +70,15 @@ internal sealed class PairDesk
 
     /// <summary>The caches of a worker are empty; what is in flight stays.</summary>
     public void ForgetCaches(int slot) => _policies.Forget(slot);
+
+    /// <summary>Another gateway has learned that these keys are on that rank.</summary>
+    public void Learn(LegSide side, int slot, int rank, ReadOnlySpan<ulong> keys)
+    {
+        if (Catalog.SetOf(slot) is { } set && set.Leaf(slot, rank) is >= 0 and var leaf)
+        {
+            _policies.Of(set.Worker(leaf).Model).Picker.Learn(side, set, leaf, keys);
+        }
+    }
 
     /// <summary>Takes a new snapshot of the fleet.</summary>
     public void Take(FleetSnapshot fleet, DateTimeOffset now)

@@ -67,6 +67,10 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
         }
     }
 
+    /// <summary>Another gateway has learned that these keys are on that rank.</summary>
+    public void Learn(LegSide side, RankSet set, int leaf, ReadOnlySpan<ulong> keys) =>
+        (side == LegSide.Prefill ? prefillPolicy : decodePolicy).Learn(set, leaf, keys);
+
     /// <summary>The worker's caches are gone.</summary>
     public void Forget(int slot)
     {

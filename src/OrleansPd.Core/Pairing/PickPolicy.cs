@@ -23,6 +23,12 @@ internal abstract class PickPolicy
         _ => throw new ArgumentException($"'{name}' is no policy; policies are {string.Join(", ", Names)}", nameof(name)),
     };
 
+    /// <summary>Takes what this policy learns, for other gateways; null = there are none, or nobody asks.</summary>
+    public AffinityNews? News { get; set; }
+
+    /// <summary>Whether it chooses prefill workers, for whom it is told.</summary>
+    public LegSide Side { get; set; }
+
     /// <summary>True when requests should carry <see cref="PairRequest.PrefixBlocks"/>.</summary>
     public virtual bool NeedsPrefix => false;
 
@@ -34,6 +40,11 @@ internal abstract class PickPolicy
 
     /// <summary>The request goes there.</summary>
     public virtual void Chosen(RankSet set, int leaf, in PairRequest request)
+    {
+    }
+
+    /// <summary>Another gateway has learned that these are there.</summary>
+    public virtual void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys)
     {
     }
 

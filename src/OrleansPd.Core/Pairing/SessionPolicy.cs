@@ -27,13 +27,35 @@ internal sealed class SessionPolicy : PickPolicy
         }
         var slot = set.Slot(leaf);
         var now = new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch);
-        var home = Find(request.SessionKey) is { } known && Stays(set, known) ? known : now;
+        var known = Find(request.SessionKey);
+        var stays = known is { } at && Stays(set, at);
+        if (News is { } news && (!stays || news.TellsAll))
+        {
+            news.Begin(Side, now.Slot, now.Rank);
+            news.Add(request.SessionKey);
+            news.End();
+        }
+        Keep(request.SessionKey, stays ? known!.Value : now);
+    }
+
+    /// <summary>Where two gateways met a session first at the same time, the one that tells last is right for both.</summary>
+    public override void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys)
+    {
+        var slot = set.Slot(leaf);
+        foreach (var key in keys)
+        {
+            Keep(key, new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch));
+        }
+    }
+
+    private void Keep(ulong session, Home home)
+    {
         if (_young.Count >= MaxPerGeneration)
         {
             (_old, _young) = (_young, _old);
             _young.Clear();
         }
-        CollectionsMarshal.GetValueRefOrAddDefault(_young, request.SessionKey, out _) = home;
+        CollectionsMarshal.GetValueRefOrAddDefault(_young, session, out _) = home;
     }
 
     private Home? Find(ulong key) => _young.TryGetValue(key, out var home) || _old.TryGetValue(key, out home) ? home : null;

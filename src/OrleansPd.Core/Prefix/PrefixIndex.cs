@@ -49,7 +49,8 @@ internal sealed class PrefixIndex
 
     /// <param name="blocks">The prompt.</param>
     /// <param name="holder">Whoever has it now; not 0, and without the top bit.</param>
-    public void Add(ReadOnlySpan<ulong> blocks, uint holder)
+    /// <param name="news">Takes what was not known before; null = nobody asks.</param>
+    public void Add(ReadOnlySpan<ulong> blocks, uint holder, Pairing.AffinityNews? news = null)
     {
         if (blocks.IsEmpty)
         {
@@ -59,15 +60,25 @@ internal sealed class PrefixIndex
         var grid = GridCount(blocks.Length);
         for (var i = 0; i < grid; i++)
         {
-            AddBlock(blocks[GridDepth(i) - 1], holder);
+            AddBlock(blocks[GridDepth(i) - 1], holder, news);
         }
         if (GridDepth(grid - 1) != blocks.Length)
         {
-            AddBlock(blocks[^1], holder);
+            AddBlock(blocks[^1], holder, news);
         }
     }
 
-    private void AddBlock(ulong key, uint holder)
+    /// <summary>Adds blocks that another index had on its grid.</summary>
+    public void AddTold(ReadOnlySpan<ulong> keys, uint holder)
+    {
+        _clock += 2;
+        foreach (var key in keys)
+        {
+            AddBlock(key, holder, null);
+        }
+    }
+
+    private void AddBlock(ulong key, uint holder, Pairing.AffinityNews? news)
     {
         var entry = Find(key);
         if (entry < 0)
@@ -80,6 +91,10 @@ internal sealed class PrefixIndex
         var common = _stamps[entry] & 1;
         var holders = _holders.AsSpan(entry * MaxHolders, MaxHolders);
         var at = holders.IndexOf(holder);
+        if (news is not null && (news.TellsAll || (at < 0 && common == 0)))
+        {
+            news.Add(key);
+        }
         if (at < 0)
         {
             common |= holders[^1] != 0 ? 1u : 0u;
