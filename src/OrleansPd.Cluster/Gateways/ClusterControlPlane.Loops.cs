@@ -74,11 +74,12 @@ public sealed partial class ClusterControlPlane
         var (epoch, version) = (0L, 0L);
         while (true)
         {
+            var feed = _grains.GetGrain<IFleetGrain>(0).Watch(epoch, version, cancellationToken).GetAsyncEnumerator(cancellationToken);
             try
             {
-                var feed = _grains.GetGrain<IFleetGrain>(0).Watch(epoch, version, cancellationToken);
-                await foreach (var update in feed.WithCancellation(cancellationToken).ConfigureAwait(false))
+                while (await feed.MoveNextAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false))
                 {
+                    var update = feed.Current;
                     // Two writers may exist for a moment; the later one is right.
                     if ((update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
                     {
@@ -94,7 +95,24 @@ public sealed partial class ClusterControlPlane
             {
                 Log.FleetAway(_log, e.Message);
             }
+            finally
+            {
+                _ = EndAsync(feed);
+            }
             await Task.Delay(Again, _clock, cancellationToken).ConfigureAwait(false);
+        }
+
+        // Nobody waits for this: the feed's silo may be gone, and telling it then takes as long as a call may take.
+        static async Task EndAsync(IAsyncEnumerator<FleetUpdate> feed)
+        {
+            try
+            {
+                await feed.DisposeAsync().ConfigureAwait(false);
+            }
+            catch (Exception)
+            {
+                // It ends by itself when its reader is not heard of any more.
+            }
         }
     }
 
