@@ -4,6 +4,7 @@ using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Placement;
 using OrleansPd.Engines.Keeping;
 
 namespace OrleansPd.Cluster.Workers;
@@ -23,9 +24,11 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     private readonly WorkerKeeper _keeper;
     private readonly PartnerCredit _partner;
     private readonly DateTimeOffset _learnAtLeast;
+    private readonly MoveWatch _watch;
     private readonly Bell _changed;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _loops = [];
+    private bool _moves;
 
     public WorkerHost(WorkerServices services, WorkerMember member, WorkerReport? last, bool isNew)
     {
@@ -36,6 +39,7 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         // Two lives of a writer are never in the same tick: one ends, and is noticed, before the next begins.
         _desk = new WorkerDesk(services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
         _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
+        _watch = new MoveWatch(TimeSpan.FromSeconds(services.Cluster.MoveAfterSecs), now);
         _changed = new Bell(services.Clock);
         _partner = new PartnerCredit(services);
         var seed = HashCode.Combine(member.Id, member.Registration);
@@ -45,6 +49,18 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     public WorkerId Id => _desk.Id;
 
     public long Registration => _desk.Registration;
+
+    /// <summary>What is told of it: a writer that goes on from here knows what this one did.</summary>
+    public WorkerReport Report
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _desk.Report;
+            }
+        }
+    }
 
     public bool IsGone
     {
@@ -116,7 +132,23 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     {
         lock (_gate)
         {
-            return _desk.View();
+            return _desk.View() with { Silo = _services.Silos.Address };
+        }
+    }
+
+    /// <summary>
+    /// Whether the writer should move to a silo nearer to its engine now. It does at a calm moment only, since the next one
+    /// learns from the gateways alone: when the worker serves, nothing is tried on it and no dead gateway's places are cleared. Once
+    /// it should, nothing of that begins any more.
+    /// </summary>
+    public bool ShouldMove()
+    {
+        lock (_gate)
+        {
+            var now = _services.Clock.GetUtcNow();
+            var silos = _services.Silos;
+            return _moves |= _watch.Look(Id, _desk.State.Spec, silos.Here, silos.Active, now) is not null && _desk.IsCalm(now)
+                && _desk.Gateways.All(Membership.ClusterMembers.IsGateway);
         }
     }
 
@@ -140,6 +172,10 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         bool busy;
         lock (_gate)
         {
+            if (_moves)
+            {
+                return null;
+            }
             trial = _desk.BeginTrial(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
             // Requests beside the trial. A worker that is not proved yet gets none: what is counted there was its former life's.
             busy = _desk.InFlight > 1 && _desk.Report.Shown.Phase == WorkerPhase.Broken;
