@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
+using Orleans.Runtime.MembershipService.SiloMetadata;
 using OrleansPd.Cluster.Placement;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Cluster.Workers;
