@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using OrleansPd.Cluster.Tests.Support;
+using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
@@ -34,8 +35,19 @@ public class PlaceAndPoolTests
         await cluster.Silos[0].KillAsync();
         await ToldAsync(cluster.Silos[1]);
         await cluster.Silos[1].KillAsync();
+        // Only Redis knows it now. A silo that starts waits for those that wrote that they live less than fifteen seconds ago.
+        await using var redis = await cluster.Redis.ConnectAsync();
+        await ProcessCluster.UntilAsync(
+            async () => (await LifeSignsAsync(redis)).All(sign => sign < DateTimeOffset.UtcNow.AddSeconds(-16)),
+            async () => string.Join(", ", await LifeSignsAsync(redis)), 60);
         await ToldAsync(await cluster.AddAsync());
     }
+
+    private static async Task<DateTimeOffset[]> LifeSignsAsync(ConnectionMultiplexer redis) =>
+    [
+        .. (await redis.GetDatabase().HashGetAllAsync("test/members/test")).Where(row => row.Name != "Version")
+            .Select(row => JsonNode.Parse((string)row.Value!)!["IAmAliveTime"]!.GetValue<DateTimeOffset>()),
+    ];
 
     private static async Task ScaleAsync(SiloProcess silo, string pool, int wanted)
     {
