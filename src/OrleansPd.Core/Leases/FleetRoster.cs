@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using OrleansPd.Core.Fleet;
 
 namespace OrleansPd.Core.Leases;
 

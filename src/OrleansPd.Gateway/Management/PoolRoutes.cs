@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Gateway.Http;
 
 namespace OrleansPd.Gateway.Management;
