@@ -43,7 +43,8 @@ public sealed partial class ControlPlaneState
         }
         else
         {
-            return PoolAnswer.Failed(AdminProblem.Invalid, $"{FleetRoster.MostPools} pools have a wanted size; take it from some first.");
+            return PoolAnswer.Failed(
+                AdminProblem.Invalid, $"{FleetRoster.MostPools} pools have a wanted size; take it from some first.");
         }
         var surplus = wish.Surplus(MembersOf(wish.Pool).Select(View));
         foreach (var id in surplus)
@@ -121,7 +122,8 @@ public sealed partial class ControlPlaneState
     private PoolView Pool(PoolName name) =>
         PoolView.Of(name, _wanted.TryGetValue(name.ToString(), out var wanted) ? wanted : null, MembersOf(name));
 
-    private IEnumerable<WorkerSnapshot> MembersOf(PoolName name) => Fleet.Workers.Where(w => PoolName.Of(_fleet.At(w.Slot)!.Spec) == name);
+    private IEnumerable<WorkerSnapshot> MembersOf(PoolName name) =>
+        Fleet.Workers.Where(w => PoolName.Of(_fleet.At(w.Slot)!.Spec) == name);
 
     private int OnSlot(int slot) => _desk.InFlight(slot) + (_trials.IsBusy(slot) ? 1 : 0);
 

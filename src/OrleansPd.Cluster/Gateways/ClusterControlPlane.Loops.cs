@@ -18,8 +18,8 @@ public sealed partial class ClusterControlPlane
     private static readonly TimeSpan NewcomerLearns = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// Says again and again that this gateway is there and what it knows, so a cluster that lost all learns it anew; and which workers
-    /// its operator named, until they are in the fleet.
+    /// Says again and again that this gateway is there and what it knows, so a cluster that lost all learns it anew; and which
+    /// workers its operator named, until they are in the fleet.
     /// </summary>
     private async Task JoinAsync(CancellationToken cancellationToken)
     {
@@ -29,7 +29,8 @@ public sealed partial class ClusterControlPlane
             var pause = TimeSpan.FromSeconds(_cluster.HelloIntervalSecs);
             try
             {
-                var term = await _grains.GetGrain<IFleetGrain>(0).Join(Hello()).WaitAsync(cancellationToken).ConfigureAwait(false);
+                var term = await _grains.GetGrain<IFleetGrain>(0).Join(Hello()).WaitAsync(cancellationToken)
+                    .ConfigureAwait(false);
                 if (term.Prefix >= 0)
                 {
                     Join(term.Prefix);
@@ -198,8 +199,8 @@ public sealed partial class ClusterControlPlane
         _unseen = _unseen.RemoveAll(spec => ids.Contains(spec.Id ?? WorkerAddress.IdOf(spec.Url)));
         var sizes = update.Sizes.IsDefault ? [] : update.Sizes;
         // As with workers: what was said last stands.
-        Volatile.Write(ref _sizes, _sizes.SetItems(
-            sizes.Where(s => !_sizes.TryGetValue(s.Pool, out var known) || s.At > known.At).Select(s => KeyValuePair.Create(s.Pool, s))));
+        var newer = sizes.Where(s => !_sizes.TryGetValue(s.Pool, out var known) || s.At > known.At);
+        Volatile.Write(ref _sizes, _sizes.SetItems(newer.Select(s => KeyValuePair.Create(s.Pool, s))));
         Take(update.Workers);
     }
 

@@ -6,12 +6,13 @@ using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Cluster.Gateways;
 
-/// <summary>Pools and their wanted sizes, as the fleet tells them; what it does not tell just now is what this gateway knows.</summary>
+/// <summary>Pools and their wanted sizes, as the fleet tells them; when it does not, what this gateway knows.</summary>
 public sealed partial class ClusterControlPlane
 {
     public async ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken)
     {
-        var pools = Volatile.Read(ref _reports).Values.GroupBy(r => PoolKey.Of(r.Spec)).ToDictionary(p => p.Key, p => ViewOf(p.Key, p));
+        var pools = Volatile.Read(ref _reports).Values.GroupBy(r => PoolKey.Of(r.Spec))
+            .ToDictionary(p => p.Key, p => ViewOf(p.Key, p));
         foreach (var size in Volatile.Read(ref _sizes).Values)
         {
             var known = pools.GetValueOrDefault(size.Pool) ?? ViewOf(size.Pool, []);
@@ -19,7 +20,8 @@ public sealed partial class ClusterControlPlane
         }
         try
         {
-            foreach (var pool in await _grains.GetGrain<IFleetGrain>(0).Pools().WaitAsync(cancellationToken).ConfigureAwait(false))
+            var told = await _grains.GetGrain<IFleetGrain>(0).Pools().WaitAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var pool in told)
             {
                 pools[pool.Key] = ViewOf(pool.Key, pool.Workers) with { Wanted = pool.Wanted };
             }
@@ -28,7 +30,8 @@ public sealed partial class ClusterControlPlane
         {
             Log.FleetAway(_log, e.Message);
         }
-        return [.. pools.Values.Where(p => !p.IsBlank).OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
+        var shown = pools.Values.Where(p => !p.IsBlank);
+        return [.. shown.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
     }
 
     public async ValueTask<PoolAnswer> ScaleAsync(PoolWish wish, CancellationToken cancellationToken)
@@ -47,14 +50,16 @@ public sealed partial class ClusterControlPlane
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             Log.FleetAway(_log, e.Message);
-            return PoolAnswer.Failed(AdminProblem.Unavailable, $"The cluster has not said that it is stored; say it again. ({e.Message})");
+            return PoolAnswer.Failed(
+                AdminProblem.Unavailable, $"The cluster has not said that it is stored; say it again. ({e.Message})");
         }
         if (!wish.DrainSurplus)
         {
             return PoolAnswer.Done(ViewOf(pool.Key, pool.Workers) with { Wanted = pool.Wanted }, []);
         }
         var views = await Task.WhenAll(pool.Workers.Select(report => ViewAsync(report, cancellationToken))).ConfigureAwait(false);
-        var drained = await Task.WhenAll(wish.Surplus(views).Select(id => DrainAsync(pool, id, cancellationToken))).ConfigureAwait(false);
+        var surplus = wish.Surplus(views);
+        var drained = await Task.WhenAll(surplus.Select(id => DrainAsync(pool, id, cancellationToken))).ConfigureAwait(false);
         var leaving = drained.OfType<WorkerView>().ToDictionary(v => v.Worker.Id);
         var after = views.Select(v => leaving.GetValueOrDefault(v.Worker.Id, v).Worker);
         return PoolAnswer.Done(PoolView.Of(wish.Pool, pool.Wanted, after), [.. leaving.Keys]);

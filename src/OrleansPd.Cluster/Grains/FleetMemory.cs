@@ -4,7 +4,7 @@ using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>Gives pools back what storage lost of them: their workers and wanted sizes, as gateways and the fleet remember them.</summary>
+/// <summary>Gives pools back what storage lost: workers and wanted sizes, as gateways and the fleet remember them.</summary>
 internal sealed class FleetMemory(FleetRoster roster, IGrainFactory grains, PdTime time, ILogger log)
 {
     /// <summary>Takes what a gateway remembers, where everything stored was lost or that of a pool was.</summary>
@@ -29,7 +29,7 @@ internal sealed class FleetMemory(FleetRoster roster, IGrainFactory grains, PdTi
         }
     }
 
-    /// <summary>The same as <see cref="GiveBackAsync"/>, again and again: a pool that does not answer is asked at the next look.</summary>
+    /// <summary><see cref="GiveBackAsync"/> again and again: a pool that does not answer is asked at the next look.</summary>
     public async Task LookAtAsync(string key, Action<PoolSnapshot> take)
     {
         try

@@ -103,7 +103,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         {
             _host = null;
             await host.DisposeAsync();
-            _last = host.Report;
+            _last = host.IsGone ? null : host.Report;
         }
     }
 }

@@ -26,7 +26,9 @@ internal sealed class BesideEngineDirector(SiloMap silos, ClusterControlPlane pl
     /// <summary>Most workers are named by the addresses of their engines.</summary>
     private static WorkerSpec Unknown(WorkerId worker) => new()
     {
-        Url = Uri.TryCreate(worker.Value, UriKind.Absolute, out var url) && url.Host.Length > 0 ? url : new Uri("http://localhost"),
+        Url = Uri.TryCreate(worker.Value, UriKind.Absolute, out var url) && url.Host.Length > 0
+            ? url
+            : new Uri("http://localhost"),
         Role = WorkerRole.Regular,
     };
 }

@@ -28,7 +28,8 @@ internal sealed class SiloMap(
     public bool IsActive(SiloAddress silo) =>
         membership.CurrentSnapshot.Members.TryGetValue(silo, out var member) && member.Status == SiloStatus.Active;
 
-    public SiloPlace PlaceOf(SiloAddress silo) => silo.Equals(local.SiloAddress) ? Here : PlaceOf(silo, _told?.GetSiloMetadata(silo));
+    public SiloPlace PlaceOf(SiloAddress silo) =>
+        silo.Equals(local.SiloAddress) ? Here : PlaceOf(silo, _told?.GetSiloMetadata(silo));
 
     private static SiloPlace PlaceOf(SiloAddress silo, SiloMetadata? told) => new(
         ClusterMembers.NameOf(silo),

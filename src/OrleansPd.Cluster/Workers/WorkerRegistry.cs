@@ -5,7 +5,9 @@ using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Cluster.Workers;
 
-/// <summary>The workers whose writer is in this process: told when a gateway dies. And those whose writer is asked for from here.</summary>
+/// <summary>
+/// The workers whose writer is in this process: told when a gateway dies. And those whose writer is asked for from here.
+/// </summary>
 internal sealed class WorkerRegistry
 {
     private readonly ConcurrentDictionary<WorkerId, WorkerHost> _hosts = new();

@@ -18,12 +18,15 @@ public sealed record PoolWish(PoolName Pool, int? Wanted, bool DrainSurplus = fa
     /// <summary>What is wrong with it, in one sentence; null = nothing.</summary>
     public string? Problem =>
         !Enum.IsDefined(Pool.Role) ? "The role must be prefill, decode or regular."
-        : Pool.Model is { } model && (model.Length is 0 or > PoolName.MostLetters || model == PoolName.AnyModel || model.Any(char.IsControl)
-            || model != model.Trim())
-            ? $"The model must be a name of 1 to {PoolName.MostLetters} characters without blanks around it, or '-' where engines tell it."
+        : Pool.Model is { } model && !IsName(model)
+            ? $"The model must be a name of 1 to {PoolName.MostLetters} characters without blanks around it, "
+                + "or '-' where engines tell it."
         : Wanted is < 0 or > Most ? $"'wanted' must be a whole number from 0 to {Most}, or null."
         : DrainSurplus && Wanted is null ? "'drain_surplus' needs a 'wanted' number."
         : null;
+
+    private static bool IsName(string model) => model.Length is > 0 and <= PoolName.MostLetters
+        && model != PoolName.AnyModel && model == model.Trim() && !model.Any(char.IsControl);
 
     /// <summary>
     /// The workers to drain where there are more than wanted: first those that serve nobody, then the lowest priority, then those

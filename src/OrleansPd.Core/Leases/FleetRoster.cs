@@ -9,7 +9,8 @@ namespace OrleansPd.Core.Leases;
 /// <param name="Wanted">How many workers it should have.</param>
 /// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
 /// <param name="Workers">The newest report of each member.</param>
-public sealed record PoolState(string Key, long Epoch, long Version, WantedSize Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
+public sealed record PoolState(
+    string Key, long Epoch, long Version, WantedSize Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
 
 /// <summary>
 /// All pools as they last told of themselves, and whether that may be told on. Storage can lose everything or a part of it; a
@@ -57,7 +58,8 @@ public sealed class FleetRoster(TimeSpan patience)
     {
         ArgumentNullException.ThrowIfNull(pool);
         var known = _pools.GetValueOrDefault(pool.Key);
-        if (pool.IsBlank && (known is { Workers.IsEmpty: false } or { Wanted.At: > 0 } || (known is null && IsAwaited(pool.Key, now))))
+        if (pool.IsBlank
+            && (known is { Workers.IsEmpty: false } or { Wanted.At: > 0 } || (known is null && IsAwaited(pool.Key, now))))
         {
             return false;
         }
@@ -89,7 +91,8 @@ public sealed class FleetRoster(TimeSpan patience)
     public WantedSize WantedOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.Wanted : default;
 
     /// <summary>Those of somebody's memory that are newer than what is known here, unless it is too early to say.</summary>
-    public IEnumerable<(string Pool, WantedSize Wanted)> Newer(IEnumerable<(string Pool, WantedSize Wanted)> remembered, DateTimeOffset now) =>
+    public IEnumerable<(string Pool, WantedSize Wanted)> Newer(
+        IEnumerable<(string Pool, WantedSize Wanted)> remembered, DateTimeOffset now) =>
         IsLearning(now) ? [] : remembered.Where(r => r.Wanted.At > WantedOf(r.Pool).At);
 
     /// <summary>What is remembered here of a pool.</summary>

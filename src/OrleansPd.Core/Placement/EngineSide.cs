@@ -72,5 +72,6 @@ public static class EngineSide
     private static string? Label(WorkerSpec engine, string name) =>
         engine.Labels is { } labels && labels.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
 
-    private static bool Same(string name, string other) => name.Length > 0 && name.Equals(other, StringComparison.OrdinalIgnoreCase);
+    private static bool Same(string name, string other) =>
+        name.Length > 0 && name.Equals(other, StringComparison.OrdinalIgnoreCase);
 }

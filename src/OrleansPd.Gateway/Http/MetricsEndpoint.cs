@@ -132,7 +132,8 @@ internal sealed class MetricsEndpoint(
             {
                 if (read(pool) is { } value)
                 {
-                    text.Sample(value, $"role=\"{Lower(pool.Name.Role)}\",model=\"{PromText.Escape(pool.Name.Model ?? PoolName.AnyModel)}\"");
+                    var model = PromText.Escape(pool.Name.Model ?? PoolName.AnyModel);
+                    text.Sample(value, $"role=\"{Lower(pool.Name.Role)}\",model=\"{model}\"");
                 }
             }
         }

@@ -24,8 +24,8 @@ internal static class PoolRoutes
     private static async Task ListAsync(HttpContext context, IFleetAdmin admin)
     {
         var pools = await admin.PoolsAsync(context.RequestAborted).ConfigureAwait(false);
-        await ManagementJson.WriteAsync(context, 200, new JsonObject { ["pools"] = new JsonArray([.. pools.Select(Json)]), ["total"] = pools.Length })
-            .ConfigureAwait(false);
+        var json = new JsonObject { ["pools"] = new JsonArray([.. pools.Select(Json)]), ["total"] = pools.Length };
+        await ManagementJson.WriteAsync(context, 200, json).ConfigureAwait(false);
     }
 
     private static async Task ScaleAsync(HttpContext context, IFleetAdmin admin)
@@ -34,8 +34,8 @@ internal static class PoolRoutes
         // The server has decoded the path, but for this one.
         if (!PoolName.TryParse($"{role}/{model?.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase)}", out var pool))
         {
-            await RefuseAsync(context, "A pool is named /pools/{role}/{model}: prefill, decode or regular, and the model's name, or '-' "
-                + "where engines tell it.").ConfigureAwait(false);
+            await RefuseAsync(context, "A pool is named /pools/{role}/{model}: prefill, decode or regular, and the model's name, "
+                + "or '-' where engines tell it.").ConfigureAwait(false);
             return;
         }
         using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
@@ -69,5 +69,6 @@ internal static class PoolRoutes
         ["surplus"] = pool.Surplus,
     };
 
-    private static Task RefuseAsync(HttpContext context, string problem) => ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem);
+    private static Task RefuseAsync(HttpContext context, string problem) =>
+        ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem);
 }

@@ -14,14 +14,13 @@ internal static class PoolsCommand
     private static readonly string[] Members = ["pool", "wanted", "present", "ready", "draining", "missing", "surplus"];
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    public static Command Create(CommandContext context) => new("pools", "Look at the pools of a gateway that runs, and say how large they should be.")
-    {
-        List(context), Scale(context),
-    };
+    public static Command Create(CommandContext context) =>
+        new("pools", "Look at the pools of a gateway that runs, and say how large they should be.") { List(context), Scale(context) };
 
     private static DocumentedCommand List(CommandContext context)
     {
-        var (gateway, json) = (new WorkersGatewayFlags(), new Option<bool>("--json") { Description = "Print the gateway's answer as JSON." });
+        var gateway = new WorkersGatewayFlags();
+        var json = new Option<bool>("--json") { Description = "Print the gateway's answer as JSON." };
         var command = new DocumentedCommand("list", "List the pools: the engines of one role and model each.")
         {
             Examples = ["orleanspd pools list", "orleanspd pools list --url http://10.0.0.9:30000 --json"],
@@ -72,8 +71,8 @@ internal static class PoolsCommand
             if (wish.Problem is { } problem) throw new BadInputException(problem);
             using var client = gateway.Client(parsed, context);
             var path = $"/pools/{parsed.GetValue(role)}/{Uri.EscapeDataString(pool.Model ?? PoolName.AnyModel)}";
-            var answer = await client.SendAsync(
-                HttpMethod.Put, path, new JsonObject { ["wanted"] = wish.Wanted, ["drain_surplus"] = wish.DrainSurplus }, cancellationToken);
+            var body = new JsonObject { ["wanted"] = wish.Wanted, ["drain_surplus"] = wish.DrainSurplus };
+            var answer = await client.SendAsync(HttpMethod.Put, path, body, cancellationToken);
             var drained = answer["drained"]!.AsArray().Count;
             await context.Out.WriteLineAsync(
                 $"{answer["pool"]}: {Text(answer["wanted"])} wanted, {answer["present"]} present, {answer["ready"]} ready"

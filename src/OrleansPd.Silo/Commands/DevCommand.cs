@@ -88,7 +88,10 @@ internal static class DevCommand
         {
             var port = options.Port == 0 ? 0 : options.Port + i;
             var gateway = new GatewayOptions { Host = "127.0.0.1", Port = port, ShutdownGracePeriodSecs = 5 };
-            if (i == 0) gateway.ControlPlane.Workers.AddRange(engines.Select((engine, n) => Spec(engine, NodeName(n % options.Silos))));
+            if (i == 0)
+            {
+                gateway.ControlPlane.Workers.AddRange(engines.Select((engine, n) => Spec(engine, NodeName(n % options.Silos))));
+            }
             var node = new NodeOptions
             {
                 ClusterId = id,
