@@ -53,6 +53,13 @@ public sealed class ClusterOptions
     [Range(100, 60_000)]
     public int WatchIntervalMs { get; set; } = 500;
 
+    /// <summary>
+    /// Seconds for which a silo nearer to an engine must have been there until the engine's writer moves to it, and least time
+    /// between two moves of one writer, 1-3600. Default 10: a silo that comes and goes draws nobody to and fro.
+    /// </summary>
+    [Range(1, 3600)]
+    public int MoveAfterSecs { get; set; } = 10;
+
     /// <summary>Seconds between two times that a gateway says it is there, and names its operator's workers again, 1-3600. Default 5.</summary>
     [Range(1, 3600)]
     public int HelloIntervalSecs { get; set; } = 5;

@@ -51,6 +51,9 @@ internal static partial class Log
     [LoggerMessage(3015, LogLevel.Warning, "Worker {Worker} did not become a {Role} worker: {Reason}")]
     public static partial void RoleNotSwitched(ILogger logger, WorkerId worker, WorkerRole role, string? reason);
 
+    [LoggerMessage(3017, LogLevel.Information, "The writer of worker {Worker} moves to a silo nearer to its engine")]
+    public static partial void Moves(ILogger logger, WorkerId worker);
+
     [LoggerMessage(3013, LogLevel.Warning, "{What} was lost from storage and is stored again from memory")]
     public static partial void StoredAgain(ILogger logger, string what);
 }

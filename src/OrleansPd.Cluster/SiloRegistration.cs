@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Placement;
 using OrleansPd.Cluster.Workers;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
@@ -32,7 +33,9 @@ public static class SiloRegistration
         services.AddSingleton(controlPlane);
         services.AddSingleton(cluster ?? new ClusterOptions());
         services.AddSingleton(new PdTime(clock ?? TimeProvider.System));
+        silo.AddPlacementDirector<BesideEngine, BesideEngineDirector>();
         services.AddSingleton<ClusterMembers>();
+        services.AddSingleton<SiloMap>();
         services.AddSingleton<WorkerRegistry>();
         services.AddSingleton<Witnesses>();
         services.AddSingleton<WorkerServices>();
@@ -47,6 +50,7 @@ public static class SiloRegistration
             provider.GetRequiredService<ClusterMembers>(),
             provider.GetRequiredService<WorkerRegistry>(),
             provider.GetRequiredService<Witnesses>(),
+            provider.GetRequiredService<SiloMap>(),
             provider.GetRequiredService<PdTime>().Clock,
             RandomNumberGenerator.GetInt32(int.MaxValue),
             provider.GetRequiredService<ILogger<ClusterControlPlane>>()));

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Core;
 
@@ -10,10 +11,48 @@ public sealed partial class ControlPlaneState
     private readonly Departures _departures;
     private readonly Dictionary<int, DateTimeOffset> _idleSince = [];
     private readonly Dictionary<int, EngineLoad> _told = [];
+    private readonly SortedDictionary<string, int> _wanted = new(StringComparer.Ordinal);
 
     /// <summary>All workers, then those that were removed.</summary>
     public ImmutableArray<WorkerView> List() =>
         [.. Fleet.Workers.Select(View), .. _departures.All.Select(View)];
+
+    /// <summary>All pools with a worker or a wanted size.</summary>
+    public ImmutableArray<PoolView> Pools() =>
+    [
+        .. _fleet.Registered.Select(w => PoolName.Of(w.Spec)).Concat(_wanted.Keys.Select(Parsed)).Distinct()
+            .OrderBy(p => p.Role).ThenBy(p => p.Model, StringComparer.Ordinal).Select(Pool),
+    ];
+
+    /// <summary>Says how many workers a pool should have, and drains those beyond where that is wished.</summary>
+    public PoolAnswer Scale(PoolWish wish, DateTimeOffset now, long timestamp)
+    {
+        ArgumentNullException.ThrowIfNull(wish);
+        if (wish.Problem is { } problem)
+        {
+            return PoolAnswer.Failed(AdminProblem.Invalid, problem);
+        }
+        var key = wish.Pool.ToString();
+        if (wish.Wanted is { } wanted && (_wanted.ContainsKey(key) || _wanted.Count < FleetRoster.MostPools))
+        {
+            _wanted[key] = wanted;
+        }
+        else if (wish.Wanted is null)
+        {
+            _wanted.Remove(key);
+        }
+        else
+        {
+            return PoolAnswer.Failed(
+                AdminProblem.Invalid, $"{FleetRoster.MostPools} pools have a wanted size; take it from some first.");
+        }
+        var surplus = wish.Surplus(MembersOf(wish.Pool).Select(View));
+        foreach (var id in surplus)
+        {
+            Leave(id, new WorkerInput.Drain(), now, timestamp);
+        }
+        return PoolAnswer.Done(Pool(wish.Pool), surplus);
+    }
 
     /// <returns>Null when there is no worker of that name, neither registered nor removed a while ago.</returns>
     public WorkerView? View(WorkerId id) =>
@@ -76,6 +115,15 @@ public sealed partial class ControlPlaneState
             _desk.ForgetCaches(worker.Slot);
         }
     }
+
+    private static PoolName Parsed(string key) =>
+        PoolName.TryParse(key, out var name) ? name : throw new InvalidOperationException($"'{key}' names no pool");
+
+    private PoolView Pool(PoolName name) =>
+        PoolView.Of(name, _wanted.TryGetValue(name.ToString(), out var wanted) ? wanted : null, MembersOf(name));
+
+    private IEnumerable<WorkerSnapshot> MembersOf(PoolName name) =>
+        Fleet.Workers.Where(w => PoolName.Of(_fleet.At(w.Slot)!.Spec) == name);
 
     private int OnSlot(int slot) => _desk.InFlight(slot) + (_trials.IsBusy(slot) ? 1 : 0);
 

@@ -34,27 +34,37 @@ public interface IFleetGrain : IGrainWithIntegerKey
     /// <summary>Adds workers to their pools, which are made where there are none. Answers with those that were not there before.</summary>
     [Alias("Add"), ResponseTimeout("00:00:10")]
     Task<ImmutableArray<Core.Fleet.WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
+
+    /// <summary>Says how many workers a pool should have; it is made where there is none. Stored when it answers.</summary>
+    [Alias("Scale"), ResponseTimeout("00:00:10")]
+    Task<PoolSnapshot> Scale(string pool, int? wanted);
 }
 
 /// <summary>The fleet at one moment.</summary>
 /// <param name="Epoch">Grows with each life of the feed's writer.</param>
 /// <param name="Version">Grows with each change within a life.</param>
 /// <param name="Workers">All workers.</param>
+/// <param name="Sizes">How many workers pools should have, of those of which it was ever said.</param>
 [GenerateSerializer, Immutable, Alias("pd.FleetUpdate")]
 public sealed record FleetUpdate(
-    [property: Id(0)] long Epoch, [property: Id(1)] long Version, [property: Id(2)] ImmutableArray<WorkerReport> Workers);
+    [property: Id(0)] long Epoch,
+    [property: Id(1)] long Version,
+    [property: Id(2)] ImmutableArray<WorkerReport> Workers,
+    [property: Id(3)] ImmutableArray<PoolSize> Sizes = default);
 
 /// <summary>What a gateway says when it joins.</summary>
 /// <param name="Gateway">Names its life: its silo's address.</param>
 /// <param name="Prefix">The prefix it has; -1 = none yet.</param>
 /// <param name="Named">Workers its operator named; they serve the whole cluster.</param>
 /// <param name="Known">Workers it knows: taken back where everything stored was lost.</param>
+/// <param name="Sizes">Wanted sizes of pools it knows: taken back where they are newer than what is stored.</param>
 [GenerateSerializer, Immutable, Alias("pd.GatewayHello")]
 public sealed record GatewayHello(
     [property: Id(0)] string Gateway,
     [property: Id(1)] int Prefix,
     [property: Id(2)] ImmutableArray<WorkerSpec> Named,
-    [property: Id(3)] ImmutableArray<WorkerReport> Known);
+    [property: Id(3)] ImmutableArray<WorkerReport> Known,
+    [property: Id(4)] ImmutableArray<PoolSize> Sizes = default);
 
 /// <summary>What a gateway is given when it joins.</summary>
 /// <param name="Prefix">Its own: rooms of requests under 2 x prefix, rooms of trials under 2 x prefix + 1. -1 = not yet: other gateways are heard first.</param>

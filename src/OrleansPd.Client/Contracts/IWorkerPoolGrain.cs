@@ -36,7 +36,18 @@ public interface IWorkerPoolGrain : IGrainWithStringKey
     /// <summary>Says how many workers the pool should have; whoever starts engines reads it.</summary>
     [Alias("Scale"), ResponseTimeout("00:00:05")]
     Task<PoolSnapshot> Scale(int? wanted);
+
+    /// <summary>Takes back a wanted size that others remember, if it was said later than what is stored.</summary>
+    [Alias("Restore"), ResponseTimeout("00:00:05")]
+    Task Restore(PoolSize remembered);
 }
+
+/// <summary>How many workers a pool should have, as it was said once.</summary>
+/// <param name="Pool">Key of the pool.</param>
+/// <param name="Wanted">The number; null = nobody says any more.</param>
+/// <param name="At">When it was said, in ticks; later words replace earlier ones.</param>
+[GenerateSerializer, Immutable, Alias("pd.PoolSize")]
+public sealed record PoolSize([property: Id(0)] string Pool, [property: Id(1)] int? Wanted, [property: Id(2)] long At);
 
 /// <summary>A pool at one moment.</summary>
 /// <param name="Key">Its key.</param>
@@ -45,6 +56,7 @@ public interface IWorkerPoolGrain : IGrainWithStringKey
 /// <param name="Wanted">How many workers it should have; null = nobody said.</param>
 /// <param name="Workers">The newest report of each member.</param>
 /// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
+/// <param name="WantedAt">When the wanted size was said, in ticks; 0 = never.</param>
 [GenerateSerializer, Immutable, Alias("pd.PoolSnapshot")]
 public sealed record PoolSnapshot(
     [property: Id(0)] string Key,
@@ -52,4 +64,5 @@ public sealed record PoolSnapshot(
     [property: Id(2)] long Version,
     [property: Id(3)] int? Wanted,
     [property: Id(4)] ImmutableArray<WorkerReport> Workers,
-    [property: Id(5)] bool IsBlank = false);
+    [property: Id(5)] bool IsBlank = false,
+    [property: Id(6)] long WantedAt = 0);

@@ -754,6 +754,9 @@ internal struct WorkerViewSurrogate
 
     [Id(6)]
     public byte? SwitchTo;
+
+    [Id(7)]
+    public string? Silo;
 }
 
 [RegisterConverter]
@@ -769,6 +772,7 @@ internal sealed class WorkerViewConverter : IConverter<WorkerView, WorkerViewSur
             InFlight = surrogate.InFlight,
             Safety = surrogate.Safety,
             SwitchTo = (WorkerRole?)surrogate.SwitchTo,
+            Silo = surrogate.Silo,
         };
 
     public WorkerViewSurrogate ConvertToSurrogate(in WorkerView value) =>
@@ -781,6 +785,7 @@ internal sealed class WorkerViewConverter : IConverter<WorkerView, WorkerViewSur
             InFlight = value.InFlight,
             Safety = value.Safety,
             SwitchTo = (byte?)value.SwitchTo,
+            Silo = value.Silo,
         };
 }
 

@@ -4,6 +4,7 @@ using OrleansPd.Core;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
+using OrleansPd.Core.Placement;
 
 namespace OrleansPd.Cluster.Gateways;
 
@@ -21,6 +22,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     public async ValueTask<AdminAnswer> AddAsync(WorkerSpec spec, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
+        spec = EngineSide.NamedOn(_silos.Here, spec);
         var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
         var added = await _grains.GetGrain<IFleetGrain>(0).Add([spec]).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (added.IsEmpty)

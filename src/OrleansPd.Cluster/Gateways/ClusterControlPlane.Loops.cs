@@ -17,7 +17,10 @@ public sealed partial class ClusterControlPlane
     /// <summary>For so long a gateway that has joined is told of all that is used, not only of what is new.</summary>
     private static readonly TimeSpan NewcomerLearns = TimeSpan.FromMinutes(1);
 
-    /// <summary>Says again and again that this gateway is there and which workers its operator named: so a cluster that lost all learns it anew.</summary>
+    /// <summary>
+    /// Says again and again that this gateway is there and what it knows, so a cluster that lost all learns it anew; and which
+    /// workers its operator named, until they are in the fleet.
+    /// </summary>
     private async Task JoinAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();
@@ -26,8 +29,8 @@ public sealed partial class ClusterControlPlane
             var pause = TimeSpan.FromSeconds(_cluster.HelloIntervalSecs);
             try
             {
-                var hello = new GatewayHello(_members.Self, _prefix, [.. _options.Workers], [.. Volatile.Read(ref _reports).Values]);
-                var term = await _grains.GetGrain<IFleetGrain>(0).Join(hello).WaitAsync(cancellationToken).ConfigureAwait(false);
+                var term = await _grains.GetGrain<IFleetGrain>(0).Join(Hello()).WaitAsync(cancellationToken)
+                    .ConfigureAwait(false);
                 if (term.Prefix >= 0)
                 {
                     Join(term.Prefix);
@@ -40,6 +43,14 @@ public sealed partial class ClusterControlPlane
                 pause = _prefix < 0 ? Again : pause;
             }
             await Task.Delay(pause, _clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private GatewayHello Hello()
+    {
+        lock (_gate)
+        {
+            return new(_members.Self, _prefix, _unseen, [.. _reports.Values], [.. _sizes.Values]);
         }
     }
 
@@ -86,7 +97,7 @@ public sealed partial class ClusterControlPlane
                         (epoch, version) = (update.Epoch, update.Version);
                         lock (_gate)
                         {
-                            Take(update.Workers);
+                            Take(update);
                         }
                     }
                 }
@@ -197,6 +208,18 @@ public sealed partial class ClusterControlPlane
     {
         var words = MemoryMarshal.Cast<byte, ulong>(told.Words).ToArray();
         Interlocked.Add(ref _affinityLearned, Read(desk => desk.Learn(new AffinityTold(told.Workers, words))));
+    }
+
+    /// <summary>Called under the lock.</summary>
+    private void Take(FleetUpdate update)
+    {
+        var ids = update.Workers.Select(w => w.Id).ToHashSet();
+        _unseen = _unseen.RemoveAll(spec => ids.Contains(spec.Id ?? WorkerAddress.IdOf(spec.Url)));
+        var sizes = update.Sizes.IsDefault ? [] : update.Sizes;
+        // As with workers: what was said last stands.
+        var newer = sizes.Where(s => !_sizes.TryGetValue(s.Pool, out var known) || s.At > known.At);
+        Volatile.Write(ref _sizes, _sizes.SetItems(newer.Select(s => KeyValuePair.Create(s.Pool, s))));
+        Take(update.Workers);
     }
 
     /// <summary>Called under the lock.</summary>

@@ -1,10 +1,13 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
+using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Placement;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Placement;
 using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Gateways;
@@ -24,6 +27,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly ClusterMembers _members;
     private readonly Workers.WorkerRegistry _registry;
     private readonly Witnesses _witnesses;
+    private readonly SiloMap _silos;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
     private readonly int _seed;
@@ -34,13 +38,16 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
+    private ImmutableDictionary<string, PoolSize> _sizes = ImmutableDictionary<string, PoolSize>.Empty;
+    // Named by the operator, and not seen in the fleet so far. Who is removed later is not named again by this process.
+    private ImmutableArray<WorkerSpec> _unseen;
     private GatewayDesk? _desk;
     private long _affinityLearned;
     private int _prefix = -1;
 
     internal ClusterControlPlane(
         ControlPlaneOptions options, ClusterOptions cluster, IGrainFactory grains, ClusterMembers members, Workers.WorkerRegistry registry,
-        Witnesses witnesses, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
+        Witnesses witnesses, SiloMap silos, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
     {
         if (options.BootstrapFacade)
         {
@@ -49,7 +56,8 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
         _ = new GatewayDesk(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
         (_options, _cluster, _grains, _members, _registry) = (options, cluster, grains, members, registry);
-        (_witnesses, _clock, _seed, _log) = (witnesses, clock, seed, log);
+        (_witnesses, _silos, _clock, _seed, _log) = (witnesses, silos, clock, seed, log);
+        _unseen = [.. options.Workers.Select(worker => EngineSide.NamedOn(silos.Here, worker))];
     }
 
     public FleetSnapshot Fleet => Volatile.Read(ref _desk)?.Fleet ?? FleetSnapshot.Empty;

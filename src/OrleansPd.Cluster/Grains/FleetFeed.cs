@@ -12,9 +12,9 @@ internal sealed class FleetFeed(long epoch)
     private TaskCompletionSource _changed = New();
     private FleetUpdate _newest = new(epoch, 0, []);
 
-    public void Tell(ImmutableArray<WorkerReport> workers)
+    public void Tell(ImmutableArray<WorkerReport> workers, ImmutableArray<PoolSize> sizes)
     {
-        _newest = _newest with { Version = _newest.Version + 1, Workers = workers };
+        _newest = _newest with { Version = _newest.Version + 1, Workers = workers, Sizes = sizes };
         var changed = _changed;
         _changed = New();
         changed.TrySetResult();

@@ -16,6 +16,7 @@ internal sealed class FleetGrain(
 {
     // Twice what a gateway takes to come back with what it remembers.
     private readonly FleetRoster _roster = new(2 * TimeSpan.FromSeconds(options.HelloIntervalSecs));
+    private FleetMemory _memory = null!;
     private FleetFeed? _feed;
     private FleetRecord _record = new();
     private bool _untold;
@@ -23,6 +24,7 @@ internal sealed class FleetGrain(
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _record = stored.State;
+        _memory = new FleetMemory(_roster, GrainFactory, time, log);
         _feed = new FleetFeed(time.Now.UtcTicks);
         if (!stored.RecordExists)
         {
@@ -39,7 +41,7 @@ internal sealed class FleetGrain(
 
     public async Task<GatewayTerm> Join(GatewayHello hello)
     {
-        await AdoptAsync(hello.Known);
+        await _memory.TakeAsync(hello, KeepAsync);
         _roster.Heard(hello.Gateway, members.Living());
         if (hello.Prefix < 0 && _roster.IsLearning(time.Now))
         {
@@ -65,8 +67,24 @@ internal sealed class FleetGrain(
         return Task.CompletedTask;
     }
 
-    public Task<ImmutableArray<PoolSnapshot>> Pools() => Task.FromResult<ImmutableArray<PoolSnapshot>>(
-        [.. _roster.Pools.Select(p => new PoolSnapshot(p.Key, p.Epoch, p.Version, p.Wanted, p.Workers, p.IsBlank))]);
+    public Task<ImmutableArray<PoolSnapshot>> Pools() =>
+        Task.FromResult<ImmutableArray<PoolSnapshot>>([.. _roster.Pools.Select(p => p.Snapshot())]);
+
+    public async Task<PoolSnapshot> Scale(string pool, int? wanted)
+    {
+        var isNew = !_record.Pools.Contains(pool);
+        if (!_roster.IsLearning(time.Now))
+        {
+            await KeepAsync([pool]);
+            // A pool that lost what was stored would store this wish alone, and no longer be taken for lost.
+            await _memory.GiveBackAsync(pool, Take);
+        }
+        if (_roster.IsLearning(time.Now) || (_roster.IsBlank(pool) && !isNew))
+        {
+            throw new InvalidOperationException("what was stored is lost; gateways that remember it are heard first");
+        }
+        return await GrainFactory.GetGrain<IWorkerPoolGrain>(pool).Scale(wanted);
+    }
 
     public async Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs)
     {
@@ -74,27 +92,19 @@ internal sealed class FleetGrain(
         var added = new List<WorkerId>();
         foreach (var pool in specs.Where(s => !known.Contains(s.Id ?? WorkerAddress.IdOf(s.Url))).GroupBy(PoolKey.Of))
         {
-            if (!_record.Pools.Contains(pool.Key))
-            {
-                await StoreAsync(_record.Pools.Add(pool.Key), _record.Prefixes);
-            }
+            await KeepAsync([pool.Key]);
             added.AddRange(await GrainFactory.GetGrain<IWorkerPoolGrain>(pool.Key).Add([.. pool]));
         }
         return [.. added];
     }
 
-    /// <summary>Gives pools back what a gateway remembers, where everything stored was lost or theirs was.</summary>
-    private async Task AdoptAsync(ImmutableArray<WorkerReport> known)
+    private async Task KeepAsync(IEnumerable<string> pools)
     {
-        var lost = known.GroupBy(r => PoolKey.Of(r.Spec)).Where(p => _roster.IsLearning(time.Now) || _roster.IsBlank(p.Key)).ToArray();
-        var pools = _record.Pools.Union(lost.Select(p => p.Key));
-        if (pools.Count != _record.Pools.Count)
+        var all = _record.Pools.Union(pools);
+        if (all.Count > _record.Pools.Count)
         {
-            await StoreAsync(pools, _record.Prefixes);
-        }
-        foreach (var pool in lost)
-        {
-            await GrainFactory.GetGrain<IWorkerPoolGrain>(pool.Key).Adopt([.. pool]);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(all.Count, FleetRoster.MostPools, nameof(pools));
+            await StoreAsync(all, _record.Prefixes);
         }
     }
 
@@ -107,34 +117,15 @@ internal sealed class FleetGrain(
 
     private async Task LookAsync(CancellationToken cancellationToken)
     {
-        await Task.WhenAll(_record.Pools.Select(LookAtAsync));
+        await Task.WhenAll(_record.Pools.Select(key => _memory.LookAtAsync(key, Take)));
         Tell(); // what had to wait
-    }
-
-    private async Task LookAtAsync(string key)
-    {
-        try
-        {
-            var grain = GrainFactory.GetGrain<IWorkerPoolGrain>(key);
-            var pool = await grain.Current();
-            Take(pool);
-            if (pool.IsBlank && _roster.Remembered(key) is { IsEmpty: false } remembered)
-            {
-                await grain.Adopt(remembered);
-            }
-        }
-        catch (Exception e)
-        {
-            Log.FleetAway(log, e.Message); // asked again at the next look
-        }
     }
 
     private void Take(PoolSnapshot pool)
     {
         if (_record.Pools.Contains(pool.Key))
         {
-            _untold |= _roster.Take(
-                new PoolState(pool.Key, pool.Epoch, pool.Version, pool.Wanted, pool.IsBlank, pool.Workers), time.Now);
+            _untold |= _roster.Take(pool.State(), time.Now);
             Tell();
         }
     }
@@ -144,7 +135,8 @@ internal sealed class FleetGrain(
         if (_untold && _roster.HaveSpoken(_record.Pools) && !_roster.IsLearning(time.Now))
         {
             _untold = false;
-            _feed!.Tell(_roster.Workers);
+            _feed!.Tell(
+                _roster.Workers, [.. _roster.Pools.Where(p => p.Wanted.At > 0).Select(p => PoolMessages.Size(p.Key, p.Wanted))]);
         }
     }
 }

@@ -15,4 +15,18 @@ internal sealed class PoolRecord
 
     [Id(2)]
     public long LastRegistration { get; set; }
+
+    [Id(3)]
+    public long WantedAt { get; set; }
+
+    public static PoolRecord Of(PoolRoster roster) => new()
+    {
+        Members = roster.Members,
+        Wanted = roster.Wanted.Workers,
+        WantedAt = roster.Wanted.At,
+        LastRegistration = roster.LastRegistration,
+    };
+
+    public PoolRoster Roster() =>
+        PoolRoster.Empty with { Members = Members, Wanted = new(Wanted, WantedAt), LastRegistration = LastRegistration };
 }

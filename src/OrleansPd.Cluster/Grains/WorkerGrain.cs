@@ -1,4 +1,5 @@
 using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Placement;
 using OrleansPd.Cluster.Workers;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
@@ -6,15 +7,25 @@ using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>The shell around one worker's <see cref="WorkerHost"/>: it starts it, moves calls in, and ends it.</summary>
-internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGrain
+/// <summary>
+/// The shell around one worker's <see cref="WorkerHost"/>: it starts it, moves calls in, and ends it; and moves it to a silo nearer
+/// to its engine. The next writer goes on from the last report, and learns from the gateways what they hold, as after a death.
+/// </summary>
+internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGrain, IGrainMigrationParticipant
 {
+    private const string Moved = "pd.report";
     private WorkerHost? _host;
+    private WorkerReport? _last;
 
     public async Task Ensure(WorkerMember member, WorkerReport? last, bool isNew)
     {
         if (_host is { } host && host.Registration == member.Registration)
         {
+            if (host.ShouldMove())
+            {
+                Log.Moves(services.Log, host.Id);
+                this.MigrateOnIdle();
+            }
             return;
         }
         if (_host is { } other && other.Registration > member.Registration)
@@ -52,7 +63,20 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         return Task.CompletedTask;
     }
 
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        if (_last is { } moved)
+        {
+            Begin(new WorkerMember(moved.Id, moved.Spec, moved.Registration), moved, isNew: false);
+        }
+        return Task.CompletedTask;
+    }
+
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => EndAsync();
+
+    public void OnDehydrate(IDehydrationContext dehydrationContext) => dehydrationContext.TryAddValue(Moved, _last);
+
+    public void OnRehydrate(IRehydrationContext rehydrationContext) => rehydrationContext.TryGetValue(Moved, out _last);
 
     private static WorkerReport? Newest(WorkerReport? left, WorkerReport? right) =>
         left is null ? right : right is null || left.IsNewerThan(right) ? left : right;
@@ -79,14 +103,15 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         {
             _host = null;
             await host.DisposeAsync();
+            _last = host.IsGone ? null : host.Report;
         }
     }
 }
 
 /// <summary>The one writer of a prefill engine.</summary>
-[KeepAlive]
+[KeepAlive, BesideEngine]
 internal sealed class PrefillWorkerGrain(WorkerServices services) : WorkerGrain(services), IPrefillWorkerGrain;
 
 /// <summary>The one writer of a decode engine, or of a regular one.</summary>
-[KeepAlive]
+[KeepAlive, BesideEngine]
 internal sealed class DecodeWorkerGrain(WorkerServices services) : WorkerGrain(services), IDecodeWorkerGrain;

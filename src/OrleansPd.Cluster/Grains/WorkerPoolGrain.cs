@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Workers;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
@@ -11,7 +12,7 @@ namespace OrleansPd.Cluster.Grains;
 [KeepAlive]
 internal sealed class WorkerPoolGrain(
     [PersistentState("pool", ClusterOptions.Storage)] IPersistentState<PoolRecord> stored, ClusterOptions options, PdTime time,
-    ILogger<WorkerPoolGrain> log) : Grain, IWorkerPoolGrain
+    WorkerRegistry registry, ILogger<WorkerPoolGrain> log) : Grain, IWorkerPoolGrain
 {
     private readonly HashSet<long> _new = [];
     private PoolRoster _roster = PoolRoster.Empty;
@@ -23,8 +24,7 @@ internal sealed class WorkerPoolGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        var record = stored.State;
-        _roster = PoolRoster.Empty with { Members = record.Members, Wanted = record.Wanted, LastRegistration = record.LastRegistration };
+        _roster = stored.State.Roster();
         _epoch = time.Now.UtcTicks;
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a worker that does not answer must not hold up those that report. Each look reads the roster anew.
@@ -71,17 +71,18 @@ internal sealed class WorkerPoolGrain(
 
     public async Task<PoolSnapshot> Scale(int? wanted)
     {
-        await StoreAsync(_roster with { Wanted = wanted });
-        await TellAsync();
+        await TakeAsync(_roster.Scale(wanted, time.Now));
         return Snapshot();
     }
 
-    private PoolSnapshot Snapshot() => new(Key, _epoch, _version, _roster.Wanted, _roster.Show(time.Now), !stored.RecordExists);
+    public Task Restore(PoolSize remembered) => TakeAsync(_roster.Restore(remembered.Wanted()));
+
+    private PoolSnapshot Snapshot() =>
+        new PoolState(Key, _epoch, _version, _roster.Wanted, !stored.RecordExists, _roster.Show(time.Now)).Snapshot();
 
     private async Task StoreAsync(PoolRoster next)
     {
-        var record = new PoolRecord { Members = next.Members, Wanted = next.Wanted, LastRegistration = next.LastRegistration };
-        await stored.SaveAsync(record, $"pool {Key}", log);
+        await stored.SaveAsync(PoolRecord.Of(next), $"pool {Key}", log);
         (_roster, _told) = (next, false);
         _version++;
     }
@@ -92,7 +93,7 @@ internal sealed class WorkerPoolGrain(
         {
             return;
         }
-        if (next.Members != _roster.Members)
+        if (next.Members != _roster.Members || next.Wanted != _roster.Wanted)
         {
             await StoreAsync(next);
         }
@@ -132,12 +133,17 @@ internal sealed class WorkerPoolGrain(
         try
         {
             var isNew = _new.Contains(member.Registration);
+            registry.Expect(member);
             await GrainFactory.WorkerGrain(member.Spec.Role, member.Id).Ensure(member, _roster.Reports.GetValueOrDefault(member.Id), isNew);
             _new.Remove(member.Registration);
         }
         catch (Exception e)
         {
             Log.WriterAway(log, member.Id, e.Message);
+        }
+        finally
+        {
+            registry.Arrived(member);
         }
     }
 }

@@ -51,6 +51,9 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     /// <summary>A holder of credits that is no gateway: a trial of a worker whose writer is on that silo.</summary>
     public string Trial(string worker) => $"{Self}/trial/{worker}";
 
+    /// <summary>Whether a holder of credits is a gateway and not a trial's.</summary>
+    public static bool IsGateway(string holder) => Owner(holder) == holder;
+
     private View Current
     {
         get

@@ -4,6 +4,7 @@ using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Placement;
 using OrleansPd.Engines.Keeping;
 
 namespace OrleansPd.Cluster.Workers;
@@ -13,7 +14,7 @@ namespace OrleansPd.Cluster.Workers;
 /// left. Its loops are none of the grain's turns, since a probe may take seconds and a claim must not wait for it; so the desk is
 /// under a lock, inside which nothing waits.
 /// </summary>
-internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
+internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
@@ -23,9 +24,11 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     private readonly WorkerKeeper _keeper;
     private readonly PartnerCredit _partner;
     private readonly DateTimeOffset _learnAtLeast;
+    private readonly MoveWatch _watch;
     private readonly Bell _changed;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _loops = [];
+    private bool _moves;
 
     public WorkerHost(WorkerServices services, WorkerMember member, WorkerReport? last, bool isNew)
     {
@@ -36,6 +39,7 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         // Two lives of a writer are never in the same tick: one ends, and is noticed, before the next begins.
         _desk = new WorkerDesk(services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
         _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
+        _watch = new MoveWatch(TimeSpan.FromSeconds(services.Cluster.MoveAfterSecs), now);
         _changed = new Bell(services.Clock);
         _partner = new PartnerCredit(services);
         var seed = HashCode.Combine(member.Id, member.Registration);
@@ -45,6 +49,18 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     public WorkerId Id => _desk.Id;
 
     public long Registration => _desk.Registration;
+
+    /// <summary>What is told of it: a writer that goes on from here knows what this one did.</summary>
+    public WorkerReport Report
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _desk.Report;
+            }
+        }
+    }
 
     public bool IsGone
     {
@@ -116,7 +132,23 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
     {
         lock (_gate)
         {
-            return _desk.View();
+            return _desk.View() with { Silo = _services.Silos.Address };
+        }
+    }
+
+    /// <summary>
+    /// Whether the writer should move to a silo nearer to its engine now. It does at a calm moment only, since the next one
+    /// learns from the gateways alone: when the worker serves, nothing is tried on it and no dead gateway's places are cleared. Once
+    /// it should, nothing of that begins any more.
+    /// </summary>
+    public bool ShouldMove()
+    {
+        lock (_gate)
+        {
+            var now = _services.Clock.GetUtcNow();
+            var silos = _services.Silos;
+            return _moves |= _watch.Look(Id, _desk.State.Spec, silos.Here, silos.Active, now) is not null && _desk.IsCalm(now)
+                && _desk.Gateways.All(Membership.ClusterMembers.IsGateway);
         }
     }
 
@@ -140,6 +172,10 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         bool busy;
         lock (_gate)
         {
+            if (_moves)
+            {
+                return null;
+            }
             trial = _desk.BeginTrial(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
             // Requests beside the trial. A worker that is not proved yet gets none: what is counted there was its former life's.
             busy = _desk.InFlight > 1 && _desk.Report.Shown.Phase == WorkerPhase.Broken;
@@ -208,68 +244,6 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         }
     }
 
-    private async Task ClearAsync(string gateway, ImmutableArray<string> rids, WorkerSnapshot worker, CancellationToken cancellationToken)
-    {
-        await Task.Yield();
-        Log.Aborting(_services.Log, worker.Id, rids.Length, gateway);
-        await _services.Aborter.AbortAsync(worker, rids, mayRepeat: true).ConfigureAwait(false);
-        await Task.Delay(TimeSpan.FromMilliseconds(_services.Cluster.AbortSettleMs), _services.Clock, cancellationToken).ConfigureAwait(false);
-        Change(desk => desk.Cleared(gateway, _services.Clock.GetUtcNow()));
-    }
-
-    private async Task TickAsync(CancellationToken cancellationToken)
-    {
-        using var timer = new PeriodicTimer(TickInterval, _services.Clock);
-        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
-        {
-            ImmutableArray<string> overdue = [];
-            Change(desk => overdue = desk.Tick(_services.Clock.GetUtcNow()));
-            foreach (var gateway in overdue)
-            {
-                GatewayDied(gateway);
-            }
-        }
-    }
-
-    /// <summary>Tells the pool whatever changes, the newest only, until it was heard.</summary>
-    private async Task TellAsync(CancellationToken cancellationToken)
-    {
-        await Task.Yield();
-        var told = 0L;
-        while (true)
-        {
-            WorkerReport report;
-            bool gone;
-            lock (_gate)
-            {
-                (report, gone) = (_desk.Report, _desk.IsGone);
-            }
-            if (report.Version > told)
-            {
-                try
-                {
-                    var pool = _services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(report.Spec));
-                    if (gone)
-                    {
-                        await pool.Forget(Id, Registration).WaitAsync(cancellationToken).ConfigureAwait(false);
-                    }
-                    else
-                    {
-                        await pool.Report(report).WaitAsync(cancellationToken).ConfigureAwait(false);
-                    }
-                    told = report.Version;
-                }
-                catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
-                {
-                    Log.NotTold(_services.Log, Id, e.Message);
-                    await Task.Delay(Retry, _services.Clock, cancellationToken).ConfigureAwait(false);
-                }
-                continue;
-            }
-            await _changed.WaitAsync(TimeSpan.FromSeconds(1), cancellationToken).ConfigureAwait(false);
-        }
-    }
-
     private void Change(Action<WorkerDesk> transition)
     {
         lock (_gate)
@@ -285,21 +259,6 @@ internal sealed class WorkerHost : IKeptWorker, IAsyncDisposable
         if (_desk.Version != before)
         {
             _changed.Ring();
-        }
-    }
-
-    private async Task Guarded(Task loop)
-    {
-        try
-        {
-            await loop.ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-        }
-        catch (Exception e)
-        {
-            Log.LoopDied(_services.Log, e, Id);
         }
     }
 }

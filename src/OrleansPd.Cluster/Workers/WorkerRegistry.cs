@@ -1,12 +1,28 @@
 using System.Collections.Concurrent;
+using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
 
 namespace OrleansPd.Cluster.Workers;
 
-/// <summary>The workers whose writer is in this process: told when a gateway dies.</summary>
+/// <summary>
+/// The workers whose writer is in this process: told when a gateway dies. And those whose writer is asked for from here.
+/// </summary>
 internal sealed class WorkerRegistry
 {
     private readonly ConcurrentDictionary<WorkerId, WorkerHost> _hosts = new();
+    private readonly ConcurrentDictionary<WorkerId, WorkerMember> _expected = new();
+
+    /// <summary>Workers whose writer runs here.</summary>
+    public IEnumerable<WorkerId> Here => _hosts.Keys;
+
+    /// <summary>A pool in this process is about to ask for the writer of a worker that nobody may have heard of yet.</summary>
+    public void Expect(WorkerMember member) => _expected[member.Id] = member;
+
+    /// <summary>Its writer has answered: others know it from now on.</summary>
+    public void Arrived(WorkerMember member) => _expected.TryRemove(member.Id, out _);
+
+    public WorkerSpec? Expected(WorkerId id) => _expected.GetValueOrDefault(id)?.Spec;
 
     public void Add(WorkerHost host) => _hosts[host.Id] = host;
 

@@ -28,4 +28,10 @@ public enum AdminProblem
 
     /// <summary>It did not become possible in time.</summary>
     TimedOut,
+
+    /// <summary>It makes no sense; nothing has changed.</summary>
+    Invalid,
+
+    /// <summary>Whoever must store it does not answer now. It may have been stored all the same: say it again.</summary>
+    Unavailable,
 }

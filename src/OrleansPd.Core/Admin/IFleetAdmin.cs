@@ -27,6 +27,17 @@ public interface IFleetAdmin
     /// </summary>
     ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// All pools with a worker or a wanted size, by role and name. What a cluster does not tell just now is what this gateway knows.
+    /// </summary>
+    ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Says how many workers a pool should have. Kept for as long as the host keeps anything: a cluster stores it, one process
+    /// forgets it with its end.
+    /// </summary>
+    ValueTask<PoolAnswer> ScaleAsync(PoolWish wish, CancellationToken cancellationToken);
+
     /// <summary>The caches of a worker's engine were emptied: nothing is to be expected there.</summary>
     ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken);
 

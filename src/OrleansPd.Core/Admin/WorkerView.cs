@@ -24,6 +24,9 @@ public sealed record WorkerView
 
     /// <summary>The role it is to have when it has drained; null = no switch is under way.</summary>
     public WorkerRole? SwitchTo { get; init; }
+
+    /// <summary>Address of the silo that looks after it; null in one process, or where its writer does not answer.</summary>
+    public string? Silo { get; init; }
 }
 
 /// <summary>What is on one rank.</summary>

@@ -38,6 +38,9 @@ public sealed class CreditLedger
 
     public bool IsLearning(DateTimeOffset now) => _learnUntil is { } until && now < until;
 
+    /// <summary>A dead gateway's places are being cleared.</summary>
+    public bool IsClearing => _holders.Any(h => h.IsLeaving);
+
     /// <summary>In flight of all gateways, as they told.</summary>
     public int Running => _holders.Sum(h => h.Running.Sum());
 

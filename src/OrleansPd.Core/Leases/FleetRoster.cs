@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using OrleansPd.Core.Fleet;
 
 namespace OrleansPd.Core.Leases;
 
@@ -7,10 +6,11 @@ namespace OrleansPd.Core.Leases;
 /// <param name="Key">Its key.</param>
 /// <param name="Epoch">Grows with each life of its writer.</param>
 /// <param name="Version">Grows with each change within a life.</param>
-/// <param name="Wanted">How many workers it should have; null = nobody said.</param>
+/// <param name="Wanted">How many workers it should have.</param>
 /// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
 /// <param name="Workers">The newest report of each member.</param>
-public sealed record PoolState(string Key, long Epoch, long Version, int? Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
+public sealed record PoolState(
+    string Key, long Epoch, long Version, WantedSize Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
 
 /// <summary>
 /// All pools as they last told of themselves, and whether that may be told on. Storage can lose everything or a part of it; a
@@ -21,6 +21,9 @@ public sealed record PoolState(string Key, long Epoch, long Version, int? Wanted
 /// <param name="patience">Long enough for every gateway to say what it remembers.</param>
 public sealed class FleetRoster(TimeSpan patience)
 {
+    /// <summary>Most pools of a fleet: operators may name models at will.</summary>
+    public const int MostPools = 1024;
+
     private readonly Dictionary<string, PoolState> _pools = [];
     private readonly Dictionary<string, DateTimeOffset> _blankSince = [];
     private readonly HashSet<string> _heard = [];
@@ -55,7 +58,8 @@ public sealed class FleetRoster(TimeSpan patience)
     {
         ArgumentNullException.ThrowIfNull(pool);
         var known = _pools.GetValueOrDefault(pool.Key);
-        if (pool.IsBlank && (known is { Workers.IsEmpty: false } || IsAwaited(pool.Key, now)))
+        if (pool.IsBlank
+            && (known is { Workers.IsEmpty: false } or { Wanted.At: > 0 } || (known is null && IsAwaited(pool.Key, now))))
         {
             return false;
         }
@@ -68,16 +72,28 @@ public sealed class FleetRoster(TimeSpan patience)
         var before = known?.Workers.ToDictionary(w => w.Id) ?? [];
         _pools[pool.Key] = pool with
         {
+            Wanted = known is not null && known.Wanted.At > pool.Wanted.At ? known.Wanted : pool.Wanted,
             Workers = [.. pool.Workers.Select(w => before.TryGetValue(w.Id, out var old) && old.IsNewerThan(w) ? old : w)],
         };
         return true;
     }
+
+    /// <summary>Whether a pool has spoken.</summary>
+    public bool HasSpoken(string pool) => _pools.ContainsKey(pool);
 
     /// <summary>Whether all of these pools have spoken.</summary>
     public bool HaveSpoken(IEnumerable<string> pools) => pools.All(_pools.ContainsKey);
 
     /// <summary>Whether a pool has nothing stored and is waited for.</summary>
     public bool IsBlank(string pool) => _blankSince.ContainsKey(pool);
+
+    /// <summary>What is known here of how many workers a pool should have.</summary>
+    public WantedSize WantedOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.Wanted : default;
+
+    /// <summary>Those of somebody's memory that are newer than what is known here, unless it is too early to say.</summary>
+    public IEnumerable<(string Pool, WantedSize Wanted)> Newer(
+        IEnumerable<(string Pool, WantedSize Wanted)> remembered, DateTimeOffset now) =>
+        IsLearning(now) ? [] : remembered.Where(r => r.Wanted.At > WantedOf(r.Pool).At);
 
     /// <summary>What is remembered here of a pool.</summary>
     public ImmutableArray<WorkerReport> Remembered(string pool) => _pools.TryGetValue(pool, out var known) ? known.Workers : [];

@@ -10,8 +10,8 @@ public sealed record PoolRoster
 
     public ImmutableArray<WorkerMember> Members { get; init; } = [];
 
-    /// <summary>How many workers there should be; null = nobody said.</summary>
-    public int? Wanted { get; init; }
+    /// <summary>How many workers there should be.</summary>
+    public WantedSize Wanted { get; init; }
 
     /// <summary>The highest registration that was given away.</summary>
     public long LastRegistration { get; init; }
@@ -38,6 +38,13 @@ public sealed record PoolRoster
         }
         return next;
     }
+
+    /// <summary>Says how many workers there should be; null = nobody says any more.</summary>
+    public PoolRoster Scale(int? wanted, DateTimeOffset now) =>
+        this with { Wanted = new(wanted, Math.Max(Wanted.At + 1, now.UtcTicks)) };
+
+    /// <summary>Takes back a wanted size that others remember, if it was said later than what is known here.</summary>
+    public PoolRoster Restore(WantedSize remembered) => remembered.At > Wanted.At ? this with { Wanted = remembered } : this;
 
     /// <summary>Takes back members that others remember.</summary>
     public PoolRoster Adopt(IEnumerable<WorkerReport> known)

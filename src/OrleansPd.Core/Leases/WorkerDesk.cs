@@ -172,6 +172,13 @@ public sealed class WorkerDesk
 
     public bool IsLearning(DateTimeOffset now) => _ledger.IsLearning(now);
 
+    /// <summary>
+    /// Nothing is known here that the next writer could not learn from the gateways and from <see cref="Report"/>: the worker serves,
+    /// nothing is tried on it, nothing of a dead gateway is left on it.
+    /// </summary>
+    public bool IsCalm(DateTimeOffset now) =>
+        Report.Shown.Phase == WorkerPhase.Ready && !_trying && !_ledger.IsLearning(now) && !_ledger.IsClearing;
+
     /// <summary>Takes what the engine told of its load.</summary>
     public void Loaded(EngineLoad load, DateTimeOffset now)
     {

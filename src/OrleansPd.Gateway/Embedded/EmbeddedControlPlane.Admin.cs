@@ -56,6 +56,26 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         return new(view is null ? NotRegistered(id) : AdminAnswer.Done(view));
     }
 
+    public ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return new(_state.Pools());
+        }
+    }
+
+    /// <summary>Kept in memory: whoever restarts the process says it again.</summary>
+    public ValueTask<PoolAnswer> ScaleAsync(PoolWish wish, CancellationToken cancellationToken)
+    {
+        PoolAnswer answer = default;
+        Change(() => answer = _state.Scale(wish, _clock.GetUtcNow(), _clock.GetTimestamp()));
+        foreach (var id in answer.Drained)
+        {
+            Ring(id);
+        }
+        return new(answer);
+    }
+
     public async ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken)
     {
         Task<AdminAnswer> running;

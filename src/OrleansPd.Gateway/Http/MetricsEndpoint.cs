@@ -51,7 +51,9 @@ internal sealed class MetricsEndpoint(
         WriteFleet(text, controlPlane.Fleet);
         if (_admin is not null)
         {
-            WriteCapacity(text, await _admin.ListAsync(context.RequestAborted).ConfigureAwait(false));
+            var (workers, pools) = (_admin.ListAsync(context.RequestAborted), _admin.PoolsAsync(context.RequestAborted));
+            WriteCapacity(text, await workers.ConfigureAwait(false));
+            WritePools(text, await pools.ConfigureAwait(false));
         }
         WriteRooms(text, controlPlane.Rooms);
         ProcessMetrics.Write(text);
@@ -114,6 +116,26 @@ internal sealed class MetricsEndpoint(
         foreach (var (label, ranks) in roles)
         {
             text.Sample(ranks.Sum(r => (double)r.Foreign), label);
+        }
+    }
+
+    private static void WritePools(PromText text, IReadOnlyList<PoolView> pools)
+    {
+        Write("orleanspd_gateway_pool_wanted", "Workers that a pool should have; none where nobody said.", pool => pool.Wanted);
+        Write("orleanspd_gateway_pool_present", "Workers of a pool that are registered and not leaving.", pool => pool.Present);
+        Write("orleanspd_gateway_pool_ready", "Of these, those that can be given requests.", pool => pool.Ready);
+
+        void Write(string name, string help, Func<PoolView, int?> read)
+        {
+            text.Family(name, "gauge", help);
+            foreach (var pool in pools)
+            {
+                if (read(pool) is { } value)
+                {
+                    var model = PromText.Escape(pool.Name.Model ?? PoolName.AnyModel);
+                    text.Sample(value, $"role=\"{Lower(pool.Name.Role)}\",model=\"{model}\"");
+                }
+            }
         }
     }
 

@@ -18,7 +18,7 @@ public static class ManagementEndpoints
     private const long MaxBody = 1 << 20;
 
     /// <summary>
-    /// Maps <c>/workers</c> and the SGLang router's older <c>/add_worker</c>, <c>/remove_worker</c>,
+    /// Maps <c>/workers</c>, <c>/pools</c> and the SGLang router's older <c>/add_worker</c>, <c>/remove_worker</c>,
     /// <c>/list_workers</c>. With <see cref="GatewayOptions.AdminApiKey"/> all of them need it; without, they are open to
     /// everybody who reaches the port.
     /// </summary>
@@ -37,6 +37,7 @@ public static class ManagementEndpoints
         routes.MapPatch("/workers/{id}", gate.Guard(context => PatchAsync(context, admin)));
         routes.MapDelete("/workers/{id}", gate.Guard(context => RemoveAsync(context, admin)));
         routes.MapPost("/workers/{id}/role", gate.Guard(context => SwitchAsync(context, admin)));
+        PoolRoutes.Map(routes, gate, admin);
         OldWorkerRoutes.Map(routes, gate, admin, allowed);
         return routes;
     }

@@ -21,17 +21,21 @@ internal static class ManagementJson
     public static Task RefuseAsync(HttpContext context, int status, string code, string message) =>
         WriteAsync(context, status, new JsonObject { ["error"] = message, ["code"] = code });
 
-    public static Task RefuseAsync(HttpContext context, AdminAnswer answer)
+    public static Task RefuseAsync(HttpContext context, AdminAnswer answer) => RefuseAsync(context, answer.Problem, answer.Message);
+
+    public static Task RefuseAsync(HttpContext context, AdminProblem? problem, string? message)
     {
-        var (status, code) = answer.Problem switch
+        var (status, code) = problem switch
         {
             AdminProblem.NotFound => (404, "WORKER_NOT_FOUND"),
             AdminProblem.Duplicate => (409, "WORKER_EXISTS"),
             AdminProblem.Conflict => (409, "CONFLICT"),
             AdminProblem.EngineRefused => (502, "ENGINE_REFUSED"),
             AdminProblem.TimedOut => (504, "TIMED_OUT"),
-            _ => throw new InvalidOperationException($"no status for {answer.Problem}"),
+            AdminProblem.Invalid => (400, "BAD_REQUEST"),
+            AdminProblem.Unavailable => (503, "UNAVAILABLE"),
+            _ => throw new InvalidOperationException($"no status for {problem}"),
         };
-        return RefuseAsync(context, status, code, answer.Message ?? "");
+        return RefuseAsync(context, status, code, message ?? "");
     }
 }

@@ -45,6 +45,10 @@ internal static class WorkerJson
         json["ranks"] = new JsonArray([.. view.Ranks.Select(Rank)]);
         json["safe_to_kill"] = view.Safety.IsSafe;
         json["safe_to_kill_reason"] = view.Safety.Why;
+        if (view.Silo is { } silo)
+        {
+            json["silo"] = silo;
+        }
         json["version"] = worker.Facts.Version;
         json["transfer_group"] = worker.TransferGroup.Length == 0 ? null : worker.TransferGroup;
         return json;

@@ -93,6 +93,31 @@ internal static class WorkerRequests
         return problem is not null ? null : text == "prefill" ? WorkerRole.Prefill : WorkerRole.Decode;
     }
 
+    /// <summary>Null = <paramref name="problem"/> says what is wrong.</summary>
+    public static PoolWish? Wish(PoolName pool, ReadOnlyMemory<byte> body, out string? problem)
+    {
+        int? wanted = null;
+        var (said, drain) = (false, false);
+        problem = Read(body, (name, value) =>
+        {
+            switch (name)
+            {
+                case "wanted":
+                    said = true;
+                    return value.ValueKind == JsonValueKind.Null ? null : Whole(value, name, 0, PoolWish.Most, out wanted);
+                case "drain_surplus":
+                    drain = value.ValueKind == JsonValueKind.True;
+                    return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? null : "'drain_surplus' must be true or false.";
+                default:
+                    return Unknown(name);
+            }
+        }, nulls: true);
+        problem ??= said ? null : $"'wanted' must be a whole number from 0 to {PoolWish.Most}, or null.";
+        var wish = new PoolWish(pool, wanted, drain);
+        problem ??= wish.Problem;
+        return problem is null ? wish : null;
+    }
+
     /// <summary>Null = good.</summary>
     public static string? Address(string? text, out Uri? address)
     {
@@ -116,7 +141,10 @@ internal static class WorkerRequests
         return text is "prefill" or "decode" or "regular" ? null : "'worker_type' must be regular, prefill or decode.";
     }
 
-    private static string? Read(ReadOnlyMemory<byte> body, Func<string, JsonElement, string?> take)
+    /// <param name="body">What was sent.</param>
+    /// <param name="take">Takes one member; answers what is wrong with it.</param>
+    /// <param name="nulls">A member that is null says something.</param>
+    private static string? Read(ReadOnlyMemory<byte> body, Func<string, JsonElement, string?> take, bool nulls = false)
     {
         try
         {
@@ -127,7 +155,7 @@ internal static class WorkerRequests
             }
             foreach (var member in document.RootElement.EnumerateObject())
             {
-                if (member.Value.ValueKind != JsonValueKind.Null && take(member.Name, member.Value) is { } problem)
+                if ((nulls || member.Value.ValueKind != JsonValueKind.Null) && take(member.Name, member.Value) is { } problem)
                 {
                     return problem;
                 }

@@ -21,6 +21,7 @@ internal static class CommandTree
             BootstrapCommand.Create(context),
             ReplayCommand.Create(context),
             WorkersCommand.Create(context),
+            PoolsCommand.Create(context),
         };
         return WithHelp(root, context);
     }

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>Which gateway the <c>workers</c> commands talk to, and as whom.</summary>
+/// <summary>Which gateway the <c>workers</c> and <c>pools</c> commands talk to, and as whom.</summary>
 internal sealed class WorkersGatewayFlags
 {
     private readonly Option<string> _url = new("--url")

@@ -1,9 +1,11 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Cluster;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Placement;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 using OrleansPd.Server.Settings;
@@ -86,7 +88,10 @@ internal static class DevCommand
         {
             var port = options.Port == 0 ? 0 : options.Port + i;
             var gateway = new GatewayOptions { Host = "127.0.0.1", Port = port, ShutdownGracePeriodSecs = 5 };
-            if (i == 0) gateway.ControlPlane.Workers.AddRange(engines.Select(Spec));
+            if (i == 0)
+            {
+                gateway.ControlPlane.Workers.AddRange(engines.Select((engine, n) => Spec(engine, NodeName(n % options.Silos))));
+            }
             var node = new NodeOptions
             {
                 ClusterId = id,
@@ -94,7 +99,7 @@ internal static class DevCommand
                 SiloPort = 0,
                 GatewayPort = 0,
                 Redis = options.Redis,
-                Node = $"node-{i + 1}",
+                Node = NodeName(i),
             };
             var settings = new SiloSettings(node, new ClusterOptions(), gateway, logging, []);
             IBackend backend = local;
@@ -136,8 +141,11 @@ internal static class DevCommand
             + "-d '{\"text\":\"hello\",\"sampling_params\":{\"max_new_tokens\":8}}'");
     }
 
-    private static WorkerSpec Spec(SimulatedEngine engine) => new()
+    private static string NodeName(int number) => $"node-{number + 1}";
+
+    private static WorkerSpec Spec(SimulatedEngine engine, string node) => new()
     {
+        Labels = ImmutableDictionary<string, string>.Empty.Add(EngineSide.Node, node),
         Role = engine.Options.Role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
         Url = engine.Url,
     };

@@ -63,7 +63,9 @@ internal sealed class ProcessCluster : IAsyncDisposable
         }
     }
 
-    public async Task<SiloProcess> AddAsync(bool named = false)
+    /// <param name="named">It names the engines.</param>
+    /// <param name="number">Stands for <c>{n}</c> in the flags; null = how many there were before.</param>
+    public async Task<SiloProcess> AddAsync(bool named = false, int? number = null)
     {
         string[] engines = named
             ? [.. _engines.SelectMany(e => (string[])[e.Options.Role == EngineRole.Prefill ? "--prefill" : "--decode", e.Url.GetLeftPart(UriPartial.Authority)])]
@@ -71,7 +73,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
         var silo = await SiloProcess.StartAsync(
         [
             "--redis", Redis.Address, "--cluster-id", "test", "--service-id", "test", "--silo-port", "0", "--gateway-port", "0",
-            "--host", "127.0.0.1", "--port", "0", .. Patient, .. engines, .. _more,
+            "--host", "127.0.0.1", "--port", "0", .. Patient, .. engines,
+            .. _more.Select(flag => flag.Replace("{n}", $"{number ?? _silos.Count}", StringComparison.Ordinal)),
         ]);
         _silos.Add(silo);
         return silo;

@@ -36,7 +36,8 @@ internal sealed class ClusterStage : IAsyncDisposable
 
     public static async Task<ClusterStage> StartAsync(
         int silos, int prefill, int decode, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null,
-        Action<ControlPlaneOptions>? options = null, ClusterOptions? cluster = null, Action<ISiloBuilder>? silo = null)
+        Action<ControlPlaneOptions>? options = null, ClusterOptions? cluster = null, Action<ISiloBuilder>? silo = null,
+        Func<WorkerSpec, WorkerSpec>? worker = null)
     {
         var engines = new List<SimulatedEngine>();
         var named = new List<WorkerSpec>();
@@ -52,7 +53,8 @@ internal sealed class ClusterStage : IAsyncDisposable
             };
             var started = await SimulatedEngine.StartAsync(engine?.Invoke(wanted) ?? wanted, ct: Token);
             engines.Add(started);
-            named.Add(new WorkerSpec { Url = started.Url, Role = role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode });
+            var spec = new WorkerSpec { Url = started.Url, Role = role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode };
+            named.Add(worker?.Invoke(spec) ?? spec);
         }
         var rooms = new MemoryRoomLog();
         var first = 0;

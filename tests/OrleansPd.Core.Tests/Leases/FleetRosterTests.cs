@@ -18,9 +18,9 @@ public class FleetRosterTests
     }
 
     private static PoolState Pool(long epoch, long version, params WorkerReport[] workers) =>
-        new("prefill/m", epoch, version, null, IsBlank: false, [.. workers]);
+        new("prefill/m", epoch, version, default, IsBlank: false, [.. workers]);
 
-    private static PoolState Blank(long epoch, string key = "prefill/m") => new(key, epoch, 0, null, IsBlank: true, []);
+    private static PoolState Blank(long epoch, string key = "prefill/m") => new(key, epoch, 0, default, IsBlank: true, []);
 
     [Fact]
     public void The_newest_word_of_a_pool_stands()

@@ -166,6 +166,8 @@ public sealed class WorkerApiTests
     [InlineData("PATCH", "/workers/x")]
     [InlineData("DELETE", "/workers/x")]
     [InlineData("POST", "/workers/x/role")]
+    [InlineData("GET", "/pools")]
+    [InlineData("PUT", "/pools/decode/-")]
     [InlineData("GET", "/flush_cache")]
     [InlineData("POST", "/flush_cache")]
     [InlineData("POST", "/add_worker?url=http://h:1")]

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using OrleansPd.Engines.Dispatch;
@@ -142,6 +143,9 @@ public sealed partial class MetricsTests
         await using var stage = await SglangSuites.Suite.StartAsync(speed: 0);
         stage.Decode[0].Faults.Add(new Fault(FaultKind.Status) { Status = 500, Count = 1 });
         await SglangSuites.Suite.PostAsync(stage, "/generate", SglangSuites.Suite.Generate("x", 2));
+        using var wish = new StringContent("""{"wanted":1}""", Encoding.UTF8, "application/json"); // nobody's wish is no figure
+        using var wished = await stage.Client.PutAsync(new Uri("/pools/decode/-", UriKind.Relative), wish, LiveStage.Token);
+        Assert.True(wished.IsSuccessStatusCode);
         var known = (await stage.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), LiveStage.Token))
             + await stage.Client.GetStringAsync(new Uri("/engine_metrics", UriKind.Relative), LiveStage.Token);
         var dashboard = JsonNode.Parse(await File.ReadAllTextAsync(Tool.Repository("deploy/grafana/gateway.json"), LiveStage.Token))!;

@@ -1,4 +1,5 @@
 using OrleansPd.Core;
+using OrleansPd.Core.Admin;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Core.Rooms;
@@ -184,6 +185,62 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         }
         End(lease);
         await UntilAsync(() => Plane.Fleet.Workers.All(w => w.Id != lease.Decode.Id));
+        for (var i = 0; i < 300; i++) // 30 s: whoever named it at the start does not bring it back
+        {
+            _host.Advance(Step);
+            await Task.Delay(1, Token);
+        }
+        Assert.DoesNotContain(Plane.Fleet.Workers, w => w.Id == lease.Decode.Id);
+    }
+
+    [Fact]
+    public async Task Pools_tell_what_they_have_and_what_is_wanted()
+    {
+        Engines.Up("q");
+        await StartAsync(["p"], ["d0", "d1"], change: o => o.Workers.Add(Spec("q", WorkerRole.Regular) with { Model = "org/other" }));
+        Assert.Equal(
+            [("prefill/-", null, 1, 1), ("decode/-", null, 2, 2), ("regular/org/other", null, 1, 1)], await PoolsAsync());
+        Assert.Equal((5, 2, 3), await ScaleAsync(new(WorkerRole.Decode, null), 5));
+        Assert.Equal((0, 1, 0), await ScaleAsync(new(WorkerRole.Prefill, null), 0)); // prefill and decode apart
+        Assert.Equal((7, 0, 7), await ScaleAsync(new(WorkerRole.Regular, "not/there yet"), 7));
+        Assert.Equal(
+            [("prefill/-", 0, 1, 1), ("decode/-", 5, 2, 2), ("regular/not/there yet", 7, 0, 0), ("regular/org/other", null, 1, 1)],
+            await PoolsAsync());
+        Assert.True(Plane.Fleet.IsReady, Plane.Fleet.WhyNotReady); // a wish stops nobody
+        Assert.Equal((null, 0, 0), await ScaleAsync(new(WorkerRole.Regular, "not/there yet"), null));
+        Assert.Equal((null, 2, 0), await ScaleAsync(new(WorkerRole.Decode, null), null));
+        Assert.Equal([("prefill/-", 0, 1, 1), ("decode/-", null, 2, 2), ("regular/org/other", null, 1, 1)], await PoolsAsync());
+    }
+
+    [Theory]
+    [InlineData(-1, false, "m")]
+    [InlineData(10_001, false, "m")]
+    [InlineData(null, true, "m")]
+    [InlineData(1, false, " ")]
+    public async Task A_wish_that_makes_no_sense_changes_nothing(int? wanted, bool drain, string model)
+    {
+        await StartAsync(["p"], ["d"]);
+        await ScaleAsync(new(WorkerRole.Decode, "m"), 3);
+        var before = await PoolsAsync();
+        var answer = await _host!.Admin.ScaleAsync(new PoolWish(new(WorkerRole.Decode, model), wanted, drain), Token);
+        Assert.Equal(AdminProblem.Invalid, answer.Problem);
+        Assert.NotEmpty(answer.Message!);
+        Assert.Equal(before, await PoolsAsync());
+    }
+
+    [Fact]
+    public async Task Surplus_workers_are_drained_where_that_is_wished_and_end_what_they_have()
+    {
+        await StartAsync(["p"], ["d0", "d1", "d2"]);
+        var held = await TakeAsync();
+        var answer = await _host!.Admin.ScaleAsync(new PoolWish(new(WorkerRole.Decode, null), 0, DrainSurplus: true), Token);
+        Assert.Null(answer.Problem);
+        Assert.Equal(3, answer.Drained.Length);
+        Assert.Equal((0, 3, 0), (answer.Pool!.Present, answer.Pool.Draining, answer.Pool.Surplus));
+        await UntilAsync(() => Plane.Fleet.Decode is [{ Phase: WorkerPhase.Draining } last] && last.Id == held.Decode.Id);
+        End(held);
+        await UntilAsync(() => Plane.Fleet.Decode.IsEmpty);
+        Assert.Equal([("prefill/-", null, 1, 1), ("decode/-", 0, 0, 0)], await PoolsAsync());
     }
 
     [Fact]
@@ -342,6 +399,17 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         var lease = await TakeAsync(new PairRequest { PromptTokens = 77 });
         Assert.Contains("round_robin", lease.Why);
         Assert.Contains("77 tokens", lease.Why);
+    }
+
+    private async Task<(string, int?, int, int)[]> PoolsAsync() =>
+        [.. (await _host!.Admin.PoolsAsync(Token)).Select(p => (p.Name.ToString(), p.Wanted, p.Present, p.Ready))];
+
+    private async Task<(int? Wanted, int Present, int Missing)> ScaleAsync(PoolName pool, int? wanted)
+    {
+        var answer = await _host!.Admin.ScaleAsync(new PoolWish(pool, wanted), Token);
+        Assert.True(answer.Pool is not null, answer.Message);
+        Assert.Empty(answer.Drained);
+        return (answer.Pool.Wanted, answer.Pool.Present, answer.Pool.Missing);
     }
 
     private static WorkerSpec Spec(string host, WorkerRole role) => new() { Url = new Uri($"http://{host}:30000"), Role = role };

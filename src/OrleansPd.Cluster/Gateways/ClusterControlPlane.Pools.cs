@@ -1,0 +1,86 @@
+using System.Collections.Immutable;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Core.Admin;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Leases;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>Pools and their wanted sizes, as the fleet tells them; when it does not, what this gateway knows.</summary>
+public sealed partial class ClusterControlPlane
+{
+    public async ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken)
+    {
+        var pools = Volatile.Read(ref _reports).Values.GroupBy(r => PoolKey.Of(r.Spec))
+            .ToDictionary(p => p.Key, p => ViewOf(p.Key, p));
+        foreach (var size in Volatile.Read(ref _sizes).Values)
+        {
+            var known = pools.GetValueOrDefault(size.Pool) ?? ViewOf(size.Pool, []);
+            pools[size.Pool] = known with { Wanted = size.Wanted };
+        }
+        try
+        {
+            var told = await _grains.GetGrain<IFleetGrain>(0).Pools().WaitAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var pool in told)
+            {
+                pools[pool.Key] = ViewOf(pool.Key, pool.Workers) with { Wanted = pool.Wanted };
+            }
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            Log.FleetAway(_log, e.Message);
+        }
+        var shown = pools.Values.Where(p => !p.IsBlank);
+        return [.. shown.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
+    }
+
+    public async ValueTask<PoolAnswer> ScaleAsync(PoolWish wish, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(wish);
+        if (wish.Problem is { } problem)
+        {
+            return PoolAnswer.Failed(AdminProblem.Invalid, problem);
+        }
+        PoolSnapshot pool;
+        try
+        {
+            pool = await _grains.GetGrain<IFleetGrain>(0).Scale(wish.Pool.ToString(), wish.Wanted).WaitAsync(cancellationToken)
+                .ConfigureAwait(false);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            Log.FleetAway(_log, e.Message);
+            return PoolAnswer.Failed(
+                AdminProblem.Unavailable, $"The cluster has not said that it is stored; say it again. ({e.Message})");
+        }
+        if (!wish.DrainSurplus)
+        {
+            return PoolAnswer.Done(ViewOf(pool.Key, pool.Workers) with { Wanted = pool.Wanted }, []);
+        }
+        var views = await Task.WhenAll(pool.Workers.Select(report => ViewAsync(report, cancellationToken))).ConfigureAwait(false);
+        var surplus = wish.Surplus(views);
+        var drained = await Task.WhenAll(surplus.Select(id => DrainAsync(pool, id, cancellationToken))).ConfigureAwait(false);
+        var leaving = drained.OfType<WorkerView>().ToDictionary(v => v.Worker.Id);
+        var after = views.Select(v => leaving.GetValueOrDefault(v.Worker.Id, v).Worker);
+        return PoolAnswer.Done(PoolView.Of(wish.Pool, pool.Wanted, after), [.. leaving.Keys]);
+    }
+
+    /// <summary>Null: its writer does not answer, or does not know it any more; it stays among the surplus.</summary>
+    private async Task<WorkerView?> DrainAsync(PoolSnapshot pool, WorkerId id, CancellationToken cancellationToken)
+    {
+        var role = pool.Workers.First(w => w.Id == id).Spec.Role;
+        try
+        {
+            return await _grains.WorkerGrain(role, id).Retire(force: false).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            Log.WriterAway(_log, id, e.Message);
+            return null;
+        }
+    }
+
+    private static PoolView ViewOf(string key, IEnumerable<WorkerReport> workers) => PoolName.TryParse(key, out var name)
+        ? PoolView.Of(name, null, workers.Select(w => w.Shown))
+        : throw new InvalidOperationException($"'{key}' names no pool");
+}

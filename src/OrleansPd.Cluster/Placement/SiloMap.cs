@@ -1,0 +1,39 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Orleans.Runtime.MembershipService.SiloMetadata;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Core.Placement;
+
+namespace OrleansPd.Cluster.Placement;
+
+/// <summary>
+/// Where the silos stand, by what they tell of themselves as metadata: <c>node</c> and <c>zone</c>. A silo that was just found has
+/// told nothing yet, and is known by its address alone until it has.
+/// </summary>
+internal sealed class SiloMap(
+    IClusterMembershipService membership, ILocalSiloDetails local, IOptions<SiloMetadata> own, IServiceProvider services)
+{
+    private readonly ISiloMetadataCache? _told = services.GetService<ISiloMetadataCache>();
+
+    /// <summary>The silo of this process.</summary>
+    public SiloPlace Here { get; } = PlaceOf(local.SiloAddress, own.Value);
+
+    /// <summary>Where others reach it.</summary>
+    public string Address { get; } = local.SiloAddress.Endpoint.ToString();
+
+    /// <summary>The silos that serve now.</summary>
+    public IEnumerable<SiloPlace> Active => membership.CurrentSnapshot.Members.Values
+        .Where(m => m.Status == SiloStatus.Active).Select(m => PlaceOf(m.SiloAddress));
+
+    public bool IsActive(SiloAddress silo) =>
+        membership.CurrentSnapshot.Members.TryGetValue(silo, out var member) && member.Status == SiloStatus.Active;
+
+    public SiloPlace PlaceOf(SiloAddress silo) =>
+        silo.Equals(local.SiloAddress) ? Here : PlaceOf(silo, _told?.GetSiloMetadata(silo));
+
+    private static SiloPlace PlaceOf(SiloAddress silo, SiloMetadata? told) => new(
+        ClusterMembers.NameOf(silo),
+        silo.Endpoint.Address.ToString(),
+        told?.Metadata.GetValueOrDefault(EngineSide.Node) ?? "",
+        told?.Metadata.GetValueOrDefault(EngineSide.Zone) ?? "");
+}
