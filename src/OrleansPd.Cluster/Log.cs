@@ -33,6 +33,12 @@ internal static partial class Log
     [LoggerMessage(3009, LogLevel.Warning, "Gateway {Gateway} is dead; {Count} requests of it that were known here are aborted")]
     public static partial void GatewayDied(ILogger logger, string gateway, int count);
 
+    [LoggerMessage(3017, LogLevel.Information, "Gateway {Gateway} is gone; no request of it was known here")]
+    public static partial void GatewayGone(ILogger logger, string gateway);
+
+    [LoggerMessage(3018, LogLevel.Information, "The fleet answers again")]
+    public static partial void FleetBack(ILogger logger);
+
     [LoggerMessage(3016, LogLevel.Debug, "No other silo remembers now what this gateway has in flight: {Reason}")]
     public static partial void NoWitness(ILogger logger, string reason);
 

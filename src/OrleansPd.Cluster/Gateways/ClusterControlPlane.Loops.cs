@@ -28,6 +28,7 @@ public sealed partial class ClusterControlPlane
             {
                 var hello = new GatewayHello(_members.Self, _prefix, [.. _options.Workers], [.. Volatile.Read(ref _reports).Values]);
                 var term = await _grains.GetGrain<IFleetGrain>(0).Join(hello).WaitAsync(cancellationToken).ConfigureAwait(false);
+                FleetAnswered();
                 if (term.Prefix >= 0)
                 {
                     Join(term.Prefix);
@@ -36,10 +37,27 @@ public sealed partial class ClusterControlPlane
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                Log.FleetAway(_log, e.Message);
+                FleetAway(e);
                 pause = _prefix < 0 ? Again : pause;
             }
             await Task.Delay(pause, _clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Said once, and not at each of the attempts.</summary>
+    private void FleetAway(Exception error)
+    {
+        if (Interlocked.Exchange(ref _fleetAway, 1) == 0)
+        {
+            Log.FleetAway(_log, error.Message.Split('\n')[0]);
+        }
+    }
+
+    private void FleetAnswered()
+    {
+        if (Interlocked.Exchange(ref _fleetAway, 0) == 1)
+        {
+            Log.FleetBack(_log);
         }
     }
 
@@ -79,6 +97,7 @@ public sealed partial class ClusterControlPlane
                 var feed = _grains.GetGrain<IFleetGrain>(0).Watch(epoch, version, cancellationToken);
                 await foreach (var update in feed.WithCancellation(cancellationToken).ConfigureAwait(false))
                 {
+                    FleetAnswered();
                     // Two writers may exist for a moment; the later one is right.
                     if ((update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
                     {
@@ -92,7 +111,7 @@ public sealed partial class ClusterControlPlane
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                Log.FleetAway(_log, e.Message);
+                FleetAway(e);
             }
             await Task.Delay(Again, _clock, cancellationToken).ConfigureAwait(false);
         }
@@ -116,8 +135,23 @@ public sealed partial class ClusterControlPlane
         await foreach (var gateway in _members.DeathsAsync(cancellationToken).ConfigureAwait(false))
         {
             var aborted = _witnesses.GatewayDied(gateway, id => ReportOf(id)?.Shown);
-            Log.GatewayDied(_log, gateway, aborted);
+            if (aborted > 0)
+            {
+                Log.GatewayDied(_log, gateway, aborted);
+            }
+            else
+            {
+                Log.GatewayGone(_log, gateway);
+            }
             _registry.GatewayDied(gateway);
+            _witnessPause.End();
+            lock (_gate)
+            {
+                foreach (var link in _links.Values)
+                {
+                    link.TryAgain();
+                }
+            }
         }
     }
 
@@ -140,10 +174,12 @@ public sealed partial class ClusterControlPlane
                 RequestContext.Set(IPlacementDirector.PlacementHintKey, successor);
                 await _grains.GetGrain<IWitnessGrain>(_members.Self).Remember(legs).WaitAsync(cancellationToken).ConfigureAwait(false);
                 told = !legs.IsEmpty;
+                _witnessPause.Succeeded();
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 Log.NoWitness(_log, e.Message);
+                await _witnessPause.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
         }
     }

@@ -32,10 +32,12 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly List<WaitingRequest> _granted = [];
     private readonly Dictionary<(WorkerId, long), WorkerLink> _links = [];
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly RetryPause _witnessPause;
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
     private GatewayDesk? _desk;
     private long _affinityLearned;
+    private int _fleetAway;
     private int _prefix = -1;
 
     internal ClusterControlPlane(
@@ -50,6 +52,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         _ = new GatewayDesk(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
         (_options, _cluster, _grains, _members, _registry) = (options, cluster, grains, members, registry);
         (_witnesses, _clock, _seed, _log) = (witnesses, clock, seed, log);
+        _witnessPause = new RetryPause(clock);
     }
 
     public FleetSnapshot Fleet => Volatile.Read(ref _desk)?.Fleet ?? FleetSnapshot.Empty;
