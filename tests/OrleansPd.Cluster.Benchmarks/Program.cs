@@ -3,8 +3,8 @@ using OrleansPd.Cluster.Benchmarks;
 return args switch
 {
     ["rooms", .. var rest] => await RoomsCommand.RunAsync(Count(rest, 100_000)),
-    ["reminders", .. var rest] => await RemindersCommand.RunAsync(Count(rest, 20_000)),
-    ["--smoke"] => await RoomsCommand.RunAsync(200) + await RemindersCommand.RunAsync(50),
+    ["reminders", .. var rest] => await RemindersCommand.RunAsync(Count(rest, 20_000), TimeSpan.FromSeconds(10)),
+    ["--smoke"] => await RoomsCommand.RunAsync(200) + await RemindersCommand.RunAsync(50, TimeSpan.FromSeconds(1)),
     ["silo", var redis, var cluster] => await BenchSilo.RunUntilKilledAsync(redis, cluster),
     _ => Usage(),
 };

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Orleans.Runtime.Placement;
+using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Core.Rooms;
 
@@ -41,6 +43,7 @@ internal static class RoomsCommand
         using var host = await BenchSilo.StartAsync(redis.Address, "two");
         using var other = await OtherSilo.StartAsync(redis.Address, "two");
         var way = make(host);
+        await way.SpreadAsync();
         await Work.MeasureAsync(redis, rooms, i => way.RegisterAsync(1 + i));
         await other.KillAsync();
         var killed = Stopwatch.GetTimestamp();
@@ -81,6 +84,9 @@ internal static class RoomsCommand
 
     private interface IWay
     {
+        /// <summary>Sees to it that half of the rooms will be at each silo.</summary>
+        Task SpreadAsync();
+
         Task RegisterAsync(long room);
 
         Task<int> QueryAsync(long room);
@@ -90,6 +96,9 @@ internal static class RoomsCommand
     {
         private readonly IGrainFactory _grains = host.Services.GetRequiredService<IGrainFactory>();
 
+        /// <summary>Chance does.</summary>
+        public Task SpreadAsync() => Task.CompletedTask;
+
         public Task RegisterAsync(long room) => _grains.GetGrain<IRoomAlone>(room).Register(3);
 
         public Task<int> QueryAsync(long room) => _grains.GetGrain<IRoomAlone>(room).Query();
@@ -98,6 +107,18 @@ internal static class RoomsCommand
     private sealed class Shards(IHost host) : IWay
     {
         private readonly ClusterControlPlane _plane = host.Services.GetRequiredService<ClusterControlPlane>();
+
+        public async Task SpreadAsync()
+        {
+            var members = host.Services.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values;
+            var silos = members.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress).ToArray();
+            var grains = host.Services.GetRequiredService<IGrainFactory>();
+            for (var shard = 0; shard < new ClusterOptions().RoomShards; shard++)
+            {
+                RequestContext.Set(IPlacementDirector.PlacementHintKey, silos[shard % silos.Length]);
+                await grains.GetGrain<IBootstrapRoomGrain>(shard).Query([]);
+            }
+        }
 
         public async Task RegisterAsync(long room)
         {
