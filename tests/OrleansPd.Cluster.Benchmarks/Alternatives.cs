@@ -27,8 +27,8 @@ internal sealed class RoomRecord
 
 /// <summary>Placed at random, so that half of them die with one of two silos.</summary>
 [RandomPlacement]
-internal sealed class RoomAloneGrain([PersistentState("room", ClusterOptions.Storage)] IPersistentState<RoomRecord> room, TimeProvider time)
-    : Grain, IRoomAlone
+internal sealed class RoomAloneGrain(
+    [PersistentState("room", ClusterOptions.Storage)] IPersistentState<RoomRecord> room, TimeProvider time) : Grain, IRoomAlone
 {
     private IGrainTimer? _expiry;
 
@@ -61,8 +61,9 @@ internal sealed class RoomAloneGrain([PersistentState("room", ClusterOptions.Sto
     {
         _expiry?.Dispose();
         var left = room.State.Deadline - time.GetUtcNow();
+        var due = left > TimeSpan.Zero ? left : TimeSpan.Zero;
         _expiry = this.RegisterGrainTimer(
-            ExpireAsync, new() { DueTime = left > TimeSpan.Zero ? left : TimeSpan.Zero, Period = Timeout.InfiniteTimeSpan, KeepAlive = true });
+            ExpireAsync, new() { DueTime = due, Period = Timeout.InfiniteTimeSpan, KeepAlive = true });
     }
 
     private async Task ExpireAsync(CancellationToken cancellationToken)

@@ -11,7 +11,11 @@ internal sealed class OtherSilo : IDisposable
 
     public static async Task<OtherSilo> StartAsync(string redis, string cluster)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, ["silo", redis, cluster]) { RedirectStandardOutput = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!, ["silo", redis, cluster])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
         var other = new OtherSilo(Process.Start(start)!);
         return await other._process.StandardOutput.ReadLineAsync() == "joined" ? other
             : throw new InvalidOperationException("the second silo did not start");

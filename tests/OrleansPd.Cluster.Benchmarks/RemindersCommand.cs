@@ -41,8 +41,8 @@ internal static class RemindersCommand
         var before = wakings.Ticks;
         var ticking = await Work.MeasureAsync(redis, 1, () => Task.Delay(2 * period));
         var ticks = wakings.Ticks - before;
-        Console.WriteLine($"ticks       {ticks / ticking.Seconds:0.0}/s, {ticking.SiloCpu / ticking.Seconds / 1e4:0.0} % of a core at a period of "
-            + $"{period.TotalSeconds:0} s, idle silo included; {ticking.RedisCommands / ticking.Seconds:0} Redis commands/s");
+        Console.WriteLine($"ticks       {ticks / ticking.Seconds:0.0}/s, {ticking.SiloCpu / ticking.Seconds / 1e4:0.0} % of a core "
+            + $"at a period of {period.TotalSeconds:0} s, idle silo included; {ticking.RedisCommands / ticking.Seconds:0} Redis commands/s");
 
         using (var other = await OtherSilo.StartAsync(redis.Address, "reminders"))
         {

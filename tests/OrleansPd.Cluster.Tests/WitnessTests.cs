@@ -25,6 +25,6 @@ public class WitnessTests
         gate.Open();
         await answer;
         // What has ended is known nowhere.
-        await ClusterStage.UntilAsync(() => stage.Nodes.All(n => n.Handle.ServiceProvider.GetRequiredService<Witnesses>().Count(name) == 0));
+        await ClusterStage.UntilAsync(() => witnesses.Count(name) == 0);
     }
 }

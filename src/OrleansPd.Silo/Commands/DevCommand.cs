@@ -46,7 +46,8 @@ internal static class DevCommand
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         var ended = cluster.EndedAsync();
-        return await Task.WhenAny(ended, stop.Task) == ended ? throw new CommandFailedException(await ended + ".") : ExitCode.Success;
+        if (await Task.WhenAny(ended, stop.Task) == ended) throw new CommandFailedException(await ended + ".");
+        return ExitCode.Success;
     }
 
     private static async Task TellAsync(DevOptions options, DevCluster cluster, CommandContext context)

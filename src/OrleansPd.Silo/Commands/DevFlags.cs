@@ -41,5 +41,6 @@ internal sealed class DevFlags
 
     public DevOptions Options(ParseResult parsed) => new(
         parsed.GetValue(_silos), parsed.GetValue(_prefills), parsed.GetValue(_decodes), parsed.GetValue(_speed),
-        parsed.GetValue(_port), parsed.GetValue(_redis)!, parsed.GetResult(_redis) is { Implicit: false }, parsed.GetValue(_level)!);
+        parsed.GetValue(_port), parsed.GetValue(_redis)!, parsed.GetResult(_redis) is { Implicit: false },
+        parsed.GetValue(_level)!);
 }

@@ -37,7 +37,9 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
     /// <param name="settings">Which Redis, and whose.</param>
     /// <param name="logging">Where it writes its log.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <param name="isBrandNew">No silo of this cluster can have run before: a Redis that has just started has lost nothing of it.</param>
+    /// <param name="isBrandNew">
+    /// No silo of this cluster can have run before: a Redis that has just started has lost nothing of it.
+    /// </param>
     /// <exception cref="CommandFailedException">It does not answer, or does not let us in.</exception>
     public static async Task<RedisBackend> ConnectAsync(
         SiloSettings settings, Action<ILoggingBuilder> logging, CancellationToken cancellationToken, bool isBrandNew = false)

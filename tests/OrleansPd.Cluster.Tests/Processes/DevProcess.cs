@@ -13,7 +13,8 @@ internal sealed class DevProcess : IAsyncDisposable
     /// <summary>What it said, up to that it is ready.</summary>
     public List<string> Said { get; } = [];
 
-    public IReadOnlyList<Uri> Gateways => [.. Said.Where(l => l.StartsWith("gateway on ", StringComparison.Ordinal)).Select(l => new Uri(l.Split(' ')[2]))];
+    public IReadOnlyList<Uri> Gateways =>
+        [.. Said.Where(l => l.StartsWith("gateway on ", StringComparison.Ordinal)).Select(l => new Uri(l.Split(' ')[2]))];
 
     public static async Task<DevProcess> StartAsync(params string[] arguments)
     {

@@ -73,6 +73,7 @@ public class Measurements(ITestOutputHelper output)
     private void Tell(string what, IEnumerable<double> figures)
     {
         double[] sorted = [.. figures.Order()];
-        output.WriteLine($"{what}: {sorted[0]:0.00} / {sorted[sorted.Length / 2]:0.00} / {sorted[^1]:0.00} (min / median / max of {sorted.Length})");
+        output.WriteLine(
+            $"{what}: {sorted[0]:0.00} / {sorted[sorted.Length / 2]:0.00} / {sorted[^1]:0.00} (min / median / max of {sorted.Length})");
     }
 }

@@ -99,5 +99,6 @@ internal sealed record RedisOutage(
         }
     }
 
-    private static Task<string> SaidAsync(ProcessCluster cluster) => Task.FromResult(string.Join("\n----\n", cluster.Silos.Select(s => s.Said)));
+    private static Task<string> SaidAsync(ProcessCluster cluster) =>
+        Task.FromResult(string.Join("\n----\n", cluster.Silos.Select(s => s.Said)));
 }

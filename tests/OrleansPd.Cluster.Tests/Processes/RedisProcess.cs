@@ -44,7 +44,9 @@ internal sealed class RedisProcess : IAsyncDisposable
 
     public async Task StartAgainAsync()
     {
-        _process = Signals.Start(Binary!, ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning", .. _more]);
+        string[] flags =
+            ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning", .. _more];
+        _process = Signals.Start(Binary!, flags);
         _process.OutputDataReceived += (_, _) => { };
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();

@@ -63,7 +63,8 @@ internal sealed record SiloDeath(
     /// <summary>Requests at the silo that will not end by themselves.</summary>
     public static async Task<Task[]> OrphansAsync(ProcessCluster cluster, SiloProcess victim, int count)
     {
-        var requests = Enumerable.Range(0, count).Select(_ => (Task)ProcessCluster.GenerateAsync(victim, Long, ClusterStage.Token)).ToArray();
+        var requests = Enumerable.Range(0, count)
+            .Select(_ => (Task)ProcessCluster.GenerateAsync(victim, Long, ClusterStage.Token)).ToArray();
         await ProcessCluster.UntilAsync(
             () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.Running) == count),
             () => Task.FromResult($"{cluster.LiveRequests} live; {string.Join("; ", requests.Select(r => r.Status))}\n{victim.Said}"), 60);
@@ -72,8 +73,8 @@ internal sealed record SiloDeath(
 
     public override string ToString() =>
         $"legs gone after {LegsGone.TotalSeconds:0.00} s, writers answer after {WritersAnswer.TotalSeconds:0.00} s, room shards after "
-        + $"{RoomsAnswer.TotalSeconds:0.00} s; elsewhere {Served} requests, {Failures.Count} failed, slowest {Slowest.TotalMilliseconds:0} ms, "
-        + $"p99 {P99.TotalMilliseconds:0} ms (before: {Before.TotalMilliseconds:0}, {P99Before.TotalMilliseconds:0})";
+        + $"{RoomsAnswer.TotalSeconds:0.00} s; elsewhere {Served} requests, {Failures.Count} failed, "
+        + $"slowest {Slowest.TotalMilliseconds:0} ms, p99 {P99.TotalMilliseconds:0} ms (before: {Before.TotalMilliseconds:0}, {P99Before.TotalMilliseconds:0})";
 
     private static async Task<TimeSpan> TimedAsync(Func<Task<bool>> condition, Func<Task<string>> state, long since)
     {

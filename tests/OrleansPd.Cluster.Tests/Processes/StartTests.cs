@@ -24,7 +24,8 @@ public class StartTests
         redis.Freeze();
         var (code, said) = await SiloProcess.RunAsync("run", "--redis", redis.Address, "--port", "0");
         Assert.Equal(1, code);
-        Assert.Contains($"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
+        Assert.Contains(
+            $"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
     }
 
