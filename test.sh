@@ -82,4 +82,19 @@ if [[ "OrleansPd.Benchmarks" == *"$only"* ]]; then
     passed=$((passed + 1))
 fi
 
+benchmarks=OrleansPd.Cluster.Benchmarks
+if [[ "$benchmarks" == *"$only"* ]]; then
+    if ! dotnet restore "tests/$benchmarks" >"$log/restore" 2>&1; then
+        reason=$(grep -oE 'error NU[0-9]+: [^[]*' "$log/restore" | head -n 1)
+        left_out+=("$benchmarks (${reason:-restore failed})")
+    elif ! command -v redis-server >/dev/null; then
+        left_out+=("$benchmarks (there is no redis-server on the PATH)")
+    else
+        say "$benchmarks (every alternative with few rooms, nothing is measured)"
+        must "build of $benchmarks" dotnet build "tests/$benchmarks" --no-restore -c "$configuration" -v quiet -nologo
+        must "smoke run of $benchmarks" dotnet run --no-build -c "$configuration" --project "tests/$benchmarks" -- --smoke
+        passed=$((passed + 1))
+    fi
+fi
+
 finish

@@ -33,6 +33,12 @@ internal static partial class Log
     [LoggerMessage(3009, LogLevel.Warning, "Gateway {Gateway} is dead; {Count} requests of it that were known here are aborted")]
     public static partial void GatewayDied(ILogger logger, string gateway, int count);
 
+    [LoggerMessage(3017, LogLevel.Information, "Gateway {Gateway} is gone; no request of it was known here")]
+    public static partial void GatewayGone(ILogger logger, string gateway);
+
+    [LoggerMessage(3018, LogLevel.Information, "The fleet answers again")]
+    public static partial void FleetBack(ILogger logger);
+
     [LoggerMessage(3016, LogLevel.Debug, "No other silo remembers now what this gateway has in flight: {Reason}")]
     public static partial void NoWitness(ILogger logger, string reason);
 
@@ -51,7 +57,7 @@ internal static partial class Log
     [LoggerMessage(3015, LogLevel.Warning, "Worker {Worker} did not become a {Role} worker: {Reason}")]
     public static partial void RoleNotSwitched(ILogger logger, WorkerId worker, WorkerRole role, string? reason);
 
-    [LoggerMessage(3017, LogLevel.Information, "The writer of worker {Worker} moves to a silo nearer to its engine")]
+    [LoggerMessage(3019, LogLevel.Information, "The writer of worker {Worker} moves to a silo nearer to its engine")]
     public static partial void Moves(ILogger logger, WorkerId worker);
 
     [LoggerMessage(3013, LogLevel.Warning, "{What} was lost from storage and is stored again from memory")]

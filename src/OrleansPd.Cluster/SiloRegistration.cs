@@ -66,7 +66,7 @@ public static class SiloRegistration
     }
 
     /// <summary>The control plane starts when the silo may be called, and ends before its grains do.</summary>
-    private sealed class PlaneLifecycle(ClusterControlPlane plane) : ILifecycleParticipant<ISiloLifecycle>
+    private sealed class PlaneLifecycle(ClusterControlPlane plane, ClusterMembers members) : ILifecycleParticipant<ISiloLifecycle>
     {
         public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(
             nameof(ClusterControlPlane),
@@ -76,6 +76,10 @@ public static class SiloRegistration
                 plane.Start();
                 return Task.CompletedTask;
             },
-            async _ => await plane.DisposeAsync());
+            async _ =>
+            {
+                members.Leave();
+                await plane.DisposeAsync();
+            });
     }
 }

@@ -31,6 +31,7 @@ public sealed partial class ClusterControlPlane
             {
                 var term = await _grains.GetGrain<IFleetGrain>(0).Join(Hello()).WaitAsync(cancellationToken)
                     .ConfigureAwait(false);
+                FleetAnswered();
                 if (term.Prefix >= 0)
                 {
                     Join(term.Prefix);
@@ -39,7 +40,7 @@ public sealed partial class ClusterControlPlane
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                Log.FleetAway(_log, e.Message);
+                FleetAway(e);
                 pause = _prefix < 0 ? Again : pause;
             }
             await Task.Delay(pause, _clock, cancellationToken).ConfigureAwait(false);
@@ -51,6 +52,23 @@ public sealed partial class ClusterControlPlane
         lock (_gate)
         {
             return new(_members.Self, _prefix, _unseen, [.. _reports.Values], [.. _sizes.Values]);
+        }
+    }
+
+    /// <summary>Said once, and not at each of the attempts.</summary>
+    private void FleetAway(Exception error)
+    {
+        if (Interlocked.Exchange(ref _fleetAway, 1) == 0)
+        {
+            Log.FleetAway(_log, error.Message.Split('\n')[0]);
+        }
+    }
+
+    private void FleetAnswered()
+    {
+        if (Interlocked.Exchange(ref _fleetAway, 0) == 1)
+        {
+            Log.FleetBack(_log);
         }
     }
 
@@ -91,6 +109,7 @@ public sealed partial class ClusterControlPlane
                 while (await feed.MoveNextAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false))
                 {
                     var update = feed.Current;
+                    FleetAnswered();
                     // Two writers may exist for a moment; the later one is right.
                     if ((update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
                     {
@@ -104,7 +123,7 @@ public sealed partial class ClusterControlPlane
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                Log.FleetAway(_log, e.Message);
+                FleetAway(e);
             }
             finally
             {
@@ -145,8 +164,23 @@ public sealed partial class ClusterControlPlane
         await foreach (var gateway in _members.DeathsAsync(cancellationToken).ConfigureAwait(false))
         {
             var aborted = _witnesses.GatewayDied(gateway, id => ReportOf(id)?.Shown);
-            Log.GatewayDied(_log, gateway, aborted);
+            if (aborted > 0)
+            {
+                Log.GatewayDied(_log, gateway, aborted);
+            }
+            else
+            {
+                Log.GatewayGone(_log, gateway);
+            }
             _registry.GatewayDied(gateway);
+            _witnessPause.End();
+            lock (_gate)
+            {
+                foreach (var link in _links.Values)
+                {
+                    link.TryAgain();
+                }
+            }
         }
     }
 
@@ -169,10 +203,12 @@ public sealed partial class ClusterControlPlane
                 RequestContext.Set(IPlacementDirector.PlacementHintKey, successor);
                 await _grains.GetGrain<IWitnessGrain>(_members.Self).Remember(legs).WaitAsync(cancellationToken).ConfigureAwait(false);
                 told = !legs.IsEmpty;
+                _witnessPause.Succeeded();
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 Log.NoWitness(_log, e.Message);
+                await _witnessPause.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
         }
     }

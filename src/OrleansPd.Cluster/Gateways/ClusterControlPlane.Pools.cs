@@ -28,7 +28,7 @@ public sealed partial class ClusterControlPlane
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            Log.FleetAway(_log, e.Message);
+            FleetAway(e);
         }
         var shown = pools.Values.Where(p => !p.IsBlank);
         return [.. shown.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
@@ -49,7 +49,7 @@ public sealed partial class ClusterControlPlane
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            Log.FleetAway(_log, e.Message);
+            FleetAway(e);
             return PoolAnswer.Failed(
                 AdminProblem.Unavailable, $"The cluster has not said that it is stored; say it again. ({e.Message})");
         }

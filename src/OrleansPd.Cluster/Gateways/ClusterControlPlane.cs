@@ -36,6 +36,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly List<WaitingRequest> _granted = [];
     private readonly Dictionary<(WorkerId, long), WorkerLink> _links = [];
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly RetryPause _witnessPause;
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
     private ImmutableDictionary<string, PoolSize> _sizes = ImmutableDictionary<string, PoolSize>.Empty;
@@ -43,6 +44,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private ImmutableArray<WorkerSpec> _unseen;
     private GatewayDesk? _desk;
     private long _affinityLearned;
+    private int _fleetAway;
     private int _prefix = -1;
 
     internal ClusterControlPlane(
@@ -58,6 +60,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         (_options, _cluster, _grains, _members, _registry) = (options, cluster, grains, members, registry);
         (_witnesses, _silos, _clock, _seed, _log) = (witnesses, silos, clock, seed, log);
         _unseen = [.. options.Workers.Select(worker => EngineSide.NamedOn(silos.Here, worker))];
+        _witnessPause = new RetryPause(clock);
     }
 
     public FleetSnapshot Fleet => Volatile.Read(ref _desk)?.Fleet ?? FleetSnapshot.Empty;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core;
@@ -14,13 +15,13 @@ namespace OrleansPd.Cluster.Grains;
 /// other can acknowledge nothing and ends.
 /// </summary>
 internal sealed class BootstrapRoomGrain(
-    ControlPlaneOptions controlPlane, ClusterOptions options, IRoomLog log, PdTime time, ILogger<BootstrapRoomGrain> logger)
-    : Grain, IBootstrapRoomGrain, IRemindable
+    ControlPlaneOptions controlPlane, ClusterOptions options, IOptions<ReminderOptions> reminders, IRoomLog log, PdTime time,
+    ILogger<BootstrapRoomGrain> logger) : Grain, IBootstrapRoomGrain, IRemindable
 {
     private const string Reminder = "expire";
     private const int DroppedPerSweep = 16_384;
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
+    private readonly TimeSpan _reminderPeriod = reminders.Value.MinimumReminderPeriod; // as often as Orleans lets them be: a minute
     private RoomShard _shard = null!;
     private RoomLogWriter _writer = null!;
     private IGrainTimer? _sweep;
@@ -101,7 +102,7 @@ internal sealed class BootstrapRoomGrain(
     {
         try
         {
-            await this.RegisterOrUpdateReminder(Reminder, ReminderPeriod, ReminderPeriod);
+            await this.RegisterOrUpdateReminder(Reminder, _reminderPeriod, _reminderPeriod);
         }
         catch
         {

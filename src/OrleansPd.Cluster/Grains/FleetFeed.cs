@@ -7,7 +7,8 @@ namespace OrleansPd.Cluster.Grains;
 
 /// <summary>The newest fleet for whoever watches: those who are slow miss what lies between, never the last.</summary>
 /// <param name="epoch">The life of the writer.</param>
-internal sealed class FleetFeed(long epoch)
+/// <param name="leaving">Ends the feed: its silo would otherwise wait for whoever waits for the next change.</param>
+internal sealed class FleetFeed(long epoch, CancellationToken leaving)
 {
     private TaskCompletionSource _changed = New();
     private FleetUpdate _newest = new(epoch, 0, []);
@@ -23,7 +24,8 @@ internal sealed class FleetFeed(long epoch)
     /// <summary>From the first that is newer than what the watcher knows; nothing before anything was told.</summary>
     public async IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        while (true)
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, leaving);
+        while (!leaving.IsCancellationRequested)
         {
             var (update, changed) = (_newest, _changed.Task);
             if (update.Version > 0 && (update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
@@ -31,7 +33,9 @@ internal sealed class FleetFeed(long epoch)
                 (epoch, version) = (update.Epoch, update.Version);
                 yield return update;
             }
-            await changed.WaitAsync(cancellationToken);
+            // In the grain's own turn again, whichever of the three it was.
+            await changed.WaitAsync(over.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 

@@ -25,7 +25,7 @@ internal sealed class FleetGrain(
     {
         _record = stored.State;
         _memory = new FleetMemory(_roster, GrainFactory, time, log);
-        _feed = new FleetFeed(time.Now.UtcTicks);
+        _feed = new FleetFeed(time.Now.UtcTicks, members.Leaving);
         if (!stored.RecordExists)
         {
             _roster.BeginLearning(time.Now);

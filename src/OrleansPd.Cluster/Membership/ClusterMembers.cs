@@ -5,10 +5,16 @@ namespace OrleansPd.Cluster.Membership;
 /// <summary>Which gateways live: each is named by the address of its silo, which is never another's.</summary>
 internal sealed class ClusterMembers(IClusterMembershipService membership, ILocalSiloDetails local)
 {
+    private readonly CancellationTokenSource _leaving = new();
     private View? _view;
 
     /// <summary>The gateway of this process.</summary>
     public string Self { get; } = NameOf(local.SiloAddress);
+
+    /// <summary>This silo is on its way out: what its grains would wait for with others is over.</summary>
+    public CancellationToken Leaving => _leaving.Token;
+
+    public void Leave() => _leaving.Cancel();
 
     public static string NameOf(SiloAddress silo) => silo.ToParsableString();
 

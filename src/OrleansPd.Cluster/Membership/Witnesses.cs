@@ -11,9 +11,20 @@ internal sealed class Witnesses(EngineAborter aborter)
 {
     private readonly ConcurrentDictionary<string, ImmutableArray<LegsOnWorker>> _legs = new();
 
-    public void Remember(string gateway, ImmutableArray<LegsOnWorker> legs) => _legs[gateway] = legs;
+    public void Remember(string gateway, ImmutableArray<LegsOnWorker> legs)
+    {
+        if (legs.IsEmpty)
+        {
+            _legs.TryRemove(gateway, out _);
+        }
+        else
+        {
+            _legs[gateway] = legs;
+        }
+    }
 
-    public void Forget(string gateway) => _legs.TryRemove(gateway, out _);
+    /// <summary>Requests of a gateway that are known here.</summary>
+    public int Count(string gateway) => _legs.TryGetValue(gateway, out var legs) ? legs.Sum(l => l.Rids.Length) : 0;
 
     /// <summary>Aborts what a dead gateway had, all engines at the same time; the number of requests.</summary>
     public int GatewayDied(string gateway, Func<WorkerId, WorkerSnapshot?> find)

@@ -36,6 +36,7 @@ internal sealed partial class WorkerHost
     {
         await Task.Yield();
         var told = 0L;
+        var failed = false;
         while (true)
         {
             WorkerReport report;
@@ -58,10 +59,15 @@ internal sealed partial class WorkerHost
                         await pool.Report(report).WaitAsync(cancellationToken).ConfigureAwait(false);
                     }
                     told = report.Version;
+                    failed = false;
                 }
                 catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
                 {
-                    Log.NotTold(_services.Log, Id, e.Message);
+                    if (!failed) // said once, and not at each attempt
+                    {
+                        Log.NotTold(_services.Log, Id, e.Message.Split('\n')[0]);
+                    }
+                    failed = true;
                     await Task.Delay(Retry, _services.Clock, cancellationToken).ConfigureAwait(false);
                 }
                 continue;

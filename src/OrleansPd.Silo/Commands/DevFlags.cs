@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OrleansPd.Server.Commands;
+using OrleansPd.Silo.Hosting;
 
 namespace OrleansPd.Silo.Commands;
 
@@ -21,7 +22,7 @@ internal sealed class DevFlags
     private readonly Option<string> _redis = new("--redis")
     {
         DefaultValueFactory = _ => "127.0.0.1:6379",
-        Description = "Redis to use if it answers; else the silos hold together without one. Default 127.0.0.1:6379.",
+        Description = "Redis to use, or 'none'. Default: 127.0.0.1:6379 if one answers there, else none.",
         HelpName = "HOST:PORT",
     };
 
@@ -40,8 +41,6 @@ internal sealed class DevFlags
 
     public DevOptions Options(ParseResult parsed) => new(
         parsed.GetValue(_silos), parsed.GetValue(_prefills), parsed.GetValue(_decodes), parsed.GetValue(_speed),
-        parsed.GetValue(_port), parsed.GetValue(_redis)!, parsed.GetValue(_level)!);
+        parsed.GetValue(_port), parsed.GetValue(_redis)!, parsed.GetResult(_redis) is { Implicit: false },
+        parsed.GetValue(_level)!);
 }
-
-/// <summary>What <c>dev</c> starts.</summary>
-internal sealed record DevOptions(int Silos, int Prefills, int Decodes, double Speed, int Port, string Redis, string LogLevel);

@@ -21,6 +21,8 @@ internal static class SiloCommands
         if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
         {
             logging.AddFilter("Orleans.", LogLevel.Error);
+            // A message does not reach a silo that is dead and not known to be: whoever sent it hears of it, and says so once.
+            logging.AddFilter("Orleans.Messaging", LogLevel.Critical);
         }
         LineLog.Configure(logging, settings, context.Error, context.Time);
     };

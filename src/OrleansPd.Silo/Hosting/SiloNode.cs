@@ -34,6 +34,9 @@ internal sealed class SiloNode : IAsyncDisposable
     /// <summary>Where other silos reach it.</summary>
     public IPEndPoint Silo { get; }
 
+    /// <summary>Why its gateway cannot serve now; null = it can.</summary>
+    public string? WhyNotReady => _plane.Fleet.WhyNotReady;
+
     /// <summary>Starts the gateway and joins the cluster.</summary>
     /// <param name="settings">What it was told; port 0 means any free one.</param>
     /// <param name="backend">What the cluster lives on.</param>
@@ -91,9 +94,15 @@ internal sealed class SiloNode : IAsyncDisposable
     /// <summary>Drains the gateway for as long as its grace lasts, then leaves the cluster in order.</summary>
     public async Task StopAsync()
     {
-        await _gateway.StopAsync().ConfigureAwait(false);
-        await _host.StopAsync().ConfigureAwait(false);
+        await DrainAsync().ConfigureAwait(false);
+        await LeaveAsync().ConfigureAwait(false);
     }
+
+    /// <summary>Ends the gateway, for as long as its grace lasts; the silo goes on.</summary>
+    public Task DrainAsync() => _gateway.StopAsync();
+
+    /// <summary>Leaves the cluster in order.</summary>
+    public Task LeaveAsync() => _host.StopAsync();
 
     public async ValueTask DisposeAsync()
     {
@@ -146,7 +155,7 @@ internal sealed class SiloNode : IAsyncDisposable
             return await GatewayServer.StartAsync(options, plane, logging, cancellationToken: cancellationToken)
                 .ConfigureAwait(false);
         }
-        catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
+        catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
             throw explained;
         }

@@ -13,7 +13,7 @@ namespace OrleansPd.Silo.Redis;
 /// What must be the same or fit on all silos of a cluster: each says it in Redis while it lives, and who comes later compares.
 /// Times are those of Redis, so that clocks of machines do not matter.
 /// </summary>
-internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, ILogger<ClusterTerms> log)
+internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool isBrandNew, ILogger<ClusterTerms> log)
     : ILifecycleParticipant<ISiloLifecycle>
 {
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(5);
@@ -31,7 +31,10 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, ILogg
     /// <exception cref="CommandFailedException">They do not fit.</exception>
     public async Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken)
     {
-        await SettleAsync(cancellationToken).ConfigureAwait(false);
+        if (!isBrandNew)
+        {
+            await SettleAsync(cancellationToken).ConfigureAwait(false);
+        }
         _self = silo.ToString();
         var now = await NowAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         foreach (var field in await redis.HashGetAllAsync(_key).WaitAsync(cancellationToken).ConfigureAwait(false))

@@ -26,17 +26,23 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
     private readonly ClusterTerms _terms;
 
     private RedisBackend(SiloSettings settings, ConfigurationOptions configuration, ConnectionMultiplexer redis, IPAddress address,
-        ILoggerFactory loggers)
+        ILoggerFactory loggers, bool isBrandNew)
     {
         (_settings, _configuration, _redis, _loggers, Address) = (settings, configuration, redis, loggers, address);
-        _terms = new ClusterTerms(redis.GetDatabase(), settings, loggers.CreateLogger<ClusterTerms>());
+        _terms = new ClusterTerms(redis.GetDatabase(), settings, isBrandNew, loggers.CreateLogger<ClusterTerms>());
     }
 
     public IPAddress Address { get; }
 
+    /// <param name="settings">Which Redis, and whose.</param>
+    /// <param name="logging">Where it writes its log.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="isBrandNew">
+    /// No silo of this cluster can have run before: a Redis that has just started has lost nothing of it.
+    /// </param>
     /// <exception cref="CommandFailedException">It does not answer, or does not let us in.</exception>
     public static async Task<RedisBackend> ConnectAsync(
-        SiloSettings settings, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
+        SiloSettings settings, Action<ILoggingBuilder> logging, CancellationToken cancellationToken, bool isBrandNew = false)
     {
         var configuration = ConfigurationOptions.Parse(settings.Node.Redis);
         // Only the first connection may fail; later ones are made again for as long as it takes.
@@ -56,18 +62,20 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             var address = settings.Node.Advertise is { } given
                 ? IPAddress.Parse(given)
                 : await TowardsAsync(redis.GetEndPoints()[0], cancellationToken).ConfigureAwait(false);
-            return new RedisBackend(settings, configuration, redis, address, loggers);
+            return new RedisBackend(settings, configuration, redis, address, loggers, isBrandNew);
         }
-        catch (RedisException error)
+        catch (Exception error)
         {
             redis?.Dispose();
             loggers.Dispose();
+            if (error is not (RedisException or TimeoutException or SocketException))
+            {
+                throw;
+            }
             var where = string.Join(',', configuration.EndPoints.Select(Text));
-            throw new CommandFailedException(error.Message.Contains("NOAUTH", StringComparison.Ordinal)
-                || error.Message.Contains("WRONGPASS", StringComparison.Ordinal)
-                || (error as RedisConnectionException)?.FailureType == ConnectionFailureType.AuthenticationFailure
+            throw new CommandFailedException(IsLockedOut(error)
                 ? $"Redis at {where} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=..."
-                : $"Redis at {where} does not answer: start it, or name another with --redis. ({FirstLine(error.Message)})");
+                : $"Redis at {where} does not answer: start it, or name another with --redis.{Reason(error)}");
         }
     }
 
@@ -104,6 +112,25 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
 
     public Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken) => _terms.JoinAsync(silo, cancellationToken);
 
+    /// <summary>Deletes all that is stored under the service id: for a cluster that will never be started again.</summary>
+    public async Task ForgetServiceAsync()
+    {
+        try
+        {
+            foreach (var server in _redis.GetServers())
+            {
+                await foreach (var key in server.KeysAsync(pattern: $"{_settings.Node.ServiceId}/*").ConfigureAwait(false))
+                {
+                    await _redis.GetDatabase().KeyDeleteAsync(key).ConfigureAwait(false);
+                }
+            }
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            Log.RedisAway(_loggers.CreateLogger<RedisBackend>(), error.Message);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _redis.DisposeAsync().ConfigureAwait(false);
@@ -129,5 +156,17 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
     private static string Text(EndPoint endpoint) =>
         endpoint is DnsEndPoint dns ? $"{dns.Host}:{dns.Port}" : endpoint.ToString() ?? "";
 
-    private static string FirstLine(string text) => text.Split('\n')[0].Trim();
+    private static bool IsLockedOut(Exception error) =>
+        error.Message.Contains("NOAUTH", StringComparison.Ordinal)
+        || error.Message.Contains("WRONGPASS", StringComparison.Ordinal)
+        || (error as RedisConnectionException)?.FailureType == ConnectionFailureType.AuthenticationFailure;
+
+    /// <summary>What the client says of it, without its advice to programmers.</summary>
+    private static string Reason(Exception error)
+    {
+        var text = error.Message.Split('\n')[0];
+        var end = text.IndexOf("To allow this multiplexer", StringComparison.Ordinal);
+        text = (end < 0 ? text : text[..end]).Trim();
+        return text.Length == 0 ? "" : $" ({text})";
+    }
 }

@@ -7,8 +7,8 @@ internal sealed class Load : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly List<string> _failures = [];
+    private readonly List<TimeSpan> _times = [];
     private readonly Task _workers;
-    private long _slowestTicks;
     private int _done;
 
     private Load(SiloProcess[] silos, int atOnce, int tokens) =>
@@ -16,7 +16,22 @@ internal sealed class Load : IAsyncDisposable
 
     public int Done => Volatile.Read(ref _done);
 
-    public TimeSpan Slowest => TimeSpan.FromTicks(Interlocked.Read(ref _slowestTicks));
+    /// <summary>Of those that ended since the last <see cref="ForgetTimes"/>.</summary>
+    public TimeSpan Slowest => Times.LastOrDefault();
+
+    /// <summary>Of a hundred that ended since the last <see cref="ForgetTimes"/>, the slowest but one.</summary>
+    public TimeSpan P99 => Times is { Length: > 0 } times ? times[times.Length * 99 / 100] : default;
+
+    private TimeSpan[] Times
+    {
+        get
+        {
+            lock (_times)
+            {
+                return [.. _times.Order()];
+            }
+        }
+    }
 
     public IReadOnlyList<string> Failures
     {
@@ -48,7 +63,13 @@ internal sealed class Load : IAsyncDisposable
         }
     }
 
-    public void ForgetSlowest() => Interlocked.Exchange(ref _slowestTicks, 0);
+    public void ForgetTimes()
+    {
+        lock (_times)
+        {
+            _times.Clear();
+        }
+    }
 
     /// <summary>Lets those under way end.</summary>
     public async ValueTask DisposeAsync()
@@ -79,10 +100,9 @@ internal sealed class Load : IAsyncDisposable
                 Failed(e.Message);
             }
             Interlocked.Increment(ref _done);
-            var took = Stopwatch.GetElapsedTime(began).Ticks;
-            for (var seen = _slowestTicks; took > seen; seen = Interlocked.Read(ref _slowestTicks))
+            lock (_times)
             {
-                Interlocked.CompareExchange(ref _slowestTicks, took, seen);
+                _times.Add(Stopwatch.GetElapsedTime(began));
             }
         }
     }

@@ -12,7 +12,7 @@ public class PlaceAndPoolTests
     [Fact]
     public async Task Writers_leave_a_silo_that_is_killed_and_come_back_with_its_node()
     {
-        await using var cluster = await ProcessCluster.StartAsync(silos: 2, prefill: 1, decode: 1, engine: null, "--node", "node-{n}");
+        await using var cluster = await ProcessCluster.StartAsync(silos: 2, prefill: 1, decode: 1, engine: null, probeTimeoutMs: null, "--node", "node-{n}");
         var (other, beside) = (cluster.Silos[0], cluster.Silos[1]); // the last names the engines, by loopback addresses
         await AreOnAsync(other, beside);
         await using var load = Load.Start(4, 2, other);

@@ -15,14 +15,15 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// Machines that run tests are slow and busy: silos are given more time here than they need.
     /// ORLEANSPD_TEST_PROBE_TIMEOUT_MS=500 measures what ships.
     /// </summary>
-    private static readonly string[] Patient =
-        ["--probe-timeout-ms", Environment.GetEnvironmentVariable("ORLEANSPD_TEST_PROBE_TIMEOUT_MS") ?? "1500"];
+    private static readonly int Patience =
+        int.TryParse(Environment.GetEnvironmentVariable("ORLEANSPD_TEST_PROBE_TIMEOUT_MS"), out var ms) ? ms : 1500;
 
     private readonly List<SimulatedEngine> _engines = [];
     private readonly List<SiloProcess> _silos = [];
     private readonly string[] _more;
 
-    private ProcessCluster(RedisProcess redis, string[] more) => (Redis, _more) = (redis, more);
+    private ProcessCluster(RedisProcess redis, int probeTimeoutMs, string[] more) =>
+        (Redis, _more) = (redis, ["--probe-timeout-ms", $"{probeTimeoutMs}", .. more]);
 
     public RedisProcess Redis { get; }
 
@@ -33,9 +34,10 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public int LiveRequests => _engines.Sum(e => e.Stats.LiveRequests);
 
     public static async Task<ProcessCluster> StartAsync(
-        int silos, int prefill, int decode, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null, params string[] more)
+        int silos, int prefill, int decode, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null, int? probeTimeoutMs = null,
+        params string[] more)
     {
-        var cluster = new ProcessCluster(await RedisProcess.StartAsync(), more);
+        var cluster = new ProcessCluster(await RedisProcess.StartAsync(), probeTimeoutMs ?? Patience, more);
         try
         {
             for (var i = 0; i < prefill + decode; i++)
@@ -48,6 +50,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
                 };
                 cluster._engines.Add(await SimulatedEngine.StartAsync(engine?.Invoke(wanted) ?? wanted, ct: ClusterStage.Token));
             }
+            await cluster.Redis.SettleAsync("test/members/test");
             // The last names the engines, so that any other can be killed and the workers stay named.
             for (var i = 0; i < silos; i++)
             {
@@ -73,7 +76,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         var silo = await SiloProcess.StartAsync(
         [
             "--redis", Redis.Address, "--cluster-id", "test", "--service-id", "test", "--silo-port", "0", "--gateway-port", "0",
-            "--host", "127.0.0.1", "--port", "0", .. Patient, .. engines,
+            "--host", "127.0.0.1", "--port", "0", .. engines,
             .. _more.Select(flag => flag.Replace("{n}", $"{number ?? _silos.Count}", StringComparison.Ordinal)),
         ]);
         _silos.Add(silo);
@@ -112,6 +115,15 @@ internal sealed class ProcessCluster : IAsyncDisposable
             Assert.False(limit.IsCancellationRequested, $"not within {atMostSecs} s: {await state()}");
             await Task.Delay(20, CancellationToken.None);
         }
+    }
+
+    /// <summary>Whether all shards of the rooms answer this silo.</summary>
+    public static async Task<bool> ShardsAnswerAsync(SiloProcess silo)
+    {
+        // Rooms enough that none of the 16 shards is left out.
+        using var answer = await silo.Client.PostAsync(
+            "query_dp_ranks", new StringContent($$"""{"bootstrap_rooms":[{{string.Join(',', Enumerable.Range(1, 256))}}]}""", Encoding.UTF8, "application/json"));
+        return answer.IsSuccessStatusCode;
     }
 
     /// <summary>A request that runs for so many tokens, each some 20 ms of an engine's time.</summary>

@@ -8,20 +8,21 @@ namespace OrleansPd.Cluster.Tests.Processes;
 /// <summary>A real Redis on a free port, that keeps nothing on disk: stopped and started again it is empty.</summary>
 internal sealed class RedisProcess : IAsyncDisposable
 {
+    private readonly string[] _more;
     private Process? _process;
 
-    private RedisProcess(int port) => Port = port;
+    private RedisProcess(int port, string[] more) => (Port, _more) = (port, more);
 
     public int Port { get; }
 
     public string Address => $"127.0.0.1:{Port}";
 
     /// <summary>Starts one; the test is skipped where there is no redis-server.</summary>
-    public static async Task<RedisProcess> StartAsync()
+    public static async Task<RedisProcess> StartAsync(params string[] more)
     {
         Assert.SkipWhen(Binary is null, "redis-server is not on the PATH: tests with a real Redis are skipped");
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs SIGKILL and SIGSTOP");
-        var redis = new RedisProcess(FreePort());
+        var redis = new RedisProcess(FreePort(), more);
         await redis.StartAgainAsync();
         return redis;
     }
@@ -38,9 +39,14 @@ internal sealed class RedisProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>SIGSTOP: connections are taken, and nothing is answered.</summary>
+    public void Freeze() => Signals.Freeze(_process!);
+
     public async Task StartAgainAsync()
     {
-        _process = Signals.Start(Binary!, ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"]);
+        string[] flags =
+            ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning", .. _more];
+        _process = Signals.Start(Binary!, flags);
         _process.OutputDataReceived += (_, _) => { };
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
@@ -62,6 +68,13 @@ internal sealed class RedisProcess : IAsyncDisposable
 
     public Task<ConnectionMultiplexer> ConnectAsync() =>
         ConnectionMultiplexer.ConnectAsync($"{Address},abortConnect=false,connectTimeout=20000,asyncTimeout=20000");
+
+    /// <summary>Silos wait for a cluster that a Redis which has just started may have lost; here there was none.</summary>
+    public async Task SettleAsync(string members)
+    {
+        await using var connection = await ConnectAsync();
+        await connection.GetDatabase().HashSetAsync(members, "Version", "0");
+    }
 
     public async ValueTask DisposeAsync() => await StopAsync();
 

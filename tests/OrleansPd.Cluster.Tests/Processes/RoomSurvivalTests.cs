@@ -11,7 +11,7 @@ public class RoomSurvivalTests
     [Fact]
     public async Task Acknowledged_rooms_outlive_the_silo_that_took_them_and_expire_all_the_same()
     {
-        await using var cluster = await ProcessCluster.StartAsync(silos: 3, prefill: 1, decode: 1, engine: null, "--room-ttl-secs", "60");
+        await using var cluster = await ProcessCluster.StartAsync(silos: 3, prefill: 1, decode: 1, more: ["--room-ttl-secs", "20"]);
         var rooms = Enumerable.Range(1, Rooms).Select(i => (long)i << 24).ToArray();
         // The silo that will die takes half of them, and holds some of the shards of the others, up to the moment it dies.
         var acknowledged = new List<long>();

@@ -6,6 +6,7 @@ namespace OrleansPd.Cluster.Tests.Processes;
 /// <summary>Signals of Unix, and processes that never outlive the test's.</summary>
 internal static class Signals
 {
+    private const int Interrupt = 2;
     private const int Stop = 19;
     private const int Terminate = 15;
     private const int Continue = 18;
@@ -29,6 +30,9 @@ internal static class Signals
 
     /// <summary>SIGTERM: as whoever stops a service.</summary>
     public static void End(Process process) => Assert.Equal(0, Send(process.Id, Terminate));
+
+    /// <summary>SIGINT: Ctrl-C.</summary>
+    public static void Break(Process process) => Assert.Equal(0, Send(process.Id, Interrupt));
 
     public static void Thaw(Process process) => Assert.Equal(0, Send(process.Id, Continue));
 

@@ -18,6 +18,44 @@ public class StartTests
     }
 
     [Fact]
+    public async Task With_a_Redis_that_hangs_it_says_so_and_ends()
+    {
+        await using var redis = await RedisProcess.StartAsync();
+        redis.Freeze();
+        var (code, said) = await SiloProcess.RunAsync("run", "--redis", redis.Address, "--port", "0");
+        Assert.Equal(1, code);
+        Assert.Contains(
+            $"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task With_a_Redis_that_wants_a_password_it_says_where_to_put_it()
+    {
+        await using var redis = await RedisProcess.StartAsync("--requirepass", "secret");
+        foreach (var given in new[] { "", ",password=wrong" })
+        {
+            var (code, said) = await SiloProcess.RunAsync("run", "--redis", redis.Address + given, "--port", "0");
+            Assert.Equal(1, code);
+            Assert.Contains(
+                $"error: Redis at {redis.Address} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=...",
+                said, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("192.0.2.1", "error: 192.0.2.1 is no address of this machine: choose another with --host.")]
+    [InlineData("no.such.name.invalid", "error: no.such.name.invalid is no known name: choose another with --host.")]
+    public async Task A_host_that_is_not_this_machine_is_named(string host, string problem)
+    {
+        await using var redis = await RedisProcess.StartAsync();
+        var (code, said) = await SiloProcess.RunAsync(
+            "run", "--redis", redis.Address, "--host", host, "--port", "0", "--silo-port", "0", "--gateway-port", "0");
+        Assert.Equal(1, code);
+        Assert.Contains(problem, said, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_port_that_is_taken_is_named_with_its_flag()
     {
         await using var redis = await RedisProcess.StartAsync();
@@ -57,6 +95,10 @@ public class StartTests
     [InlineData("--cluster-id a/b", "--cluster-id: 'a/b' may hold no space and no '/'")]
     [InlineData("--advertise nowhere", "--advertise: 'nowhere' is no IP address")]
     [InlineData("--probe-timeout-ms 1", "--probe-timeout-ms: 1 is not between 50 and 60000")]
+    [InlineData("--redis 127.0.0.1:6379,timeout=soon", "--redis is not HOST:PORT or a Redis configuration")]
+    [InlineData("--silo-port 99999", "--silo-port: 99999 is not between 0 and 65535")]
+    [InlineData("--config /no/such/file.json", "--config: there is no file /no/such/file.json")]
+    [InlineData("--bootstrap-facade --facade-host 127.0.0.1", "--bootstrap-facade is of one process")]
     [InlineData("--policy fastest", "--policy: 'fastest'")]
     [InlineData("--no-such-flag", "'--no-such-flag' is not known here")]
     public async Task Bad_input_starts_nothing(string flags, string problem)

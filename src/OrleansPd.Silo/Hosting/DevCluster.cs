@@ -1,0 +1,171 @@
+using System.Collections.Immutable;
+using System.Net;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Cluster;
+using OrleansPd.Core;
+using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Placement;
+using OrleansPd.Gateway;
+using OrleansPd.Server.Commands;
+using OrleansPd.Server.Settings;
+using OrleansPd.Silo.Redis;
+using OrleansPd.Silo.Settings;
+using OrleansPd.Simulator;
+
+namespace OrleansPd.Silo.Hosting;
+
+/// <summary>Silos, gateways and simulated engines of one process. Ends in order, and takes what it stored with it.</summary>
+internal sealed class DevCluster(DevOptions options, IConfiguration logging, Action<ILoggingBuilder> log, CommandContext context)
+    : IAsyncDisposable
+{
+    private const string NoRedis = "none";
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
+    private readonly List<SimulatedEngine> _engines = [];
+    private readonly List<RedisBackend> _backends = [];
+    private readonly List<SiloNode> _nodes = [];
+    private volatile bool _ending;
+
+    public IReadOnlyList<SimulatedEngine> Engines => _engines;
+
+    public IReadOnlyList<Uri> Gateways => [.. _nodes.Select(node => node.Url)];
+
+    public IReadOnlyList<IPEndPoint> Silos => [.. _nodes.Select(node => node.Silo)];
+
+    /// <summary>Why it does without; null = it uses Redis.</summary>
+    public string? WithoutRedis { get; private set; }
+
+    /// <exception cref="CommandFailedException">A port is taken, or the Redis that was named does not answer.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        for (var i = 0; i < options.Prefills + options.Decodes; i++)
+        {
+            var role = i < options.Prefills ? EngineRole.Prefill : EngineRole.Decode;
+            var engine = new SimulatedEngineOptions { BootstrapPort = 0, Port = 0, Role = role, Speed = options.Speed };
+            _engines.Add(await SimulatedEngine.StartAsync(engine, context.Time, cancellationToken).ConfigureAwait(false));
+        }
+        // A cluster of its own each time: another that runs here is none of its business.
+        var id = $"dev-{Environment.ProcessId}-{context.Time.GetUtcNow().ToUnixTimeSeconds()}";
+        var local = new LocalBackend();
+        for (var i = 0; i < options.Silos; i++)
+        {
+            var settings = Settings(id, i);
+            var backend = i == 0 ? await FirstAsync(settings, cancellationToken).ConfigureAwait(false) ?? (IBackend)local
+                : WithoutRedis is not null ? local
+                : await ConnectAsync(settings, cancellationToken).ConfigureAwait(false);
+            _nodes.Add(await SiloNode.StartAsync(settings, backend, Log, context.Error, cancellationToken).ConfigureAwait(false));
+        }
+    }
+
+    /// <summary>Waits until each gateway can serve.</summary>
+    /// <exception cref="CommandFailedException">One cannot, after all this time.</exception>
+    public async Task ReadyAsync(TimeSpan patience, CancellationToken cancellationToken)
+    {
+        var until = context.Time.GetUtcNow() + patience;
+        foreach (var node in _nodes)
+        {
+            while (node.WhyNotReady is { } why)
+            {
+                if (context.Time.GetUtcNow() > until)
+                {
+                    throw new CommandFailedException($"the gateway on {node.Url} is not ready: {why}");
+                }
+                await Task.Delay(Poll, context.Time, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Ends when something of it ended by itself, with a sentence.</summary>
+    public async Task<string> EndedAsync() =>
+        await (await Task.WhenAny(_nodes.Select(node => node.EndedAsync())).ConfigureAwait(false)).ConfigureAwait(false);
+
+    public async ValueTask DisposeAsync()
+    {
+        _ending = true;
+        await Task.WhenAll(_nodes.Select(node => node.DrainAsync())).ConfigureAwait(false);
+        // The last that came goes first: the first holds the cluster together where there is no Redis.
+        foreach (var node in _nodes.AsEnumerable().Reverse())
+        {
+            await node.LeaveAsync().ConfigureAwait(false);
+            await node.DisposeAsync().ConfigureAwait(false);
+        }
+        if (_backends is [var any, ..])
+        {
+            await any.ForgetServiceAsync().ConfigureAwait(false);
+        }
+        foreach (var backend in _backends)
+        {
+            await backend.DisposeAsync().ConfigureAwait(false);
+        }
+        foreach (var engine in _engines)
+        {
+            await engine.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>What silos have to say of each other's going is of no use to whoever ends them all.</summary>
+    private void Log(ILoggingBuilder builder)
+    {
+        log(builder);
+        var least = LogLevels.Parse(options.LogLevel) is { } level ? Enum.Parse<LogLevel>(level) : LogLevel.Warning;
+        builder.AddFilter(level => level >= (_ending ? LogLevel.Critical : least));
+        if (least > LogLevel.Debug)
+        {
+            builder.AddFilter("Orleans.", level => level >= (_ending ? LogLevel.Critical : LogLevel.Error));
+        }
+    }
+
+    private async Task<RedisBackend?> FirstAsync(SiloSettings settings, CancellationToken cancellationToken)
+    {
+        if (options.Redis == NoRedis)
+        {
+            WithoutRedis = "as was asked for";
+            return null;
+        }
+        try
+        {
+            return await ConnectAsync(settings, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CommandFailedException) when (!options.MustHaveRedis)
+        {
+            WithoutRedis = $"none answers at {options.Redis}";
+            return null;
+        }
+    }
+
+    private async Task<RedisBackend> ConnectAsync(SiloSettings settings, CancellationToken cancellationToken)
+    {
+        var backend = await RedisBackend.ConnectAsync(settings, Log, cancellationToken, isBrandNew: true).ConfigureAwait(false);
+        _backends.Add(backend);
+        return backend;
+    }
+
+    private SiloSettings Settings(string id, int number)
+    {
+        var port = options.Port == 0 ? 0 : options.Port + number;
+        var gateway = new GatewayOptions { Host = "127.0.0.1", Port = port, ShutdownGracePeriodSecs = 5 };
+        if (number == 0)
+        {
+            gateway.ControlPlane.Workers.AddRange(_engines.Select((engine, n) => Spec(engine, NodeName(n % options.Silos))));
+        }
+        var node = new NodeOptions
+        {
+            ClusterId = id,
+            ServiceId = id,
+            SiloPort = 0,
+            GatewayPort = 0,
+            Redis = options.Redis,
+            Node = NodeName(number),
+        };
+        return new SiloSettings(node, new ClusterOptions(), gateway, logging, []);
+    }
+
+    private static string NodeName(int number) => $"node-{number + 1}";
+
+    private static WorkerSpec Spec(SimulatedEngine engine, string node) => new()
+    {
+        Labels = ImmutableDictionary<string, string>.Empty.Add(EngineSide.Node, node),
+        Role = engine.Options.Role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
+        Url = engine.Url,
+    };
+}

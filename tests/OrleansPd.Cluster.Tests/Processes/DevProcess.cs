@@ -1,0 +1,62 @@
+using System.Diagnostics;
+
+namespace OrleansPd.Cluster.Tests.Processes;
+
+/// <summary>A real <c>orleanspd-silo dev</c> that has said it is ready.</summary>
+internal sealed class DevProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly Task<string> _errors;
+
+    private DevProcess(Process process) => (_process, _errors) = (process, process.StandardError.ReadToEndAsync());
+
+    /// <summary>What it said, up to that it is ready.</summary>
+    public List<string> Said { get; } = [];
+
+    public IReadOnlyList<Uri> Gateways =>
+        [.. Said.Where(l => l.StartsWith("gateway on ", StringComparison.Ordinal)).Select(l => new Uri(l.Split(' ')[2]))];
+
+    public static async Task<DevProcess> StartAsync(params string[] arguments)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        var dev = new DevProcess(Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd-silo"), ["dev", .. arguments]));
+        try
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+            while (await dev._process.StandardOutput.ReadLineAsync(limit.Token) is { } line)
+            {
+                dev.Said.Add(line);
+                if (line.StartsWith("Ready; ", StringComparison.Ordinal))
+                {
+                    return dev;
+                }
+            }
+            throw new InvalidOperationException($"it ended: {string.Join('\n', dev.Said)}\n{await dev._errors}");
+        }
+        catch
+        {
+            await dev.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Ctrl-C.</summary>
+    /// <returns>The exit code, and what it wrote to its error stream in all its life.</returns>
+    public async Task<(int ExitCode, string Errors)> BreakAsync()
+    {
+        Signals.Break(_process);
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        await _process.WaitForExitAsync(limit.Token);
+        return (_process.ExitCode, await _errors);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync();
+        }
+        _process.Dispose();
+    }
+}

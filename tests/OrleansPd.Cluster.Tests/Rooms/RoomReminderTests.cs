@@ -1,0 +1,81 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Rooms;
+using OrleansPd.Cluster.Tests.Processes;
+using OrleansPd.Cluster.Tests.Support;
+using OrleansPd.Core.Rooms;
+using OrleansPd.Silo.Redis;
+using StackExchange.Redis;
+
+namespace OrleansPd.Cluster.Tests.Rooms;
+
+[Collection(ProcessTests.Name)]
+public class RoomReminderTests
+{
+    private const string Service = "reminded";
+
+    /// <summary>How a grain's own timer calls it.</summary>
+    private const string TimerTick = "InvokeCallbackAsync";
+
+    [Fact]
+    public async Task Rooms_of_a_silo_that_died_expire_with_nobody_asking()
+    {
+        await using var server = await RedisProcess.StartAsync();
+        await using var redis = await server.ConnectAsync();
+        var calls = new ConcurrentQueue<Call>();
+        await using var stage = await ClusterStage.StartAsync(
+            silos: 3, prefill: 1, decode: 1, options: o => o.RoomTtlSecs = 10, silo: silo =>
+            {
+                silo.Services.AddSingleton<IRoomLog>(new RedisRoomLog(redis.GetDatabase(), Service));
+                silo.UseRedisReminderService(o => o.ConfigurationOptions = ConfigurationOptions.Parse(server.Address));
+                // A minute otherwise.
+                silo.Configure<ReminderOptions>(o => o.MinimumReminderPeriod = TimeSpan.FromSeconds(1));
+                silo.Services.AddSingleton<IIncomingGrainCallFilter>(services =>
+                    new Calls(services.GetRequiredService<ILocalSiloDetails>().SiloAddress, calls));
+            });
+        await stage.ReadyAsync();
+        var (victim, other) = (stage.Nodes[0], stage.Nodes[1]);
+        var rooms = Enumerable.Range(1, 300).Select(i => i * 7919L).ToArray();
+        var answers = await Task.WhenAll(rooms.Select(room => other.Plane.RegisterRankAsync(room, 1, ClusterStage.Token).AsTask()));
+        Assert.All(answers, answer => Assert.Equal(RankRegistration.Stored, answer));
+        var shards = calls.Where(c => c.Silo.Equals(victim.Handle.SiloAddress) && c.Method == nameof(IBootstrapRoomGrain.Register))
+            .Select(c => c.Shard).Distinct().ToArray();
+        Assert.NotEmpty(shards);
+
+        await stage.KillAsync(victim);
+        calls.Clear();
+        Assert.All(shards, shard => Assert.NotEqual(0, Stored(shard))); // it died before it could expire anything
+
+        await ClusterStage.UntilAsync(
+            () => shards.All(shard => Stored(shard) == 0), () => string.Join(", ", calls), atMostSecs: 90);
+        // Nobody asked: what came first to each shard, on a silo that lives, was a reminder; then its own timer did the rest.
+        var woken = calls.Where(c => shards.Contains(c.Shard)).ToArray();
+        Assert.DoesNotContain(woken, c => c.Silo.Equals(victim.Handle.SiloAddress));
+        Assert.Equal(shards.Order(), woken.Select(c => c.Shard).Distinct().Order());
+        Assert.All(woken.DistinctBy(c => c.Shard), first => Assert.Equal(nameof(IRemindable.ReceiveReminder), first.Method));
+        Assert.All(woken, call => Assert.Contains(call.Method, (string[])[nameof(IRemindable.ReceiveReminder), TimerTick]));
+        // A shard that is empty is not woken any more.
+        await ClusterStage.UntilAsync(
+            () => redis.GetDatabase().SortedSetLength($"{stage.Cluster.Options.ServiceId}/reminders") == 0,
+            () => string.Join(", ", redis.GetServer(server.Address).Keys()));
+
+        long Stored(long shard) =>
+            redis.GetDatabase().HashKeys($"{Service}/rooms/{shard}").Count(field => field != "writer");
+    }
+
+    private sealed record Call(SiloAddress Silo, long Shard, string Method);
+
+    /// <summary>Notes who calls shards of the rooms.</summary>
+    private sealed class Calls(SiloAddress silo, ConcurrentQueue<Call> seen) : IIncomingGrainCallFilter
+    {
+        public Task Invoke(IIncomingGrainCallContext context)
+        {
+            if (context.Grain is IBootstrapRoomGrain shard)
+            {
+                seen.Enqueue(new(silo, shard.GetPrimaryKeyLong(), context.InterfaceMethod.Name));
+            }
+            return context.Invoke();
+        }
+    }
+}
