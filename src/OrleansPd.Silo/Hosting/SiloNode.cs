@@ -146,7 +146,7 @@ internal sealed class SiloNode : IAsyncDisposable
             return await GatewayServer.StartAsync(options, plane, logging, cancellationToken: cancellationToken)
                 .ConfigureAwait(false);
         }
-        catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
+        catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
             throw explained;
         }

@@ -26,6 +26,19 @@ public sealed class LoadAndPairTests
     }
 
     [Fact]
+    public async Task A_word_that_engines_refuse_in_plain_text_is_their_status_and_their_words()
+    {
+        await using var stage = await Stage.StartAsync();
+
+        using var response = await stage.Client.GetAsync(new Uri("/v1/loads?include=nonsense", UriKind.Relative), Stage.Token);
+        var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!;
+
+        Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
+        Assert.Empty(answer["loads"]!.AsArray());
+        Assert.Equal(2, answer["failed"]!.AsArray().Count);
+    }
+
+    [Fact]
     public async Task A_number_an_engine_is_what_the_SGLang_gateway_gives_and_minus_one_where_none_is_known()
     {
         await using var stage = await Stage.StartAsync();
