@@ -71,7 +71,8 @@ public sealed class ModelNameTests
 
         await LoadAsync(stage, "poet", first.Prefill, first.Decode);
         var (status, gone) = await stage.CallAsync(
-            "POST", $"/unload_lora_adapter?worker={second.Prefill.Url}&worker={second.Decode.Url}", new JsonObject { ["lora_name"] = "poet" });
+            "POST", $"/unload_lora_adapter?worker={second.Prefill.Url}&worker={second.Decode.Url}",
+            new JsonObject { ["lora_name"] = "poet" });
         Assert.True(status == 200, gone.ToJsonString());
         var (before, idle) = (first.Decode.Stats.CompletedTotal, second.Decode.Stats.RequestsTotal);
         await EachWayAsync("poet", good: true);
@@ -123,10 +124,15 @@ public sealed class ModelNameTests
         foreach (var (model, policies) in new[] { ("a", ("cache_aware", "least_load")), ("b", ("round_robin", "random")) })
         {
             Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, model));
-            Debug.RequestRecord? record = null;
+            Core.Pairing.PairLease? lease = null;
             await ManagedStage.UntilAsync(
-                () => (record = stage.Gateway.Requests.Recent().FirstOrDefault())?.Calls[0].Attempts[0].Lease.Decode.Model == model, "it is in the log");
-            var why = record!.Calls[0].Attempts[0].Lease.WhyFacts;
+                () =>
+                {
+                    lease = stage.Gateway.Requests.Recent().FirstOrDefault()?.Calls[0].Attempts[0].Lease;
+                    return lease?.Decode.Model == model;
+                },
+                "it is in the log");
+            var why = lease!.WhyFacts;
             Assert.Equal(policies, (why.PrefillPolicy, why.DecodePolicy));
         }
     }

@@ -25,7 +25,8 @@ public sealed class RegularRouteTests
         using var leaves = new CancellationTokenSource();
         using var content = new StringContent(Body, System.Text.Encoding.UTF8, "application/json");
         var first = client.PostAsync(path, content, leaves.Token);
-        await ManagedStage.UntilAsync(() => plane.Leases == 1, "the first has the place");
+        await ManagedStage.UntilAsync(
+            () => plane.Leases == 1 && engines[0].Faults.Active.Count == 0, "the engine has the first and keeps it");
 
         var second = stage.SendAsync("POST", path, Body);
         await ManagedStage.UntilAsync(() => plane.Waiting == 1, "the second waits");
@@ -62,7 +63,8 @@ public sealed class RegularRouteTests
             Assert.Equal(500, failed);
             Assert.Contains("Injected fault", words.ToJsonString());
         }
-        await ManagedStage.UntilAsync(() => stage.Gateway.ControlPlane.Fleet.Regular[0].Phase == WorkerPhase.Broken, "its breaker is open");
+        await ManagedStage.UntilAsync(
+            () => stage.Gateway.ControlPlane.Fleet.Regular[0].Phase == WorkerPhase.Broken, "its breaker is open");
         using var refused = await stage.SendAsync("POST", "/v1/embeddings", Body);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
         Assert.Equal("no_healthy_workers", refused.Headers.GetValues("x-router-error-code").Single());
@@ -130,7 +132,8 @@ public sealed class RegularRouteTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, away.StatusCode);
     }
 
-    private static async Task<(ManagedStage Stage, SimulatedEngine[] Engines)> StartAsync(int regular, Action<GatewayOptions> options)
+    private static async Task<(ManagedStage Stage, SimulatedEngine[] Engines)> StartAsync(
+        int regular, Action<GatewayOptions> options)
     {
         var stage = await ManagedStage.StartAsync(options);
         var engines = new List<SimulatedEngine>();

@@ -27,17 +27,18 @@ public sealed class FakeProbe : IEngineProbe
 
     /// <param name="adapters">LoRA adapters that it has loaded, one a line.</param>
     public void Up(
-        string host, string identity = "seed=1", int slots = 4, int ranks = 1, string model = "m", string adapters = "") => _up[host] = new WorkerFacts
-    {
-        ServedModelName = model,
-        AdapterNames = adapters,
-        Version = "0.5.18",
-        DpSize = ranks,
-        SlotsPerRank = slots,
-        MaxRunningPerRank = slots,
-        BootstrapPort = 8998,
-        ProcessIdentity = identity,
-    };
+        string host, string identity = "seed=1", int slots = 4, int ranks = 1, string model = "m", string adapters = "") =>
+        _up[host] = new WorkerFacts
+        {
+            ServedModelName = model,
+            AdapterNames = adapters,
+            Version = "0.5.18",
+            DpSize = ranks,
+            SlotsPerRank = slots,
+            MaxRunningPerRank = slots,
+            BootstrapPort = 8998,
+            ProcessIdentity = identity,
+        };
 
     public void Down(string host) => _up.TryRemove(host, out _);
 

@@ -10,7 +10,8 @@ internal sealed class ModelPolicies
     public ModelPolicies(ControlPlaneOptions options, Random random)
     {
         _shared = PoolPolicies.Create(
-            options.PrefillPolicy ?? options.Policy, options.DecodePolicy ?? ModelPolicySpec.DecodeOf(options.Policy), options, random);
+            options.PrefillPolicy ?? options.Policy,
+            options.DecodePolicy ?? ModelPolicySpec.DecodeOf(options.Policy), options, random);
         foreach (var text in options.ModelPolicy)
         {
             try

@@ -122,7 +122,9 @@ internal sealed class PairDesk
         {
             return Refuse(refusal!);
         }
-        var request = asked.Adapters is null && AdapterIn(asked.Model, pool) is { } adapter ? asked with { Adapters = adapter } : asked;
+        var request = asked.Adapters is null && AdapterIn(asked.Model, pool) is { } adapter
+            ? asked with { Adapters = adapter }
+            : asked;
         if (pool.MaxItems > 0 && request.Items > pool.MaxItems)
         {
             return Refuse(new(RefusalReason.TooLarge, $"A batch of {request.Items} is larger than any worker holds; {pool.MaxItems} is the most."));
@@ -310,7 +312,8 @@ internal sealed class PairDesk
         var looked = 0;
         for (var waiting = lane.First; waiting is not null && looked < MaxLookedAt; waiting = waiting.Next, looked++)
         {
-            if ((rival is not null && !WaitQueue.Before(waiting, rival)) || (barrier is not null && WaitQueue.Before(barrier, waiting)))
+            if ((rival is not null && !WaitQueue.Before(waiting, rival))
+                || (barrier is not null && WaitQueue.Before(barrier, waiting)))
             {
                 return null;
             }
@@ -338,10 +341,14 @@ internal sealed class PairDesk
 
     private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.SlotOf(id);
 
-    private HeldLease? TryGrant(ModelPool pool, in PairRequest request, TimeSpan waited, long timestamp) =>
-        HasPlace && _policies.Of(pool).Routes.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)
-            ? Grant(_policies.Of(pool), pick, request, waited, timestamp)
+    private HeldLease? TryGrant(ModelPool pool, in PairRequest request, TimeSpan waited, long timestamp)
+    {
+        var policies = _policies.Of(pool);
+        var (avoidPrefill, avoidDecode) = (Slot(request.AvoidPrefill), Slot(request.AvoidDecode));
+        return HasPlace && policies.Routes.TryPick(pool, request, avoidPrefill, avoidDecode, out var pick)
+            ? Grant(policies, pick, request, waited, timestamp)
             : null;
+    }
 
     private HeldLease? TryTrial(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp) =>
         HasPlace && _trials.TryPick(pool, request, now, out var pick)

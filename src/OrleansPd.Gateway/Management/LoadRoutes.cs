@@ -84,7 +84,8 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
         return await engines.CallAsync(workers, "GET", path + query, default, Patience, context.RequestAborted).ConfigureAwait(false);
     }
 
-    private static IEnumerable<JsonObject> RanksOf(EngineSaid said) => ((said.Body as JsonObject)?["loads"] as JsonArray ?? []).OfType<JsonObject>();
+    private static IEnumerable<JsonObject> RanksOf(EngineSaid said) =>
+        ((said.Body as JsonObject)?["loads"] as JsonArray ?? []).OfType<JsonObject>();
 
     private static JsonArray Ranks(IEnumerable<EngineSaid> said) =>
         new([.. said.Where(s => s.IsGood).SelectMany(s => RanksOf(s).Select(r => Named(s, r)))]);

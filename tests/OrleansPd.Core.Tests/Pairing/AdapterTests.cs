@@ -19,7 +19,8 @@ public sealed class AdapterTests
             Assert.Contains(lease.Prefill!.Url.Host, (string[])["p1", "p3"]);
             Assert.Contains(lease.Decode.Url.Host, (string[])["d1", "d3"]);
         }
-        Assert.Equal(("p3", "d3"), Hosts(Fleet(policy, ("poet", "poet"), ("", ""), ("", ""), ("cook\npoet", "cook\npoet")).Take(Asking("cook\npoet"))));
+        var both = Fleet(policy, ("poet", "poet"), ("", ""), ("", ""), ("cook\npoet", "cook\npoet"));
+        Assert.Equal(("p3", "d3"), Hosts(both.Take(Asking("cook\npoet"))));
         // Nobody is known to have it: engines may have more than they tell.
         Assert.NotNull(fleet.Take(Asking("nobody")).Prefill);
     }
@@ -80,7 +81,8 @@ public sealed class AdapterTests
     [Theory]
     [InlineData("poet", "", "No decode worker that has the LoRA adapter 'poet'", RefusalReason.NoDecode)]
     [InlineData("", "poet", "No prefill worker that has the LoRA adapter 'poet'", RefusalReason.NoPrefill)]
-    public void An_adapter_on_one_side_alone_is_refused_with_that_reason(string prefill, string decode, string why, RefusalReason reason)
+    public void An_adapter_on_one_side_alone_is_refused_with_that_reason(
+        string prefill, string decode, string why, RefusalReason reason)
     {
         var fleet = Fleet("least_load", (prefill, decode));
         var refusal = fleet.Refused(Asking("poet"));

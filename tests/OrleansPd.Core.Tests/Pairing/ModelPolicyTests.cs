@@ -37,7 +37,7 @@ public sealed class ModelPolicyTests
     [Fact]
     public void A_model_has_its_own_policy_and_the_others_share_theirs()
     {
-        var fleet = Models(new() { Policy = "random", ModelPolicy = { "b=session,least_load" }, PrefixIndexBlocks = 1024 }, "a", "b", "c");
+        var fleet = Models(new() { Policy = "random", ModelPolicy = { "b=session,least_load" } }, "a", "b", "c");
         Assert.Equal([("random", "random"), ("session", "least_load"), ("random", "random")], Policies(fleet, "a", "b", "c"));
         // The session policy is at work, not only named: a session stays where it began, although the other is less loaded.
         var session = new PairRequest { Model = "b", SessionKey = 7, PromptTokens = 1000 };
@@ -51,7 +51,8 @@ public sealed class ModelPolicyTests
         Assert.False(new TestFleet(new() { Policy = "random", ModelPolicy = { "b=least_load" } }).State.NeedsPrefix);
         var fleet = Models(new() { Policy = "random", ModelPolicy = { "b=cache_aware" }, PrefixIndexBlocks = 1024 }, "a", "b");
         Assert.True(fleet.State.NeedsPrefix);
-        var prompt = new PairRequest { Model = "b", PromptTokens = 4000, PrefixBlocks = Enumerable.Range(1, 40).Select(i => (ulong)i * 7919).ToArray() };
+        var blocks = Enumerable.Range(1, 40).Select(i => (ulong)i * 7919).ToArray();
+        var prompt = new PairRequest { Model = "b", PromptTokens = 4000, PrefixBlocks = blocks };
         var first = fleet.Take(prompt);
         fleet.EndBoth(first);
         var again = fleet.Take(prompt);
@@ -63,7 +64,8 @@ public sealed class ModelPolicyTests
     }
 
     private static IEnumerable<(string?, string?)> Policies(TestFleet fleet, params string[] models) =>
-        models.Select(model => fleet.Take(new PairRequest { Model = model }).WhyFacts).Select(why => (why.PrefillPolicy, why.DecodePolicy));
+        models.Select(model => fleet.Take(new PairRequest { Model = model }).WhyFacts)
+            .Select(why => (why.PrefillPolicy, why.DecodePolicy));
 
     /// <summary>Two prefill workers and one decode worker of each model.</summary>
     private static TestFleet Models(ControlPlaneOptions options, params string[] models)

@@ -43,9 +43,11 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
     {
         await using var stage = await FleetFaultStage.StartAsync(1, 1, o =>
         {
-            (o.ControlPlane.BootstrapFacade, o.ControlPlane.FacadeHost, o.ControlPlane.ReturnWaitSecs) = (true, "127.0.0.1", 3600);
+            (o.ControlPlane.BootstrapFacade, o.ControlPlane.FacadeHost) = (true, "127.0.0.1");
+            o.ControlPlane.ReturnWaitSecs = 3600;
         });
-        var (lives, dies) = dying == EngineRole.Decode ? (stage.Prefill[0], stage.Decode[0]) : (stage.Decode[0], stage.Prefill[0]);
+        var (prefill, decode) = (stage.Prefill[0], stage.Decode[0]);
+        var (lives, dies) = dying == EngineRole.Decode ? (prefill, decode) : (decode, prefill);
         await dies.KillAsync();
         await stage.UntilAsync(() => !stage.Shown(dies).IsPairable, "the gateway has noticed", Tenth);
         await stage.EmptyAsync();

@@ -46,7 +46,8 @@ public sealed class CommandTreeTests
     [InlineData("gatway", "'gatway' is not known here. Did you mean 'gateway'?")]
     [InlineData("gateway --entirely-unknown", "'--entirely-unknown' is not known here.")]
     [InlineData("workers", "say what to do: list, add, drain, remove, role.")]
-    [InlineData("gateway --prefill --decode http://a:1", "--prefill: the engine's URL is missing, such as http://10.0.0.1:30000.")]
+    [InlineData("gateway --prefill --decode http://a:1",
+        "--prefill: the engine's URL is missing, such as http://10.0.0.1:30000.")]
     [InlineData("gateway --prefill http://a:1 --decode", "--decode: the engine's URL is missing, such as http://10.0.0.1:30000.")]
     [InlineData("gateway --model-alias", "--model-alias: ALIAS=MODEL is missing.")]
     [InlineData("gateway --port x", "--port: 'x' is not a whole number.")]

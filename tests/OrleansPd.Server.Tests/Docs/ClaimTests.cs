@@ -34,10 +34,11 @@ public sealed partial class ClaimTests
         var methods = Methods.Value;
         foreach (var name in Code().Matches(tests).Select(match => match.Groups[1].Value))
         {
-            Assert.True(
-                name.EndsWith("_*", StringComparison.Ordinal) ? methods.Any(method => method.StartsWith(name[..^1], StringComparison.Ordinal))
-                    : name.StartsWith("--", StringComparison.Ordinal) || Classes.Value.Contains(name) || Directory.Exists(FolderOf(name)),
-                $"{row}: there is no test {name}");
+            var found = name.EndsWith("_*", StringComparison.Ordinal)
+                ? methods.Any(method => method.StartsWith(name[..^1], StringComparison.Ordinal))
+                : name.StartsWith("--", StringComparison.Ordinal) || Classes.Value.Contains(name)
+                    || Directory.Exists(FolderOf(name));
+            Assert.True(found, $"{row}: there is no test {name}");
         }
         Assert.True(tests.Contains('`') || tests.Contains("suite", StringComparison.Ordinal), $"{row}: no test is named");
     }
@@ -51,12 +52,13 @@ public sealed partial class ClaimTests
     private static Lazy<HashSet<string>> Methods { get; } = new(
         () => [.. Sources().SelectMany(file => Method().Matches(File.ReadAllText(file))).Select(match => match.Groups[1].Value)]);
 
-    private static Lazy<HashSet<string>> Classes { get; } = new(() => [.. Sources().Select(file => Path.GetFileNameWithoutExtension(file))]);
+    private static Lazy<HashSet<string>> Classes { get; } = new(
+        () => [.. Sources().Select(file => Path.GetFileNameWithoutExtension(file))]);
 
     private static string FolderOf(string name) => Path.Combine(Tests, "OrleansPd." + name);
 
     private static IEnumerable<string> Sources() => Directory.EnumerateFiles(Tests, "*.cs", SearchOption.AllDirectories)
-        .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
+        .Where(file => !file.Split(Path.DirectorySeparatorChar).Contains("obj"));
 
     /// <summary>First and another cell of each row under a heading.</summary>
     private static TheoryData<string, string> Rows(string page, string heading, int cell)

@@ -380,7 +380,8 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         await UntilAsync(() => Plane.Fleet.Workers.Count(w => w.Facts.AdapterNames == "poet") == 2);
         for (var i = 0; i < 4; i++)
         {
-            var poem = await TakeAsync(new PairRequest { Model = i % 2 == 0 ? "m:poet" : "m", Adapters = i % 2 == 0 ? null : "poet" });
+            var byName = i % 2 == 0;
+            var poem = await TakeAsync(new PairRequest { Model = byName ? "m:poet" : "m", Adapters = byName ? null : "poet" });
             Assert.Equal(("p1", "d1"), (poem.Prefill!.Url.Host, poem.Decode.Url.Host));
             End(poem);
         }
