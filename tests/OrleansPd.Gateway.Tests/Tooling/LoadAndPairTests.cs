@@ -111,6 +111,8 @@ public sealed class LoadAndPairTests
     [InlineData("""{"batch_size":0}""", 400)]
     [InlineData("""{"lease_secs":26}""", 400)]
     [InlineData("""{"model":7}""", 400)]
+    [InlineData("""{"model":"default","lora_path":["a",null]}""", 200)]
+    [InlineData("""{"model":"sim:told-by-nobody","lora_path":null}""", 200)]
     [InlineData("", 200)]
     [InlineData("""{"batch_size":3,"messages":[]}""", 200)]
     public async Task What_is_asked_for_is_checked(string body, int status)
