@@ -120,7 +120,7 @@ public sealed class AdapterTests
         fleet.Apply(d1, new WorkerInput.Missed("refused", Refused: true));
         fleet.Apply(d1, new WorkerInput.Missed("refused", Refused: true));
         var waiting = fleet.Wait(Asking("poet"));
-        Assert.Equal(TimeSpan.FromSeconds(10), waiting.Wait);
+        Assert.Equal(fleet.Now.AddSeconds(10), waiting.ReturnBy);
         Assert.Equal("d0", fleet.Take().Decode.Url.Host);
         fleet.Apply(d1, new WorkerInput.Described(TestFleet.Facts() with { AdapterNames = "poet" }));
         fleet.Apply(d1, new WorkerInput.Proved(1));

@@ -14,7 +14,7 @@ public sealed class ReturnWaitTests
         var (fleet, prefill) = Away();
         fleet.Now += TimeSpan.FromSeconds(3);
         var waiting = fleet.Ask(Patient).Waiting!;
-        Assert.Equal(TimeSpan.FromSeconds(7), waiting.Wait);
+        Assert.Equal(fleet.Now.AddSeconds(7), waiting.ReturnBy);
         Back(fleet, prefill);
         Assert.Equal(waiting, Assert.Single(fleet.Granted()));
         Assert.NotNull(waiting.Grant!.Value.Lease);
@@ -26,8 +26,12 @@ public sealed class ReturnWaitTests
     {
         var (fleet, _) = Away();
         var waiting = fleet.Ask(Patient).Waiting!;
-        fleet.Now += waiting.Wait;
-        Assert.True(fleet.State.TimedOut(waiting, fleet.Now, fleet.Timestamp));
+        fleet.Now += TimeSpan.FromSeconds(9);
+        Tick(fleet);
+        Assert.Empty(fleet.Granted());
+        fleet.Now += TimeSpan.FromSeconds(1);
+        Tick(fleet);
+        Assert.Equal(waiting, Assert.Single(fleet.Granted()));
         Assert.Equal(RefusalReason.NoPrefill, waiting.Grant!.Value.Refusal!.Reason);
         Assert.Equal(RefusalReason.NoPrefill, fleet.Refused(Patient).Reason);
     }
@@ -39,6 +43,22 @@ public sealed class ReturnWaitTests
         Assert.Equal(RefusalReason.NoPrefill, fleet.Refused().Reason); // no patience at all
         Assert.Equal(TimeSpan.FromSeconds(2), fleet.Ask(Patient with { MaxWait = TimeSpan.FromSeconds(2) }).Waiting!.Wait);
         Assert.Equal(RefusalReason.NoPrefill, fleet.Refused(Patient).Reason); // the queue is full
+    }
+
+    [Fact]
+    public void Where_the_workers_are_back_and_full_the_wait_goes_on_for_capacity()
+    {
+        var (fleet, prefill) = Away();
+        var waiting = Enumerable.Range(0, 6).Select(_ => fleet.Ask(Patient).Waiting!).ToArray();
+        Assert.All(waiting, w => Assert.Equal(Patient.MaxWait, w.Wait));
+        Back(fleet, prefill);
+        var served = fleet.Granted();
+        Assert.Equal(4, served.Count); // the slots there are
+        fleet.Now += TimeSpan.FromSeconds(11);
+        Tick(fleet);
+        Assert.Empty(fleet.Granted());
+        fleet.EndBoth(served[0].Grant!.Value.Lease!);
+        Assert.NotNull(Assert.Single(fleet.Granted()).Grant!.Value.Lease);
     }
 
     [Fact]
@@ -69,7 +89,7 @@ public sealed class ReturnWaitTests
         fleet.EndBoth(fleet.Take(), LegOutcome.Failed);
         Assert.Equal(WorkerPhase.Broken, fleet.State.Fleet.Prefill[0].Phase);
         var waiting = fleet.Ask(Patient).Waiting!;
-        Assert.Equal(TimeSpan.FromSeconds(10), waiting.Wait);
+        Assert.Equal(fleet.Now.AddSeconds(10), waiting.ReturnBy);
         Assert.True(fleet.State.Abandon(waiting, fleet.Now, fleet.Timestamp));
 
         fleet.Apply(fleet.State.Fleet.Prefill[0].Id, new WorkerInput.Remove());
@@ -87,6 +107,8 @@ public sealed class ReturnWaitTests
         Assert.Equal(WorkerPhase.Registered, fleet.Shown(prefill).Phase);
         return (fleet, prefill);
     }
+
+    private static void Tick(TestFleet fleet) => fleet.State.Tick(fleet.Now, fleet.Timestamp, TimeSpan.TicksPerSecond);
 
     private static void Back(TestFleet fleet, WorkerId id)
     {
