@@ -152,7 +152,8 @@ internal sealed class PairDesk
         }
         // Whoever has just gone away may be back in a moment. A retry tells of what made it necessary instead.
         var back = _absences.Until(pool, pool.Known(request));
-        var mayWait = request is { Attempt: 0, MaxWait.Ticks: > 0 } && _options.QueueTimeoutSecs > 0 && Waiting < _options.QueueSize;
+        var mayWait = request is { Attempt: 0, MaxWait.Ticks: > 0 } && _options.QueueTimeoutSecs > 0
+            && Waiting < _options.QueueSize;
         return mayWait && back > now
             ? Wait(pool, request, back, now, timestamp)
             : Refuse(why);
