@@ -25,9 +25,9 @@ public sealed class ControlPlaneOptions
     public string? DecodePolicy { get; set; }
 
     /// <summary>
-    /// Policies of single models, each as <c>MODEL=PREFILL[,DECODE]</c> with the model's own name; one policy is for both roles, as
-    /// <see cref="Policy"/> is. Default none: all models have the policies above. Each entry with <c>cache_aware</c> has a prefix
-    /// index of its own.
+    /// Policies of single models, each as <c>MODEL=PREFILL[,DECODE]</c> with the model's own name; one policy is for both roles,
+    /// as <see cref="Policy"/> is. Default none: all models have the policies above. Each entry with <c>cache_aware</c> has a
+    /// prefix index of its own.
     /// </summary>
     public List<string> ModelPolicy { get; init; } = [];
 
@@ -73,8 +73,8 @@ public sealed class ControlPlaneOptions
     /// <summary>
     /// Seconds for which requests wait for workers that have just gone away, counted from when they were last usable, 0-3600; the
     /// queue's bounds hold here too. After that, and for workers that have never served, requests are refused at once. 0 = always
-    /// refused at once. Default 10: twice <see cref="CbTimeoutDurationSecs"/>, so that an open breaker or a blink of the network costs
-    /// no request, while whoever asks for an engine that is down for longer soon hears of it and can go elsewhere.
+    /// refused at once. Default 10: twice <see cref="CbTimeoutDurationSecs"/>, so that an open breaker or a blink of the network
+    /// costs no request, while whoever asks for an engine that is down for longer soon hears of it and can go elsewhere.
     /// </summary>
     [Range(0, 3600)]
     public int ReturnWaitSecs { get; set; } = 10;

@@ -32,22 +32,109 @@ public sealed class ModelNameTests
     [Fact]
     public async Task An_adapter_that_engines_have_loaded_is_a_model_of_its_own_name()
     {
-        await using var stage = await ManagedStage.StartAsync(o => (o.StrictModel, o.ControlPlane.DescribeIntervalSecs) = (true, 1));
+        await using var stage = await ManagedStage.StartAsync(o =>
+        {
+            (o.StrictModel, o.ControlPlane.DescribeIntervalSecs, o.ControlPlane.ReturnWaitSecs) = (true, 3600, 0);
+            o.ModelAlias.Add("verse=base:poet");
+            o.ModelAlias.Add("rhyme=poet");
+        });
         var pair = await PairAsync(stage, "base");
         Assert.Equal(HttpStatusCode.NotFound, await AskAsync(stage, "poet"));
 
-        var (status, loaded) = await stage.CallAsync("POST", "/load_lora_adapter", new JsonObject { ["lora_name"] = "poet", ["lora_path"] = "/lora/poet" });
-        Assert.True(status == 200, loaded.ToJsonString());
-        await ManagedStage.UntilAsync(
-            () => stage.Gateway.ControlPlane.Fleet.Workers.All(w => w.Facts.AdapterNames == "poet"), "both engines tell their adapter");
+        await LoadAsync(stage, "poet");
 
         // An engine refuses an adapter that it does not have, so 200 says which one it was asked for; the base name asks for none.
         Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "poet"));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "base:poet"));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "base"));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "verse"));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "rhyme"));
+        var (_, models) = await stage.CallAsync("GET", "/v1/models");
+        Assert.Equal(["base", "rhyme", "verse", "poet"], models["data"]!.AsArray().Select(card => (string)card!["id"]!));
         Assert.Equal("base", (string)(await stage.CallAsync("GET", "/v1/models/poet")).Body["parent"]!);
         await pair.Decode.RestartAsync(ManagedStage.Token);
         Assert.NotEqual(HttpStatusCode.OK, await AskAsync(stage, "poet"));
+    }
+
+    [Fact]
+    public async Task Requests_with_an_adapter_go_only_to_engines_that_have_it_now()
+    {
+        await using var stage = await ManagedStage.StartAsync(
+            o => (o.ControlPlane.Policy, o.ControlPlane.DescribeIntervalSecs, o.RetryMaxRetries) = ("round_robin", 3600, 0));
+        var first = await PairAsync(stage, "base");
+        var second = await PairAsync(stage, "base");
+
+        // An engine without the adapter answers 400: that all are good says that none was asked.
+        await LoadAsync(stage, "poet", second.Prefill, second.Decode);
+        await EachWayAsync("poet", good: true);
+        await EachWayAsync("nobody", good: false);
+
+        await LoadAsync(stage, "poet", first.Prefill, first.Decode);
+        var (status, gone) = await stage.CallAsync(
+            "POST", $"/unload_lora_adapter?worker={second.Prefill.Url}&worker={second.Decode.Url}",
+            new JsonObject { ["lora_name"] = "poet" });
+        Assert.True(status == 200, gone.ToJsonString());
+        var (before, idle) = (first.Decode.Stats.CompletedTotal, second.Decode.Stats.RequestsTotal);
+        await EachWayAsync("poet", good: true);
+        Assert.Equal((before + 12, idle), (first.Decode.Stats.CompletedTotal, second.Decode.Stats.RequestsTotal));
+
+        async Task EachWayAsync(string adapter, bool good)
+        {
+            var chat = Chat.Replace("MODEL", "base", StringComparison.Ordinal);
+            var native = """{"text":"Hi","sampling_params":{"max_new_tokens":4}""";
+            for (var i = 0; i < 4; i++)
+            {
+                foreach (var (path, body) in new[]
+                {
+                    ("/v1/chat/completions", Chat.Replace("MODEL", "base:" + adapter, StringComparison.Ordinal)),
+                    ("/v1/chat/completions", chat[..^1] + $$""","lora_path":"{{adapter}}"}"""),
+                    ("/generate", native + $$""","lora_path":"{{adapter}}"}"""),
+                })
+                {
+                    using var response = await stage.SendAsync("POST", path, body);
+                    var text = await response.Content.ReadAsStringAsync(ManagedStage.Token);
+                    Assert.True(response.StatusCode == (good ? HttpStatusCode.OK : HttpStatusCode.BadRequest), $"{body}: {text}");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public async Task An_adapter_that_one_side_lacks_is_503_and_no_engine_is_asked()
+    {
+        await using var stage = await ManagedStage.StartAsync(o => o.ControlPlane.DescribeIntervalSecs = 3600);
+        var pair = await PairAsync(stage, "base");
+        await LoadAsync(stage, "poet", pair.Prefill);
+        var before = (pair.Prefill.Stats.RequestsTotal, pair.Decode.Stats.RequestsTotal);
+
+        var (status, error) = await stage.CallAsync(
+            "POST", "/v1/chat/completions", JsonNode.Parse(Chat.Replace("MODEL", "base:poet", StringComparison.Ordinal)));
+
+        Assert.Equal(503, status);
+        Assert.Contains("No decode worker that has the LoRA adapter 'poet'", (string)error["error"]!["message"]!);
+        Assert.Equal(before, (pair.Prefill.Stats.RequestsTotal, pair.Decode.Stats.RequestsTotal));
+    }
+
+    [Fact]
+    public async Task Models_have_policies_of_their_own()
+    {
+        await using var stage = await ManagedStage.StartAsync(o => o.ControlPlane.ModelPolicy.Add("b=round_robin,random"));
+        await PairAsync(stage, "a");
+        await PairAsync(stage, "b");
+        foreach (var (model, policies) in new[] { ("a", ("cache_aware", "least_load")), ("b", ("round_robin", "random")) })
+        {
+            Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, model));
+            Core.Pairing.PairLease? lease = null;
+            await ManagedStage.UntilAsync(
+                () =>
+                {
+                    lease = stage.Gateway.Requests.Recent().FirstOrDefault()?.Calls[0].Attempts[0].Lease;
+                    return lease?.Decode.Model == model;
+                },
+                "it is in the log");
+            var why = lease!.WhyFacts;
+            Assert.Equal(policies, (why.PrefillPolicy, why.DecodePolicy));
+        }
     }
 
     [Fact]
@@ -87,7 +174,16 @@ public sealed class ModelNameTests
         }
         await stage.Engines[1].KillAsync();
         using var none = await stage.PostAsync("/v1/embeddings", """{"model":"sim","input":"x"}""");
-        Assert.Equal(HttpStatusCode.BadGateway, none.StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, none.StatusCode);
+    }
+
+    /// <summary>Loads it on these engines, or on all; what comes after can rely on it.</summary>
+    private static async Task LoadAsync(ManagedStage stage, string adapter, params SimulatedEngine[] engines)
+    {
+        var query = string.Join('&', engines.Select(e => $"worker={Uri.EscapeDataString(e.Url.ToString())}"));
+        var body = new JsonObject { ["lora_name"] = adapter, ["lora_path"] = "/lora/" + adapter };
+        var (status, loaded) = await stage.CallAsync("POST", "/load_lora_adapter?" + query, body);
+        Assert.True(status == 200, loaded.ToJsonString());
     }
 
     private static async Task<(SimulatedEngine Prefill, SimulatedEngine Decode)> PairAsync(ManagedStage stage, string model)

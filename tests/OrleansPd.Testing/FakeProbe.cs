@@ -25,16 +25,20 @@ public sealed class FakeProbe : IEngineProbe
     /// <summary>Most generations that ran at the same time.</summary>
     public int MostAtOnce => Volatile.Read(ref _mostRunning);
 
-    public void Up(string host, string identity = "seed=1", int slots = 4, int ranks = 1) => _up[host] = new WorkerFacts
-    {
-        ServedModelName = "m",
-        Version = "0.5.18",
-        DpSize = ranks,
-        SlotsPerRank = slots,
-        MaxRunningPerRank = slots,
-        BootstrapPort = 8998,
-        ProcessIdentity = identity,
-    };
+    /// <param name="adapters">LoRA adapters that it has loaded, one a line.</param>
+    public void Up(
+        string host, string identity = "seed=1", int slots = 4, int ranks = 1, string model = "m", string adapters = "") =>
+        _up[host] = new WorkerFacts
+        {
+            ServedModelName = model,
+            AdapterNames = adapters,
+            Version = "0.5.18",
+            DpSize = ranks,
+            SlotsPerRank = slots,
+            MaxRunningPerRank = slots,
+            BootstrapPort = 8998,
+            ProcessIdentity = identity,
+        };
 
     public void Down(string host) => _up.TryRemove(host, out _);
 

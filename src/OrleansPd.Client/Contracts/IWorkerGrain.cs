@@ -38,7 +38,9 @@ public interface IWorkerGrain : IGrainWithStringKey
     [Alias("SwitchRole"), ResponseTimeout("00:00:05")]
     Task<AdminAnswer> SwitchRole(WorkerRole role);
 
-    /// <summary>Its engine tells something else of itself than before: it is read again soon, whatever the interval. Waits for nothing.</summary>
+    /// <summary>
+    /// Its engine tells something else of itself than before: it is read again soon, whatever the interval. Waits for nothing.
+    /// </summary>
     [Alias("ReadAgain"), ResponseTimeout("00:00:02")]
     Task ReadAgain();
 }

@@ -42,8 +42,8 @@ public interface IFleetAdmin
     ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken);
 
     /// <summary>
-    /// A worker's engine was made to tell something else of itself (its adapters): it is read again soon, whatever the interval. Does
-    /// not wait for that; the snapshot shows it.
+    /// A worker's engine was made to tell something else of itself (its adapters): it is read again soon, whatever the interval.
+    /// Does not wait for that; the snapshot shows it.
     /// </summary>
     ValueTask ReadAgainAsync(WorkerId id, CancellationToken cancellationToken);
 }

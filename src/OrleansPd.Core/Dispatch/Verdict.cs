@@ -32,7 +32,9 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
 
     public static Verdict ShuttingDown { get; } = new("shutting_down", 503, Blame.None, false, null, "The gateway is stopping.");
 
-    /// <summary>Somebody aborted the request by its id before an engine had it; engines have the same status and words for it.</summary>
+    /// <summary>
+    /// Somebody aborted the request by its id before an engine had it; engines have the same status and words for it.
+    /// </summary>
     public static Verdict AbortedEarly { get; } =
         new("client_aborted", 500, Blame.Client, false, null, "Aborted by AbortReq before an engine had it.");
 

@@ -10,7 +10,8 @@ internal sealed class ModelPolicies
     public ModelPolicies(ControlPlaneOptions options, Random random, AffinityNews? news = null)
     {
         _shared = PoolPolicies.Create(
-            options.PrefillPolicy ?? options.Policy, options.DecodePolicy ?? ModelPolicySpec.DecodeOf(options.Policy), options, random, news);
+            options.PrefillPolicy ?? options.Policy,
+            options.DecodePolicy ?? ModelPolicySpec.DecodeOf(options.Policy), options, random, news);
         foreach (var text in options.ModelPolicy)
         {
             try

@@ -6,7 +6,9 @@ namespace OrleansPd.Core.Pairing;
 /// <param name="Decode">Policy for its decode workers.</param>
 public sealed record ModelPolicySpec(string Model, string Prefill, string Decode)
 {
-    /// <exception cref="FormatException">It is not of that form, or a policy is unknown; the message is for whoever wrote it.</exception>
+    /// <exception cref="FormatException">
+    /// It is not of that form, or a policy is unknown; the message is for whoever wrote it.
+    /// </exception>
     public static ModelPolicySpec Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);

@@ -62,7 +62,9 @@ internal sealed class ModelPool(string? model, WaitLanes lanes)
     /// <summary>Why the regular workers cannot serve; null when they could, given room.</summary>
     public Refusal? WhyNoRegular(string? adapters) => OnlyRegular is { } regular && PairGroup.AnyUsable(regular.Decode, adapters)
         ? null
-        : new(RefusalReason.NoWorkers, $"No regular worker {(adapters is null ? "" : $"that {Having(adapters)} ")}is ready.", Soon);
+        : new(
+            RefusalReason.NoWorkers,
+            $"No regular worker {(adapters is null ? "" : $"that {Having(adapters)} ")}is ready.", Soon);
 
     private static string Having(string adapters) =>
         $"has the LoRA adapter '{adapters.Replace("\n", "' and '", StringComparison.Ordinal)}'";

@@ -20,6 +20,8 @@ internal sealed class PairDesk
     private readonly Absences _absences;
     private readonly List<WaitingRequest> _granted = [];
     private readonly TrialDesk _trials;
+    // When the first of those that wait for workers has waited for long enough.
+    private DateTimeOffset _returnBy = DateTimeOffset.MaxValue;
     private RateLimit _rate;
     private DrainRate _drain;
     private long _numbers;
@@ -133,7 +135,9 @@ internal sealed class PairDesk
         {
             return Refuse(refusal!);
         }
-        var request = asked.Adapters is null && AdapterIn(asked.Model, pool) is { } adapter ? asked with { Adapters = adapter } : asked;
+        var request = asked.Adapters is null && AdapterIn(asked.Model, pool) is { } adapter
+            ? asked with { Adapters = adapter }
+            : asked;
         if (pool.MaxItems > 0 && request.Items > pool.MaxItems)
         {
             return Refuse(new(RefusalReason.TooLarge, $"A batch of {request.Items} is larger than any worker holds; {pool.MaxItems} is the most."));
@@ -151,16 +155,18 @@ internal sealed class PairDesk
         }
         if (_policies.Of(pool).Routes.WhyUnusable(pool, request) is not { } why)
         {
-            return Wait(pool, request, LongestWait, now, timestamp);
+            return Wait(pool, request, null, now, timestamp);
         }
         if (TryTrial(pool, request, now, timestamp) is { } trial)
         {
             return new(PairGrant.Granted(trial), null);
         }
         // Whoever has just gone away may be back in a moment. A retry tells of what made it necessary instead.
-        var back = _absences.Until(pool, pool.Known(request)) - now;
-        return back > TimeSpan.Zero && request is { Attempt: 0, MaxWait.Ticks: > 0 } && Waiting < _options.QueueSize
-            ? Wait(pool, request, back < LongestWait ? back : LongestWait, now, timestamp)
+        var back = _absences.Until(pool, pool.Known(request));
+        var mayWait = request is { Attempt: 0, MaxWait.Ticks: > 0 } && _options.QueueTimeoutSecs > 0
+            && Waiting < _options.QueueSize;
+        return mayWait && back > now
+            ? Wait(pool, request, back, now, timestamp)
             : Refuse(why);
     }
 
@@ -185,10 +191,7 @@ internal sealed class PairDesk
         {
             return false;
         }
-        var why = Catalog.Find(waiting.Request.Model, out var refusal) is { } pool
-            ? _policies.Of(pool).Routes.WhyUnusable(pool, waiting.Request)
-            : refusal;
-        waiting.Grant = PairGrant.Refused(why
+        waiting.Grant = PairGrant.Refused(WhyUnusable(waiting.Request)
             ?? new(RefusalReason.QueueTimeout, "No capacity came free in time.", _drain.TimeFor(ahead, now)));
         return true;
     }
@@ -222,6 +225,10 @@ internal sealed class PairDesk
     /// <summary>Grants what waits, as far as there is room. To be called whenever there may be more of it.</summary>
     public void Pump(DateTimeOffset now, long timestamp)
     {
+        if (now >= _returnBy)
+        {
+            EndReturnWaits(now);
+        }
         while (Waiting > 0 && HasPlace && NextServed(now, timestamp))
         {
         }
@@ -247,8 +254,6 @@ internal sealed class PairDesk
         _granted.Clear();
     }
 
-    private TimeSpan LongestWait => TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
-
     private bool HasPlace => _options.MaxConcurrentRequests < 0 || Live < _options.MaxConcurrentRequests;
 
     private static AcquireAnswer Refuse(Refusal refusal) => new(PairGrant.Refused(refusal), null);
@@ -262,8 +267,14 @@ internal sealed class PairDesk
             ? model[(own.Length + 1)..]
             : null;
 
-    private AcquireAnswer Wait(ModelPool pool, in PairRequest request, TimeSpan longest, DateTimeOffset now, long timestamp)
+    /// <param name="pool">The model.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="returnBy">Until when workers that have gone away are waited for; null = it waits for capacity.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="timestamp">The same as a timestamp.</param>
+    private AcquireAnswer Wait(ModelPool pool, in PairRequest request, DateTimeOffset? returnBy, DateTimeOffset now, long timestamp)
     {
+        var longest = TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
         var wait = request.MaxWait < longest ? request.MaxWait : longest;
         if (wait <= TimeSpan.Zero)
         {
@@ -273,7 +284,8 @@ internal sealed class PairDesk
         {
             return Refuse(new(RefusalReason.QueueFull, $"{Waiting} requests wait already.", _drain.TimeFor(Waiting + 1, now)));
         }
-        var waiting = new WaitingRequest(request, ++_numbers, wait) { Since = now };
+        var waiting = new WaitingRequest(request, ++_numbers, wait) { Since = now, ReturnBy = returnBy };
+        _returnBy = returnBy < _returnBy ? returnBy.Value : _returnBy;
         pool.Lanes.Join(waiting);
         Waiting++;
         Pump(now, timestamp);
@@ -321,7 +333,8 @@ internal sealed class PairDesk
         var looked = 0;
         for (var waiting = lane.First; waiting is not null && looked < MaxLookedAt; waiting = waiting.Next, looked++)
         {
-            if ((rival is not null && !WaitQueue.Before(waiting, rival)) || (barrier is not null && WaitQueue.Before(barrier, waiting)))
+            if ((rival is not null && !WaitQueue.Before(waiting, rival))
+                || (barrier is not null && WaitQueue.Before(barrier, waiting)))
             {
                 return null;
             }
@@ -339,6 +352,42 @@ internal sealed class PairDesk
         return null;
     }
 
+    /// <summary>
+    /// Refuses those that have waited in vain for workers to come back. Where the workers are back and full, the wait goes on as one
+    /// for capacity.
+    /// </summary>
+    private void EndReturnWaits(DateTimeOffset now)
+    {
+        _returnBy = DateTimeOffset.MaxValue;
+        foreach (var waiting in Catalog.Lanes.SelectMany(lanes => lanes.All).SelectMany(InLane).ToArray())
+        {
+            if (waiting.ReturnBy > now)
+            {
+                _returnBy = waiting.ReturnBy < _returnBy ? waiting.ReturnBy.Value : _returnBy;
+            }
+            else if (waiting.ReturnBy is not null)
+            {
+                waiting.ReturnBy = null;
+                if (WhyUnusable(waiting.Request) is { } why)
+                {
+                    Dequeue(waiting, PairGrant.Refused(why));
+                }
+            }
+        }
+
+        static IEnumerable<WaitingRequest> InLane(WaitQueue lane)
+        {
+            for (var waiting = lane.First; waiting is not null; waiting = waiting.Next)
+            {
+                yield return waiting;
+            }
+        }
+    }
+
+    private Refusal? WhyUnusable(in PairRequest request) => Catalog.Find(request.Model, out var refusal) is { } pool
+        ? _policies.Of(pool).Routes.WhyUnusable(pool, request)
+        : refusal;
+
     private void Dequeue(WaitingRequest waiting, PairGrant grant)
     {
         waiting.Queue!.Leave(waiting);
@@ -349,10 +398,14 @@ internal sealed class PairDesk
 
     private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.SlotOf(id);
 
-    private HeldLease? TryGrant(ModelPool pool, in PairRequest request, TimeSpan waited, long timestamp) =>
-        HasPlace && _policies.Of(pool).Routes.TryPick(pool, request, Slot(request.AvoidPrefill), Slot(request.AvoidDecode), out var pick)
-            ? Grant(_policies.Of(pool), pick, request, waited, timestamp)
+    private HeldLease? TryGrant(ModelPool pool, in PairRequest request, TimeSpan waited, long timestamp)
+    {
+        var policies = _policies.Of(pool);
+        var (avoidPrefill, avoidDecode) = (Slot(request.AvoidPrefill), Slot(request.AvoidDecode));
+        return HasPlace && policies.Routes.TryPick(pool, request, avoidPrefill, avoidDecode, out var pick)
+            ? Grant(policies, pick, request, waited, timestamp)
             : null;
+    }
 
     private HeldLease? TryTrial(ModelPool pool, in PairRequest request, DateTimeOffset now, long timestamp) =>
         HasPlace && _trials.TryPick(pool, request, now, out var pick)

@@ -112,7 +112,8 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
             pick = new(group, -1, leaf);
             return leaf >= 0;
         }
-        var prefillScope = new PickScope(request.Items, Math.Max(1, request.PromptTokens), avoidPrefill, random, request.Adapters);
+        var tokens = Math.Max(1, request.PromptTokens);
+        var prefillScope = new PickScope(request.Items, tokens, avoidPrefill, random, request.Adapters);
         var prefill = Near(group.Prefill, request.Near?.Prefill, request.Near?.PrefillRank ?? 0, prefillScope);
         prefill = prefill >= 0 ? prefill : prefillPolicy.Pick(group.Prefill, request, prefillScope);
         if (prefill < 0)

@@ -9,12 +9,14 @@ public readonly record struct PairRequest()
     public string? Model { get; init; }
 
     /// <summary>
-    /// Names of the LoRA adapters that the request needs, sorted, one a line; null = none. Where some worker of the model is known to
-    /// have them, only such workers are used, on both sides; where none is, the engines are left to answer.
+    /// Names of the LoRA adapters that the request needs, sorted, one a line; null = none. Where some worker of the model is
+    /// known to have them, only such workers are used, on both sides; where none is, the engines are left to answer.
     /// </summary>
     public string? Adapters { get; init; }
 
-    /// <summary>The request cannot run on a pair (embeddings and their kin): only regular workers of the model are used. Default false.</summary>
+    /// <summary>
+    /// The request cannot run on a pair (embeddings and their kin): only regular workers of the model are used. Default false.
+    /// </summary>
     public bool OnlyRegular { get; init; }
 
     /// <summary>Rooms and decode slots this request takes: the length of its batch; at least 1.</summary>

@@ -1,8 +1,8 @@
 namespace OrleansPd.Core.Pairing;
 
 /// <summary>
-/// The requests of one model that wait, in lanes: those that only some of its workers can serve (the ones that have an adapter, the
-/// regular ones) stand apart, so that they hold up nobody whom the others could serve.
+/// The requests of one model that wait, in lanes: those that only some of its workers can serve (the ones that have an adapter,
+/// the regular ones) stand apart, so that they hold up nobody whom the others could serve.
 /// </summary>
 internal sealed class WaitLanes
 {

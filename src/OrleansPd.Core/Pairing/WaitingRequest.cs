@@ -27,6 +27,12 @@ public sealed class WaitingRequest
     /// <summary>When it joined the queue.</summary>
     internal DateTimeOffset Since { get; init; }
 
+    /// <summary>
+    /// It waits for workers that have gone away, and is refused then if they are not back. Null: they are, or it never did; it
+    /// waits for capacity.
+    /// </summary>
+    internal DateTimeOffset? ReturnBy { get; set; }
+
     /// <summary>How many that came later went first because this one did not fit.</summary>
     internal int Passed { get; set; }
 

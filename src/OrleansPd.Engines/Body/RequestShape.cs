@@ -158,7 +158,9 @@ public sealed class RequestShape
         JsonText.TryGetString(RidItems[item].Of(body), out var rid)
             ? rid : throw new ArgumentException("The shape does not belong to this body.", nameof(body));
 
-    /// <summary>Names of the LoRA adapters in <c>lora_path</c>, one or one for each prompt: sorted, each once, one a line.</summary>
+    /// <summary>
+    /// Names of the LoRA adapters in <c>lora_path</c>, one or one for each prompt: sorted, each once, one a line.
+    /// </summary>
     /// <param name="body">The bytes that were scanned.</param>
     /// <returns>Null if it names none, or nothing that could be a name.</returns>
     public string? GetAdapters(ReadOnlySpan<byte> body)

@@ -34,7 +34,8 @@ internal sealed class FanOut(PairDispatcher pairs, DispatchCall call, IAnswerSin
         }
     }
 
-    private async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(LiveRequest live, int count, string id, CancellationToken clientGone)
+    private async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(
+        LiveRequest live, int count, string id, CancellationToken clientGone)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(clientGone);
         IJoin join = call.Stream

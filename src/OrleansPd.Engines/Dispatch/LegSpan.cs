@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using OrleansPd.Core.Dispatch;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 
 namespace OrleansPd.Engines.Dispatch;

@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Dispatch;
 
 /// <summary>
-/// The requests in work that can be aborted by an id that the engines do not know them by: samples and retries have ids of ours, and
-/// a batch has one id for each prompt. Thread-safe; bounded by the requests in flight.
+/// The requests in work that can be aborted by an id that the engines do not know them by: samples and retries have ids of ours,
+/// and a batch has one id for each prompt. Thread-safe; bounded by the requests in flight.
 /// </summary>
 public sealed class LiveRequests
 {

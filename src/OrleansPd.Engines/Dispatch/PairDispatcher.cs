@@ -57,8 +57,9 @@ public sealed class PairDispatcher(
     public LiveRequests LiveRequests { get; } = new();
 
     /// <summary>
-    /// Aborts what a client knows by this id and the engines do not: the samples of one prompt, the prompts of a batch, a request's
-    /// second attempt, and what of them has not gone out yet. What engines have under the id itself is left to the caller.
+    /// Aborts what a client knows by this id and the engines do not: the samples of one prompt, the prompts of a batch, a
+    /// request's second attempt, and what of them has not gone out yet. What engines have under the id itself is left to the
+    /// caller.
     /// </summary>
     /// <returns>Ends when the engines have been told, or have had the time of one abort.</returns>
     public Task AbortAsync(string rid) => AbortAsync(LiveRequests.Abort(rid), rid);
@@ -95,7 +96,8 @@ public sealed class PairDispatcher(
         {
             for (var number = 0; ; number++)
             {
-                var grant = await AcquireAsync(call, request with { Attempt = number }, failed, report, clientGone).ConfigureAwait(false);
+                var wish = request with { Attempt = number };
+                var grant = await AcquireAsync(call, wish, failed, report, clientGone).ConfigureAwait(false);
                 if (grant.Lease is not { } lease)
                 {
                     report.Refusal = grant.Refusal;
@@ -190,7 +192,9 @@ public sealed class PairDispatcher(
     private async ValueTask<PairGrant> AcquireAsync(
         DispatchCall call, PairRequest request, Attempt? failed, DispatchReport report, CancellationToken clientGone)
     {
-        using var either = call.Live is { } live ? CancellationTokenSource.CreateLinkedTokenSource(clientGone, live.Aborted) : null;
+        using var either = call.Live is { } live
+            ? CancellationTokenSource.CreateLinkedTokenSource(clientGone, live.Aborted)
+            : null;
         while (true)
         {
             var asked = clock.GetTimestamp();
@@ -230,8 +234,8 @@ public sealed class PairDispatcher(
         Attempt? failed, DispatchReport report, IAnswerSink sink, CancellationToken clientGone)
     {
         var verdict = report.Verdict = Verdict.AbortedEarly;
-        await (failed?.AnswerFailureAsync(clientGone)
-            ?? sink.RefuseAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone)).ConfigureAwait(false);
+        var error = new AnswerError(verdict.Status, verdict.Reason, verdict.Message);
+        await (failed?.AnswerFailureAsync(clientGone) ?? sink.RefuseAsync(error, clientGone)).ConfigureAwait(false);
         return report;
     }
 

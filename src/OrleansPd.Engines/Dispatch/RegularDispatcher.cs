@@ -37,7 +37,8 @@ public sealed class RegularDispatcher(PairDispatcher pairs)
                         .ConfigureAwait(false);
                     return report;
                 }
-                var attempt = new AttemptReport { Lease = lease, Number = number, Rids = [], SentAt = pairs.Clock.GetTimestamp() };
+                var sentAt = pairs.Clock.GetTimestamp();
+                var attempt = new AttemptReport { Lease = lease, Number = number, Rids = [], SentAt = sentAt };
                 report.Add(attempt);
                 var (end, tried) = await TryAsync(call, attempt, report, sink, clientGone).ConfigureAwait(false);
                 report.Verdict = attempt.Verdict = tried.Verdict;
@@ -84,7 +85,8 @@ public sealed class RegularDispatcher(PairDispatcher pairs)
         try
         {
             var headers = LegSpan.Headers(call.Trace, span, call.Headers);
-            end = await exchange.RunAsync(headers, () => late.CancelAfter(Positive(pairs.TimeLeft(report))), stop.Token).ConfigureAwait(false);
+            end = await exchange.RunAsync(headers, () => late.CancelAfter(Positive(pairs.TimeLeft(report))), stop.Token)
+                .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -119,10 +121,16 @@ public sealed class RegularDispatcher(PairDispatcher pairs)
                 return ValueTask.CompletedTask;
             }
             var error = new AnswerError(Verdict.Status, Verdict.Reason, Verdict.Message, Error?.RetryAfter);
-            return Begun ? sink.FailAsync(error, clientGone)
-                : Error is { IsJson: true } reply && Verdict.Side is not null
-                    ? sink.AnswerAsync(new AnswerHead(reply.Status, reply.ContentType, RetryAfter: reply.RetryAfter), reply.Body, clientGone)
-                : sink.RefuseAsync(error, clientGone);
+            if (Begun)
+            {
+                return sink.FailAsync(error, clientGone);
+            }
+            if (Error is not { IsJson: true } reply || Verdict.Side is null)
+            {
+                return sink.RefuseAsync(error, clientGone);
+            }
+            var head = new AnswerHead(reply.Status, reply.ContentType, RetryAfter: reply.RetryAfter);
+            return sink.AnswerAsync(head, reply.Body, clientGone);
         }
     }
 
@@ -156,8 +164,8 @@ public sealed class RegularDispatcher(PairDispatcher pairs)
             if (response.Status >= 400)
             {
                 Error = await EngineReply.ReadAsync(response, pairs.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
-                return EngineAnswer.Classify(
-                    LegSide.Decode, Error.Status, ErrorBody.Extract(Error.Body), pairs.Clock.GetElapsedTime(attempt.SentAt), ridIsOurs: false);
+                var (words, elapsed) = (ErrorBody.Extract(Error.Body), pairs.Clock.GetElapsedTime(attempt.SentAt));
+                return EngineAnswer.Classify(LegSide.Decode, Error.Status, words, elapsed, ridIsOurs: false);
             }
             if (response.Status is < 200 or >= 300)
             {
@@ -166,7 +174,9 @@ public sealed class RegularDispatcher(PairDispatcher pairs)
             return await RelayAsync(response, stop).ConfigureAwait(false);
         }
 
-        /// <summary>An answer that is small enough is taken in whole first, so that an engine that dies in the middle can be replaced.</summary>
+        /// <summary>
+        /// An answer that is small enough is taken in whole first, so that an engine that dies in the middle can be replaced.
+        /// </summary>
         private async ValueTask<LegEnd> RelayAsync(IUpstreamResponse response, CancellationToken stop)
         {
             var head = new AnswerHead(response.Status, response.ContentType);
@@ -195,7 +205,8 @@ public sealed class RegularDispatcher(PairDispatcher pairs)
                 held.Clear();
             }
             attempt.FirstContentAt = attempt.FirstOutputAt;
-            await (HasBegun ? sink.WriteAsync(held.Written, stop) : sink.AnswerAsync(head, held.Written, stop)).ConfigureAwait(false);
+            await (HasBegun ? sink.WriteAsync(held.Written, stop) : sink.AnswerAsync(head, held.Written, stop))
+                .ConfigureAwait(false);
             return LegEnd.Ok;
         }
     }

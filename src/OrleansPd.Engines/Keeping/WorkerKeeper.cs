@@ -46,7 +46,9 @@ public sealed class WorkerKeeper(
         }
     }
 
-    /// <summary>The engine tells something else of itself than when it was read: it is read at once, or as soon as it is ready.</summary>
+    /// <summary>
+    /// The engine tells something else of itself than when it was read: it is read at once, or as soon as it is ready.
+    /// </summary>
     public void ReadAgain()
     {
         _stale = true;

@@ -148,7 +148,7 @@ internal sealed class GenerationHandler(
                 .ConfigureAwait(false);
             return RequestEnd.Client("duplicate_rid");
         }
-        var request = rids.Length == 0 ? null : dispatcher.Pairs.LiveRequests.Add(shape.RidKind == RidKind.String ? RidOf(body, shape) : null, rids);
+        var request = rids.Length == 0 ? null : dispatcher.Pairs.LiveRequests.Add(RidOf(body, shape), rids);
         try
         {
             var call = new DispatchCall
@@ -263,7 +263,9 @@ internal sealed class GenerationHandler(
         return ForwardedHeaders.SessionOf(context.Request.Headers) is { } header ? SessionHash.Of(header) : 0;
     }
 
-    private static string? RidOf(SharedBody body, RequestShape shape) => shape.TryGetRid(body.Memory.Span, out var rid) ? rid : null;
+    /// <summary>The client's id for the whole request; null where it gave one for each prompt.</summary>
+    private static string? RidOf(SharedBody body, RequestShape shape) =>
+        shape.RidKind == RidKind.String && shape.TryGetRid(body.Memory.Span, out var rid) ? rid : null;
 
     /// <summary>The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).</summary>
     private static string[] ClientRids(SharedBody body, RequestShape shape)

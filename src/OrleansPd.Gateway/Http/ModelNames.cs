@@ -30,7 +30,8 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
                 {
                     yield return new(alias, target, IsAdapter: false);
                 }
-                else if (Adapter(target, fleet, adapters) is { Model: { } owner } adapter && adapters.ContainsKey(adapter.Adapter!))
+                else if (Adapter(target, fleet, adapters) is { Model: { } owner, Adapter: { } name }
+                    && adapters.ContainsKey(name))
                 {
                     yield return new(alias, owner, IsAdapter: true);
                 }
@@ -77,7 +78,9 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
         return false;
     }
 
-    /// <summary>What a name of an adapter stands for: its own, or <c>base:adapter</c>; default where it stands for none.</summary>
+    /// <summary>
+    /// What a name of an adapter stands for: its own, or <c>base:adapter</c>; default where it stands for none.
+    /// </summary>
     private FoundModel Adapter(string name, FleetSnapshot fleet, FrozenDictionary<string, string> adapters)
     {
         if (adapters.TryGetValue(name, out var owner))
@@ -119,7 +122,9 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
 /// <param name="Adapter">The adapter of it that is meant; null = none, or one that the body names beside the model.</param>
 internal readonly record struct FoundModel(string? Model, string? Adapter)
 {
-    /// <summary>The body's own <c>model</c> says <c>base:adapter</c>, which the OpenAI routes of engines take apart themselves.</summary>
+    /// <summary>
+    /// The body's own <c>model</c> says <c>base:adapter</c>, which the OpenAI routes of engines take apart themselves.
+    /// </summary>
     public bool IsInName { get; init; }
 }
 

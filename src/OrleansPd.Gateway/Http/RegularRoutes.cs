@@ -64,7 +64,8 @@ internal sealed class RegularRoutes(
             }
             try
             {
-                report = await dispatcher.RunAsync(CallOf(context, path, body!, found, id, account, span), sink, gone).ConfigureAwait(false);
+                var call = CallOf(context, path, body!, found, id, account, span);
+                report = await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
             }
             finally
             {
@@ -105,12 +106,13 @@ internal sealed class RegularRoutes(
             return error;
         }
         var model = found.Model;
+        var whose = model is null ? "" : $" of the model '{model}'";
         return controlPlane.Fleet.Regular.Any(w => model is null || w.Model == model || w.Model is null)
             ? null
             : new AnswerError(
                 400, "no_regular_workers",
-                $"{path} cannot run on prefill-decode pairs; it needs a regular worker{(model is null ? "" : $" of the model '{model}'")} "
-                + "(--worker URL), and there is none.");
+                $"{path} cannot run on prefill-decode pairs; it needs a regular worker{whose} (--worker URL), "
+                + "and there is none.");
     }
 
     private RegularCall CallOf(

@@ -16,9 +16,10 @@ internal enum AdapterChange
 }
 
 /// <summary>
-/// Sees to it that whoever has loaded or unloaded an adapter can rely on it when the call returns: the engines that did it are read
-/// again at once, and the answer waits until this gateway's fleet shows it, though not for long. An engine that does not tell of its
-/// adapters (protocol §3.10) never shows it, and needs not: requests that name adapters nobody tells of go to any engine.
+/// Sees to it that whoever has loaded or unloaded an adapter can rely on it when the call returns: the engines that did it are
+/// read again at once, and the answer waits until this gateway's fleet shows it, though not for long. An engine that does not
+/// tell of its adapters (protocol §3.10) never shows it, and needs not: requests that name adapters nobody tells of go to any
+/// engine.
 /// </summary>
 internal sealed class AdapterWatch(IControlPlane controlPlane, IFleetAdmin? admin, TimeProvider clock)
 {

@@ -80,7 +80,8 @@ internal sealed class ControlRoutes(
         // Engines parse the body of a POST whatever it is; an empty one stands for no wishes.
         var sent = body.Memory.Length > 0 ? body.Memory : context.Request.Method == "GET" ? default : "{}"u8.ToArray();
         // An engine that is named is meant as an engine: what it knows by that id, and nothing else.
-        var aborts = control.Aborts && !context.Request.Query.Any(q => q.Key is "role" or "worker") ? AbortAsync(sent) : Task.CompletedTask;
+        var toAll = !context.Request.Query.Any(q => q.Key is "role" or "worker");
+        var aborts = control.Aborts && toAll ? AbortAsync(sent) : Task.CompletedTask;
         var said = await engines.CallAsync(
             workers, context.Request.Method, control.Path + QueryOf(context.Request.Query), sent, control.Patience + wait, context.RequestAborted)
             .ConfigureAwait(false);
@@ -88,7 +89,8 @@ internal sealed class ControlRoutes(
         if (control.Adapter is { } change)
         {
             var done = said.Where(s => s.IsGood).Select(s => s.Worker.Id);
-            await adapters.ChangedAsync([.. done], TextIn(sent, "lora_name"), change, context.RequestAborted).ConfigureAwait(false);
+            var name = TextIn(sent, "lora_name");
+            await adapters.ChangedAsync([.. done], name, change, context.RequestAborted).ConfigureAwait(false);
         }
         if (control.Flushes && admin is not null)
         {

@@ -36,7 +36,7 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
         await ManagementJson.WriteAsync(context, FanOutAnswer.StatusOf(said), new JsonObject
         {
             ["timestamp"] = clock.GetUtcNow().ToString("O", CultureInfo.InvariantCulture),
-            ["version"] = said.Select(s => s.Body?["version"]).FirstOrDefault(v => v is not null)?.DeepClone(),
+            ["version"] = said.Select(s => (s.Body as JsonObject)?["version"]).FirstOrDefault(v => v is not null)?.DeepClone(),
             ["loads"] = Ranks(said),
             ["failed"] = Failed(said),
         }).ConfigureAwait(false);
@@ -84,7 +84,8 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
         return await engines.CallAsync(workers, "GET", path + query, default, Patience, context.RequestAborted).ConfigureAwait(false);
     }
 
-    private static IEnumerable<JsonObject> RanksOf(EngineSaid said) => (said.Body?["loads"] as JsonArray ?? []).OfType<JsonObject>();
+    private static IEnumerable<JsonObject> RanksOf(EngineSaid said) =>
+        ((said.Body as JsonObject)?["loads"] as JsonArray ?? []).OfType<JsonObject>();
 
     private static JsonArray Ranks(IEnumerable<EngineSaid> said) =>
         new([.. said.Where(s => s.IsGood).SelectMany(s => RanksOf(s).Select(r => Named(s, r)))]);

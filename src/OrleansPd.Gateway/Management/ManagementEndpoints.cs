@@ -195,7 +195,8 @@ public static class ManagementEndpoints
         var worker = await FindAsync(admin, given, context.RequestAborted).ConfigureAwait(false);
         if (worker is null)
         {
-            await ManagementJson.RefuseAsync(context, 404, "WORKER_NOT_FOUND", "No worker has that id.").ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 404, "WORKER_NOT_FOUND", "No worker has that id or address.")
+                .ConfigureAwait(false);
         }
         return worker;
     }

@@ -15,7 +15,7 @@ namespace OrleansPd.Gateway.Management;
 /// shape is AReaL's, its pull request 1364). The pair is held under a lease that runs out: by then the engines' own figures show
 /// the request, and a caller that died has given its place back. <c>DELETE /route_pd/{lease_id}</c> gives it back sooner.
 /// </summary>
-internal sealed class PairRoutes(IControlPlane controlPlane, GatewayOptions options, TimeProvider clock) : IDisposable
+internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, GatewayOptions options, TimeProvider clock) : IDisposable
 {
     private const int MaxBody = 1 << 20;
     private readonly Dictionary<string, Held> _held = new(StringComparer.Ordinal);
@@ -67,7 +67,13 @@ internal sealed class PairRoutes(IControlPlane controlPlane, GatewayOptions opti
             await RefuseAsync(context, 400, "bad_request", problem!).ConfigureAwait(false);
             return;
         }
-        var grant = await controlPlane.AcquireAsync(wish.Pair, context.RequestAborted).ConfigureAwait(false);
+        if (!models.TryFind(wish.Pair.Model, out var found, out var unknown))
+        {
+            await RefuseAsync(context, unknown!.Status, unknown.Code, unknown.Message).ConfigureAwait(false);
+            return;
+        }
+        var pair = wish.Pair with { Model = found.Model, Adapters = found.Adapter ?? wish.Pair.Adapters };
+        var grant = await controlPlane.AcquireAsync(pair, context.RequestAborted).ConfigureAwait(false);
         if (grant.Lease is not { } lease)
         {
             var error = AnswerError.Of(grant.Refusal!);

@@ -33,6 +33,18 @@ internal static class CommandTree
         return root;
     }
 
+    /// <summary>What was probably meant; empty where nothing is near.</summary>
+    private static string Nearest(ParseResult parsed, string given)
+    {
+        var command = parsed.CommandResult.Command;
+        var known = given.StartsWith('-') ? command.Options.Where(o => !o.Hidden).Select(o => o.Name)
+            : command.Subcommands.Where(c => !c.Hidden).Select(c => c.Name);
+        var nearest = known.MinBy(name => Spelling.Distance(name, given));
+        return nearest is not null && Spelling.Distance(nearest, given) <= Math.Max(1, given.Length / 4)
+            ? $" Did you mean '{nearest}'?"
+            : "";
+    }
+
     /// <summary>Parses and runs; returns the exit code. Cancelling is an ordinary end.</summary>
     public static Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken) =>
         RunAsync(Create(context), args, context, cancellationToken);
@@ -46,9 +58,11 @@ internal static class CommandTree
         {
             if (parsed.Errors.Count > 0 && parsed.Action is not GroupedHelp)
             {
-                throw new BadInputException(parsed.UnmatchedTokens is [var unknown, ..]
-                    ? $"'{unknown}' is not known here."
-                    : parsed.Errors[0].Message);
+                throw new BadInputException(
+                    parsed.UnmatchedTokens is [var unknown, ..] ? $"'{unknown}' is not known here.{Nearest(parsed, unknown)}"
+                    : parsed.CommandResult.Command is { Subcommands: { Count: > 0 } commands }
+                        ? $"say what to do: {string.Join(", ", commands.Where(c => !c.Hidden).Select(c => c.Name))}."
+                        : parsed.Errors[0].Message);
             }
 
             return await parsed.InvokeAsync(

@@ -59,7 +59,7 @@ internal static class GatewayCommand
             return await GatewayServer.StartAsync(
                 options, logging => LineLog.Configure(logging, settings.Logging, context.Error, context.Time), cancellationToken);
         }
-        catch (IOException error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
+        catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
             throw explained;
         }

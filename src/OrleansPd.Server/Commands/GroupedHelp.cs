@@ -19,7 +19,7 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         Section(output, "Commands", command.Subcommands.Where(sub => !sub.Hidden)
             .Select(sub => (sub.Name, FirstSentence(sub.Description ?? ""))));
         Section(output, "Arguments", command.Arguments.Where(argument => !argument.Hidden)
-            .Select(argument => ($"[{argument.Name}]", argument.Description ?? "")));
+            .Select(argument => (Shown(argument), argument.Description ?? "")));
         var groups = command is DocumentedCommand documented ? documented.Groups : [];
         foreach (var group in groups) Section(output, group.Title, group.Options.Where(option => !option.Hidden).Select(Row));
         if (command is DocumentedCommand { Examples: { Count: > 0 } examples })
@@ -38,6 +38,9 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         return ExitCode.Success;
     }
 
+    private static string Shown(Argument argument) =>
+        argument.Arity.MinimumNumberOfValues > 0 ? argument.Name : $"[{argument.Name}]";
+
     private static string FirstSentence(string text) =>
         text.IndexOf(". ", StringComparison.Ordinal) is >= 0 and var end ? text[..(end + 1)] : text;
 
@@ -45,7 +48,7 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
     {
         if (command.Subcommands.Count > 0) return $"{CommandPath.Of(command)} COMMAND [options]";
         var arguments =
-            string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => $" [{argument.Name}]"));
+            string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => " " + Shown(argument)));
         return $"{CommandPath.Of(command)}{arguments} [options]";
     }
 

@@ -70,6 +70,7 @@ internal sealed class GatewayFlagSet
                     break;
                 case Option<string[]> option:
                     var values = parsed.GetValue(option) ?? [];
+                    if (values.Length == 0) throw new BadInputException($"{flag.Display}: {flag.Value} is missing.");
                     for (var i = 0; i < values.Length; i++)
                         keys[$"{flag.Key}:{i.ToString(CultureInfo.InvariantCulture)}"] = values[i];
                     break;

@@ -39,7 +39,8 @@ internal static class GatewayFlags
             new("decode-policy", Policy, "NAME",
                 "The same for decode engines only. Default --policy, but least_load in place of cache_aware.", Plane),
             new("model-policy", List, "MODEL=PREFILL[,DECODE]",
-                "[ours] Policies of single models; may be repeated. One policy is for both roles, as --policy is. Default none.", Plane),
+                "[ours] Policies of single models; may be repeated. One policy is for both roles, as --policy is. Default none.",
+                Plane),
             new("dp-ranks", Ranks, "WHO",
                 "[ours] Who chooses data-parallel ranks: explicit (the gateway, and it tells both engines), modulo (the gateway, "
                 + "by the room number) or engine. Default explicit.", Plane),

@@ -24,8 +24,6 @@ internal static class SecurityChecks
             }
         }
 
-        foreach (var alias in options.ModelAlias.Where(a => a.IndexOf('=', StringComparison.Ordinal) <= 0 || a.EndsWith('=')))
-            throw new BadInputException($"--model-alias: '{alias}' is not ALIAS=MODEL.");
         try
         {
             _ = new WorkerAllowList(options.WorkerUrlAllow);

@@ -81,9 +81,9 @@ internal static class SettingChecks
         var aliases = new Dictionary<string, string>(StringComparer.Ordinal);
         for (var i = 0; i < options.ModelAlias.Count; i++)
         {
-            var pair = options.ModelAlias[i].Split('=', 2, StringSplitOptions.TrimEntries);
-            if (pair is not [{ Length: > 0 } alias, { Length: > 0 } model])
-                throw new BadInputException($"--model-alias: '{options.ModelAlias[i]}' is not ALIAS=MODEL{At("Gateway:ModelAlias", i)}.");
+            var given = options.ModelAlias[i];
+            if (given.Split('=', 2, StringSplitOptions.TrimEntries) is not [{ Length: > 0 } alias, { Length: > 0 } model])
+                throw new BadInputException($"--model-alias: '{given}' is not ALIAS=MODEL{At("Gateway:ModelAlias", i)}.");
             if (!aliases.TryAdd(alias, model))
                 throw new BadInputException($"--model-alias: '{alias}' has two models{At("Gateway:ModelAlias", i)}.");
         }
@@ -94,7 +94,8 @@ internal static class SettingChecks
             try
             {
                 var model = ModelPolicySpec.Parse(options.ControlPlane.ModelPolicy[i]).Model;
-                if (aliases.TryGetValue(model, out var own)) throw new FormatException($"'{model}' is an alias; name its model, '{own}'");
+                if (aliases.TryGetValue(model, out var own))
+                    throw new FormatException($"'{model}' is an alias; name its model, '{own}'");
                 if (!models.Add(model)) throw new FormatException($"'{model}' is named twice");
             }
             catch (FormatException error)

@@ -29,7 +29,7 @@ internal sealed partial class SettingSources(SettingPath path)
         }
         catch (Exception error) when (error is InvalidDataException or FormatException)
         {
-            throw new BadInputException($"--config: {name} is not JSON: {(error.InnerException ?? error).Message}");
+            throw new BadInputException($"--config: {name} is not JSON: {error.GetBaseException().Message}");
         }
     }
 

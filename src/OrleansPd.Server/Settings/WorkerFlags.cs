@@ -44,6 +44,13 @@ internal sealed class WorkerFlags
         var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         var next = 0;
         string? last = null;
+        foreach (var flag in new[] { Prefill, Decode, Worker })
+        {
+            // A variable that is empty must not start a gateway without engines. The router's own --worker-urls may be empty.
+            if (parsed.GetResult(flag) is { Implicit: false, Tokens.Count: 0 })
+                throw new BadInputException($"{flag.Name}: the engine's URL is missing, such as http://10.0.0.1:30000.");
+        }
+
         foreach (var word in parsed.GetValue(Prefill) ?? [])
         {
             // A word that is no URL belongs to the URL before it.

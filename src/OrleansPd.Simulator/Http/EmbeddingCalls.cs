@@ -68,6 +68,11 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
     private async Task RunAsync(HttpContext context, Action<JsonElement, Utf8JsonWriter> write)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: true);
+        if (await EngineApi.StruckAsync(context, engine, body.RootElement.Text("rid") ?? ""))
+        {
+            return;
+        }
+
         if (engine.Options.Role != EngineRole.Regular)
         {
             throw new ApiError(400, "This model does not support this request.", "BadRequest");

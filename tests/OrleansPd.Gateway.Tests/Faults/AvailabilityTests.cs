@@ -36,6 +36,33 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         await stage.GoodAsync();
     }
 
+    [Theory]
+    [InlineData(EngineRole.Prefill)]
+    [InlineData(EngineRole.Decode)]
+    public async Task F26_requests_wait_for_the_side_that_has_just_gone_and_are_served_when_it_is_back(EngineRole dying)
+    {
+        await using var stage = await FleetFaultStage.StartAsync(1, 1, o =>
+        {
+            (o.ControlPlane.BootstrapFacade, o.ControlPlane.FacadeHost) = (true, "127.0.0.1");
+            o.ControlPlane.ReturnWaitSecs = 3600;
+        });
+        var (prefill, decode) = (stage.Prefill[0], stage.Decode[0]);
+        var (lives, dies) = dying == EngineRole.Decode ? (prefill, decode) : (decode, prefill);
+        await dies.KillAsync();
+        await stage.UntilAsync(() => !stage.Shown(dies).IsPairable, "the gateway has noticed", Tenth);
+        await stage.EmptyAsync();
+        var before = lives.Stats.RequestsTotal;
+
+        var asked = Enumerable.Range(0, 20).Select(_ => stage.AskAsync()).ToArray();
+        await stage.UntilAsync(() => stage.Waiting == 20, "all wait");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await stage.ReadinessAsync()).Status);
+        Assert.Equal(before, lives.Stats.RequestsTotal);
+
+        await dies.RestartAsync(FleetFaultStage.Token);
+        await stage.UntilAsync(() => asked.All(a => a.IsCompleted), "they are served", TimeSpan.FromMilliseconds(10));
+        Assert.All(await Task.WhenAll(asked), reply => Assert.True(reply.Status == HttpStatusCode.OK, reply.Text));
+    }
+
     [Fact]
     public async Task F27_an_open_prefill_breaker_keeps_decode_idle_and_lets_exactly_one_pair_try()
     {

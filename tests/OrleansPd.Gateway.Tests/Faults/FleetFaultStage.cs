@@ -54,7 +54,9 @@ internal sealed class FleetFaultStage : IAsyncDisposable
         int prefill, int decode, Action<GatewayOptions>? configure = null, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null,
         Action<SimulatedEngine>? before = null, bool ready = true)
     {
-        var options = new GatewayOptions { Host = "127.0.0.1", Port = 0, ControlPlane = new ControlPlaneOptions { Policy = "least_load" } };
+        // Time stands still here, and a request that waits for a worker would wait for ever: who tests that sets the time it has.
+        var plane = new ControlPlaneOptions { Policy = "least_load", ReturnWaitSecs = 0 };
+        var options = new GatewayOptions { Host = "127.0.0.1", Port = 0, ControlPlane = plane };
         options.Upstream = Stage.DefaultUpstream;
         configure?.Invoke(options);
         var stage = new FleetFaultStage(options);

@@ -1,7 +1,9 @@
 using System.Net;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
@@ -142,6 +144,29 @@ public sealed class KeyTests
     }
 
     [Fact]
+    public void What_is_kept_of_keys_are_hashes_and_each_key_still_opens()
+    {
+        var hash = Convert.ToHexStringLower(SHA256.HashData("hash3d"u8));
+        var ring = new KeyRing(
+            new GatewayOptions
+            {
+                ApiKey = "cl1ent",
+                AdminApiKey = "adm1n",
+                ClientKeys = { "name=a,key=nam3d", $"name=b,sha256={hash}" },
+            },
+            TimeProvider.System);
+        var opened = ((string[])["cl1ent", "nam3d", "hash3d"]).Select(key => ring.Find(With(key))?.Spec.Name);
+        Assert.Equal(["api-key", "a", "b"], opened);
+        Assert.All((string[])["adm1n", "cl1en", "cl1ent2", "", hash], key => Assert.Null(ring.Find(With(key))));
+        Assert.True(ring.IsAdmin(With("adm1n")));
+        Assert.False(ring.IsAdmin(With("cl1ent")));
+        Assert.DoesNotContain(Texts(ring, []), text => ((string[])["cl1ent", "adm1n", "nam3d", "hash3d"]).Any(text.Contains));
+
+        static HttpRequest With(string key) =>
+            new DefaultHttpContext { Request = { Headers = { Authorization = "Bearer " + key } } }.Request;
+    }
+
+    [Fact]
     public async Task No_key_is_in_what_the_gateway_says_or_logs()
     {
         await using var stage = await ManagedStage.StartAsync(o =>
@@ -161,6 +186,28 @@ public sealed class KeyTests
         foreach (var secret in (string[])["adm1n", "cl1ent", "nam3d", "wr0ng", "r4nk"])
         {
             Assert.DoesNotContain(stage.Said, said => said.Contains(secret, StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>Every text, and every run of bytes as text, that is reachable from an object of ours.</summary>
+    private static IEnumerable<string> Texts(object? at, HashSet<object> seen)
+    {
+        switch (at)
+        {
+            case null:
+                return [];
+            case string text:
+                return [text];
+            case byte[] bytes:
+                return [Encoding.Latin1.GetString(bytes)];
+            case ReadOnlyMemory<byte> memory:
+                return [Encoding.Latin1.GetString(memory.Span)];
+            case System.Collections.IEnumerable list:
+                return list.Cast<object?>().SelectMany(item => Texts(item, seen));
+            default:
+                var ours = at.GetType().Assembly == typeof(KeyRing).Assembly && seen.Add(at);
+                const BindingFlags All = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public;
+                return ours ? at.GetType().GetFields(All).SelectMany(field => Texts(field.GetValue(at), seen)) : [];
         }
     }
 

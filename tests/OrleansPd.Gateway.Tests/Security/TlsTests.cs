@@ -32,8 +32,8 @@ public sealed class TlsTests : IDisposable
 
     [Theory]
     [InlineData(true, true, 200)]
-    [InlineData(true, false, 502)]
-    [InlineData(false, true, 502)]
+    [InlineData(true, false, 503)]
+    [InlineData(false, true, 503)]
     public async Task Engines_on_https_are_checked_against_the_given_authority_and_shown_our_certificate(bool rightAuthority, bool shown, int status)
     {
         var authority = Authority("engines");

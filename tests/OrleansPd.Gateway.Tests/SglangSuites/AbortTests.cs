@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 
@@ -80,6 +81,104 @@ public sealed class AbortTests
         }
         Assert.Equal(1, good);
         Assert.All(stage.Prefill.Concat(stage.Decode), engine => Assert.Empty(engine.Stats.RouterErrors));
+    }
+
+    [Theory]
+    [InlineData("\"A long story\"", 3, 3)]
+    [InlineData("[\"One\",\"Two\",\"Three\"]", 1, 3)]
+    [InlineData("[\"One\",\"Two\"]", 2, 4)]
+    public async Task One_abort_by_the_clients_id_ends_all_samples_and_all_prompts(string text, int n, int parts)
+    {
+        var body = $$"""{"text":{{text}},"rid":"mine","sampling_params":{"n":{{n}},"max_new_tokens":4000,"ignore_eos":true}}""";
+        await using var stage = await Suite.StartAsync(2, 2);
+        var request = Suite.PostAsync(stage, "/generate", body);
+        await LiveStage.UntilAsync(() => stage.Decode.Sum(d => d.Stats.Running) == parts, TimeSpan.FromSeconds(20));
+        var seen = Sum(stage);
+
+        await Suite.PostAsync(stage, "/abort_request", """{"rid":"mine"}""");
+
+        var (status, answer) = await request.WaitAsync(TimeSpan.FromSeconds(30), LiveStage.Token);
+        Assert.Equal((200, parts), (status, answer.AsArray().Count));
+        Assert.All(answer.AsArray(), part => Assert.True(IsAbort(status, part!), part!.ToJsonString()));
+        await Suite.IdleAsync(stage);
+        Assert.Equal((seen, 0L, 0), (Sum(stage), stage.Gateway.Dispatcher.Retries, stage.Gateway.Dispatcher.LiveRequests.Count));
+    }
+
+    [Fact]
+    public async Task One_prompt_of_a_batch_is_ended_by_its_own_id_and_the_others_go_on()
+    {
+        await using var stage = await Suite.StartAsync();
+        var request = Suite.PostAsync(
+            stage, "/generate",
+            """{"text":["One","Two"],"rid":["a","b"],"sampling_params":{"n":2,"max_new_tokens":300,"ignore_eos":true}}""");
+        await LiveStage.UntilAsync(() => stage.Decode[0].Stats.Running == 4, TimeSpan.FromSeconds(20));
+
+        await Suite.PostAsync(stage, "/abort_request", """{"rid":"b"}""");
+
+        var (status, answer) = await request.WaitAsync(TimeSpan.FromSeconds(30), LiveStage.Token);
+        Assert.Equal(200, status);
+        var ends = answer.AsArray().Select(part => (string)part!["meta_info"]!["finish_reason"]!["type"]!);
+        Assert.Equal(["length", "length", "abort", "abort"], ends);
+    }
+
+    [Fact]
+    public async Task Parts_that_have_not_gone_out_yet_never_do()
+    {
+        await using var stage = await Suite.StartAsync(options: new() { ControlPlane = { MaxRunningPerDecodeRank = 2 } });
+        var request = Suite.PostAsync(stage, "/generate", Suite.Generate("Many", 4000, ""","rid":"many" """)
+            .Replace("\"max_new_tokens\"", "\"n\":80,\"max_new_tokens\"", StringComparison.Ordinal));
+        await LiveStage.UntilAsync(() => stage.Decode[0].Stats.Running == 2, TimeSpan.FromSeconds(20));
+        var seen = Sum(stage);
+
+        await Suite.PostAsync(stage, "/abort_request", """{"rid":"many"}""");
+
+        var (status, answer) = await request.WaitAsync(TimeSpan.FromSeconds(30), LiveStage.Token);
+        Assert.True(IsAbort(status, answer), $"{status}: {answer}");
+        await Suite.IdleAsync(stage);
+        Assert.Equal(seen, Sum(stage));
+    }
+
+    [Theory]
+    [InlineData("""{"rid":"second"}""")]
+    [InlineData("""{"abort_all":true}""")]
+    public async Task A_request_that_waits_for_a_place_is_ended_by_its_id_and_no_engine_hears_of_it(string abort)
+    {
+        await using var stage = await Suite.StartAsync(options: new() { ControlPlane = { MaxRunningPerDecodeRank = 1 } });
+        var plane = (EmbeddedControlPlane)stage.Gateway.ControlPlane;
+        var running = Suite.PostAsync(stage, "/generate", Suite.Generate("First", 4000, ""","rid":"first" """));
+        await LiveStage.UntilAsync(() => stage.Decode[0].Stats.Running == 1, TimeSpan.FromSeconds(20));
+        var seen = Sum(stage);
+        var waiting = Suite.PostAsync(stage, "/generate", Suite.Generate("Second", 4, ""","rid":"second" """));
+        await LiveStage.UntilAsync(() => plane.Waiting == 1, TimeSpan.FromSeconds(20));
+
+        await Suite.PostAsync(stage, "/abort_request", abort);
+
+        var (status, answer) = await waiting.WaitAsync(TimeSpan.FromSeconds(30), LiveStage.Token);
+        Assert.True(status == 500 && IsAbort(status, answer), $"{status}: {answer}");
+        Assert.Equal((seen, 0), (Sum(stage), plane.Waiting));
+        await Suite.PostAsync(stage, "/abort_request", """{"rid":"first"}""");
+        await running.WaitAsync(TimeSpan.FromSeconds(30), LiveStage.Token);
+        await Suite.IdleAsync(stage);
+    }
+
+    [Fact]
+    public async Task An_abort_reaches_a_second_attempt_which_has_another_id()
+    {
+        await using var stage = await Suite.StartAsync(2, 2, options: new() { RetryMaxRetries = 1 });
+        foreach (var decode in stage.Decode)
+        {
+            decode.Faults.Add(new Fault(FaultKind.Status) { RidPrefix = "again", Count = 1 });
+        }
+        var request = Suite.PostAsync(stage, "/generate", Suite.Generate("Again", 4000, ""","rid":"again" """));
+        await LiveStage.UntilAsync(
+            () => stage.Gateway.Dispatcher.Retries == 1 && stage.Decode.Sum(d => d.Stats.Running) == 1, TimeSpan.FromSeconds(20));
+
+        await Suite.PostAsync(stage, "/abort_request", """{"rid":"again"}""");
+
+        var (status, answer) = await request.WaitAsync(TimeSpan.FromSeconds(30), LiveStage.Token);
+        Assert.True(IsAbort(status, answer), $"{status}: {answer}");
+        await Suite.IdleAsync(stage);
+        Assert.Equal(1, stage.Gateway.Dispatcher.Retries);
     }
 
     /// <summary>What the suites take for an abort: 200 that says so, or 500 or 503 whose body does.</summary>

@@ -26,6 +26,19 @@ public sealed class LoadAndPairTests
     }
 
     [Fact]
+    public async Task A_word_that_engines_refuse_in_plain_text_is_their_status_and_their_words()
+    {
+        await using var stage = await Stage.StartAsync();
+
+        using var response = await stage.Client.GetAsync(new Uri("/v1/loads?include=nonsense", UriKind.Relative), Stage.Token);
+        var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!;
+
+        Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
+        Assert.Empty(answer["loads"]!.AsArray());
+        Assert.Equal(2, answer["failed"]!.AsArray().Count);
+    }
+
+    [Fact]
     public async Task A_number_an_engine_is_what_the_SGLang_gateway_gives_and_minus_one_where_none_is_known()
     {
         await using var stage = await Stage.StartAsync();
@@ -98,6 +111,8 @@ public sealed class LoadAndPairTests
     [InlineData("""{"batch_size":0}""", 400)]
     [InlineData("""{"lease_secs":26}""", 400)]
     [InlineData("""{"model":7}""", 400)]
+    [InlineData("""{"model":"default","lora_path":["a",null]}""", 200)]
+    [InlineData("""{"model":"sim:told-by-nobody","lora_path":null}""", 200)]
     [InlineData("", 200)]
     [InlineData("""{"batch_size":3,"messages":[]}""", 200)]
     public async Task What_is_asked_for_is_checked(string body, int status)

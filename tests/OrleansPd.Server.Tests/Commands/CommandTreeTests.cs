@@ -42,7 +42,14 @@ public sealed class CommandTreeTests
 
     [Theory]
     [InlineData("serve", "'serve' is not known here.")]
-    [InlineData("gateway --prot 1", "'--prot' is not known here.")]
+    [InlineData("gateway --prot 1", "'--prot' is not known here. Did you mean '--port'?")]
+    [InlineData("gatway", "'gatway' is not known here. Did you mean 'gateway'?")]
+    [InlineData("gateway --entirely-unknown", "'--entirely-unknown' is not known here.")]
+    [InlineData("workers", "say what to do: list, add, drain, remove, role.")]
+    [InlineData("gateway --prefill --decode http://a:1",
+        "--prefill: the engine's URL is missing, such as http://10.0.0.1:30000.")]
+    [InlineData("gateway --prefill http://a:1 --decode", "--decode: the engine's URL is missing, such as http://10.0.0.1:30000.")]
+    [InlineData("gateway --model-alias", "--model-alias: ALIAS=MODEL is missing.")]
     [InlineData("gateway --port x", "--port: 'x' is not a whole number.")]
     [InlineData("replay --speed -1", "--speed: '-1' is not a number from 0.")]
     [InlineData("replay --concurrency 0", "--concurrency: '0' is not a whole number from 1 to 100000.")]
@@ -69,5 +76,27 @@ public sealed class CommandTreeTests
         // Port 1 is reserved and never listened on.
         Assert.Equal(1, await bed.RunAsync("replay", "--url", "http://127.0.0.1:1"));
         Assert.StartsWith("error: nothing answers at http://127.0.0.1:1/: ", bed.Error);
+    }
+
+    [Theory]
+    [InlineData("gateway")]
+    [InlineData("engine")]
+    [InlineData("bootstrap")]
+    public async Task An_address_of_another_machine_is_told_in_a_sentence(string command)
+    {
+        var bed = new CommandLineTestBed();
+
+        // Reserved for documents: no machine has it.
+        Assert.Equal(1, await bed.RunAsync(command, "--host", "192.0.2.1", "--port", "0"));
+        Assert.Equal("error: 192.0.2.1 is no address of this machine: choose another with --host.", bed.Error.TrimEnd());
+    }
+
+    [Fact]
+    public async Task What_must_be_given_stands_in_the_help_without_brackets()
+    {
+        var bed = new CommandLineTestBed();
+
+        Assert.Equal(0, await bed.RunAsync("workers", "role", "--help"));
+        Assert.Contains("orleanspd workers role WORKER ROLE [options]", bed.Out);
     }
 }

@@ -129,6 +129,15 @@ public sealed class GatewaySettingsTests
     [InlineData("--decode-slot-factor: 0 is not between 0.01 and 100.", "--decode-slot-factor", "0")]
     [InlineData("--cb-failure-rate: 1.5 is not between 0.01 and 1.", "--cb-failure-rate", "1.5")]
     [InlineData("--health-check-interval-secs: 9999 is not between 0 and 3600.", "--health-check-interval-secs", "9999")]
+    [InlineData("--return-wait-secs: 3601 is not between 0 and 3600.", "--return-wait-secs", "3601")]
+    [InlineData("--model-alias: 'gpt' is not ALIAS=MODEL.", "--model-alias", "gpt")]
+    [InlineData("--model-alias: 'gpt' has two models.", "--model-alias", "gpt=a", "gpt=b")]
+    [InlineData("--model-policy: 'a' is not MODEL=PREFILL[,DECODE].", "--model-policy", "a")]
+    [InlineData("--model-policy: 'best' is none of cache_aware, consistent_hashing, least_load, power_of_two, random, "
+        + "round_robin, session.", "--model-policy", "a=best")]
+    [InlineData("--model-policy: 'a' is named twice.", "--model-policy", "a=random", "a=session")]
+    [InlineData("--model-policy: 'gpt' is an alias; name its model, 'a'.",
+        "--model-alias", "gpt=a", "--model-policy", "gpt=random")]
     [InlineData("--room-ttl-secs: 0 is not between 1 and 86400.", "--room-ttl-secs", "0")]
     [InlineData("--stall-broken-secs: 20 is less than --stall-suspect-secs (30).", "--stall-broken-secs", "20")]
     [InlineData("--dp-ranks: 'gateway' is not explicit, modulo or engine.", "--dp-ranks", "gateway")]
@@ -140,6 +149,19 @@ public sealed class GatewaySettingsTests
         var error = Assert.Throws<BadInputException>(() => new CommandLineTestBed().Load(args));
 
         Assert.Equal(message, error.Message);
+    }
+
+    [Fact]
+    public void Policies_of_models_come_from_flags_the_environment_or_a_file()
+    {
+        using var file = new TemporaryFile(
+            """{"ControlPlane": {"ModelPolicy": ["a=random,session", "b=cache_aware"]}}""", "json");
+        var bed = new CommandLineTestBed();
+        Assert.Equal(["a=random,session", "b=cache_aware"], bed.Load("--config", file.Path).Options.ControlPlane.ModelPolicy);
+        bed = new CommandLineTestBed(("ORLEANSPD_CONTROLPLANE__MODELPOLICY__0", "c=session"));
+        Assert.Equal(["c=session"], bed.Load("--config", file.Path).Options.ControlPlane.ModelPolicy);
+        var flags = bed.Load("--config", file.Path, "--model-policy", "d=random", "--model-policy", "e=session");
+        Assert.Equal(["d=random", "e=session"], flags.Options.ControlPlane.ModelPolicy);
     }
 
     [Fact]

@@ -63,6 +63,7 @@ public sealed class RouterFlagTests
                 "facade-port-range" => "40000-40099",
                 "client-keys" => "name=x,key=y,rpm=1",
                 "model-alias" => "x=y",
+                "model-policy" => "x=random,least_load",
                 _ => "x",
             }],
         };

@@ -393,6 +393,87 @@ public abstract class ControlPlaneContract : IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_cannot_run_on_a_pair_goes_to_a_regular_worker_and_holds_its_place()
+    {
+        Engines.Up("r", slots: 1);
+        await StartAsync(["p"], ["d"], change: o => o.Workers.Add(Spec("r", WorkerRole.Regular)));
+        var embedding = new PairRequest { OnlyRegular = true };
+        var lease = await TakeAsync(embedding);
+        Assert.True(lease.IsRegular);
+        Assert.Equal(RefusalReason.QueueTimeout, (await AskAsync(embedding)).Refusal!.Reason);
+        End(await TakeAsync()); // pairs are not held up
+        Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Succeeded);
+        Plane.LegEnded(await TakeAsync(embedding), LegSide.Decode, LegOutcome.Succeeded);
+    }
+
+    [Fact]
+    public async Task Each_model_has_its_own_pools_and_policies()
+    {
+        foreach (var model in new[] { "a", "b" })
+        {
+            Engines.Up($"p{model}", model: model);
+            Engines.Up($"d{model}", model: model);
+        }
+        await StartHostAsync(["pa", "pb"], ["da", "db"], o => o.ModelPolicy.Add("b=round_robin,random"));
+        await UntilAsync(() => Plane.Fleet.Workers is { Length: 4 } workers && workers.All(w => w.Phase == WorkerPhase.Ready));
+        var (a, b) = (await TakeAsync(new PairRequest { Model = "a" }), await TakeAsync(new PairRequest { Model = "b" }));
+        Assert.Equal(("pa", "da"), (a.Prefill!.Url.Host, a.Decode.Url.Host));
+        Assert.Equal(("least_load", "least_load"), (a.WhyFacts.PrefillPolicy, a.WhyFacts.DecodePolicy));
+        Assert.Equal(("pb", "db"), (b.Prefill!.Url.Host, b.Decode.Url.Host));
+        Assert.Equal(("round_robin", "random"), (b.WhyFacts.PrefillPolicy, b.WhyFacts.DecodePolicy));
+        End(a);
+        End(b);
+    }
+
+    [Fact]
+    public async Task An_adapter_draws_requests_to_the_workers_that_have_it_as_soon_as_they_are_read_again()
+    {
+        await StartAsync(["p0", "p1"], ["d0", "d1"], change: o => o.DescribeIntervalSecs = 3600);
+        foreach (var host in new[] { "p1", "d1" })
+        {
+            Engines.Up(host, adapters: "poet");
+            await _host!.Admin.ReadAgainAsync(Plane.Fleet.Workers.Single(w => w.Url.Host == host).Id, Token);
+        }
+        await UntilAsync(() => Plane.Fleet.Workers.Count(w => w.Facts.AdapterNames == "poet") == 2);
+        for (var i = 0; i < 4; i++)
+        {
+            var byName = i % 2 == 0;
+            var poem = await TakeAsync(new PairRequest { Model = byName ? "m:poet" : "m", Adapters = byName ? null : "poet" });
+            Assert.Equal(("p1", "d1"), (poem.Prefill!.Url.Host, poem.Decode.Url.Host));
+            End(poem);
+        }
+        var seen = new HashSet<string>();
+        for (var i = 0; i < 4; i++)
+        {
+            var plain = await TakeAsync();
+            seen.Add(plain.Decode.Url.Host);
+            End(plain);
+        }
+        Assert.Equal(2, seen.Count);
+    }
+
+    [Fact]
+    public async Task A_request_waits_a_while_for_a_worker_that_has_just_gone_away_and_not_for_one_that_never_was()
+    {
+        await StartAsync(["p"], ["d"], change: o => o.ReturnWaitSecs = 30);
+        Engines.Down("d");
+        await UntilAsync(() => Plane.Fleet.Decode[0].Phase == WorkerPhase.Registered);
+        var waiting = WaitAsync(60);
+        Assert.False(waiting.IsCompleted);
+        await RefusedAsync(RefusalReason.NoDecode); // who does not want to wait is told at once
+        Engines.Up("d");
+        await UntilAsync(() => waiting.IsCompleted);
+        End((await waiting).Lease!);
+
+        Engines.Down("d");
+        await UntilAsync(() => Plane.Fleet.Decode[0].Phase == WorkerPhase.Registered);
+        waiting = WaitAsync(60);
+        _host!.Advance(TimeSpan.FromSeconds(31));
+        Assert.Equal(RefusalReason.NoDecode, (await waiting.WaitAsync(TimeSpan.FromSeconds(30), Token)).Refusal!.Reason);
+        Assert.Equal(RefusalReason.NoDecode, (await WaitAsync(60).WaitAsync(TimeSpan.FromSeconds(30), Token)).Refusal!.Reason);
+    }
+
+    [Fact]
     public async Task A_lease_says_why_this_pair()
     {
         await StartAsync(["p"], ["d"], change: o => o.Policy = "round_robin");
