@@ -272,7 +272,8 @@ internal sealed class PairDesk
     /// <param name="returnBy">Until when workers that have gone away are waited for; null = it waits for capacity.</param>
     /// <param name="now">The time.</param>
     /// <param name="timestamp">The same as a timestamp.</param>
-    private AcquireAnswer Wait(ModelPool pool, in PairRequest request, DateTimeOffset? returnBy, DateTimeOffset now, long timestamp)
+    private AcquireAnswer Wait(
+        ModelPool pool, in PairRequest request, DateTimeOffset? returnBy, DateTimeOffset now, long timestamp)
     {
         var longest = TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
         var wait = request.MaxWait < longest ? request.MaxWait : longest;
@@ -353,8 +354,8 @@ internal sealed class PairDesk
     }
 
     /// <summary>
-    /// Refuses those that have waited in vain for workers to come back. Where the workers are back and full, the wait goes on as one
-    /// for capacity.
+    /// Refuses those that have waited in vain for workers to come back. Where the workers are back and full, the wait goes on as
+    /// one for capacity.
     /// </summary>
     private void EndReturnWaits(DateTimeOffset now)
     {
