@@ -15,11 +15,41 @@ internal sealed partial class Attempt
     private async Task<LegEnd> RunDecodeAsync()
     {
         LegEnd end;
+        var stop = _decodeStop.Token;
         var span = BeginSpan(LegSide.Decode, _lease.Decode);
         try
         {
             using var body = BodyFor(_lease.DecodeTarget);
-            end = await DecodeExchangeAsync(RequestFor(_lease.Decode, body, span)).ConfigureAwait(false);
+            var response = await _owner.Upstream.SendAsync(RequestFor(_lease.Decode, body, span), stop).ConfigureAwait(false);
+            var keep = false;
+            try
+            {
+                if (response.Status is < 200 or >= 300)
+                {
+                    end = await BadStatusAsync(response, stop).ConfigureAwait(false);
+                }
+                else if (IsEventStream(response.ContentType))
+                {
+                    end = await RelayStreamAsync(response, stop).ConfigureAwait(false);
+                    keep = end.IsOk;
+                }
+                else
+                {
+                    end = await RelayWholeAsync(response, stop).ConfigureAwait(false);
+                }
+            }
+            finally
+            {
+                if (!keep)
+                {
+                    await response.DisposeAsync().ConfigureAwait(false);
+                }
+                else if (!response.IsComplete)
+                {
+                    // The last chunk's end mark may still be on its way; the client does not wait for it.
+                    _ = FinishReadingAsync(response);
+                }
+            }
         }
         catch (OperationCanceledException) when (_decodeStop.IsCancellationRequested)
         {
@@ -40,46 +70,18 @@ internal sealed partial class Attempt
         }
         EndSpan(span, end);
         Raise(DispatchEvent.DecodeEnded(end));
-        _decodeEnded.TrySetResult();
+        TellDecodeEnded();
         return end;
     }
 
-    private async ValueTask<LegEnd> DecodeExchangeAsync(UpstreamRequest request)
+    private async ValueTask<LegEnd> BadStatusAsync(IUpstreamResponse response, CancellationToken stop)
     {
-        var stop = _decodeStop.Token;
-        var response = await _owner.Upstream.SendAsync(request, stop).ConfigureAwait(false);
-        var keep = false;
-        try
+        if (response.Status < 400)
         {
-            if (response.Status >= 400)
-            {
-                _decodeReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
-                return ErrorOf(LegSide.Decode, _decodeReply);
-            }
-            if (response.Status is < 200 or >= 300)
-            {
-                return OddStatus(LegSide.Decode, response.Status);
-            }
-            if (!IsEventStream(response.ContentType))
-            {
-                return await RelayWholeAsync(response, stop).ConfigureAwait(false);
-            }
-            var end = await RelayStreamAsync(response, stop).ConfigureAwait(false);
-            keep = end.IsOk;
-            return end;
+            return OddStatus(LegSide.Decode, response.Status);
         }
-        finally
-        {
-            if (keep)
-            {
-                // The last chunk's end mark may still be on its way; the client does not wait for it.
-                _ = response.IsComplete ? Task.CompletedTask : FinishReadingAsync(response);
-            }
-            else
-            {
-                await response.DisposeAsync().ConfigureAwait(false);
-            }
-        }
+        _decodeReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
+        return ErrorOf(LegSide.Decode, _decodeReply);
     }
 
     /// <summary>A plain answer: taken in whole where it is small enough, then given to the client at once.</summary>

@@ -38,7 +38,9 @@ internal sealed partial class Attempt
     private readonly TaskCompletionSource? _settled;
     // Set only where the answer needs both legs: filled by the prefill leg before it ends, read by the decode leg after that.
     private readonly LogprobMerger? _merger;
-    private readonly TaskCompletionSource _decodeEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    // Made only where the prefill leg waits for it, which is rare.
+    private TaskCompletionSource? _decodeEnded;
+    private bool _hasDecodeEnded;
     private ITimer? _limit;
     private int _kvWaited;
     private long _lastEventAt;
@@ -187,6 +189,25 @@ internal sealed partial class Attempt
             wait = pause - _owner.Clock.GetElapsedTime(_report.DecodeEndedAt);
         }
         return wait > TimeSpan.Zero;
+    }
+
+    private void TellDecodeEnded()
+    {
+        TaskCompletionSource? waits;
+        lock (_gate)
+        {
+            _hasDecodeEnded = true;
+            waits = _decodeEnded;
+        }
+        waits?.TrySetResult();
+    }
+
+    private Task WhenDecodeEnded()
+    {
+        lock (_gate)
+        {
+            return _hasDecodeEnded ? Task.CompletedTask : (_decodeEnded ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
     }
 
     private EngineReply? ReplyOf(Verdict verdict) => verdict.Side switch

@@ -12,6 +12,9 @@ internal sealed record BenchCase(string Name, Payload Payload, int Connections, 
 {
     public const int Events = 128;
 
+    /// <summary>The case that most of the code is warmed by.</summary>
+    public const string Small = "1 KB";
+
     /// <summary>CPU is told per event, not per request.</summary>
     public bool PerEvent => Payload.Stream;
 
@@ -24,6 +27,13 @@ internal sealed record BenchCase(string Name, Payload Payload, int Connections, 
         new("paced SSE", new("paced SSE", 1024, stream: true), 64, Count(192, scale), Pace: 5_000_000),
         new("one client", new("one client", 1024, stream: false), 1, Count(6_000, scale)),
     ];
+
+    /// <summary>Short loads that go through all the code of the cases: streams without their pace, as their events are many.</summary>
+    public static IEnumerable<BenchCase> Warming() => All(1).Select(load => load with
+    {
+        Requests = load.Connections switch { >= 32 when !load.PerEvent => 20_000, >= 32 => 600, 8 => 500, 4 => 40, _ => 200 },
+        Pace = 0,
+    });
 
     private static int Count(int full, double scale) => Math.Max(4, (int)(full * scale));
 }
