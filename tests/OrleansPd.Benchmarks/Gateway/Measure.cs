@@ -59,7 +59,7 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
             ProcessMeter.ForgetPeak(contender.Id);
         }
         var cpu = contender.Id == 0 ? 0 : ProcessMeter.CpuSeconds(contender.Id);
-        var result = Generator.Run(loop, contender.Port, load.Payload, load.Connections, load.Requests, load.PerEvent ? BenchCase.Events : 0);
+        var result = Generator.Run(loop, contender.Port, load.Payload, load.Connections, load.Requests, load.PerEvent ? BenchCase.Events : 0, contender.Key);
         cpu = contender.Id == 0 ? double.NaN : ProcessMeter.CpuSeconds(contender.Id) - cpu;
         allocated = AllocatedBy(contender) - allocated;
         if ((result.Problem ?? Settled(contender, load)) is { } problem)
@@ -74,6 +74,8 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
     }
 
     /// <summary>Bytes of memory that one idle stream costs, and what the process has with all of them.</summary>
+    /// <param name="contender">Whose memory.</param>
+    /// <param name="streams">In all; the first of them are not counted.</param>
     public (double PerStream, double Peak) Idle(Contender contender, int streams)
     {
         var payload = new Payload("idle", 1024, stream: true);
@@ -86,10 +88,10 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
         // The first few bring what is there once: code, pools, tables.
         var before = 0L;
         IdleStreams? first = null;
-        var warm = Math.Min(200, streams / 4);
+        var warm = Math.Min(500, streams / 4);
         first = Generator.Open(loop, contender.Port, payload, warm);
         before = Settle(contender);
-        var rest = Generator.Open(loop, contender.Port, payload, streams);
+        var rest = Generator.Open(loop, contender.Port, payload, streams - warm);
         var after = Settle(contender);
         loop.Ask(() =>
         {
@@ -104,7 +106,7 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
                 throw new InvalidOperationException($"{contender.Name}, idle streams: {problem}");
             }
         }
-        return ((double)(after - before) / streams, after);
+        return ((double)(after - before) / (streams - warm), after);
     }
 
     /// <summary>Memory when it has come to rest: a collector gives back what it does not need only after a while.</summary>
