@@ -116,10 +116,11 @@ internal static class GatewayBench
     /// </summary>
     private static void Settle(Bench bench, Contender contender, BenchFlags flags)
     {
-        const int MostRounds = 24;
+        const int LeastRounds = 14;
+        const int MostRounds = 30;
         const int Patience = 4;
         var best = double.MaxValue;
-        for (int round = 0, since = 0; round < MostRounds && since < Patience; round++, since++)
+        for (int round = 0, since = 0; round < LeastRounds || (round < MostRounds && since < Patience); round++, since++)
         {
             foreach (var load in BenchCase.Warming().Where(c => flags.Wants(c.Name) || round == 0 || c.Name == BenchCase.Small))
             {
