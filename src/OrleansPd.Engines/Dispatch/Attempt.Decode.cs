@@ -121,14 +121,24 @@ internal sealed partial class Attempt
         {
             using var merged = new PooledBuffer(held.Length * 2);
             _merger.Write(held.Written.Span, merged);
-            await _sink.AnswerAsync(head, merged.Written, stop).ConfigureAwait(false);
+            await AnswerAsync(head, merged.Written, stop).ConfigureAwait(false);
         }
         else
         {
-            await _sink.AnswerAsync(head, held.Written, stop).ConfigureAwait(false);
+            await AnswerAsync(head, held.Written, stop).ConfigureAwait(false);
         }
         _endWasRelayed = true;
         return LegEnd.Ok;
+    }
+
+    private ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken stop)
+    {
+        var answered = _sink.AnswerAsync(head, body, stop);
+        if (!answered.IsCompleted)
+        {
+            OnLimit();
+        }
+        return answered;
     }
 
     private async ValueTask<LegEnd> RelayLongAsync(IUpstreamResponse response, AnswerHead head, PooledBuffer held, CancellationToken stop)
@@ -142,6 +152,7 @@ internal sealed partial class Attempt
             return LegEnd.Cancelled;
         }
         _hasStarted = true;
+        OnLimit();
         await _sink.StartAsync(head, stop).ConfigureAwait(false);
         while (true)
         {
@@ -196,6 +207,7 @@ internal sealed partial class Attempt
                     return LegEnd.Cancelled;
                 }
                 _hasStarted = true;
+                OnLimit();
                 if (!begun)
                 {
                     await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
@@ -233,16 +245,16 @@ internal sealed partial class Attempt
     }
 
     /// <summary>Tells the state that output is there and waits, where the answer needs both legs, until it may go out.</summary>
+    /// <remarks>Other limits count from now on than the one that the timer is set for: who does not end soon calls <see cref="OnLimit"/>.</remarks>
     /// <returns>False when the attempt was decided otherwise.</returns>
     private async ValueTask<bool> CommitAsync(CancellationToken stop)
     {
         _report.FirstOutputAt = _owner.Clock.GetTimestamp();
         MeterKvWait();
         Raise(DispatchEvent.DecodeOutput);
-        // From now on other limits count than the one the timer was set for.
-        OnLimit();
         if (!IsCommitted && _settled is not null)
         {
+            OnLimit();
             await _settled.Task.WaitAsync(stop).ConfigureAwait(false);
         }
         return IsCommitted && CurrentVerdict is null;

@@ -6,7 +6,7 @@ using System.Threading.Tasks.Sources;
 namespace OrleansPd.Engines.Upstream;
 
 /// <summary>One exchange on a connection of <see cref="DirectUpstream"/>: the connection is its own until the answer's last byte.</summary>
-internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpstreamResponse>
+internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpstreamResponse>, IValueTaskSource<int>
 {
     private readonly EnginePool _pool;
     private readonly UpstreamOptions _options;
@@ -22,7 +22,11 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
     private readonly long _started;
     private readonly TimeSpan _idle;
     private ManualResetValueTaskSourceCore<IUpstreamResponse> _waiter;
+    private ManualResetValueTaskSourceCore<int> _body;
     private ValueTaskAwaiter<int> _more;
+    private ValueTaskAwaiter<int> _reading;
+    private Memory<byte> _into;
+    private Action? _goOnInBody;
 
     public DirectResponse(EnginePool pool, EngineLink link, UpstreamOptions options, TimeProvider clock, CancellationToken token)
     {
@@ -260,55 +264,131 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<int> ReceiveAsync(EngineLink link, Memory<byte> buffer, CancellationToken cancellationToken)
+    /// <summary>Waits by hand as the head does: a stream waits once for each event.</summary>
+    private ValueTask<int> ReceiveAsync(EngineLink link, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (cancellationToken != _token)
+        {
+            return ReceiveAlsoAsync(link, buffer, cancellationToken);
+        }
+        _into = buffer;
+        _body.Reset();
+        try
+        {
+            return IsContentThere(link, out var content) ? new(content) : new(this, _body.Version);
+        }
+        catch (Exception e)
+        {
+            return ValueTask.FromException<int>(Broken(e, cancellationToken));
+        }
+    }
+
+    /// <summary>The read that a part of the body waits for has ended.</summary>
+    private void GoOnInBody()
+    {
+        int content;
+        try
+        {
+            var link = _link!;
+            content = TakeRead(link, _reading.GetResult(), _into);
+            if (content == 0 && !IsComplete && !IsContentThere(link, out content))
+            {
+                return;
+            }
+        }
+        catch (Exception e)
+        {
+            _body.SetException(Broken(e, _token));
+            return;
+        }
+        _body.SetResult(content);
+    }
+
+    /// <summary>Reads until there is content or the end; false when it must be waited for, whose coming calls <see cref="GoOnInBody"/>.</summary>
+    private bool IsContentThere(EngineLink link, out int content)
+    {
+        do
+        {
+            var read = link.ReceiveAsync(Room(_into)).GetAwaiter();
+            if (!read.IsCompleted)
+            {
+                content = 0;
+                _reading = read;
+                read.UnsafeOnCompleted(_goOnInBody ??= GoOnInBody);
+                return false;
+            }
+            content = TakeRead(link, read.GetResult(), _into);
+        }
+        while (content == 0 && !IsComplete);
+        return true;
+    }
+
+    /// <summary>Behind a length there is nothing to wait for.</summary>
+    private Memory<byte> Room(Memory<byte> buffer) => _lines.Framing == BodyFraming.Length && _left < buffer.Length ? buffer[..(int)_left] : buffer;
+
+    /// <summary>Takes what a read has brought; 0 where it was framing only, or the end.</summary>
+    private int TakeRead(EngineLink link, int read, Memory<byte> buffer)
+    {
+        if (read > 0)
+        {
+            return Take(buffer.Span[..read]);
+        }
+        if (_lines.Framing != BodyFraming.UntilClose || link.IsDisposed)
+        {
+            throw new IOException("The connection ended before the answer did.");
+        }
+        Abort();
+        return 0;
+    }
+
+    /// <summary>Ends the exchange, and says what is to be thrown.</summary>
+    private Exception Broken(Exception e, CancellationToken cancellationToken)
+    {
+        if (e is not (SocketException or IOException or ObjectDisposedException))
+        {
+            return e;
+        }
+        Abort();
+        return _token.IsCancellationRequested ? new OperationCanceledException(_token)
+            : cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken)
+            : new UpstreamException(neverSent: false, e.Message, e);
+    }
+
+    int IValueTaskSource<int>.GetResult(short token) => _body.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => _body.GetStatus(token);
+
+    void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _body.OnCompleted(continuation, state, token, flags);
+
+    /// <summary>A read that ends for another token than the exchange's, too.</summary>
+    private async ValueTask<int> ReceiveAlsoAsync(EngineLink link, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         try
         {
             while (true)
             {
-                // Behind a length there is nothing to wait for.
-                var room = _lines.Framing == BodyFraming.Length && _left < buffer.Length ? buffer[..(int)_left] : buffer;
-                var read = cancellationToken == _token
-                    ? await link.ReceiveAsync(room).ConfigureAwait(false)
-                    : await ReceiveAlsoAsync(link, room, cancellationToken).ConfigureAwait(false);
-                if (read == 0)
+                int read;
+                var watch = cancellationToken.UnsafeRegister(static state => ((EngineLink)state!).Dispose(), link);
+                try
                 {
-                    if (_lines.Framing != BodyFraming.UntilClose || link.IsDisposed)
-                    {
-                        throw new IOException("The connection ended before the answer did.");
-                    }
-                    Abort();
-                    return 0;
+                    read = await link.ReceiveAsync(Room(buffer)).ConfigureAwait(false);
                 }
-                var content = Take(buffer.Span[..read]);
+                finally
+                {
+                    // Before the connection can become another's. A callback that is running just now is waited for.
+                    await watch.DisposeAsync().ConfigureAwait(false);
+                }
+                var content = TakeRead(link, read, buffer);
                 if (content > 0 || IsComplete)
                 {
                     return content;
                 }
             }
         }
-        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException)
+        catch (Exception e)
         {
-            Abort();
-            _token.ThrowIfCancellationRequested();
-            cancellationToken.ThrowIfCancellationRequested();
-            throw new UpstreamException(neverSent: false, e.Message, e);
-        }
-    }
-
-    /// <summary>A read that ends for another token than the exchange's, too.</summary>
-    private static async ValueTask<int> ReceiveAlsoAsync(EngineLink link, Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        var watch = cancellationToken.UnsafeRegister(static state => ((EngineLink)state!).Dispose(), link);
-        try
-        {
-            return await link.ReceiveAsync(buffer).ConfigureAwait(false);
-        }
-        finally
-        {
-            // Before the connection can become another's. A callback that is running just now is waited for.
-            await watch.DisposeAsync().ConfigureAwait(false);
+            throw Broken(e, cancellationToken);
         }
     }
 

@@ -169,7 +169,15 @@ internal sealed class Contender : IDisposable
     {
         if (_process is { HasExited: false })
         {
-            _process.Kill(entireProcessTree: true);
+            try
+            {
+                _process.Kill(entireProcessTree: true);
+            }
+            catch (IOException)
+            {
+                // To find the children files must be opened, which may be what has failed.
+                _process.Kill();
+            }
             _process.WaitForExit(10_000);
         }
     }
