@@ -72,6 +72,7 @@ internal ref partial struct JsonWalker
     /// <summary>The bytes that a backslash stands before which is not escaped itself.</summary>
     /// <param name="slashes">Where backslashes are.</param>
     /// <param name="first">1 when the first byte of the block is escaped; set to the same of the next block.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong EscapedBytes(ulong slashes, ref ulong first)
     {
         const ulong Even = 0x5555555555555555;
@@ -86,6 +87,7 @@ internal ref partial struct JsonWalker
     }
 
     /// <summary>Which bytes may stand behind a backslash, and which are hexadecimal digits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Classify64(ref byte block, out ulong legal, out ulong hex)
     {
         const byte Escapes = Escape2 | Escape5 | Escape6 | Escape7;
@@ -94,10 +96,9 @@ internal ref partial struct JsonWalker
         {
             var bytes = Vector512.LoadUnsafe(ref block);
             var half = Vector512.Create((byte)0x0F);
-            var classes = Avx512BW.Shuffle(Vector512.Create(Vector256.Create(LowHalves, LowHalves), Vector256.Create(LowHalves, LowHalves)), bytes & half)
-                & Avx512BW.Shuffle(
-                    Vector512.Create(Vector256.Create(HighHalves, HighHalves), Vector256.Create(HighHalves, HighHalves)),
-                    (bytes.AsUInt16() >> 4).AsByte() & half);
+            Vector256<byte> lows = Vector256.Create(LowHalves, LowHalves), highs = Vector256.Create(HighHalves, HighHalves);
+            var classes = Avx512BW.Shuffle(Vector512.Create(lows, lows), bytes & half)
+                & Avx512BW.Shuffle(Vector512.Create(highs, highs), (bytes.AsUInt16() >> 4).AsByte() & half);
             legal = ~Vector512.Equals(classes & Vector512.Create(Escapes), Vector512<byte>.Zero).ExtractMostSignificantBits();
             hex = ~Vector512.Equals(classes & Vector512.Create(Digits), Vector512<byte>.Zero).ExtractMostSignificantBits();
             return;

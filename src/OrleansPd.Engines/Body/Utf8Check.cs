@@ -36,60 +36,51 @@ internal static class Utf8Check
     private static bool IsValidInBlocks(ReadOnlySpan<byte> bytes)
     {
         ref var first = ref MemoryMarshal.GetReference(bytes);
-        var state = new State();
-        var at = 0;
-        for (; at <= bytes.Length - 64; at += 64)
-            state.Take(Vector256.LoadUnsafe(ref first, (nuint)at), Vector256.LoadUnsafe(ref first, (nuint)at + 32));
+        // All that is carried is in locals, so that it stays in registers.
+        Vector256<byte> previous = default, incomplete = default, error = default;
+        var whole = bytes.Length & ~63;
+        for (var at = 0; at < whole; at += 64)
+        {
+            var low = Vector256.LoadUnsafe(ref first, (nuint)at);
+            var high = Vector256.LoadUnsafe(ref first, (nuint)at + 32);
+            if ((low | high).ExtractMostSignificantBits() == 0)
+            {
+                error |= incomplete;
+                incomplete = default;
+            }
+            else
+            {
+                error |= Mistakes(low, previous) | Mistakes(high, low);
+                incomplete = Avx2.SubtractSaturate(high, LastOnes);
+            }
+            previous = high;
+        }
 
         // Behind the end stand zeros: a character that is cut off there is too short.
         Span<byte> rest = stackalloc byte[64];
         rest.Clear();
-        bytes[at..].CopyTo(rest);
-        state.Take(Vector256.Create(rest), Vector256.Create(rest[32..]));
-        return state.IsValid;
+        bytes[whole..].CopyTo(rest);
+        var last = Vector256.Create((ReadOnlySpan<byte>)rest);
+        error |= Mistakes(last, previous) | Mistakes(Vector256.Create((ReadOnlySpan<byte>)rest[32..]), last);
+        return error == Vector256<byte>.Zero;
     }
 
-    private struct State
+    /// <summary>Not 0 where a byte is wrong behind the ones before it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> Mistakes(Vector256<byte> bytes, Vector256<byte> before)
     {
-        private Vector256<byte> _previous;
-        private Vector256<byte> _incomplete;
-        private Vector256<byte> _error;
-
-        public readonly bool IsValid => (_error | _incomplete) == Vector256<byte>.Zero;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Take(Vector256<byte> low, Vector256<byte> high)
-        {
-            if ((low | high).ExtractMostSignificantBits() == 0)
-            {
-                _error |= _incomplete;
-                _incomplete = default;
-                _previous = high;
-                return;
-            }
-            Check(low, _previous);
-            Check(high, low);
-            _previous = high;
-            _incomplete = Avx2.SubtractSaturate(high, LastOnes);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Check(Vector256<byte> bytes, Vector256<byte> before)
-        {
-            var seam = Avx2.Permute2x128(before, bytes, 0x21);
-            var previous = Avx2.AlignRight(bytes, seam, 15);
-            var mistakes = Avx2.Shuffle(FirstHigh, HighHalf(previous))
-                & Avx2.Shuffle(FirstLow, previous & Vector256.Create((byte)0x0F))
-                & Avx2.Shuffle(SecondHigh, HighHalf(bytes));
-            var third = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 14), Vector256.Create((byte)(0xE0 - 0x80)));
-            var fourth = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 13), Vector256.Create((byte)(0xF0 - 0x80)));
-            // Two continuations in a row are right exactly where a third or fourth byte is due.
-            _error |= ((third | fourth) & Vector256.Create((byte)0x80)) ^ mistakes;
-        }
-
-        private static Vector256<byte> HighHalf(Vector256<byte> bytes) =>
-            (bytes.AsUInt16() >> 4).AsByte() & Vector256.Create((byte)0x0F);
+        var seam = Avx2.Permute2x128(before, bytes, 0x21);
+        var previous = Avx2.AlignRight(bytes, seam, 15);
+        var pairs = Avx2.Shuffle(FirstHigh, HighHalf(previous))
+            & Avx2.Shuffle(FirstLow, previous & Vector256.Create((byte)0x0F))
+            & Avx2.Shuffle(SecondHigh, HighHalf(bytes));
+        var third = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 14), Vector256.Create((byte)(0xE0 - 0x80)));
+        var fourth = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 13), Vector256.Create((byte)(0xF0 - 0x80)));
+        // Two continuations in a row are right exactly where a third or fourth byte is due.
+        return ((third | fourth) & Vector256.Create((byte)0x80)) ^ pairs;
     }
+
+    private static Vector256<byte> HighHalf(Vector256<byte> bytes) => (bytes.AsUInt16() >> 4).AsByte() & Vector256.Create((byte)0x0F);
 
     /// <summary>The largest bytes that may stand last, second and third from the end of a block without a character going on behind it.</summary>
     private static Vector256<byte> LastOnes => Vector256.Create(

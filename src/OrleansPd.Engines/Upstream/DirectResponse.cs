@@ -188,7 +188,8 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
             var length = AnswerHeadParser.EndOf(link.Unread);
             if (length == 0)
             {
-                return link.Unread.Length < _options.MaxHead ? false : throw new IOException($"The head of the answer is longer than {_options.MaxHead} bytes.");
+                return link.Unread.Length < _options.MaxHead
+                    ? false : throw new IOException($"The head of the answer is longer than {_options.MaxHead} bytes.");
             }
             var head = link.Unread[..length];
             if (AnswerHeadParser.Parse(head, out _lines) is { } problem)
@@ -224,7 +225,10 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
         }
         return _token.IsCancellationRequested
             ? new OperationCanceledException(_token)
-            : new UpstreamException(neverSent: false, e.Message, e) { WasStale = !HasBegun && StaleRule.Holds(_idle, _clock.GetElapsedTime(_started)) };
+            : new UpstreamException(neverSent: false, e.Message, e)
+            {
+                WasStale = !HasBegun && StaleRule.Holds(_idle, _clock.GetElapsedTime(_started)),
+            };
     }
 
     public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)

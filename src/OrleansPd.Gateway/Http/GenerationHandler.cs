@@ -137,9 +137,12 @@ internal sealed class GenerationHandler(
         }
     }
 
-    /// <summary>What the body asks for; null where it is refused. A call holds a place of its client's account and its ids until it has ended.</summary>
+    /// <summary>
+    /// What the body asks for; null where it is refused. A call holds a place of its client's account, and its ids, until it has ended.
+    /// </summary>
     private DispatchCall? CallOf(
-        HttpContext context, Dialect dialect, string route, string id, Activity? span, SharedBody body, out ClientAccount? account, out AnswerError? refusal)
+        HttpContext context, Dialect dialect, string route, string id, Activity? span, SharedBody body,
+        out ClientAccount? account, out AnswerError? refusal)
     {
         account = null;
         var shape = new RequestShape();

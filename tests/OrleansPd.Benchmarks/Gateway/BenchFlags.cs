@@ -24,7 +24,7 @@ internal sealed record BenchFlags
 
     /// <summary>The silo's executable; the same kind of build as this program's unless told otherwise.</summary>
     public string SiloDll { get; private init; } = Path.GetFullPath(Path.Combine(
-        AppContext.BaseDirectory.Replace("tests" + Path.DirectorySeparatorChar + "OrleansPd.Benchmarks", "src" + Path.DirectorySeparatorChar + "OrleansPd.Silo", StringComparison.Ordinal),
+        AppContext.BaseDirectory.Replace(Path.Combine("tests", "OrleansPd.Benchmarks"), Path.Combine("src", "OrleansPd.Silo"), StringComparison.Ordinal),
         "orleanspd-silo.dll"));
 
     /// <summary>All addresses of this host: the fleet case gives each worker one of 127.0.0.0/8.</summary>
