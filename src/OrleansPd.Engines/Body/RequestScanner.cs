@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Unicode;
 
 namespace OrleansPd.Engines.Body;
 
@@ -31,7 +30,7 @@ public static class RequestScanner
         shape.Reset();
         shape.Dialect = dialect;
         error = default;
-        if (!Utf8.IsValid(body))
+        if (!Utf8Check.IsValid(body))
         {
             error = new(FirstInvalid(body), "The request body is not valid UTF-8.", null);
             return false;

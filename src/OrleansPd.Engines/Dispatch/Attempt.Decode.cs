@@ -15,11 +15,41 @@ internal sealed partial class Attempt
     private async Task<LegEnd> RunDecodeAsync()
     {
         LegEnd end;
+        var stop = _decodeStop.Token;
         var span = LegSpan.Begin(_call.Trace, _call.Path, _lease, LegSide.Decode, _call.Items, _report.Number);
         try
         {
             using var body = BodyFor(_lease.DecodeTarget);
-            end = await DecodeExchangeAsync(RequestFor(_lease.Decode, body, span)).ConfigureAwait(false);
+            var response = await _owner.Upstream.SendAsync(RequestFor(_lease.Decode, body, span), stop).ConfigureAwait(false);
+            var keep = false;
+            try
+            {
+                if (response.Status is < 200 or >= 300)
+                {
+                    end = await BadStatusAsync(response, stop).ConfigureAwait(false);
+                }
+                else if (IsEventStream(response.ContentType))
+                {
+                    end = await RelayStreamAsync(response, stop).ConfigureAwait(false);
+                    keep = end.IsOk;
+                }
+                else
+                {
+                    end = await RelayWholeAsync(response, stop).ConfigureAwait(false);
+                }
+            }
+            finally
+            {
+                if (!keep)
+                {
+                    await response.DisposeAsync().ConfigureAwait(false);
+                }
+                else if (!response.IsComplete)
+                {
+                    // The last chunk's end mark may still be on its way; the client does not wait for it.
+                    _ = FinishReadingAsync(response);
+                }
+            }
         }
         catch (OperationCanceledException) when (_decodeStop.IsCancellationRequested)
         {
@@ -40,46 +70,18 @@ internal sealed partial class Attempt
         }
         LegSpan.End(span, end);
         Raise(DispatchEvent.DecodeEnded(end));
-        _decodeEnded.TrySetResult();
+        TellDecodeEnded();
         return end;
     }
 
-    private async ValueTask<LegEnd> DecodeExchangeAsync(UpstreamRequest request)
+    private async ValueTask<LegEnd> BadStatusAsync(IUpstreamResponse response, CancellationToken stop)
     {
-        var stop = _decodeStop.Token;
-        var response = await _owner.Upstream.SendAsync(request, stop).ConfigureAwait(false);
-        var keep = false;
-        try
+        if (response.Status < 400)
         {
-            if (response.Status >= 400)
-            {
-                _decodeReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
-                return ErrorOf(LegSide.Decode, _decodeReply);
-            }
-            if (response.Status is < 200 or >= 300)
-            {
-                return OddStatus(LegSide.Decode, response.Status);
-            }
-            if (!IsEventStream(response.ContentType))
-            {
-                return await RelayWholeAsync(response, stop).ConfigureAwait(false);
-            }
-            var end = await RelayStreamAsync(response, stop).ConfigureAwait(false);
-            keep = end.IsOk;
-            return end;
+            return OddStatus(LegSide.Decode, response.Status);
         }
-        finally
-        {
-            if (keep)
-            {
-                // The last chunk's end mark may still be on its way; the client does not wait for it.
-                _ = response.IsComplete ? Task.CompletedTask : FinishReadingAsync(response);
-            }
-            else
-            {
-                await response.DisposeAsync().ConfigureAwait(false);
-            }
-        }
+        _decodeReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
+        return ErrorOf(LegSide.Decode, _decodeReply);
     }
 
     /// <summary>A plain answer: taken in whole where it is small enough, then given to the client at once.</summary>
@@ -119,14 +121,24 @@ internal sealed partial class Attempt
         {
             using var merged = new PooledBuffer(held.Length * 2);
             _merger.Write(held.Written.Span, merged);
-            await _sink.AnswerAsync(head, merged.Written, stop).ConfigureAwait(false);
+            await AnswerAsync(head, merged.Written, stop).ConfigureAwait(false);
         }
         else
         {
-            await _sink.AnswerAsync(head, held.Written, stop).ConfigureAwait(false);
+            await AnswerAsync(head, held.Written, stop).ConfigureAwait(false);
         }
         _endWasRelayed = true;
         return LegEnd.Ok;
+    }
+
+    private ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken stop)
+    {
+        var answered = _sink.AnswerAsync(head, body, stop);
+        if (!answered.IsCompleted)
+        {
+            OnLimit();
+        }
+        return answered;
     }
 
     private async ValueTask<LegEnd> RelayLongAsync(IUpstreamResponse response, AnswerHead head, PooledBuffer held, CancellationToken stop)
@@ -140,6 +152,7 @@ internal sealed partial class Attempt
             return LegEnd.Cancelled;
         }
         _hasStarted = true;
+        OnLimit();
         await _sink.StartAsync(head, stop).ConfigureAwait(false);
         while (true)
         {
@@ -194,6 +207,7 @@ internal sealed partial class Attempt
                     return LegEnd.Cancelled;
                 }
                 _hasStarted = true;
+                OnLimit();
                 if (!begun)
                 {
                     await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
@@ -231,16 +245,16 @@ internal sealed partial class Attempt
     }
 
     /// <summary>Tells the state that output is there and waits, where the answer needs both legs, until it may go out.</summary>
+    /// <remarks>Other limits count from now on than the one that the timer is set for: who does not end soon calls <see cref="OnLimit"/>.</remarks>
     /// <returns>False when the attempt was decided otherwise.</returns>
     private async ValueTask<bool> CommitAsync(CancellationToken stop)
     {
         _report.FirstOutputAt = _owner.Clock.GetTimestamp();
         MeterKvWait();
         Raise(DispatchEvent.DecodeOutput);
-        // From now on other limits count than the one the timer was set for.
-        OnLimit();
         if (!IsCommitted && _settled is not null)
         {
+            OnLimit();
             await _settled.Task.WaitAsync(stop).ConfigureAwait(false);
         }
         return IsCommitted && CurrentVerdict is null;

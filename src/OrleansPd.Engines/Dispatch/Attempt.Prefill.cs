@@ -15,11 +15,16 @@ internal sealed partial class Attempt
     {
         LegEnd end;
         using var held = _call.Body.Hold();
+        var stop = _prefillStop.Token;
         var span = LegSpan.Begin(_call.Trace, _call.Path, _lease, LegSide.Prefill, _call.Items, _report.Number);
         try
         {
             using var body = BodyFor(_lease.PrefillTarget);
-            end = await PrefillExchangeAsync(RequestFor(_lease.Prefill!, body, span)).ConfigureAwait(false);
+            var response = await _owner.Upstream.SendAsync(RequestFor(_lease.Prefill!, body, span), stop).ConfigureAwait(false);
+            await using (response.ConfigureAwait(false))
+            {
+                end = await ReadPrefillAsync(response, stop).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (_prefillStop.IsCancellationRequested)
         {
@@ -34,11 +39,11 @@ internal sealed partial class Attempt
             // A bug of ours must not leave the leg open: the lease would never come back.
             end = new LegEnd(LegEndKind.GatewayError, 500, e.ToString());
         }
-        if (end.Kind == LegEndKind.TransferFailed && !_decodeEnded.Task.IsCompleted)
+        if (end.Kind == LegEndKind.TransferFailed)
         {
             // A transfer fails on both sides, whoever is the cause; what the decode says of it (an abort by the client, its own
             // death) is on its way and decides whether there is to be a retry.
-            await _decodeEnded.Task.WaitAsync(_owner.Options.PartnerWord, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await WhenDecodeEnded().WaitAsync(_owner.Options.PartnerWord, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         _report.PrefillEndedAt = _owner.Clock.GetTimestamp();
         _lease.Progressed(_report.PrefillEndedAt);
@@ -59,10 +64,8 @@ internal sealed partial class Attempt
         _owner.LegClosed(_lease, LegSide.Prefill, outcome);
     }
 
-    private async ValueTask<LegEnd> PrefillExchangeAsync(UpstreamRequest request)
+    private async ValueTask<LegEnd> ReadPrefillAsync(IUpstreamResponse response, CancellationToken stop)
     {
-        var stop = _prefillStop.Token;
-        await using var response = await _owner.Upstream.SendAsync(request, stop).ConfigureAwait(false);
         if (response.Status >= 400)
         {
             _prefillReply = await EngineReply.ReadAsync(response, _owner.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
@@ -83,7 +86,7 @@ internal sealed partial class Attempt
             return LegEnd.Ok;
         }
         using var scratch = new PooledBuffer();
-        while (await response.ReadAsync(scratch.Free(), stop).ConfigureAwait(false) > 0)
+        while (!response.IsComplete && await response.ReadAsync(scratch.Free(), stop).ConfigureAwait(false) > 0)
         {
         }
         return LegEnd.Ok;

@@ -18,7 +18,7 @@ namespace OrleansPd.Engines.Dispatch;
 ///   client, clock ────────────────────────────────── ClientGone, OutOfTime ─────┴─► Raise ─► commit / cancel a leg / decided
 /// </code>
 /// </summary>
-internal sealed partial class Attempt
+internal sealed partial class Attempt : ILimited
 {
     private static readonly byte[] EndOfStream = "data: [DONE]\n\n"u8.ToArray();
 
@@ -38,8 +38,10 @@ internal sealed partial class Attempt
     private readonly TaskCompletionSource? _settled;
     // Set only where the answer needs both legs: filled by the prefill leg before it ends, read by the decode leg after that.
     private readonly LogprobMerger? _merger;
-    private readonly TaskCompletionSource _decodeEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private ITimer? _limit;
+    // Made only where the prefill leg waits for it, which is rare.
+    private TaskCompletionSource? _decodeEnded;
+    private bool _hasDecodeEnded;
+    private LimitTimer? _limit;
     private int _kvWaited;
     private long _lastEventAt;
     private DispatchState _state;
@@ -105,16 +107,22 @@ internal sealed partial class Attempt
             prefill = RunPrefillAsync();
         }
         _owner.LegOpened(LegSide.Decode);
-        using var limit = _owner.Clock.CreateTimer(static state => ((Attempt)state!).OnLimit(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _limit = limit;
-        limit.Change(FirstLimit(), Timeout.InfiniteTimeSpan);
-        var watched = clientGone.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ClientGone), this);
-        var stopped = _owner.Shutdown.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ShuttingDown), this);
+        _limit = _owner.Limits.Rent(this);
         LegEnd end;
-        await using (watched.ConfigureAwait(false))
-        await using (stopped.ConfigureAwait(false))
+        try
         {
-            end = await RunDecodeAsync().ConfigureAwait(false);
+            _limit.Set(this, Left(out _));
+            var watched = clientGone.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ClientGone), this);
+            var stopped = _owner.Shutdown.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ShuttingDown), this);
+            await using (watched.ConfigureAwait(false))
+            await using (stopped.ConfigureAwait(false))
+            {
+                end = await RunDecodeAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _owner.Limits.Return(_limit);
         }
         var verdict = CurrentVerdict!;
         _report.Verdict = verdict;
@@ -189,6 +197,25 @@ internal sealed partial class Attempt
         return wait > TimeSpan.Zero;
     }
 
+    private void TellDecodeEnded()
+    {
+        TaskCompletionSource? waits;
+        lock (_gate)
+        {
+            _hasDecodeEnded = true;
+            waits = _decodeEnded;
+        }
+        waits?.TrySetResult();
+    }
+
+    private Task WhenDecodeEnded()
+    {
+        lock (_gate)
+        {
+            return _hasDecodeEnded ? Task.CompletedTask : (_decodeEnded ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
     private EngineReply? ReplyOf(Verdict verdict) => verdict.Side switch
     {
         LegSide.Prefill => _prefillReply,
@@ -224,33 +251,36 @@ internal sealed partial class Attempt
     /// A limit may have run out. Before the first output it is that one's; afterwards the request's own or the longest silence,
     /// which is measured here alone: an event of the stream costs no timer.
     /// </summary>
-    private void OnLimit()
+    public void OnLimit()
     {
-        var left = _owner.TimeLeft(_request);
-        if (_report.FirstOutputAt == 0 || left <= TimeSpan.Zero)
+        var left = Left(out var stalled);
+        if (left <= TimeSpan.Zero)
         {
-            Raise(DispatchEvent.OutOfTime);
+            Raise(stalled ? DispatchEvent.Stalled : DispatchEvent.OutOfTime);
             return;
         }
-        var idle = _owner.Options.StreamIdleTimeout;
-        if (idle > TimeSpan.Zero)
-        {
-            var quiet = idle - _owner.Clock.GetElapsedTime(Math.Max(_lease.LastProgress, _report.FirstOutputAt));
-            if (quiet <= TimeSpan.Zero)
-            {
-                Raise(DispatchEvent.Stalled);
-                return;
-            }
-            left = quiet < left ? quiet : left;
-        }
-        _limit!.Change(left, Timeout.InfiniteTimeSpan);
+        _limit!.Set(this, left);
     }
 
-    private TimeSpan FirstLimit()
+    /// <summary>Until the next limit, if nothing comes.</summary>
+    private TimeSpan Left(out bool stalled)
     {
+        stalled = false;
         var left = _owner.TimeLeft(_request);
-        var limit = left < _owner.Options.FirstOutputTimeout ? left : _owner.Options.FirstOutputTimeout;
-        return limit > TimeSpan.Zero ? limit : TimeSpan.Zero;
+        var firstOutput = _report.FirstOutputAt;
+        if (firstOutput == 0)
+        {
+            var first = _owner.Options.FirstOutputTimeout - _owner.Clock.GetElapsedTime(_report.SentAt);
+            return first < left ? first : left;
+        }
+        var idle = _owner.Options.StreamIdleTimeout;
+        if (left > TimeSpan.Zero && idle > TimeSpan.Zero)
+        {
+            var quiet = idle - _owner.Clock.GetElapsedTime(Math.Max(_lease.LastProgress, firstOutput));
+            stalled = quiet <= TimeSpan.Zero;
+            return quiet < left ? quiet : left;
+        }
+        return left;
     }
 
     /// <summary>Aborts on one engine, and waits for it no longer than the limit: capacity is not held for a slow abort.</summary>

@@ -34,7 +34,7 @@ public sealed record DispatchCall
     public IReadOnlyList<string> ClientRids { get; init; } = [];
 
     /// <summary>By what the client can abort the call, wherever its parts are; null where it brought no id.</summary>
-    public LiveRequest? Live { get; init; }
+    public LiveRequest? Live { get; set; }
 
     /// <summary>What the pair is chosen by; attempt and avoided workers are filled in by the dispatcher.</summary>
     public required PairRequest Pair { get; init; }

@@ -6,7 +6,7 @@ namespace OrleansPd.Engines.Dispatch;
 /// <summary>What became of one <see cref="DispatchCall"/>. Times are timestamps of the clock that the dispatcher was given.</summary>
 public sealed class DispatchReport
 {
-    private readonly List<AttemptReport> _attempts = [];
+    private readonly List<AttemptReport> _attempts = new(1);
 
     /// <summary>When the call came to the dispatcher.</summary>
     public long StartedAt { get; internal set; }

@@ -37,6 +37,8 @@ public sealed class PairDispatcher(
 
     public EngineAborter Aborter { get; } = new(upstream, options, clock);
 
+    internal LimitTimers Limits { get; } = new(clock);
+
     internal CancellationToken Shutdown => _shutdown.Token;
 
     internal IControlPlane ControlPlane => controlPlane;

@@ -5,6 +5,13 @@ public sealed class RequestDispatcher(PairDispatcher pairs)
 {
     public PairDispatcher Pairs => pairs;
 
+    /// <summary>Whether the call goes to one pair whatever comes, and so may be given to <see cref="Pairs"/> as it is.</summary>
+    public static bool IsOneCall(DispatchCall call)
+    {
+        ArgumentNullException.ThrowIfNull(call);
+        return call.Shape.Samples == 1 && call.Items == 1;
+    }
+
     /// <summary>Runs the request to its end for the client.</summary>
     /// <returns>One report for each call that was made to a pair.</returns>
     public async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(DispatchCall call, IAnswerSink sink, CancellationToken clientGone)

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text;
 
@@ -31,39 +30,26 @@ public sealed class DirectUpstream : IUpstream
         _sweep = _clock.CreateTimer(static state => ((DirectUpstream)state!).Sweep(), this, SweepEvery, SweepEvery);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<IUpstreamResponse> SendAsync(UpstreamRequest request, CancellationToken cancellationToken)
+    public ValueTask<IUpstreamResponse> SendAsync(UpstreamRequest request, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
         var pool = PoolOf(request.Engine);
-        var link = pool.Rent() ?? await pool.ConnectAsync(cancellationToken).ConfigureAwait(false);
-        var exchange = new DirectResponse(pool, link, _options, cancellationToken);
-        var started = _clock.GetTimestamp();
-        var idle = link.Answers > 0 ? _clock.GetElapsedTime(link.IdleSince, started) : TimeSpan.Zero;
-        var head = RentHead(pool, request, out var headLength);
-        try
-        {
-            await exchange.SendAsync(head, headLength, request.Body).ConfigureAwait(false);
-            await exchange.ReadHeadAsync().ConfigureAwait(false);
-            return exchange;
-        }
-        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException)
-        {
-            var wasStale = !exchange.HasBegun && StaleRule.Holds(idle, _clock.GetElapsedTime(started));
-            exchange.Abort();
-            cancellationToken.ThrowIfCancellationRequested();
-            throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = wasStale };
-        }
-        catch
-        {
-            exchange.Abort();
-            throw;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(head);
-        }
+        return pool.Rent() is { } link
+            ? Begin(pool, link, request, cancellationToken)
+            : ConnectAndSendAsync(pool, request, cancellationToken);
+    }
+
+    private async ValueTask<IUpstreamResponse> ConnectAndSendAsync(EnginePool pool, UpstreamRequest request, CancellationToken cancellationToken)
+    {
+        var link = await pool.ConnectAsync(cancellationToken).ConfigureAwait(false);
+        return await Begin(pool, link, request, cancellationToken).ConfigureAwait(false);
+    }
+
+    private ValueTask<IUpstreamResponse> Begin(EnginePool pool, EngineLink link, in UpstreamRequest request, CancellationToken cancellationToken)
+    {
+        var head = RentHead(pool, request, out var length);
+        return new DirectResponse(pool, link, _options, _clock, cancellationToken).ExchangeAsync(head, length, request.Body);
     }
 
     public async ValueTask DisposeAsync()

@@ -17,10 +17,15 @@ internal sealed class EngineLink : IDisposable
     /// <summary>What is shorter is copied together for one plain send; for longer bodies gathering is cheaper than copying.</summary>
     private const int CopyBelow = 16 * 1024;
 
+    /// <summary>No engine closes for idleness so soon after an answer; a system call for each request would be wasted on it.</summary>
+    private static readonly TimeSpan JustUsed = TimeSpan.FromMilliseconds(5);
+
     private readonly Socket _socket;
     private readonly SslStream? _tls;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
     private ValueTask<int> _pending;
+    private DirectResponse? _exchange;
+    private Action? _goOn;
     private int _start;
     private int _end;
     private int _disposed;
@@ -43,10 +48,12 @@ internal sealed class EngineLink : IDisposable
     public bool IsQuiet => !_pending.IsCompleted;
 
     /// <summary>
-    /// The same, with a look at the socket itself: its end may have come and the pending read not have been told yet, as the thread that
-    /// tells it may be the very one that asks.
+    /// The same, with a look at the socket itself where it has been idle for a while: its end may have come and the pending read not
+    /// have been told yet, as the thread that tells it may be the very one that asks.
     /// </summary>
-    public bool MayBeUsed => IsQuiet && !IsDisposed && !_socket.Poll(0, SelectMode.SelectRead);
+    /// <param name="wasIdle">How long it has been idle.</param>
+    public bool MayBeUsed(TimeSpan wasIdle) =>
+        IsQuiet && !IsDisposed && (wasIdle < JustUsed || !_socket.Poll(0, SelectMode.SelectRead));
 
     public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
 
@@ -64,29 +71,36 @@ internal sealed class EngineLink : IDisposable
         _pending = ReceiveAsync(_buffer);
     }
 
-    /// <summary>Waits for more bytes of an answer's head behind those that are unread.</summary>
-    /// <returns>False at the end of the connection.</returns>
-    public ValueTask<bool> MoreAsync(int most)
+    /// <summary>Waits for more bytes of an answer's head; <see cref="Came"/> then puts them behind those that are unread.</summary>
+    /// <param name="most">Largest size of the head in bytes.</param>
+    /// <exception cref="IOException">It is larger.</exception>
+    public ValueTask<int> MoreAsync(int most)
     {
-        ValueTask<int> read;
         if (_end == 0)
         {
-            read = _pending;
+            var read = _pending;
             _pending = default;
+            return read;
         }
-        else
+        if (_end == _buffer.Length)
         {
-            if (_end == _buffer.Length)
-            {
-                Grow(most);
-            }
-            read = ReceiveAsync(_buffer.AsMemory(_end));
+            Grow(most);
         }
-        if (read.IsCompletedSuccessfully)
-        {
-            return new(Came(read.Result));
-        }
-        return AwaitedAsync(read);
+        return ReceiveAsync(_buffer.AsMemory(_end));
+    }
+
+    /// <returns>False at the end of the connection.</returns>
+    public bool Came(int bytes)
+    {
+        _end += bytes;
+        return bytes > 0;
+    }
+
+    /// <summary>What a read calls that an exchange waits for. One for all exchanges on this connection: there is one at a time.</summary>
+    public Action WhenMore(DirectResponse exchange)
+    {
+        _exchange = exchange;
+        return _goOn ??= () => _exchange!.GoOn();
     }
 
     /// <summary>Reads past the buffer, which is empty.</summary>
@@ -124,15 +138,6 @@ internal sealed class EngineLink : IDisposable
             _tls?.Dispose();
             _socket.Dispose();
         }
-    }
-
-    [System.Runtime.CompilerServices.AsyncMethodBuilder(typeof(System.Runtime.CompilerServices.PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> AwaitedAsync(ValueTask<int> read) => Came(await read.ConfigureAwait(false));
-
-    private bool Came(int bytes)
-    {
-        _end += bytes;
-        return bytes > 0;
     }
 
     private ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)

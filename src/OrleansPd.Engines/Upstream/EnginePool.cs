@@ -42,7 +42,8 @@ internal sealed class EnginePool(Uri engine, UpstreamOptions options, TimeProvid
             {
                 var link = _idle[^1];
                 _idle.RemoveAt(_idle.Count - 1);
-                if (clock.GetElapsedTime(link.IdleSince, _usedAt) < options.IdleTimeout && link.MayBeUsed)
+                var idle = clock.GetElapsedTime(link.IdleSince, _usedAt);
+                if (idle < options.IdleTimeout && link.MayBeUsed(idle))
                 {
                     return link;
                 }

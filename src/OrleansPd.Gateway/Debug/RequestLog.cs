@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using OrleansPd.Engines.Dispatch;
 
 namespace OrleansPd.Gateway.Debug;
@@ -7,23 +6,18 @@ namespace OrleansPd.Gateway.Debug;
 /// <param name="capacity">Requests kept, 1 to 1,000,000. Default 1024: some 2 MB.</param>
 public sealed class RequestLog(int capacity = 1024)
 {
-    private readonly ConcurrentDictionary<string, RequestRecord> _byId = new(StringComparer.Ordinal);
+    // No index by id: adding is what each request pays for, and asking is a person's.
     private readonly RequestRecord?[] _ring = new RequestRecord?[capacity];
     private long _next;
 
     public void Add(RequestRecord record)
     {
         ArgumentNullException.ThrowIfNull(record);
-        var slot = (Interlocked.Increment(ref _next) - 1) % _ring.Length;
-        var old = Interlocked.Exchange(ref _ring[slot], record);
-        _byId[record.Id] = record;
-        if (old is not null)
-        {
-            _byId.TryRemove(new(old.Id, old));
-        }
+        Volatile.Write(ref _ring[(Interlocked.Increment(ref _next) - 1) % _ring.Length], record);
     }
 
-    public RequestRecord? Find(string id) => _byId.GetValueOrDefault(id);
+    /// <summary>The newest of that id; null when it is not among those kept.</summary>
+    public RequestRecord? Find(string id) => Recent().FirstOrDefault(record => record.Id == id);
 
     /// <summary>Newest first.</summary>
     public IEnumerable<RequestRecord> Recent()

@@ -16,30 +16,36 @@ internal static class BodyReader
         {
             return null;
         }
-        var buffer = ArrayPool<byte>.Shared.Rent((int)(request.ContentLength ?? FirstSize) + 1);
+        var reader = request.BodyReader;
+        var buffer = ArrayPool<byte>.Shared.Rent((int)(request.ContentLength ?? FirstSize));
         var length = 0;
         try
         {
             while (true)
             {
-                var read = await request.Body.ReadAsync(buffer.AsMemory(length), cancellationToken).ConfigureAwait(false);
-                if (read == 0)
+                var read = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+                var part = read.Buffer;
+                var needed = length + part.Length;
+                if (needed > most)
+                {
+                    reader.AdvanceTo(part.End);
+                    return null;
+                }
+                if (needed > buffer.Length)
+                {
+                    var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(Math.Max(buffer.Length * 2L, needed), Array.MaxLength));
+                    buffer.AsSpan(0, length).CopyTo(larger);
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = larger;
+                }
+                part.CopyTo(buffer.AsSpan(length));
+                length = (int)needed;
+                reader.AdvanceTo(part.End);
+                if (read.IsCompleted)
                 {
                     var body = new SharedBody(buffer, length);
                     buffer = null;
                     return body;
-                }
-                length += read;
-                if (length > most)
-                {
-                    return null;
-                }
-                if (length == buffer.Length)
-                {
-                    var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(buffer.Length * 2L, Array.MaxLength));
-                    buffer.AsSpan(0, length).CopyTo(larger);
-                    ArrayPool<byte>.Shared.Return(buffer);
-                    buffer = larger;
                 }
             }
         }

@@ -108,93 +108,107 @@ internal sealed class GenerationHandler(
             await sink.RefuseAsync(TooLong(), gone).ConfigureAwait(false);
             return RequestEnd.Client("payload_too_large");
         }
-        var shape = new RequestShape();
-        if (!RequestScanner.TryScan(body.Memory.Span, dialect, _limits, shape, out var error))
+        if (CallOf(context, dialect, route, id, span, body, out var account, out var refusal) is not { } call)
         {
-            await sink.RefuseAsync(new AnswerError(400, "invalid_request", error.Message, Param: error.Param), gone).ConfigureAwait(false);
-            return RequestEnd.Client("invalid_request");
-        }
-        shape.TryGetModel(body.Memory.Span, out var named);
-        if (!models.TryFind(named, out var model, out var unknown))
-        {
-            await sink.RefuseAsync(unknown!, gone).ConfigureAwait(false);
-            return RequestEnd.Client(unknown!.Code);
-        }
-        var account = ClientGate.AccountOf(context);
-        if (account?.Enter(TokensOf(shape)) is { } limited)
-        {
-            await sink.RefuseAsync(limited, gone).ConfigureAwait(false);
-            return RequestEnd.Client(limited.Code);
+            await sink.RefuseAsync(refusal!, gone).ConfigureAwait(false);
+            return RequestEnd.Client(refusal!.Code);
         }
         try
         {
-            return await DispatchAsync(context, route, id, started, sink, span, body, shape, model, account).ConfigureAwait(false);
+            IReadOnlyList<DispatchReport> reports = RequestDispatcher.IsOneCall(call)
+                ? [await dispatcher.Pairs.RunAsync(call, sink, gone).ConfigureAwait(false)]
+                : await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
+            log.Add(new RequestRecord(id, route, clock.GetUtcNow(), reports));
+            return Account(reports, started);
         }
         finally
         {
             account?.Leave();
+            if (call.Live is { } live)
+            {
+                dispatcher.Pairs.LiveRequests.Remove(live);
+                dispatcher.Pairs.LiveRids.Remove(call.ClientRids);
+            }
         }
     }
 
-    private async ValueTask<RequestEnd> DispatchAsync(
-        HttpContext context, string route, string id, long started, HttpAnswerSink sink, Activity? span, SharedBody body, RequestShape shape,
-        FoundModel model, ClientAccount? account)
+    /// <summary>
+    /// What the body asks for; null where it is refused. A call holds a place of its client's account, and its ids, until it has ended.
+    /// </summary>
+    private DispatchCall? CallOf(
+        HttpContext context, Dialect dialect, string route, string id, Activity? span, SharedBody body,
+        out ClientAccount? account, out AnswerError? refusal)
     {
-        var gone = context.RequestAborted;
-        var rids = ClientRids(body, shape);
-        if (rids.Length > 0 && dispatcher.Pairs.LiveRids.TryAdd(rids) is { } live)
+        account = null;
+        var shape = new RequestShape();
+        if (!RequestScanner.TryScan(body.Memory.Span, dialect, _limits, shape, out var error))
         {
-            await sink.RefuseAsync(new AnswerError(400, "duplicate_rid", $"Duplicate request ID detected: {live}", Param: "rid"), gone)
-                .ConfigureAwait(false);
-            return RequestEnd.Client("duplicate_rid");
+            refusal = new AnswerError(400, "invalid_request", error.Message, Param: error.Param);
+            return null;
         }
-        var request = rids.Length == 0 ? null : dispatcher.Pairs.LiveRequests.Add(RidOf(body, shape), rids);
+        shape.TryGetModel(body.Memory.Span, out var named);
+        if (!models.TryFind(named, out var model, out refusal))
+        {
+            return null;
+        }
+        account = ClientGate.AccountOf(context);
+        refusal = account?.Enter(TokensOf(shape));
+        if (refusal is not null)
+        {
+            return null;
+        }
         try
         {
+            var rids = ClientRids(body, shape);
             var call = new DispatchCall
             {
                 Path = route,
                 Body = body,
                 Shape = shape,
                 ClientRids = rids,
-                Live = request,
-                Pair = PairOf(context, body, shape, model, id) with { Priority = account?.Spec.Priority ?? 0 },
+                Pair = PairOf(context, body, shape, model, id, account?.Spec.Priority ?? 0),
                 // The native route of engines reads no model: there an adapter in its name is told apart too.
                 LoraPath = model.IsInName && shape.Dialect != Dialect.Generate ? null : model.Adapter,
                 Authorization = ClientKey.ForEngines(context),
                 Headers = ForwardedHeaders.Of(context.Request.Headers, withTrace: span is null),
                 Trace = span?.Context ?? default,
             };
-            var reports = await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
-            log.Add(new RequestRecord(id, route, clock.GetUtcNow(), reports));
-            return Account(reports, started);
-        }
-        finally
-        {
-            if (request is not null)
+            if (rids.Length == 0 || dispatcher.Pairs.LiveRids.TryAdd(rids) is not { } live)
             {
-                dispatcher.Pairs.LiveRequests.Remove(request);
-                dispatcher.Pairs.LiveRids.Remove(rids);
+                call.Live = rids.Length == 0 ? null : dispatcher.Pairs.LiveRequests.Add(RidOf(body, shape), rids);
+                return call;
             }
+            refusal = new AnswerError(400, "duplicate_rid", $"Duplicate request ID detected: {live}", Param: "rid");
         }
+        catch
+        {
+            account?.Leave();
+            throw;
+        }
+        account?.Leave();
+        return null;
     }
 
     private RequestEnd Account(IReadOnlyList<DispatchReport> reports, long started)
     {
         var (reason, side) = ("ok", "none");
-        foreach (var report in reports)
+        for (var i = 0; i < reports.Count; i++)
         {
-            foreach (var attempt in report.Attempts)
+            var report = reports[i];
+            var hadContent = false;
+            for (var j = 0; j < report.Attempts.Count; j++)
             {
+                var attempt = report.Attempts[j];
                 metrics.Routed(attempt.Lease.WhyFacts.Route);
                 if (attempt.Verdict is { IsSuccess: false } failed)
                 {
                     metrics.Failed(failed);
                 }
-            }
-            if (report.Attempts.FirstOrDefault(a => a.FirstContentAt != 0) is { } first)
-            {
-                metrics.HadContent(clock.GetElapsedTime(started, first.FirstContentAt));
+                if (attempt.FirstContentAt != 0 && !hadContent)
+                {
+                    hadContent = true;
+                    metrics.HadContent(clock.GetElapsedTime(started, attempt.FirstContentAt));
+                }
             }
             if (report.Reason != "ok" && reason is "ok" or "client_gone")
             {
@@ -217,7 +231,7 @@ internal sealed class GenerationHandler(
     private static long TokensOf(RequestShape shape) => shape.PromptTokensEstimate
         + ((long)shape.Items * shape.Samples * (shape.MaxNewTokens < 0 ? UnaskedTokens : shape.MaxNewTokens));
 
-    private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, in FoundModel model, string id)
+    private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, in FoundModel model, string id, int priority)
     {
         // Of both, engines take the one in the model's name.
         var adapters = model.Adapter ?? shape.GetAdapters(body.Memory.Span);
@@ -242,6 +256,7 @@ internal sealed class GenerationHandler(
             SessionKey = SessionOf(context, body, shape),
             MaxWait = TimeSpan.FromSeconds(options.RequestTimeoutSecs),
             RequestId = id,
+            Priority = priority,
         };
     }
 
@@ -299,7 +314,7 @@ internal sealed class GenerationHandler(
     private static AnswerError? HeaderError(HttpRequest request, Dialect dialect)
     {
         var type = request.ContentType;
-        var json = type is not null && type.Split(';')[0].Trim().Equals("application/json", StringComparison.OrdinalIgnoreCase);
+        var json = type is not null && IsJson(type);
         if (!json && (dialect != Dialect.Generate || !string.IsNullOrEmpty(type)))
         {
             return new AnswerError(400, "unsupported_media_type", "The request must say 'Content-Type: application/json'.");
@@ -309,6 +324,12 @@ internal sealed class GenerationHandler(
             return new AnswerError(400, "unsupported_encoding", "Compressed request bodies are not understood by the engines; send plain JSON.");
         }
         return null;
+    }
+
+    private static bool IsJson(ReadOnlySpan<char> type)
+    {
+        var end = type.IndexOf(';');
+        return (end < 0 ? type : type[..end]).Trim().Equals("application/json", StringComparison.OrdinalIgnoreCase);
     }
 
     private AnswerError TooLong() => new(413, "payload_too_large",

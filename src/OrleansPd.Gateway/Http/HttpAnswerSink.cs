@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Dispatch;
@@ -17,11 +18,11 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
     /// <summary>Status that the client was sent; 0 = none yet.</summary>
     public int Status { get; private set; }
 
-    public async ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    public ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         Begin(head);
         _response.ContentLength = body.Length;
-        await _response.Body.WriteAsync(body, cancellationToken).ConfigureAwait(false);
+        return WriteAsync(body, cancellationToken);
     }
 
     public ValueTask StartAsync(AnswerHead head, CancellationToken cancellationToken)
@@ -36,8 +37,18 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
         return ValueTask.CompletedTask;
     }
 
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
-        await _response.BodyWriter.WriteAsync(bytes, cancellationToken).ConfigureAwait(false);
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        var written = _response.BodyWriter.WriteAsync(bytes, cancellationToken);
+        if (!written.IsCompletedSuccessfully)
+        {
+            return WrittenAsync(written);
+        }
+        _ = written.Result;
+        return ValueTask.CompletedTask;
+    }
+
+    private static async ValueTask WrittenAsync(ValueTask<FlushResult> written) => await written.ConfigureAwait(false);
 
     public async ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken)
     {

@@ -50,21 +50,51 @@ internal sealed class Contender : IDisposable
 
     public bool IsOurs { get; private init; }
 
+    /// <summary>The key that it asks of clients; null = none.</summary>
+    public string? Key { get; private init; }
+
     /// <summary>When the process was started.</summary>
     public long StartedAt { get; }
 
     public static Contender Direct(int decode) => new("direct", decode, isPair: false);
 
-    public static Contender Ours(string name, string[] flags, IEnumerable<(string Url, int Port)> prefill, IEnumerable<string> decode, int? core)
+    public static Contender Ours(
+        string name, string[] flags, IEnumerable<(string Url, int Port)> prefill, IEnumerable<string> decode, int? core, string? key = null)
     {
         var dll = Path.Combine(AppContext.BaseDirectory, "orleanspd.dll");
-        string[] engines =
-        [
-            .. prefill.SelectMany(p => new[] { "--prefill", p.Url, p.Port.ToString(CultureInfo.InvariantCulture) }),
-            .. decode.SelectMany(url => new[] { "--decode", url }),
-        ];
-        return new(name, isPair: true, ["dotnet", dll, "gateway", "--host", "127.0.0.1", "--port", "0", .. engines, .. flags], core, null, null) { IsOurs = true };
+        string[] command = ["dotnet", dll, "gateway", "--host", "127.0.0.1", "--port", "0", .. Engines(prefill, decode), .. flags];
+        return new(name, isPair: true, command, core, null, null) { IsOurs = true, Key = key };
     }
+
+    /// <summary>A silo with our gateway in it, a cluster of one.</summary>
+    /// <param name="dll">The built executable.</param>
+    /// <param name="redis">Port of a Redis that is its own.</param>
+    /// <param name="prefill">The prefill engine.</param>
+    /// <param name="decode">The decode engine.</param>
+    /// <param name="core">Where it runs; null = anywhere.</param>
+    public static Contender Silo(string dll, int redis, (string Url, int Port) prefill, string decode, int? core)
+    {
+        string[] command =
+        [
+            "dotnet", dll, "run", "--redis", $"127.0.0.1:{redis}", "--cluster-id", "bench", "--service-id", "bench", "--host", "127.0.0.1",
+            "--port", "0", "--silo-port", "0", "--gateway-port", "0", .. Engines([prefill], [decode]),
+        ];
+        return new("in a silo", isPair: true, command, core, null, null) { IsOurs = true };
+    }
+
+    /// <summary>A Redis that keeps nothing, for <see cref="Silo"/>.</summary>
+    public static Contender Redis()
+    {
+        var port = FreePort();
+        return new("redis", isPair: false,
+            ["redis-server", "--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], null, null, port);
+    }
+
+    private static IEnumerable<string> Engines(IEnumerable<(string Url, int Port)> prefill, IEnumerable<string> decode) =>
+    [
+        .. prefill.SelectMany(p => new[] { "--prefill", p.Url, p.Port.ToString(CultureInfo.InvariantCulture) }),
+        .. decode.SelectMany(url => new[] { "--decode", url }),
+    ];
 
     /// <param name="name">nginx or haproxy.</param>
     /// <param name="decode">The one engine behind it.</param>
@@ -108,6 +138,7 @@ internal sealed class Contender : IDisposable
             {
                 using var content = new ByteArrayContent(payload.Body);
                 content.Headers.ContentType = new("application/json");
+                client.DefaultRequestHeaders.Authorization = Key is null ? null : new("Bearer", Key);
                 using var answer = client.PostAsync($"http://127.0.0.1:{Port}{payload.Path}", content).GetAwaiter().GetResult();
                 if (answer.IsSuccessStatusCode)
                 {
@@ -138,7 +169,15 @@ internal sealed class Contender : IDisposable
     {
         if (_process is { HasExited: false })
         {
-            _process.Kill(entireProcessTree: true);
+            try
+            {
+                _process.Kill(entireProcessTree: true);
+            }
+            catch (IOException)
+            {
+                // To find the children files must be opened, which may be what has failed.
+                _process.Kill();
+            }
             _process.WaitForExit(10_000);
         }
     }

@@ -31,10 +31,11 @@ internal sealed class Generator
     /// <param name="connections">At most one request at a time on each.</param>
     /// <param name="requests">In all.</param>
     /// <param name="events">Events of a stream that are due, the end marker not counted.</param>
-    public static LoadResult Run(EventLoop loop, int target, Payload payload, int connections, int requests, int events)
+    /// <param name="key">What clients show; null = nothing.</param>
+    public static LoadResult Run(EventLoop loop, int target, Payload payload, int connections, int requests, int events, string? key = null)
     {
         var generator = new Generator(loop, requests, closeAtEnd: true);
-        loop.Post(() => generator.Start(target, payload, Math.Min(connections, requests), events));
+        loop.Post(() => generator.Start(payload.Request(target, key), payload.Stream, target, Math.Min(connections, requests), events));
         return loop.Wait(generator._done.Task);
     }
 
@@ -60,12 +61,11 @@ internal sealed class Generator
     private Action? _opened;
     private int _firstEvents;
 
-    private void Start(int target, Payload payload, int connections, int events)
+    private void Start(byte[] request, bool stream, int target, int connections, int events)
     {
-        var request = payload.Request(target);
         for (var i = 0; i < connections; i++)
         {
-            _clients.Add(new ClientConnection(_loop, this, target, request, payload.Stream, events));
+            _clients.Add(new ClientConnection(_loop, this, target, request, stream, events));
         }
     }
 

@@ -12,6 +12,9 @@ internal sealed record BenchCase(string Name, Payload Payload, int Connections, 
 {
     public const int Events = 128;
 
+    /// <summary>The case that most of the code is warmed by.</summary>
+    public const string Small = "1 KB";
+
     /// <summary>CPU is told per event, not per request.</summary>
     public bool PerEvent => Payload.Stream;
 
@@ -24,6 +27,13 @@ internal sealed record BenchCase(string Name, Payload Payload, int Connections, 
         new("paced SSE", new("paced SSE", 1024, stream: true), 64, Count(192, scale), Pace: 5_000_000),
         new("one client", new("one client", 1024, stream: false), 1, Count(6_000, scale)),
     ];
+
+    /// <summary>Short loads that go through all the code of the cases: streams without their pace, as their events are many.</summary>
+    public static IEnumerable<BenchCase> Warming() => All(1).Select(load => load with
+    {
+        Requests = load.Connections switch { >= 32 when !load.PerEvent => 20_000, >= 32 => 600, 8 => 500, 4 => 40, _ => 200 },
+        Pace = 0,
+    });
 
     private static int Count(int full, double scale) => Math.Max(4, (int)(full * scale));
 }
@@ -49,7 +59,7 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
             ProcessMeter.ForgetPeak(contender.Id);
         }
         var cpu = contender.Id == 0 ? 0 : ProcessMeter.CpuSeconds(contender.Id);
-        var result = Generator.Run(loop, contender.Port, load.Payload, load.Connections, load.Requests, load.PerEvent ? BenchCase.Events : 0);
+        var result = Generator.Run(loop, contender.Port, load.Payload, load.Connections, load.Requests, load.PerEvent ? BenchCase.Events : 0, contender.Key);
         cpu = contender.Id == 0 ? double.NaN : ProcessMeter.CpuSeconds(contender.Id) - cpu;
         allocated = AllocatedBy(contender) - allocated;
         if ((result.Problem ?? Settled(contender, load)) is { } problem)
@@ -64,6 +74,8 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
     }
 
     /// <summary>Bytes of memory that one idle stream costs, and what the process has with all of them.</summary>
+    /// <param name="contender">Whose memory.</param>
+    /// <param name="streams">In all; the first of them are not counted.</param>
     public (double PerStream, double Peak) Idle(Contender contender, int streams)
     {
         var payload = new Payload("idle", 1024, stream: true);
@@ -76,10 +88,10 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
         // The first few bring what is there once: code, pools, tables.
         var before = 0L;
         IdleStreams? first = null;
-        var warm = Math.Min(200, streams / 4);
+        var warm = Math.Min(500, streams / 4);
         first = Generator.Open(loop, contender.Port, payload, warm);
         before = Settle(contender);
-        var rest = Generator.Open(loop, contender.Port, payload, streams);
+        var rest = Generator.Open(loop, contender.Port, payload, streams - warm);
         var after = Settle(contender);
         loop.Ask(() =>
         {
@@ -94,7 +106,7 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
                 throw new InvalidOperationException($"{contender.Name}, idle streams: {problem}");
             }
         }
-        return ((double)(after - before) / streams, after);
+        return ((double)(after - before) / (streams - warm), after);
     }
 
     /// <summary>Memory when it has come to rest: a collector gives back what it does not need only after a while.</summary>

@@ -40,10 +40,11 @@ internal sealed class Payload
     public static byte[] StreamEnd { get; } = "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"u8.ToArray();
 
     /// <summary>A whole request as it goes to a server.</summary>
-    public byte[] Request(int port) =>
+    public byte[] Request(int port, string? key = null) =>
     [
         .. Encoding.ASCII.GetBytes(
-            $"POST {Path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {Body.Length}\r\n\r\n"),
+            $"POST {Path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {Body.Length}\r\n"
+            + (key is null ? "" : $"Authorization: Bearer {key}\r\n") + "\r\n"),
         .. Body,
     ];
 

@@ -27,15 +27,16 @@ internal sealed class ResultTable(BenchFlags flags)
         var runs = _samples.Where(s => s.Case == name).GroupBy(s => s.Name).ToArray();
         var unit = name.Contains("SSE", StringComparison.Ordinal) ? "event" : "request";
         text.Append(CultureInfo.InvariantCulture, $"\n**{name}**\n\n");
+        var reference = Array.Exists(runs, r => r.Key == "nginx") ? "nginx" : runs[0].Key;
         text.Append(CultureInfo.InvariantCulture,
-            $"| | CPU µs/{unit} | x nginx | {unit}s/s | busy | p50 µs | p99 µs | added p50 | event p50/p99 µs | B allocated/request | peak MB |\n");
+            $"| | CPU µs/{unit} | x {reference} | {unit}s/s | busy | p50 µs | p99 µs | added p50 | event p50/p99 µs | B allocated/request | peak MB |\n");
         text.Append("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
-        var nginx = Values(runs, "nginx", s => s.Cpu);
+        var others = Values(runs, reference, s => s.Cpu);
         var direct = Values(runs, "direct", s => s.P50);
         foreach (var run in runs)
         {
             var samples = run.Select(r => r.Sample).ToArray();
-            var ratios = samples.Zip(nginx, (s, n) => s.Cpu / n).ToArray();
+            var ratios = samples.Zip(others, (s, n) => s.Cpu / n).ToArray();
             var added = samples.Zip(direct, (s, d) => s.P50 - d).ToArray();
             text.Append(CultureInfo.InvariantCulture,
                 $"| {run.Key} | {Range(samples, s => s.Cpu)} | {Range(ratios, "0.00")} | {Range(samples, s => s.PerSecond, "0")} "

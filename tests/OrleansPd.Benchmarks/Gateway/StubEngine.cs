@@ -128,6 +128,8 @@ internal static class StubProbes
             ["/get_load"] = Json("""[{"dp_rank":0,"num_reqs":0,"num_waiting_reqs":0,"num_tokens":0}]"""),
             ["/route"] = Json($$"""{"dp_size":1,"attn_tp_size":1,"attn_cp_size":1,"pp_size":1,"page_size":64,"kv_cache_dtype":"auto","rank_port":{{port}},"rank_ip":"127.0.0.1","follow_bootstrap_room":true}"""),
             ["/abort_request"] = Json(""),
+            // Not an engine's: where a gateway under test sends its spans.
+            ["/v1/traces"] = Json("{}"),
         };
     }
 

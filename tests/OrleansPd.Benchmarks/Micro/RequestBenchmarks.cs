@@ -24,7 +24,7 @@ public class BodyBenchmarks
         var text = new StringBuilder();
         while (text.Length < bytes)
         {
-            text.Append("Some words of a prompt, a \\\"quoted\\\" one and a line's end.\\n");
+            text.Append("Some words of a naïve prompt, a \\\"quoted\\\" one and a line's end.\\n");
         }
         _body = Encoding.UTF8.GetBytes(
             $$"""{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"{{text}}"}],"stream":true,"max_tokens":256,"temperature":0.7}""");

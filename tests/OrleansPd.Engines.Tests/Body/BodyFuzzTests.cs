@@ -46,7 +46,7 @@ public sealed class BodyFuzzTests
     [Fact]
     public void Strings_full_of_escapes_are_judged_as_by_the_reader() => Seeds(20_000, (seed, random) =>
     {
-        string[] parts = ["\\\\", "\\\"", "\\n", "\\u00e9", "\\\\\\\\", "a", "word ", "é", "\\t", "\\/", "plain text between "];
+        string[] parts = ["\\\\", "\\\"", "\\n", "\\u00e9", "\\uAFbc", "\\b\\f\\r", "\\\\\\\\", "a", "word ", "é", "\\t", "\\/", "plain text between "];
         var text = new StringBuilder("{\"text\":\"");
         for (var count = random.Next(1, 120); count > 0; count--)
             text.Append(parts[random.Next(parts.Length)]);

@@ -1,0 +1,66 @@
+using System.Text;
+using System.Text.Unicode;
+using OrleansPd.Engines.Body;
+
+namespace OrleansPd.Engines.Tests.Body;
+
+/// <summary>The check of UTF-8 says what that of .NET says.</summary>
+public sealed class Utf8CheckTests
+{
+    private static readonly byte[] Telling =
+    [
+        0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5,
+        0xF7, 0xF8, 0xFF,
+    ];
+
+    [Fact]
+    public void Every_telling_sequence_of_four_is_judged_as_by_the_library_wherever_it_stands()
+    {
+        var text = new byte[96];
+        foreach (var at in (int[])[0, 30, 62, 92])
+        {
+            text.AsSpan().Fill((byte)'a');
+            for (var code = 0; code < Telling.Length * Telling.Length * Telling.Length * Telling.Length; code++)
+            {
+                for (int i = 0, left = code; i < 4; i++, left /= Telling.Length)
+                {
+                    text[at + i] = Telling[left % Telling.Length];
+                }
+                if (Utf8.IsValid(text) != Utf8Check.IsValid(text))
+                {
+                    Assert.Fail($"{Convert.ToHexString(text.AsSpan(at, 4))} at {at}");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Text_of_all_scripts_is_judged_as_by_the_library_whole_and_broken()
+    {
+        for (var seed = 1; seed <= 20_000; seed++)
+        {
+            var random = new Random(seed);
+            var text = new StringBuilder();
+            while (text.Length < random.Next(400))
+            {
+                text.Append(random.Next(5) switch
+                {
+                    0 => new Rune(random.Next(0x80, 0x800)).ToString(),
+                    1 => new Rune(random.Next(0x800, 0xD800)).ToString(),
+                    2 => new Rune(random.Next(0x10000, 0x110000)).ToString(),
+                    3 => new string('x', random.Next(70)),
+                    _ => "word ",
+                });
+            }
+            var bytes = Encoding.UTF8.GetBytes(text.ToString());
+            Assert.True(Utf8Check.IsValid(bytes), $"seed {seed}");
+            if (bytes.Length > 0)
+            {
+                bytes[random.Next(bytes.Length)] = Telling[random.Next(Telling.Length)];
+                Assert.True(Utf8.IsValid(bytes) == Utf8Check.IsValid(bytes), $"seed {seed}");
+                var cut = bytes.AsSpan(0, random.Next(bytes.Length));
+                Assert.True(Utf8.IsValid(cut) == Utf8Check.IsValid(cut), $"seed {seed}");
+            }
+        }
+    }
+}
