@@ -89,7 +89,7 @@ public sealed class AbortTests
     [InlineData("[\"One\",\"Two\"]", 2, 4)]
     public async Task One_abort_by_the_clients_id_ends_all_samples_and_all_prompts(string text, int n, int parts)
     {
-        var body = $$"""{"text":{{text}},"rid":"mine","sampling_params":{"n":{{n}},"max_new_tokens":4000,"ignore_eos":true}}""";
+        var body = $$$"""{"text":{{{text}}},"rid":"mine","sampling_params":{"n":{{{n}}},"max_new_tokens":4000,"ignore_eos":true}}""";
         await using var stage = await Suite.StartAsync(2, 2);
         var request = Suite.PostAsync(stage, "/generate", body);
         await LiveStage.UntilAsync(() => stage.Decode.Sum(d => d.Stats.Running) == parts, TimeSpan.FromSeconds(20));
