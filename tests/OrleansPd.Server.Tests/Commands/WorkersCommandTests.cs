@@ -49,11 +49,7 @@ public sealed class WorkersCommandTests
         Assert.Equal(ExitCode.BadInput, await bed.RunAsync("workers", "list", "--url", "nonsense"));
         Assert.Equal(ExitCode.Success, await bed.RunAsync("workers", "drain", "--help"));
         Assert.Contains("--wait", bed.Out);
-<<<<<<< HEAD
-        Assert.Contains("orleanspd workers drain WORKER", bed.Out, StringComparison.Ordinal);
-=======
         Assert.Contains("orleanspd workers drain WORKER [options]", bed.Out, StringComparison.OrdinalIgnoreCase);
->>>>>>> eco
         Assert.Equal(ExitCode.BadInput, await bed.RunAsync("workers", "list", "--nonsense"));
         Assert.Contains("'orleanspd workers list --help' shows what can be given", bed.Error);
     }
