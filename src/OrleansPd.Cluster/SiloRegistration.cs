@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using OrleansPd.Client.Tracing;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
 using OrleansPd.Cluster.Placement;
@@ -30,6 +31,8 @@ public static class SiloRegistration
         ArgumentNullException.ThrowIfNull(silo);
         ArgumentNullException.ThrowIfNull(controlPlane);
         var services = silo.Services;
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IOutgoingGrainCallFilter, OutgoingCallTracing>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IIncomingGrainCallFilter, IncomingCallTracing>());
         services.AddSingleton(controlPlane);
         services.AddSingleton(cluster ?? new ClusterOptions());
         services.AddSingleton(new PdTime(clock ?? TimeProvider.System));

@@ -64,5 +64,11 @@ public static class DispatchTelemetry
 
     public static Meter Meter { get; } = new(Name);
 
+    /// <summary>
+    /// Share of the requests without a trace of their client's that get one, 0-1. Default 1: whoever listens decides. They are drawn
+    /// before their spans are made, since a span that is dropped later costs nearly as much as one that is kept.
+    /// </summary>
+    public static double SampleRatio { get; set; } = 1;
+
     internal static Histogram<double> Seconds(string name, string help) => Meter.CreateHistogram<double>(name, "s", help);
 }

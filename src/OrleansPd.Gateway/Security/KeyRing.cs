@@ -55,8 +55,13 @@ internal sealed class KeyRing
             return null;
         }
         var text = header.ToString();
-        return text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? Hash(text[Scheme.Length..].Trim()) : null;
+        return text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? Hash(text.AsSpan(Scheme.Length).Trim()) : null;
     }
 
-    private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
+    private static byte[] Hash(ReadOnlySpan<char> key)
+    {
+        var most = Encoding.UTF8.GetMaxByteCount(key.Length);
+        var bytes = most <= 1024 ? stackalloc byte[most] : new byte[most];
+        return SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(key, bytes)]);
+    }
 }

@@ -7,7 +7,7 @@ namespace OrleansPd.Gateway.Telemetry;
 /// <summary>The span of one client request, under the client's own where it sent one (W3C <c>traceparent</c>).</summary>
 internal static class RequestSpan
 {
-    /// <returns>Null where nobody listens.</returns>
+    /// <returns>Null where nobody listens, and where the request was not drawn.</returns>
     public static Activity? Start(HttpContext context, string route)
     {
         if (!DispatchTelemetry.Source.HasListeners())
@@ -15,7 +15,17 @@ internal static class RequestSpan
             return null;
         }
         var headers = context.Request.Headers;
-        ActivityContext.TryParse(headers.TraceParent.ToString(), headers.TraceState.ToString(), isRemote: true, out var parent);
+        var hasParent = ActivityContext.TryParse(headers.TraceParent.ToString(), headers.TraceState.ToString(), isRemote: true, out var parent);
+        if (DispatchTelemetry.SampleRatio < 1 && !(hasParent ? (parent.TraceFlags & ActivityTraceFlags.Recorded) != 0 : Random.Shared.NextDouble() < DispatchTelemetry.SampleRatio))
+        {
+            if (!hasParent)
+            {
+                // Engines that trace are told that this one was not drawn; else they would draw for themselves.
+                headers.TraceParent = $"00-{ActivityTraceId.CreateRandom()}-{ActivitySpanId.CreateRandom()}-00";
+                headers.TraceState = default;
+            }
+            return null;
+        }
         // The web server's own span of the request is not exported: as a parent it would be one that nobody ever sees.
         Activity.Current = null;
         var span = DispatchTelemetry.Source.StartActivity($"POST {route}", ActivityKind.Server, parent);

@@ -10,18 +10,22 @@ namespace OrleansPd.Server.Commands;
 /// <summary>Sends the gateway's spans to a collector.</summary>
 internal static class TraceExport
 {
+    /// <param name="options">Where to, and how many.</param>
+    /// <param name="more">Sources beside the gateway's own.</param>
     /// <returns>Null when it is switched off; else what to dispose of at the end, which sends what is left.</returns>
     /// <exception cref="BadInputException">The endpoint is no address.</exception>
-    public static IDisposable? Start(GatewayOptions options)
+    public static IDisposable? Start(GatewayOptions options, params string[] more)
     {
         if (!options.EnableTrace)
         {
             return null;
         }
         var (endpoint, protocol) = Endpoint(options.OtlpTracesEndpoint);
+        DispatchTelemetry.SampleRatio = options.TraceSampleRatio;
         return Sdk.CreateTracerProviderBuilder()
-            .AddSource(DispatchTelemetry.Name)
-            .SetSampler(new ParentBasedSampler(new TraceIdRatioBasedSampler(options.TraceSampleRatio)))
+            .AddSource([DispatchTelemetry.Name, .. more])
+            // Requests are drawn before their spans are made, so those of nobody's trace are all to be kept.
+            .SetSampler(new ParentBasedSampler(new AlwaysOnSampler()))
             .ConfigureResource(resource => resource.AddService("orleanspd-gateway", serviceVersion: ProductVersion()))
             .AddOtlpExporter(exporter => (exporter.Endpoint, exporter.Protocol) = (endpoint, protocol))
             .Build();

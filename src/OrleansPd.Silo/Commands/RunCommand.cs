@@ -1,4 +1,6 @@
 using System.CommandLine;
+using OrleansPd.Gateway.Http;
+using OrleansPd.Client.Tracing;
 using OrleansPd.Server.Commands;
 using OrleansPd.Server.Settings;
 using OrleansPd.Silo.Hosting;
@@ -34,6 +36,8 @@ internal static class RunCommand
     {
         var settings = SiloSettings.Load(parsed, flags, context.Environment);
         foreach (var warning in settings.Warnings) context.Warn(warning);
+        InlineSockets.TurnOn();
+        using var traces = TraceExport.Start(settings.Gateway, GrainCallTracing.Name);
         var log = SiloCommands.Log(settings.Logging, context);
         await using var backend = await RedisBackend.ConnectAsync(settings, log, cancellationToken);
         await using var node = await SiloNode.StartAsync(settings, backend, log, context.Error, cancellationToken);

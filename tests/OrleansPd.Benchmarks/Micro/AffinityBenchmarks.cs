@@ -1,5 +1,4 @@
 using BenchmarkDotNet.Attributes;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 
 namespace OrleansPd.Benchmarks.Micro;

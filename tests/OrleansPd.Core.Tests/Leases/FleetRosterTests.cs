@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
 

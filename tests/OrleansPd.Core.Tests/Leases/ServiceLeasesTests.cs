@@ -1,4 +1,3 @@
-using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Leases;
 using OrleansPd.Core.Pairing;
 
