@@ -135,6 +135,8 @@ public class PlacementTests
         int On(ClusterStage.Node silo) => silo.Handle.ServiceProvider.GetRequiredService<WorkerRegistry>().Here.Count();
         return ClusterStage.UntilAsync(
             () => stage.Nodes.All(n => On(n) == (NodeOf(n) == node ? workers : 0)),
-            () => string.Join("; ", stage.Nodes.Select(n => $"{NodeOf(n)}: {On(n)} writers, {string.Join(", ", n.Plane.Fleet.Workers)}")));
+            () => string.Join("; ", stage.Nodes.Select(n => $"{NodeOf(n)}: {On(n)} writers, {string.Join(", ", n.Plane.Fleet.Workers)}")),
+            // A trial that its silo's death cut short keeps its place, and so the writer, until that expires.
+            atMostSecs: 180);
     }
 }
