@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Orleans.TestingHost;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Rooms;
+using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Core;
 using OrleansPd.Core.Admin;
 using OrleansPd.Engines.Probes;
@@ -26,7 +27,7 @@ public sealed class ClusterContractTests : ControlPlaneContract
             silo.Services.AddSingleton<IRoomLog>(new MemoryRoomLog());
             silo.Services.AddSingleton(engines);
         });
-        var cluster = builder.Build();
+        var cluster = await builder.BuildAsync();
         await cluster.DeployAsync();
         return new Host(cluster, cluster.Silos[0].ServiceProvider.GetRequiredService<ClusterControlPlane>(), clock);
     }

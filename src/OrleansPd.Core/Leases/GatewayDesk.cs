@@ -90,16 +90,15 @@ public sealed class GatewayDesk
     }
 
     /// <summary>Takes what another gateway's policies have learned.</summary>
-    /// <returns>Keys of workers that are known here.</returns>
+    /// <returns>Keys on ranks that are known here.</returns>
     public int Learn(AffinityTold told)
     {
         ArgumentNullException.ThrowIfNull(told);
         var keys = 0;
         AffinityNews.Read(told, (worker, side, rank, found) =>
         {
-            if (_fleet.SlotOf(worker) is >= 0 and var slot)
+            if (_fleet.SlotOf(worker) is >= 0 and var slot && _desk.Learn(side, slot, rank, found))
             {
-                _desk.Learn(side, slot, rank, found);
                 keys += found.Length;
             }
         });

@@ -74,12 +74,15 @@ internal sealed class PairDesk
     public void ForgetCaches(int slot) => _policies.Forget(slot);
 
     /// <summary>Another gateway has learned that these keys are on that rank.</summary>
-    public void Learn(LegSide side, int slot, int rank, ReadOnlySpan<ulong> keys)
+    /// <returns>False where that rank is not known here, or not yet.</returns>
+    public bool Learn(LegSide side, int slot, int rank, ReadOnlySpan<ulong> keys)
     {
-        if (Catalog.SetOf(slot) is { } set && set.Leaf(slot, rank) is >= 0 and var leaf)
+        if (Catalog.SetOf(slot) is not { } set || set.Leaf(slot, rank) is not (>= 0 and var leaf))
         {
-            _policies.Of(set.Worker(leaf).Model).Picker.Learn(side, set, leaf, keys);
+            return false;
         }
+        _policies.Of(set.Worker(leaf).Model).Picker.Learn(side, set, leaf, keys);
+        return true;
     }
 
     /// <summary>Takes a new snapshot of the fleet.</summary>

@@ -73,7 +73,7 @@ internal sealed class ClusterStage : IAsyncDisposable
             siloBuilder.Services.AddSingleton<IRoomLog>(rooms);
             silo?.Invoke(siloBuilder);
         });
-        var stage = new ClusterStage(builder.Build());
+        var stage = new ClusterStage(await builder.BuildAsync());
         stage._engines.AddRange(engines);
         await stage.Cluster.DeployAsync();
         foreach (var handle in stage.Cluster.Silos)
