@@ -267,7 +267,7 @@ internal sealed class Contender : IDisposable
           default_backend engine
         backend engine
           http-reuse always
-          server e 127.0.0.1:{decode}
+          server e 127.0.0.1:{decode} pool-max-conn 256
 
         """;
 }

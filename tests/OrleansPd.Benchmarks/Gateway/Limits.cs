@@ -10,7 +10,7 @@ internal static class Limits
     /// Streams that a process with two connections each can hold, besides what the load has open to all that is measured; at most
     /// 10,000. The gateway has two for each stream too: the client's and decode's.
     /// </summary>
-    public static int IdleStreams => Math.Min(10_000, (OpenFiles - 1000) / 2);
+    public static int IdleStreams => Math.Min(10_000, (OpenFiles - 2000) / 2);
 
     /// <summary>Core of whoever is measured, and core of the load; null where they cannot be kept apart.</summary>
     public static (int Gateway, int Load)? Cores => Environment.ProcessorCount > 1 && Has("taskset")
