@@ -15,6 +15,7 @@ public class RequestPathTests
         await using var stage = await ClusterStage.StartAsync(silos: 1, prefill: 2, decode: 2, silo: silo => silo.AddOutgoingGrainCallFilter(gate));
         await stage.ReadyAsync();
         var node = stage.Nodes[0];
+        await HaveCreditsAsync(node);
         gate.Close();
         await ClusterStage.UntilAsync(() => gate.Held > 0, () => "no call came to the gate: it proves nothing");
         for (var round = 0; round < 5; round++)
@@ -32,6 +33,7 @@ public class RequestPathTests
         await stage.ReadyAsync();
         foreach (var node in stage.Nodes)
         {
+            await HaveCreditsAsync(node);
             for (var i = 0; i < 100; i++)
             {
                 var acquired = node.Plane.AcquireAsync(new PairRequest(), ClusterStage.Token);
@@ -43,5 +45,15 @@ public class RequestPathTests
                 node.Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
             }
         }
+    }
+
+    /// <summary>A gateway hears of a worker before it is given places there: the first request may wait for them.</summary>
+    private static async Task HaveCreditsAsync(ClusterStage.Node node)
+    {
+        var grant = await node.Plane.AcquireAsync(new PairRequest { MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
+        var lease = grant.Lease;
+        Assert.True(lease is not null, grant.Refusal?.ToString());
+        node.Plane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
+        node.Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
     }
 }
