@@ -1,7 +1,11 @@
 using System.Security.Cryptography;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+using Orleans.Serialization;
+using Orleans.Storage;
 using OrleansPd.Client.Tracing;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
@@ -66,6 +70,18 @@ public static class SiloRegistration
             provider.GetRequiredService<PdTime>().Clock)));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();
         return silo;
+    }
+
+    /// <summary>
+    /// Keeps what the grains store in the memory of the silos: for tests, and for a cluster of one process. It is stored by the rules of
+    /// what is sent: Orleans' default for memory writes these records so that it cannot read them back.
+    /// </summary>
+    public static ISiloBuilder AddOrleansPdMemoryStorage(this ISiloBuilder silo)
+    {
+        ArgumentNullException.ThrowIfNull(silo);
+        return silo.AddMemoryGrainStorage(ClusterOptions.Storage, (OptionsBuilder<MemoryGrainStorageOptions> builder) =>
+            builder.Configure((MemoryGrainStorageOptions options, Serializer serializer) =>
+                options.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer)));
     }
 
     /// <summary>The control plane starts when the silo may be called, and ends before its grains do.</summary>

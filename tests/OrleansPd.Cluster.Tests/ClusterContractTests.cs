@@ -22,7 +22,7 @@ public sealed class ClusterContractTests : ControlPlaneContract
         {
             // The clock jumps by more than any real process stands still.
             silo.AddOrleansPd(options, new ClusterOptions { FrozenMs = 60_000 }, clock);
-            silo.AddMemoryGrainStorage(ClusterOptions.Storage);
+            silo.AddOrleansPdMemoryStorage();
             silo.UseInMemoryReminderService();
             silo.Services.AddSingleton<IRoomLog>(new MemoryRoomLog());
             silo.Services.AddSingleton(engines);

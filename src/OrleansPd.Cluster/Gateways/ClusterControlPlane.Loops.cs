@@ -13,6 +13,7 @@ namespace OrleansPd.Cluster.Gateways;
 public sealed partial class ClusterControlPlane
 {
     private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Noticeable = TimeSpan.FromSeconds(2);
 
     /// <summary>For so long a gateway that has joined is told of all that is used, not only of what is new.</summary>
     private static readonly TimeSpan NewcomerLearns = TimeSpan.FromMinutes(1);
@@ -55,21 +56,33 @@ public sealed partial class ClusterControlPlane
         }
     }
 
-    /// <summary>Said once, and not at each of the attempts.</summary>
+    /// <summary>Said once, and only when it lasts: while silos come and go a call fails now and then.</summary>
     private void FleetAway(Exception error)
     {
-        if (Interlocked.Exchange(ref _fleetAway, 1) == 0)
+        lock (_gate)
         {
-            Log.FleetAway(_log, error.Message.Split('\n')[0]);
+            _fleetAwaySince ??= _clock.GetTimestamp();
+            if (_fleetAwaySaid || _clock.GetElapsedTime(_fleetAwaySince.Value) < Noticeable)
+            {
+                return;
+            }
+            _fleetAwaySaid = true;
         }
+        Log.FleetAway(_log, error.Message.Split('\n')[0]);
     }
 
     private void FleetAnswered()
     {
-        if (Interlocked.Exchange(ref _fleetAway, 0) == 1)
+        lock (_gate)
         {
-            Log.FleetBack(_log);
+            _fleetAwaySince = null;
+            if (!_fleetAwaySaid)
+            {
+                return;
+            }
+            _fleetAwaySaid = false;
         }
+        Log.FleetBack(_log);
     }
 
     private void Join(int prefix)

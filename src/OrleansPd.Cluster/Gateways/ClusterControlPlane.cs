@@ -44,7 +44,8 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private ImmutableArray<WorkerSpec> _unseen;
     private GatewayDesk? _desk;
     private long _affinityLearned;
-    private int _fleetAway;
+    private long? _fleetAwaySince;
+    private bool _fleetAwaySaid;
     private int _prefix = -1;
 
     internal ClusterControlPlane(

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
+using OrleansPd.Cluster;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Silo.Settings;
 
@@ -19,7 +20,7 @@ internal sealed class LocalBackend : IBackend
     {
         _primary ??= new IPEndPoint(Address, node.SiloPort);
         silo.UseDevelopmentClustering(_primary);
-        silo.AddMemoryGrainStorage(OrleansPd.Cluster.ClusterOptions.Storage);
+        silo.AddOrleansPdMemoryStorage();
         silo.UseInMemoryReminderService();
         silo.Services.AddSingleton<IRoomLog>(_rooms);
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 
 namespace OrleansPd.Cluster.Tests.Processes;
@@ -6,9 +7,14 @@ namespace OrleansPd.Cluster.Tests.Processes;
 internal sealed class DevProcess : IAsyncDisposable
 {
     private readonly Process _process;
-    private readonly Task<string> _errors;
+    private readonly ConcurrentQueue<string> _errors = [];
 
-    private DevProcess(Process process) => (_process, _errors) = (process, process.StandardError.ReadToEndAsync());
+    private DevProcess(Process process)
+    {
+        _process = process;
+        process.ErrorDataReceived += (_, line) => _errors.Enqueue(line.Data ?? "");
+        process.BeginErrorReadLine();
+    }
 
     /// <summary>What it said, up to that it is ready.</summary>
     public List<string> Said { get; } = [];
@@ -31,7 +37,7 @@ internal sealed class DevProcess : IAsyncDisposable
                     return dev;
                 }
             }
-            throw new InvalidOperationException($"it ended: {string.Join('\n', dev.Said)}\n{await dev._errors}");
+            throw new InvalidOperationException($"it ended: {string.Join('\n', dev.Said)}\n{string.Join('\n', dev._errors)}");
         }
         catch
         {
@@ -41,13 +47,14 @@ internal sealed class DevProcess : IAsyncDisposable
     }
 
     /// <summary>Ctrl-C.</summary>
-    /// <returns>The exit code, and what it wrote to its error stream in all its life.</returns>
+    /// <returns>The exit code, and what it wrote to its error stream from then on.</returns>
     public async Task<(int ExitCode, string Errors)> BreakAsync()
     {
+        var before = _errors.Count;
         Signals.Break(_process);
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         await _process.WaitForExitAsync(limit.Token);
-        return (_process.ExitCode, await _errors);
+        return (_process.ExitCode, string.Join('\n', _errors.Skip(before)).Trim());
     }
 
     public async ValueTask DisposeAsync()

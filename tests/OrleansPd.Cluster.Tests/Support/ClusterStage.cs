@@ -68,7 +68,7 @@ internal sealed class ClusterStage : IAsyncDisposable
                 controlPlane.Workers.AddRange(named);
             }
             siloBuilder.AddOrleansPd(controlPlane, cluster);
-            siloBuilder.AddMemoryGrainStorage(ClusterOptions.Storage);
+            siloBuilder.AddOrleansPdMemoryStorage();
             siloBuilder.UseInMemoryReminderService();
             siloBuilder.Services.AddSingleton<IRoomLog>(rooms);
             silo?.Invoke(siloBuilder);

@@ -1,0 +1,47 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.Storage;
+using Orleans.TestingHost;
+using OrleansPd.Cluster.Grains;
+using OrleansPd.Core.Fleet;
+
+namespace OrleansPd.Cluster.Tests;
+
+public class MemoryStorageTests
+{
+    [Fact]
+    public async Task What_grains_store_in_memory_can_be_read_back()
+    {
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) => silo.AddOrleansPdMemoryStorage());
+        await using var cluster = builder.Build();
+        await cluster.DeployAsync();
+        var storage = cluster.Silos[0].ServiceProvider.GetRequiredKeyedService<IGrainStorage>(ClusterOptions.Storage);
+
+        var fleet = await ThereAndBackAsync(storage, "fleet", new FleetRecord
+        {
+            Pools = ["decode/model"],
+            Prefixes = new Dictionary<int, string> { [3] = "127.0.0.1:11111@1" }.ToImmutableSortedDictionary(),
+        });
+        Assert.Equal(["decode/model"], fleet.Pools);
+        Assert.Equal("127.0.0.1:11111@1", fleet.Prefixes[3]);
+
+        var pool = await ThereAndBackAsync(storage, "pool", new PoolRecord
+        {
+            Members = [new(new("w"), new() { Role = WorkerRole.Decode, Url = new("http://10.0.0.1:30000"), ApiKey = "key" }, 7)],
+            Wanted = 4,
+        });
+        Assert.Equal(("w", "key", 7L), (pool.Members[0].Id.Value, pool.Members[0].Spec.ApiKey, pool.Members[0].Registration));
+        Assert.Equal(4, pool.Wanted);
+    }
+
+    private static async Task<T> ThereAndBackAsync<T>(IGrainStorage storage, string name, T record)
+    {
+        var grain = GrainId.Create(name, "0");
+        await storage.WriteStateAsync(name, grain, new GrainState<T>(record));
+        var read = new GrainState<T>();
+        await storage.ReadStateAsync(name, grain, read);
+        Assert.True(read.RecordExists);
+        return read.State;
+    }
+}
