@@ -17,7 +17,7 @@ public class WitnessTests
         var name = ClusterMembers.NameOf(gateway.Handle.SiloAddress);
         var witnesses = other.Handle.ServiceProvider.GetRequiredService<Witnesses>();
         var answer = stage.PostAsync(
-            gateway, """{"text":"a long answer","sampling_params":{"max_new_tokens":500,"temperature":0,"ignore_eos":true}}""");
+            gateway, """{"text":"a long answer","sampling_params":{"max_new_tokens":150,"temperature":0,"ignore_eos":true}}""");
         await ClusterStage.UntilAsync(() => witnesses.Count(name) > 0, () => "the other silo was told nothing");
         gate.Close(); // nobody tells it again
         await stage.Cluster.Client.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero);

@@ -52,7 +52,7 @@ internal static class Suite
 
     public static Task IdleAsync(LiveStage stage) => LiveStage.UntilAsync(
         () => stage.Prefill.Concat(stage.Decode).All(e => e.Stats.LiveRequests == 0)
-            && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 0 },
+            && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 0, LiveRequests.Count: 0 },
         TimeSpan.FromSeconds(30));
 
     private static StringContent Json(string body) => new(body, Encoding.UTF8, "application/json");
