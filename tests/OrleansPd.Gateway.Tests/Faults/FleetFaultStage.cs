@@ -132,7 +132,10 @@ internal sealed class FleetFaultStage : IAsyncDisposable
         return (response.StatusCode, await response.Content.ReadAsStringAsync(Token));
     }
 
-    /// <summary>Lets others run until it is so; where <paramref name="step"/> is given, the gateway's time moves by that much a turn.</summary>
+    /// <summary>
+    /// Lets others run until it is so; where <paramref name="step"/> is given, the gateway's time moves by that much a millisecond at
+    /// most: engines and probes keep real time, and must not be overtaken by what ends requests.
+    /// </summary>
     public async Task UntilAsync(Func<bool> condition, string what, TimeSpan? step = null)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
@@ -143,6 +146,7 @@ internal sealed class FleetFaultStage : IAsyncDisposable
             if (step is { } by)
             {
                 Clock.Advance(by);
+                await Task.Delay(1, CancellationToken.None);
             }
             await Task.Yield();
         }
