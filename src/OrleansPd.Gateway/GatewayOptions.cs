@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using OrleansPd.Core;
 using OrleansPd.Engines.Upstream;
+using OrleansPd.Gateway.Transport;
 
 namespace OrleansPd.Gateway;
 
@@ -158,6 +159,12 @@ public sealed class GatewayOptions
     /// client of .NET, which does the same at more than twice the price. Default Direct.
     /// </summary>
     public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
+
+    /// <summary>
+    /// What carries bytes: <see cref="TransportKind.Loop"/>, made for this job, or <see cref="TransportKind.Sockets"/>, Kestrel's and .NET's
+    /// own, which does the same at a higher price. Default Loop; where it cannot be had (not Linux, or neither x86-64 nor ARM64), Sockets.
+    /// </summary>
+    public TransportKind Transport { get; set; } = TransportKind.Loop;
 
     /// <summary>What the control plane is told.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();

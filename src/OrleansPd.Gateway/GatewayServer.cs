@@ -14,12 +14,14 @@ using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Sockets;
 using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Transport;
 
 namespace OrleansPd.Gateway;
 
@@ -129,6 +131,10 @@ public sealed class GatewayServer : IAsyncDisposable
             }
         });
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
+        if (options.Transport == TransportKind.Loop && SocketLoop.IsSupported)
+        {
+            builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
+        }
         // Worth it only where the socket's wake-ups come inline too: alone it costs more than it saves.
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = InlineSockets.AreOn);
         if (certificate is not null)

@@ -10,6 +10,7 @@ using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Transport;
 
 namespace OrleansPd.Gateway;
 
@@ -28,7 +29,7 @@ public static class GatewayServices
             services.AddSingleton(admin);
         }
         services.AddSingleton(clock);
-        var upstream = new UpstreamOptions { Tls = EngineTls.Of(options) };
+        var upstream = new UpstreamOptions { Tls = EngineTls.Of(options), UseSocketLoop = options.Transport == TransportKind.Loop };
         services.AddSingleton<IUpstream>(_ => options.Upstream == UpstreamKind.Direct ? new DirectUpstream(upstream) : new SocketsUpstream(upstream));
         services.AddSingleton(new DispatchOptions
         {

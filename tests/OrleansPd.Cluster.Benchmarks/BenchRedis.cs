@@ -19,6 +19,21 @@ internal sealed class BenchRedis : IDisposable
 
     public static async Task<BenchRedis> StartAsync()
     {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await StartOnceAsync();
+            }
+            catch (RedisConnectionException) when (attempt < 5)
+            {
+                // Somebody else was given the free port before it could be taken.
+            }
+        }
+    }
+
+    private static async Task<BenchRedis> StartOnceAsync()
+    {
         using var free = new TcpListener(IPAddress.Loopback, 0);
         free.Start();
         var port = ((IPEndPoint)free.LocalEndpoint).Port;
@@ -27,8 +42,17 @@ internal sealed class BenchRedis : IDisposable
         var process = Process.Start(new ProcessStartInfo("redis-server", flags) { RedirectStandardOutput = true })
             ?? throw new InvalidOperationException("redis-server does not start");
         process.BeginOutputReadLine();
-        var connection = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{port},connectRetry=20,allowAdmin=true");
-        return new BenchRedis(process, connection, $"127.0.0.1:{port}");
+        try
+        {
+            var connection = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{port},connectRetry=20,allowAdmin=true");
+            return new BenchRedis(process, connection, $"127.0.0.1:{port}");
+        }
+        catch
+        {
+            process.Kill();
+            process.Dispose();
+            throw;
+        }
     }
 
     public RedisFigures Read()

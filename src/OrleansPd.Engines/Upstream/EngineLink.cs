@@ -2,12 +2,14 @@ using System.Buffers;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using OrleansPd.Engines.Sockets;
 
 namespace OrleansPd.Engines.Upstream;
 
 /// <summary>
-/// One connection of <see cref="DirectUpstream"/>. A read is pending at all times between answers: that an engine has closed an
-/// idle connection is then known before the connection is used again, at the price of no further system call.
+/// One connection of <see cref="DirectUpstream"/>. On a socket of .NET a read is pending at all times between answers, as a loop's
+/// socket is watched at all times: that an engine has closed an idle connection is then known before the connection is used again, at
+/// the price of no further system call.
 /// </summary>
 internal sealed class EngineLink : IDisposable
 {
@@ -20,9 +22,10 @@ internal sealed class EngineLink : IDisposable
     /// <summary>No engine closes for idleness so soon after an answer; a system call for each request would be wasted on it.</summary>
     private static readonly TimeSpan JustUsed = TimeSpan.FromMilliseconds(5);
 
-    private readonly Socket _socket;
+    private readonly LoopSocket? _loop;
+    private readonly Socket? _socket;
     private readonly SslStream? _tls;
-    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+    private byte[] _buffer = [];
     private ValueTask<int> _pending;
     private DirectResponse? _exchange;
     private Action? _goOn;
@@ -33,6 +36,12 @@ internal sealed class EngineLink : IDisposable
     public EngineLink(Socket socket, SslStream? tls)
     {
         (_socket, _tls) = (socket, tls);
+        Listen();
+    }
+
+    public EngineLink(LoopSocket socket)
+    {
+        _loop = socket;
     }
 
     /// <summary>Answers that were read from it to their end.</summary>
@@ -45,7 +54,7 @@ internal sealed class EngineLink : IDisposable
     public Span<byte> Unread => _buffer.AsSpan(_start, _end - _start);
 
     /// <summary>Nothing has come since the last answer's end; false: the engine has closed it, or speaks without being asked.</summary>
-    public bool IsQuiet => !_pending.IsCompleted;
+    public bool IsQuiet => _loop is null ? !_pending.IsCompleted : !_loop.IsReadable;
 
     /// <summary>
     /// The same, with a look at the socket itself where it has been idle for a while: its end may have come and the pending read not
@@ -53,18 +62,31 @@ internal sealed class EngineLink : IDisposable
     /// </summary>
     /// <param name="wasIdle">How long it has been idle.</param>
     public bool MayBeUsed(TimeSpan wasIdle) =>
-        IsQuiet && !IsDisposed && (wasIdle < JustUsed || !_socket.Poll(0, SelectMode.SelectRead));
+        IsQuiet && !IsDisposed && (wasIdle < JustUsed || (_loop?.IsQuietNow() ?? !_socket!.Poll(0, SelectMode.SelectRead)));
 
     public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
 
-    public void Take(int bytes) => _start += bytes;
+    public void Take(int bytes)
+    {
+        _start += bytes;
+        if (_start == _end && _loop is not null)
+        {
+            // Nobody reads into it now; what waits long should hold little.
+            Release();
+        }
+    }
 
-    /// <summary>Begins the read that waits for the next answer.</summary>
+    /// <summary>From now on the next answer is waited for.</summary>
     public void Listen()
     {
-        if (_buffer.Length > 2 * FirstBuffer)
+        if (_loop is not null)
         {
-            ArrayPool<byte>.Shared.Return(_buffer);
+            Release();
+            return;
+        }
+        if (_buffer.Length is 0 or > 2 * FirstBuffer)
+        {
+            Release();
             _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
         }
         _start = _end = 0;
@@ -76,13 +98,17 @@ internal sealed class EngineLink : IDisposable
     /// <exception cref="IOException">It is larger.</exception>
     public ValueTask<int> MoreAsync(int most)
     {
-        if (_end == 0)
+        if (_end == 0 && _loop is null)
         {
             var read = _pending;
             _pending = default;
             return read;
         }
-        if (_end == _buffer.Length)
+        if (_buffer.Length == 0)
+        {
+            _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        }
+        else if (_end == _buffer.Length)
         {
             Grow(most);
         }
@@ -105,7 +131,8 @@ internal sealed class EngineLink : IDisposable
 
     /// <summary>Reads past the buffer, which is empty.</summary>
     public ValueTask<int> ReceiveAsync(Memory<byte> into) =>
-        _tls is null ? _socket.ReceiveAsync(into, SocketFlags.None) : _tls.ReadAsync(into);
+        _loop is not null ? _loop.ReceiveAsync(into)
+            : _tls is not null ? _tls.ReadAsync(into) : _socket!.ReceiveAsync(into, SocketFlags.None);
 
     /// <summary>Sends a head and a body with as few system calls and copies as there can be.</summary>
     /// <param name="head">Pooled, at least <paramref name="headLength"/> long; its end is used for copying where there is room.</param>
@@ -124,7 +151,8 @@ internal sealed class EngineLink : IDisposable
             }
             return WriteAsync(head.AsMemory(0, headLength));
         }
-        return _tls is null ? GatherAsync(head, headLength, body) : WriteEachAsync(head, headLength, body);
+        return _loop is not null ? GatherOnLoopAsync(head, headLength, body)
+            : _tls is null ? GatherAsync(head, headLength, body) : WriteEachAsync(head, headLength, body);
     }
 
     /// <summary>Size of the buffer for a head and, where it is short, the body behind it.</summary>
@@ -135,18 +163,23 @@ internal sealed class EngineLink : IDisposable
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             // The buffer is not given back to the pool: a read that is being broken off may still write to it.
+            _loop?.Dispose();
             _tls?.Dispose();
-            _socket.Dispose();
+            _socket?.Dispose();
         }
     }
 
     private ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
+        if (_loop is not null)
+        {
+            return _loop.SendAsync(bytes);
+        }
         if (_tls is not null)
         {
             return _tls.WriteAsync(bytes);
         }
-        var sent = _socket.SendAsync(bytes, SocketFlags.None);
+        var sent = _socket!.SendAsync(bytes, SocketFlags.None);
         if (sent.IsCompletedSuccessfully)
         {
             Check(sent.Result, bytes.Length);
@@ -157,6 +190,16 @@ internal sealed class EngineLink : IDisposable
 
     private static async ValueTask SentAsync(ValueTask<int> sent, int length) => Check(await sent.ConfigureAwait(false), length);
 
+    private ValueTask GatherOnLoopAsync(byte[] head, int headLength, in UpstreamBody body)
+    {
+        var segments = new ReadOnlyMemory<byte>[body.SegmentCount];
+        for (var i = 0; i < segments.Length; i++)
+        {
+            segments[i] = body.Segment(i);
+        }
+        return _loop!.SendAsync(head.AsMemory(0, headLength), segments);
+    }
+
     private async ValueTask GatherAsync(byte[] head, int headLength, UpstreamBody body)
     {
         var segments = new List<ArraySegment<byte>>(1 + body.SegmentCount) { new(head, 0, headLength) };
@@ -165,7 +208,7 @@ internal sealed class EngineLink : IDisposable
             // All memory of bodies is arrays: pooled ones, or such as were made for the call.
             segments.Add(MemoryMarshal.TryGetArray(body.Segment(i), out var array) ? array : body.Segment(i).ToArray());
         }
-        Check(await _socket.SendAsync(segments, SocketFlags.None).ConfigureAwait(false), headLength + body.Length);
+        Check(await _socket!.SendAsync(segments, SocketFlags.None).ConfigureAwait(false), headLength + body.Length);
     }
 
     private async ValueTask WriteEachAsync(byte[] head, int headLength, UpstreamBody body)
@@ -175,6 +218,16 @@ internal sealed class EngineLink : IDisposable
         {
             await _tls.WriteAsync(body.Segment(i)).ConfigureAwait(false);
         }
+    }
+
+    private void Release()
+    {
+        if (_buffer.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = [];
+        }
+        _start = _end = 0;
     }
 
     private static void Check(int sent, int length)

@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
+using OrleansPd.Engines.Sockets;
 
 namespace OrleansPd.Engines.Upstream;
 
@@ -95,6 +96,17 @@ internal sealed class EnginePool(Uri engine, UpstreamOptions options, TimeProvid
         limit.CancelAfter(options.ConnectTimeout);
         EndPoint there = IPAddress.TryParse(engine.IdnHost, out var address)
             ? new IPEndPoint(address, engine.Port) : new DnsEndPoint(engine.IdnHost, engine.Port);
+        if (options.UseSocketLoop && SocketLoop.IsSupported && engine.Scheme == Uri.UriSchemeHttp)
+        {
+            try
+            {
+                return new EngineLink(await LoopSocket.ConnectAsync(there, limit.Token).ConfigureAwait(false));
+            }
+            catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
+            {
+                throw NotConnected(e, cancellationToken);
+            }
+        }
         var socket = address is null
             ? new Socket(SocketType.Stream, ProtocolType.Tcp) : new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         SslStream? tls = null;
@@ -116,9 +128,7 @@ internal sealed class EnginePool(Uri engine, UpstreamOptions options, TimeProvid
                     },
                     limit.Token).ConfigureAwait(false);
             }
-            var link = new EngineLink(socket, tls);
-            link.Listen();
-            return link;
+            return new EngineLink(socket, tls);
         }
         catch (Exception e) when (e is SocketException or IOException or AuthenticationException or OperationCanceledException)
         {
@@ -127,10 +137,15 @@ internal sealed class EnginePool(Uri engine, UpstreamOptions options, TimeProvid
                 await tls.DisposeAsync().ConfigureAwait(false);
             }
             socket.Dispose();
-            cancellationToken.ThrowIfCancellationRequested();
-            throw new UpstreamException(
-                neverSent: true, e is OperationCanceledException ? "The connection was not made in time." : $"{e.Message} ({engine.Authority})", e);
+            throw NotConnected(e, cancellationToken);
         }
+    }
+
+    private UpstreamException NotConnected(Exception e, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return new UpstreamException(
+            neverSent: true, e is OperationCanceledException ? "The connection was not made in time." : $"{e.Message} ({engine.Authority})", e);
     }
 
     /// <summary>The head of a request up to the length of its body, without the headers that differ from request to request.</summary>

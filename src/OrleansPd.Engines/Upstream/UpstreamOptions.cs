@@ -17,6 +17,13 @@ public sealed class UpstreamOptions
     /// </summary>
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(3);
 
+    /// <summary>
+    /// Whether sockets without TLS are waited for by threads of this library, on which whoever awaits an answer then goes on: half the
+    /// system calls and no hand-over, but nothing that runs there may block. Linux on x86-64 and ARM64 only; elsewhere it is ignored.
+    /// Default false.
+    /// </summary>
+    public bool UseSocketLoop { get; set; }
+
     /// <summary>Largest head of an answer in bytes, 1 KiB to 1 MiB. Default 64 KiB; more is an error.</summary>
     public int MaxHead { get; set; } = 64 * 1024;
 }

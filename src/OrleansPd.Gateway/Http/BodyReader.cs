@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Dispatch;
+using OrleansPd.Gateway.Transport;
 
 namespace OrleansPd.Gateway.Http;
 
@@ -8,6 +10,9 @@ namespace OrleansPd.Gateway.Http;
 internal static class BodyReader
 {
     private const int FirstSize = 16 * 1024;
+
+    /// <summary>What is shorter is copied as quickly as it is arranged for.</summary>
+    private const int WorthAiming = 8 * 1024;
 
     /// <returns>Null when the body is larger than allowed.</returns>
     public static async ValueTask<SharedBody?> ReadAsync(HttpRequest request, long most, CancellationToken cancellationToken)
@@ -19,10 +24,17 @@ internal static class BodyReader
         var reader = request.BodyReader;
         var buffer = ArrayPool<byte>.Shared.Rent((int)(request.ContentLength ?? FirstSize));
         var length = 0;
+        IBodyTarget? target = null;
         try
         {
             while (true)
             {
+                if (length > 0 && request.ContentLength - length >= WorthAiming && !request.IsHttps)
+                {
+                    // What has not come yet comes to where it is wanted. With TLS the connection's bytes are not the body's.
+                    target ??= request.HttpContext.Features.Get<IBodyTarget>();
+                    target?.ReceiveInto(buffer.AsMemory(length, (int)request.ContentLength!.Value - length));
+                }
                 var read = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
                 var part = read.Buffer;
                 var needed = length + part.Length;
@@ -38,7 +50,10 @@ internal static class BodyReader
                     ArrayPool<byte>.Shared.Return(buffer);
                     buffer = larger;
                 }
-                part.CopyTo(buffer.AsSpan(length));
+                if (target is null || !IsInPlace(part, buffer, length))
+                {
+                    part.CopyTo(buffer.AsSpan(length));
+                }
                 length = (int)needed;
                 reader.AdvanceTo(part.End);
                 if (read.IsCompleted)
@@ -51,10 +66,14 @@ internal static class BodyReader
         }
         finally
         {
+            target?.ReceiveInto(default);
             if (buffer is not null)
             {
                 ArrayPool<byte>.Shared.Return(buffer);
             }
         }
     }
+
+    private static bool IsInPlace(in ReadOnlySequence<byte> part, byte[] buffer, int at) =>
+        part.IsSingleSegment && MemoryMarshal.TryGetArray(part.First, out var array) && array.Array == buffer && array.Offset == at;
 }

@@ -13,6 +13,7 @@ internal enum FlagKind
     Policy,
     Ranks,
     Upstream,
+    Transport,
     LogLevel,
     LogFormat,
 }

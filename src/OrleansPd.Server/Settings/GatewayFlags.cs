@@ -70,6 +70,8 @@ internal static class GatewayFlags
             new("max-samples", Whole, "SAMPLES", "[ours] Most samples (n) of one prompt. Default 128."),
             new("upstream", Upstream, "CLIENT",
                 "[ours] Client that speaks to engines: direct (made for this job) or handler (the one of .NET). Default direct."),
+            new("transport", Transport, "CARRIER",
+                "[ours] What carries bytes: loop (made for this job, on Linux) or sockets (Kestrel's and .NET's own). Default loop."),
             new("max-json-depth", Whole, "LEVELS", "[ours] Deepest nesting of a request's JSON. Default 64."),
         ]),
         ("Admission",

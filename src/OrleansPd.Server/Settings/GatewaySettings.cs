@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using OrleansPd.Core;
 using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway;
+using OrleansPd.Gateway.Transport;
 using OrleansPd.Server.Commands;
 
 namespace OrleansPd.Server.Settings;
@@ -84,6 +85,9 @@ internal sealed record GatewaySettings(
             FlagKind.Upstream => Enum.GetNames<UpstreamKind>().Contains(value, StringComparer.OrdinalIgnoreCase)
                 ? null
                 : "is not direct or handler",
+            FlagKind.Transport => Enum.GetNames<TransportKind>().Contains(value, StringComparer.OrdinalIgnoreCase)
+                ? null
+                : "is not loop or sockets",
             FlagKind.Policy => PolicyNames.Problem(value),
             FlagKind.LogFormat => value is "text" or "json" ? null : "is not text or json",
             FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",

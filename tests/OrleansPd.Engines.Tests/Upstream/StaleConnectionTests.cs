@@ -150,6 +150,11 @@ public sealed class StaleConnectionDirectTests : StaleConnectionTests
     protected override IUpstream Create(TimeProvider clock) => new DirectUpstream(clock: clock);
 }
 
+public sealed class StaleConnectionLoopTests : StaleConnectionTests
+{
+    protected override IUpstream Create(TimeProvider clock) => new DirectUpstream(new UpstreamOptions { UseSocketLoop = true }, clock);
+}
+
 public sealed class StaleConnectionHandlerTests : StaleConnectionTests
 {
     protected override IUpstream Create(TimeProvider clock) => new SocketsUpstream(clock: clock);

@@ -341,6 +341,16 @@ public sealed class DirectUpstreamTests : UpstreamTests
     protected override IUpstream Create(UpstreamOptions? options = null) => new DirectUpstream(options);
 }
 
+public sealed class LoopUpstreamTests : UpstreamTests
+{
+    protected override IUpstream Create(UpstreamOptions? options = null)
+    {
+        options ??= new UpstreamOptions();
+        options.UseSocketLoop = true;
+        return new DirectUpstream(options);
+    }
+}
+
 public sealed class HandlerUpstreamTests : UpstreamTests
 {
     protected override IUpstream Create(UpstreamOptions? options = null) => new SocketsUpstream(options);

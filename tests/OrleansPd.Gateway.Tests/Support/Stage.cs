@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using OrleansPd.Engines.Upstream;
+using OrleansPd.Gateway.Transport;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Support;
@@ -70,6 +71,8 @@ internal sealed class Stage : IAsyncDisposable
         stage._engines.AddRange(engines);
         options ??= new GatewayOptions();
         options.Upstream = DefaultUpstream;
+        // The reference all the way: its own sockets on both sides.
+        options.Transport = options.Upstream == UpstreamKind.Handler ? TransportKind.Sockets : options.Transport;
         options.Host = "127.0.0.1";
         options.Port = 0;
         stage.Gateway = await GatewayServer.StartAsync(options, stage.ControlPlane, cancellationToken: Token);

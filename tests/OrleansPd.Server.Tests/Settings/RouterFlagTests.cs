@@ -50,6 +50,7 @@ public sealed class RouterFlagTests
             FlagKind.LogLevel => ["warn"],
             FlagKind.LogFormat => ["json"],
             FlagKind.Upstream => ["handler"],
+            FlagKind.Transport => ["sockets"],
             // A share at most 1; seconds, bytes and blocks of which some have a floor and some a ceiling.
             FlagKind.Number => ["0.5"],
             FlagKind.Whole => [name switch

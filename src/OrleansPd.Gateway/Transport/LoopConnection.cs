@@ -1,0 +1,113 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
+using OrleansPd.Engines.Sockets;
+
+namespace OrleansPd.Gateway.Transport;
+
+/// <summary>A client's connection, as Kestrel sees it.</summary>
+internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatch, IMemoryPoolFeature, IConnectionIdFeature,
+    IConnectionItemsFeature, IConnectionTransportFeature, IConnectionLifetimeFeature, IConnectionEndPointFeature, IBodyTarget
+{
+    private static long _last = DateTime.UtcNow.Ticks;
+
+    private readonly CancellationTokenSource _closed = new();
+    private readonly LoopSocket _socket;
+    private readonly LoopReader _reader;
+    private readonly LoopWriter _writer;
+    private IDictionary<object, object?>? _items;
+    private string? _id;
+    private int _toldClosed;
+
+    public LoopConnection(Socket socket, MemoryPool<byte> pool)
+    {
+        MemoryPool = pool;
+        (LocalEndPoint, RemoteEndPoint) = (socket.LocalEndPoint, socket.RemoteEndPoint);
+        ConnectionClosed = _closed.Token;
+        Transport = this;
+        Features.Set<IMemoryPoolFeature>(this);
+        Features.Set<IConnectionIdFeature>(this);
+        Features.Set<IConnectionItemsFeature>(this);
+        Features.Set<IConnectionTransportFeature>(this);
+        Features.Set<IConnectionLifetimeFeature>(this);
+        Features.Set<IConnectionEndPointFeature>(this);
+        Features.Set<IBodyTarget>(this);
+        _socket = new LoopSocket(socket, this);
+        (_reader, _writer) = (new LoopReader(this, _socket), new LoopWriter(this, _socket));
+        _socket.Start();
+    }
+
+    public override string ConnectionId
+    {
+        get => _id ??= Convert.ToString(Interlocked.Increment(ref _last), 16);
+        set => _id = value;
+    }
+
+    public override IFeatureCollection Features { get; } = new FeatureCollection(16);
+
+    public override IDictionary<object, object?> Items
+    {
+        get => _items ??= new ConnectionItems();
+        set => _items = value;
+    }
+
+    public override IDuplexPipe Transport { get; set; }
+
+    public override EndPoint? LocalEndPoint { get; set; }
+
+    public override EndPoint? RemoteEndPoint { get; set; }
+
+    public override CancellationToken ConnectionClosed { get; set; }
+
+    public MemoryPool<byte> MemoryPool { get; }
+
+    /// <summary>Why this side has ended the connection; null where it has not.</summary>
+    public ConnectionAbortedException? Aborted { get; private set; }
+
+    PipeReader IDuplexPipe.Input => _reader;
+
+    PipeWriter IDuplexPipe.Output => _writer;
+
+    public void ReceiveInto(Memory<byte> rest) => _reader.ReceiveInto(rest);
+
+    public override void Abort() => Abort(new ConnectionAbortedException("The connection was aborted by the application."));
+
+    public override void Abort(ConnectionAbortedException abortReason)
+    {
+        Aborted ??= abortReason;
+        _socket.Shutdown();
+        _socket.Dispose();
+        TellClosed();
+    }
+
+    /// <summary>The request that runs is told, at once but elsewhere: whoever notices may be in the midst of writing.</summary>
+    public void TellClosed()
+    {
+        if (Interlocked.Exchange(ref _toldClosed, 1) == 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static closed => closed.Cancel(), _closed, preferLocal: false);
+        }
+    }
+
+    void ILoopWatch.Ended(bool broken)
+    {
+        if (broken || _reader.ReadAhead())
+        {
+            TellClosed();
+        }
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        _socket.Shutdown();
+        _socket.Dispose();
+        _reader.Release();
+        _writer.Release();
+        TellClosed();
+        return base.DisposeAsync();
+    }
+}

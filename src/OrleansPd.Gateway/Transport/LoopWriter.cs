@@ -1,0 +1,203 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using OrleansPd.Engines.Sockets;
+
+namespace OrleansPd.Gateway.Transport;
+
+/// <summary>
+/// What goes to a client: gathered in blocks, and sent by whoever flushes. A flush that the client's window has no room for ends when
+/// all of it is gone, so no more than what was written before it is ever held.
+/// </summary>
+internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) : PipeWriter
+{
+    /// <summary>Holds an event, or a head with a short answer.</summary>
+    private const int FirstBlock = 4096;
+
+    private const int MostBlock = 64 * 1024;
+
+    private readonly Lock _gate = new();
+    private List<ArraySegment<byte>>? _full;
+    private TaskCompletionSource? _cancel;
+    private byte[] _block = [];
+    private int _used;
+    private int _fullBytes;
+    private bool _isSending;
+    private bool _isCancelled;
+    private volatile bool _isClosed;
+
+    public override bool CanGetUnflushedBytes => true;
+
+    public override long UnflushedBytes => _fullBytes + _used;
+
+    public override Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        MakeRoom(sizeHint);
+        return _block.AsMemory(_used);
+    }
+
+    public override Span<byte> GetSpan(int sizeHint = 0)
+    {
+        MakeRoom(sizeHint);
+        return _block.AsSpan(_used);
+    }
+
+    public override void Advance(int bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)bytes, (uint)(_block.Length - _used), nameof(bytes));
+        _used += bytes;
+    }
+
+    public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<FlushResult>(cancellationToken);
+        }
+        if (_isClosed)
+        {
+            GiveBack();
+        }
+        if (_used + _fullBytes == 0)
+        {
+            return new(new FlushResult(TakeCancelled(), _isClosed));
+        }
+        ValueTask sent;
+        try
+        {
+            sent = _full is { Count: > 0 } ? SendAllAsync() : socket.SendAsync(_block.AsMemory(0, _used));
+        }
+        catch (Exception e)
+        {
+            sent = ValueTask.FromException(e);
+        }
+        if (sent.IsCompletedSuccessfully)
+        {
+            GiveBack();
+            return new(new FlushResult(TakeCancelled(), isCompleted: false));
+        }
+        return SlowAsync(sent, cancellationToken);
+    }
+
+    public override void CancelPendingFlush()
+    {
+        lock (_gate)
+        {
+            _isCancelled = true;
+            _cancel?.TrySetResult();
+        }
+    }
+
+    public override void Complete(Exception? exception = null)
+    {
+        // What was written and not flushed goes nowhere; the blocks go back when the connection ends.
+    }
+
+    /// <summary>The connection has ended, and nobody writes any more.</summary>
+    public void Release()
+    {
+        lock (_gate)
+        {
+            if (!_isSending)
+            {
+                GiveBack();
+            }
+            _isClosed = true;
+        }
+    }
+
+    private ValueTask SendAllAsync()
+    {
+        var more = new ReadOnlyMemory<byte>[_full!.Count];
+        for (var i = 1; i < _full.Count; i++)
+        {
+            more[i - 1] = _full[i];
+        }
+        more[^1] = _block.AsMemory(0, _used);
+        return socket.SendAsync(_full[0], more);
+    }
+
+    /// <summary>
+    /// The client does not take it at once, or is gone. Whoever waits may be told to wait no more; what is on its way stays so, and its
+    /// blocks are kept until it has arrived.
+    /// </summary>
+    private async ValueTask<FlushResult> SlowAsync(ValueTask sent, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource cancel;
+        lock (_gate)
+        {
+            _isSending = true;
+            cancel = _cancel = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_isCancelled)
+            {
+                cancel.TrySetResult();
+            }
+        }
+        var sending = EndAsync(sent);
+        _ = await Task.WhenAny(sending, cancel.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
+        lock (_gate)
+        {
+            _cancel = null;
+        }
+        return new FlushResult(TakeCancelled(), _isClosed);
+    }
+
+    private async Task EndAsync(ValueTask sent)
+    {
+        try
+        {
+            await sent.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // As Kestrel's own sockets: a write to one who is gone says that it is completed, and the request is told.
+            _isClosed = true;
+            connection.TellClosed();
+        }
+        lock (_gate)
+        {
+            _isSending = false;
+            GiveBack();
+        }
+    }
+
+    private bool TakeCancelled()
+    {
+        if (!_isCancelled)
+        {
+            return false;
+        }
+        _isCancelled = false;
+        return true;
+    }
+
+    private void MakeRoom(int size)
+    {
+        if (_block.Length - _used >= Math.Max(size, 1))
+        {
+            return;
+        }
+        if (_used > 0)
+        {
+            (_full ??= []).Add(new(_block, 0, _used));
+            _fullBytes += _used;
+        }
+        else if (_block.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_block);
+        }
+        _block = ArrayPool<byte>.Shared.Rent(Math.Max(size, Math.Clamp(_fullBytes * 2, FirstBlock, MostBlock)));
+        _used = 0;
+    }
+
+    private void GiveBack()
+    {
+        if (_block.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_block);
+        }
+        _full?.ForEach(static block => ArrayPool<byte>.Shared.Return(block.Array!));
+        _full?.Clear();
+        (_block, _used, _fullBytes) = ([], 0, 0);
+    }
+}
