@@ -66,7 +66,7 @@ internal sealed partial class Attempt
         }
         if (_report.FirstContentAt != 0)
         {
-            span?.SetTag("orleanspd.first_content_ms", _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt).TotalMilliseconds);
+            span?.AddTag("orleanspd.first_content_ms", _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt).TotalMilliseconds);
         }
         LegSpan.End(span, end);
         Raise(DispatchEvent.DecodeEnded(end));
