@@ -26,8 +26,10 @@ internal static class LegSpan
         span.AddTag("http.request.method", "POST").AddTag("url.path", path);
         span.AddTag("server.address", worker.Url.Host).AddTag("server.port", worker.Url.Port);
         span.AddTag("orleanspd.role", name);
-        span.AddTag("orleanspd.pair", lease.Prefill is { } prefill ? string.Concat(prefill.Id.Value, " ", lease.Decode.Id.Value) : lease.Decode.Id.Value);
-        span.AddTag("orleanspd.prefill.rank", SmallNumber.Boxed(lease.PrefillRank)).AddTag("orleanspd.decode.rank", SmallNumber.Boxed(lease.DecodeRank));
+        var decode = lease.Decode.Id.Value;
+        span.AddTag("orleanspd.pair", lease.Prefill is { } prefill ? string.Concat(prefill.Id.Value, " ", decode) : decode);
+        span.AddTag("orleanspd.prefill.rank", SmallNumber.Boxed(lease.PrefillRank));
+        span.AddTag("orleanspd.decode.rank", SmallNumber.Boxed(lease.DecodeRank));
         // As text: collectors that hold numbers as doubles would alter it.
         span.AddTag("orleanspd.room", lease.Room.ToString(CultureInfo.InvariantCulture));
         span.AddTag("orleanspd.items", SmallNumber.Boxed(items)).AddTag("orleanspd.attempt", SmallNumber.Boxed(attempt));
@@ -80,6 +82,9 @@ internal static class LegSpan
         return headers;
     }
 
-    private static string W3C(in ActivityContext context) => string.Concat(
-        ["00-", context.TraceId.ToHexString(), "-", context.SpanId.ToHexString(), (context.TraceFlags & ActivityTraceFlags.Recorded) != 0 ? "-01" : "-00"]);
+    private static string W3C(in ActivityContext context)
+    {
+        var flags = (context.TraceFlags & ActivityTraceFlags.Recorded) != 0 ? "-01" : "-00";
+        return string.Concat(["00-", context.TraceId.ToHexString(), "-", context.SpanId.ToHexString(), flags]);
+    }
 }

@@ -7,8 +7,8 @@ namespace OrleansPd.Gateway.Http;
 internal static class ClientKey
 {
     /// <summary>
-    /// The header for engines that have no key of their own configured; null = none, or one of ours: that opens this gateway and is
-    /// nobody else's business.
+    /// The header for engines that have no key of their own configured; null = none, or one of ours: that opens this gateway
+    /// and is nobody else's business.
     /// </summary>
     public static string? ForEngines(HttpContext context)
     {

@@ -10,11 +10,11 @@ namespace OrleansPd.Gateway.Security;
 /// how long that takes tells neither which one it was near to nor how many characters were right.
 /// </summary>
 /// <remarks>
-/// A connection that shows the very header again that opened the gateway before is let through without: the web server gives the
-/// same string object for a header that is byte for byte that of the connection's request before, and only the object is compared,
-/// so nothing is looked at that could tell of a key. That takes a sender who has shown the whole key on that connection. The web
-/// server keeps that string as long as the connection anyway; what did not open is not kept, nor is anything by this object, and
-/// keys are fixed for as long as it lives.
+/// A connection that shows the very header again that opened the gateway before is let through without: the web server gives
+/// the same string object for a header that is byte for byte that of the connection's request before, and only the object is
+/// compared, never text, so its time tells nothing but what the answer says. It takes a sender who has shown the whole key on
+/// that connection. The connection holds that one string until another key opens or it is closed; the web server holds the
+/// latest one too. What did not open is not held, and keys are fixed for as long as this object lives.
 /// </remarks>
 internal sealed class KeyRing
 {

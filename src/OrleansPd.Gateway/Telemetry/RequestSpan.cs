@@ -45,6 +45,31 @@ internal static class RequestSpan
         return span;
     }
 
+    public static void End(Activity? span, int status, string reason, string side, IReadOnlyList<DispatchReport>? reports)
+    {
+        if (span is null)
+        {
+            return;
+        }
+        if (span.IsAllDataRequested)
+        {
+            var attempts = 0;
+            for (var i = 0; i < reports?.Count; i++)
+            {
+                attempts += reports[i].Attempts.Count;
+            }
+            span.AddTag("http.response.status_code", SmallNumber.Boxed(status));
+            span.AddTag("orleanspd.reason", reason).AddTag("orleanspd.side", side);
+            span.AddTag("orleanspd.calls", SmallNumber.Boxed(reports?.Count ?? 0));
+            span.AddTag("orleanspd.attempts", SmallNumber.Boxed(attempts));
+            if (status >= 500 || (reason != "ok" && side is not ("none" or "client")))
+            {
+                span.SetStatus(ActivityStatusCode.Error, reason);
+            }
+        }
+        span.Dispose();
+    }
+
     private static bool IsDrawn(bool hasParent, in ActivityContext parent) => hasParent
         ? (parent.TraceFlags & ActivityTraceFlags.Recorded) != 0
         : Random.Shared.NextDouble() < DispatchTelemetry.SampleRatio;
@@ -66,28 +91,5 @@ internal static class RequestSpan
             _ = Convert.TryToHexStringLower(ids[16..], text[SpanAt..], out _);
             "-00".CopyTo(text[^3..]);
         });
-    }
-
-    public static void End(Activity? span, int status, string reason, string side, IReadOnlyList<DispatchReport>? reports)
-    {
-        if (span is null)
-        {
-            return;
-        }
-        if (span.IsAllDataRequested)
-        {
-            var attempts = 0;
-            for (var i = 0; i < reports?.Count; i++)
-            {
-                attempts += reports[i].Attempts.Count;
-            }
-            span.AddTag("http.response.status_code", SmallNumber.Boxed(status)).AddTag("orleanspd.reason", reason).AddTag("orleanspd.side", side);
-            span.AddTag("orleanspd.calls", SmallNumber.Boxed(reports?.Count ?? 0)).AddTag("orleanspd.attempts", SmallNumber.Boxed(attempts));
-            if (status >= 500 || (reason != "ok" && side is not ("none" or "client")))
-            {
-                span.SetStatus(ActivityStatusCode.Error, reason);
-            }
-        }
-        span.Dispose();
     }
 }

@@ -174,7 +174,11 @@ public sealed class KeyTests
     [Fact]
     public async Task Each_request_of_a_connection_is_let_in_by_its_own_key_and_charged_to_it()
     {
-        var options = new GatewayOptions { AdminApiKey = "queen", ClientKeys = { "name=a,key=al1ce,rpm=3", "name=b,key=b0b,rpm=1" } };
+        var options = new GatewayOptions
+        {
+            AdminApiKey = "queen",
+            ClientKeys = { "name=a,key=al1ce,rpm=3", "name=b,key=b0b,rpm=1" },
+        };
         await using var stage = await Stage.StartAsync(options: options);
         using var one = new SocketsHttpHandler { MaxConnectionsPerServer = 1 };
         using var client = new HttpClient(one) { BaseAddress = stage.Gateway.Url };

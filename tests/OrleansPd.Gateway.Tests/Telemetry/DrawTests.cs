@@ -66,25 +66,24 @@ public sealed class DrawTests : IDisposable
         var told = await TellAsync([null], state: null);
 
         await Stage.UntilAsync(() => _ended.Count == 3);
-        Assert.All(_ended, span => Assert.Equal(span.TagObjects.Select(tag => tag.Key).Distinct(), span.TagObjects.Select(tag => tag.Key)));
         string[] leg =
         [
-            "http.request.method", "url.path", "server.address", "server.port", "orleanspd.role", "orleanspd.pair", "orleanspd.prefill.rank",
-            "orleanspd.decode.rank", "orleanspd.room", "orleanspd.items", "orleanspd.attempt", "orleanspd.epoch", "orleanspd.end",
-            "http.response.status_code",
+            "http.request.method", "url.path", "server.address", "server.port", "orleanspd.role", "orleanspd.pair",
+            "orleanspd.prefill.rank", "orleanspd.decode.rank", "orleanspd.room", "orleanspd.items", "orleanspd.attempt",
+            "orleanspd.epoch", "orleanspd.end", "http.response.status_code",
         ];
         string[] request =
         [
-            "http.request.method", "http.route", "url.path", "client.address", "orleanspd.request.id", "http.response.status_code",
-            "orleanspd.reason", "orleanspd.side", "orleanspd.calls", "orleanspd.attempts",
+            "http.request.method", "http.route", "url.path", "client.address", "orleanspd.request.id",
+            "http.response.status_code", "orleanspd.reason", "orleanspd.side", "orleanspd.calls", "orleanspd.attempts",
         ];
         Assert.Equal(request, Tags("POST /generate"));
         Assert.Equal(leg, Tags("prefill"));
         Assert.Equal([.. leg[..^2], "orleanspd.first_content_ms", .. leg[^2..]], Tags("decode"));
-        var legs = _ended.Where(span => span.Kind == ActivityKind.Client).Select(span => $"00-{span.TraceId}-{span.SpanId}-01").Order();
-        Assert.Equal(legs, told.Select(headers => headers.Parent).Order());
+        var legs = _ended.Where(span => span.Kind == ActivityKind.Client).Select(span => $"00-{span.TraceId}-{span.SpanId}-01");
+        Assert.Equal(legs.Order(), told.Select(headers => headers.Parent).Order());
 
-        IEnumerable<string> Tags(string name) => _ended.Single(span => span.OperationName == name).TagObjects.Select(tag => tag.Key);
+        IEnumerable<string> Tags(string name) => _ended.Single(s => s.OperationName == name).TagObjects.Select(tag => tag.Key);
     }
 
     /// <summary>Sends a request for each, and returns what both engines were told of its trace.</summary>
