@@ -67,7 +67,8 @@ internal sealed partial class Attempt
         }
         if (_report.FirstContentAt != 0)
         {
-            span?.SetTag("orleanspd.first_content_ms", _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt).TotalMilliseconds);
+            var after = _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt);
+            span?.AddTag("orleanspd.first_content_ms", after.TotalMilliseconds);
         }
         LegSpan.End(span, end);
         Raise(DispatchEvent.DecodeEnded(end));

@@ -45,8 +45,7 @@ internal sealed class GenerationHandler(
         var sink = new HttpAnswerSink(context, dialect, clock);
         var id = ids.Of(context);
         var end = new RequestEnd("internal_error", "gateway", null);
-        using var span = RequestSpan.Start(context, route);
-        span?.SetTag("orleanspd.request.id", id);
+        using var span = RequestSpan.Start(context, route, id);
         metrics.Started();
         try
         {
