@@ -22,6 +22,9 @@ internal sealed class EngineLink : IDisposable
     /// <summary>No engine closes for idleness so soon after an answer; a system call for each request would be wasted on it.</summary>
     private static readonly TimeSpan JustUsed = TimeSpan.FromMilliseconds(5);
 
+    /// <summary>A loop is told of an end within a few requests' time, so that it need be asked only where the engine's patience may end.</summary>
+    private static readonly TimeSpan JustUsedOnLoop = TimeSpan.FromSeconds(1);
+
     private readonly LoopSocket? _loop;
     private readonly Socket? _socket;
     private readonly SslStream? _tls;
@@ -62,7 +65,9 @@ internal sealed class EngineLink : IDisposable
     /// </summary>
     /// <param name="wasIdle">How long it has been idle.</param>
     public bool MayBeUsed(TimeSpan wasIdle) =>
-        IsQuiet && !IsDisposed && (wasIdle < JustUsed || (_loop?.IsQuietNow() ?? !_socket!.Poll(0, SelectMode.SelectRead)));
+        IsQuiet && !IsDisposed && (_loop is null
+            ? wasIdle < JustUsed || !_socket!.Poll(0, SelectMode.SelectRead)
+            : wasIdle < JustUsedOnLoop || _loop.IsQuietNow());
 
     /// <summary>A read into no memory waits for something to read.</summary>
     public bool CanWait => _loop is not null;

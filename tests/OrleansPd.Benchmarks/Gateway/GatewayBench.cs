@@ -165,10 +165,7 @@ internal static class GatewayBench
             {
                 gateway.AwaitReady(load.Payload);
                 AwaitWorkers(gateway, workers);
-                for (var round = 0; round < 3; round++)
-                {
-                    _ = bench.Run(gateway, load);
-                }
+                Settle(bench, gateway, flags);
             }
             for (var run = 0; run < flags.Runs; run++)
             {
