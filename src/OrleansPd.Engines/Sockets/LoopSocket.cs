@@ -56,7 +56,7 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
     /// <summary>Something has come, or its end, that was not read yet; as far as the loop has been told.</summary>
     public bool IsReadable => Volatile.Read(ref _readable);
 
-    /// <summary>The loop has been told that the other side sends no more: that is behind what has come, and is not told again.</summary>
+    /// <summary>The other side sends no more; that lies behind what has come, and the loop is not told of it again.</summary>
     public bool HasEnded => Volatile.Read(ref _ended);
 
     /// <exception cref="SocketException">Nobody is there, or the name is not known.</exception>
@@ -390,11 +390,11 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
                 }
                 _first = _segments[_segment++];
             }
+            // Where nothing followed the promise of more, the kernel would hold the end back for 200 ms.
             while (_segments is not null && _segment < _segments.Length && _segments[_segment].IsEmpty)
             {
                 _segment++;
             }
-            // Where nothing followed the promise of more, the kernel would hold the end back for 200 ms.
             var sent = Libc.Send(_fd, _first.Span, moreFollows: _segments is not null && _segment < _segments.Length);
             if (sent < 0)
             {

@@ -151,8 +151,8 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
     }
 
     /// <summary>
-    /// Reads what has come though nobody asked for it, to see whether the client is gone. Whoever waits is told by the socket as well,
-    /// and finds it here.
+    /// Reads what has come though nobody asked for it, to see whether the client is gone. Whoever waits is told by the socket as
+    /// well, and finds it here.
     /// </summary>
     public void ReadAhead()
     {
@@ -166,8 +166,8 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
     }
 
     /// <summary>
-    /// Takes off what has come and nobody will read: a socket that is closed over it resets the connection, and the client would lose
-    /// the end of its answer.
+    /// Takes off what has come and nobody will read: a socket that is closed over it resets the connection, and the client would
+    /// lose the end of its answer.
     /// </summary>
     public void Drain()
     {
@@ -310,7 +310,8 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
             _isWaiting = false;
         }
         ThreadPool.UnsafeQueueUserWorkItem(
-            static end => end.reader._waiter.SetException(new OperationCanceledException(end.token)), (reader: this, token), preferLocal: false);
+            static end => end.reader._waiter.SetException(new OperationCanceledException(end.token)),
+            (reader: this, token), preferLocal: false);
     }
 
     /// <summary>Under the lock. What has not been seen yet, or what is at hand; false when there is nothing.</summary>

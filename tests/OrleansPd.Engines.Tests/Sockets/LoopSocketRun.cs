@@ -4,8 +4,9 @@ using OrleansPd.Engines.Sockets;
 namespace OrleansPd.Engines.Tests.Sockets;
 
 /// <summary>
-/// The life of one connection between two loop sockets, as a seed decides it: both send and read in pieces, in different ways and on
-/// different threads, and one may end it early. Whatever arrives is what was sent, from its beginning; all of it where nobody was early.
+/// The life of one connection between two loop sockets, as a seed decides it: both send and read in pieces, in different ways and
+/// on different threads, and one may end it early. Whatever arrives is what was sent, from its beginning; all of it where nobody
+/// was early.
 /// </summary>
 internal sealed class LoopSocketRun(int seed)
 {
@@ -29,7 +30,8 @@ internal sealed class LoopSocketRun(int seed)
         using var ours = await LoopSocket.ConnectAsync(listener.LocalEndpoint, Token);
         using var theirs = new LoopSocket(await listener.AcceptSocketAsync(Token));
         theirs.Start();
-        var (there, back) = (LoopSocketTests.Bytes(random.Next(300_000), seed), LoopSocketTests.Bytes(random.Next(300_000), -seed));
+        var there = LoopSocketTests.Bytes(random.Next(300_000), seed);
+        var back = LoopSocketTests.Bytes(random.Next(300_000), -seed);
 
         var isEarly = ending is Ending.Dispose or Ending.Reset;
         var early = isEarly ? after : int.MaxValue;
@@ -101,7 +103,7 @@ internal sealed class LoopSocketRun(int seed)
                     break;
                 }
                 Assert.True(at + read <= expected.Length, "more came than was sent");
-                Assert.True(into.AsSpan(0, read).SequenceEqual(expected.AsSpan(at, read)), $"other bytes came than were sent, behind {at}");
+                Assert.True(into.AsSpan(0, read).SequenceEqual(expected.AsSpan(at, read)), $"other bytes came than were sent behind {at}");
                 at += read;
                 if (random.Next(4) == 0)
                 {

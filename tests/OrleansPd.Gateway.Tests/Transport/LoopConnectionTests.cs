@@ -45,7 +45,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
         {
             var read = await Soon(input.ReadAsync(Token));
             var buffer = read.Buffer;
-            Assert.True(buffer.ToArray().AsSpan().SequenceEqual(sent.AsSpan(consumed, (int)buffer.Length)), $"wrong behind {consumed}");
+            Assert.True(sent.AsSpan(consumed, (int)buffer.Length).SequenceEqual(buffer.ToArray()), $"wrong behind {consumed}");
             var isAll = consumed + buffer.Length == sent.Length;
             var take = isAll ? buffer.Length : random.NextInt64(buffer.Length + 1);
             // All of it was looked at, so that the next read waits for more.
@@ -365,7 +365,8 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     {
         var listener = await new LoopTransport(new Pools()).BindAsync(new IPEndPoint(IPAddress.Loopback, 0), Token);
         var accepting = listener.AcceptAsync(Token).AsTask();
-        await Assert.ThrowsAsync<AddressInUseException>(async () => await new LoopTransport(new Pools()).BindAsync(listener.EndPoint, Token));
+        var other = new LoopTransport(new Pools());
+        await Assert.ThrowsAsync<AddressInUseException>(async () => await other.BindAsync(listener.EndPoint, Token));
         await listener.UnbindAsync(Token);
         Assert.Null(await accepting.WaitAsync(Limit, Token));
         Assert.Null(await Soon(listener.AcceptAsync(Token)));
@@ -384,7 +385,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
         Assert.NotNull(connection.Features.Get<IMemoryPoolFeature>()!.MemoryPool);
     }
 
-    /// <summary>Reads a body as <see cref="OrleansPd.Gateway.Http.BodyReader"/> does, and counts the bytes that need not be copied.</summary>
+    /// <summary>Reads a body as the gateway does, and counts the bytes that need not be copied.</summary>
     private static async Task<(byte[] Body, int InPlace)> AimedAsync(LoopConnection connection, int count, bool again, bool ahead)
     {
         var reader = (LoopReader)connection.Transport.Input;

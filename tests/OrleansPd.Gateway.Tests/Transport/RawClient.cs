@@ -78,7 +78,8 @@ internal sealed class RawClient : IDisposable
             Assert.Equal("", await LineAsync());
             return (status, body.ToArray());
         }
-        var length = head.Split("\r\n").Single(line => line.StartsWith("Content-Length: ", StringComparison.OrdinalIgnoreCase))[16..];
+        const string Length = "Content-Length: ";
+        var length = head.Split("\r\n").Single(line => line.StartsWith(Length, StringComparison.OrdinalIgnoreCase))[Length.Length..];
         return (status, await BytesAsync(int.Parse(length, CultureInfo.InvariantCulture)));
     }
 

@@ -22,6 +22,7 @@ public abstract class TransportTests
 
     private readonly ConcurrentQueue<string> _seen = new();
     private readonly TaskCompletionSource _isStuck = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _wasRead = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _streamed;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -33,7 +34,7 @@ public abstract class TransportTests
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
-        foreach (var next in "POST /hash HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloGET /hello HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray())
+        foreach (var next in Encoding.ASCII.GetBytes(HeadOf(5) + "hello" + "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"))
         {
             await client.SendAsync(new[] { next });
         }
@@ -80,7 +81,8 @@ public abstract class TransportTests
                 await client.SendAsync(HeadOf(chunked ? null : body.Length));
                 for (var at = 0; at < body.Length;)
                 {
-                    var piece = body.AsMemory(at, Math.Min(random.Next(1, random.Next(4) == 0 ? 200_000 : 20_000), body.Length - at));
+                    var most = random.Next(4) == 0 ? 200_000 : 20_000;
+                    var piece = body.AsMemory(at, Math.Min(random.Next(1, most), body.Length - at));
                     await client.SendAsync(chunked ? ChunkOf(piece.Span) : piece);
                     at += piece.Length;
                     if (random.Next(3) == 0)
@@ -261,7 +263,9 @@ public abstract class TransportTests
         var client = await stage.ConnectAsync();
         await client.SendAsync("GET /half HTTP/1.1\r\nHost: x\r\n\r\n");
         Assert.Contains("200", await client.HeadAsync());
+        Assert.Equal("4", await client.LineAsync());
         await client.BytesAsync(4);
+        _wasRead.SetResult();
         var broken = await Assert.ThrowsAsync<SocketException>(async () =>
         {
             while (await client.MoreAsync())
@@ -373,10 +377,11 @@ public abstract class TransportTests
 
     private static string HeadOf(int? length, string path = "/hash") =>
         $"POST {path} HTTP/1.1\r\nHost: x\r\n"
-        + (length is null ? "Transfer-Encoding: chunked\r\n\r\n" : string.Create(CultureInfo.InvariantCulture, $"Content-Length: {length}\r\n\r\n"));
+        + (length is null ? "Transfer-Encoding: chunked" : "Content-Length: " + length.Value.ToString(CultureInfo.InvariantCulture))
+        + "\r\n\r\n";
 
     private static byte[] ChunkOf(ReadOnlySpan<byte> bytes) =>
-        [.. Encoding.ASCII.GetBytes(bytes.Length.ToString("x", CultureInfo.InvariantCulture)), .. "\r\n"u8, .. bytes, .. "\r\n"u8];
+        [.. Encoding.ASCII.GetBytes(bytes.Length.ToString("x", CultureInfo.InvariantCulture) + "\r\n"), .. bytes, .. "\r\n"u8];
 
     private static async Task StillServesAsync(TransportStage stage)
     {
@@ -428,7 +433,7 @@ public abstract class TransportTests
             case "/half":
                 await context.Response.WriteAsync("half", Token);
                 await context.Response.Body.FlushAsync(Token);
-                // Not before the client has had it.
+                await _wasRead.Task.WaitAsync(Limit, Token);
                 context.Abort();
                 return;
             default:
