@@ -111,7 +111,7 @@ public sealed class GatewayServer : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         var certificate = EngineTls.Listener(options);
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
         // It would make an activity and a log scope for each request; what it has to say is said by us.

@@ -8,7 +8,7 @@ namespace OrleansPd.Engines.Body;
 /// </summary>
 public sealed class SplicedBody : IDisposable
 {
-    private readonly ReadOnlyMemory<byte> _body;
+    private ReadOnlyMemory<byte> _body;
     private Piece[]? _pieces;
     private byte[]? _own;
     private readonly int _count;
@@ -59,6 +59,8 @@ public sealed class SplicedBody : IDisposable
     /// <summary>Gives the pooled memory back. Segments must not be used any more.</summary>
     public void Dispose()
     {
+        // Whoever keeps this object does not keep the client's body.
+        _body = default;
         if (Interlocked.Exchange(ref _own, null) is { } own)
             ArrayPool<byte>.Shared.Return(own);
         if (Interlocked.Exchange(ref _pieces, null) is { } pieces)

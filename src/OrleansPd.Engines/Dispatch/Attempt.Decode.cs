@@ -1,6 +1,7 @@
 using System.Buffers;
 using OrleansPd.Core.Dispatch;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Body;
 using OrleansPd.Engines.Sse;
 using OrleansPd.Engines.Upstream;
 
@@ -8,7 +9,7 @@ namespace OrleansPd.Engines.Dispatch;
 
 internal sealed partial class Attempt
 {
-    private const int FirstChunk = 2048;
+    private const int FirstChunk = 4096;
     private const int MostChunk = 64 * 1024;
 
     /// <summary>The decode leg from the request to the last byte that the client gets.</summary>
@@ -30,7 +31,7 @@ internal sealed partial class Attempt
                 }
                 else if (IsEventStream(response.ContentType))
                 {
-                    end = await RelayStreamAsync(response, stop).ConfigureAwait(false);
+                    end = await RelayStreamAsync(response, body, stop).ConfigureAwait(false);
                     keep = end.IsOk;
                 }
                 else
@@ -66,7 +67,8 @@ internal sealed partial class Attempt
         }
         if (_report.FirstContentAt != 0)
         {
-            span?.SetTag("orleanspd.first_content_ms", _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt).TotalMilliseconds);
+            var after = _owner.Clock.GetElapsedTime(_report.SentAt, _report.FirstContentAt);
+            span?.AddTag("orleanspd.first_content_ms", after.TotalMilliseconds);
         }
         LegSpan.End(span, end);
         Raise(DispatchEvent.DecodeEnded(end));
@@ -171,7 +173,7 @@ internal sealed partial class Attempt
     /// A stream: the first event is looked at before anything is sent, because an engine's failure comes as 200 and an error
     /// event (protocol §1.4); after that whole events are passed on as they come, with no timer and nothing held back.
     /// </summary>
-    private async ValueTask<LegEnd> RelayStreamAsync(IUpstreamResponse response, CancellationToken stop)
+    private async ValueTask<LegEnd> RelayStreamAsync(IUpstreamResponse response, SplicedBody body, CancellationToken stop)
     {
         using var scan = new StreamScan(_owner.Options.MaxEvent);
         // Small, as there are thousands of streams that wait; one that brings much gets more.
@@ -184,6 +186,12 @@ internal sealed partial class Attempt
         {
             scan.Keep(chunk.Written.Span);
             chunk.ClearAndGrow(MostChunk);
+            var comes = response.WaitAsync(stop);
+            if (!comes.IsCompletedSuccessfully)
+            {
+                chunk.Rest();
+                _ = await comes.ConfigureAwait(false);
+            }
             var read = await response.ReadAsync(chunk.Free(), stop).ConfigureAwait(false);
             if (read == 0)
             {
@@ -214,6 +222,10 @@ internal sealed partial class Attempt
                     _journal?.Begin();
                 }
                 started = true;
+                if (response.HasTakenBody)
+                {
+                    LetGo(body);
+                }
             }
             if (started && scan.HasOutput)
             {
@@ -241,6 +253,16 @@ internal sealed partial class Attempt
             {
                 return scan.Reported ?? LegEnd.Ok;
             }
+        }
+    }
+
+    /// <summary>Nothing is sent again once an answer has begun, unless streams are resumed: a stream that is long holds no request.</summary>
+    private void LetGo(SplicedBody body)
+    {
+        body.Dispose();
+        if (_journal is null && _call.MayLetGo)
+        {
+            _call.Body.LetGo();
         }
     }
 

@@ -13,6 +13,9 @@ public sealed record DispatchCall
     /// <summary>The client's body. Held by each attempt for as long as an engine may still be sent it.</summary>
     public required SharedBody Body { get; init; }
 
+    /// <summary>Nobody but this call reads the body any more: its owner's hold may end with the first output. Default false.</summary>
+    public bool MayLetGo { get; init; }
+
     public required RequestShape Shape { get; init; }
 
     /// <summary>Index of the one prompt of a batch that this call carries; -1 = the whole body as it is.</summary>

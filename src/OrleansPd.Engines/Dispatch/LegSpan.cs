@@ -22,15 +22,18 @@ internal static class LegSpan
         {
             return span;
         }
-        span.SetTag("http.request.method", "POST").SetTag("url.path", path);
-        span.SetTag("server.address", worker.Url.Host).SetTag("server.port", worker.Url.Port);
-        span.SetTag("orleanspd.role", name);
-        span.SetTag("orleanspd.pair", $"{lease.Prefill?.Id.Value} {lease.Decode.Id.Value}".Trim());
-        span.SetTag("orleanspd.prefill.rank", lease.PrefillRank).SetTag("orleanspd.decode.rank", lease.DecodeRank);
+        // Added, not set: setting looks for the name among all that are there.
+        span.AddTag("http.request.method", "POST").AddTag("url.path", path);
+        span.AddTag("server.address", worker.Url.Host).AddTag("server.port", worker.Url.Port);
+        span.AddTag("orleanspd.role", name);
+        var decode = lease.Decode.Id.Value;
+        span.AddTag("orleanspd.pair", lease.Prefill is { } prefill ? string.Concat(prefill.Id.Value, " ", decode) : decode);
+        span.AddTag("orleanspd.prefill.rank", SmallNumber.Boxed(lease.PrefillRank));
+        span.AddTag("orleanspd.decode.rank", SmallNumber.Boxed(lease.DecodeRank));
         // As text: collectors that hold numbers as doubles would alter it.
-        span.SetTag("orleanspd.room", lease.Room.ToString(CultureInfo.InvariantCulture));
-        span.SetTag("orleanspd.items", items).SetTag("orleanspd.attempt", attempt);
-        span.SetTag("orleanspd.epoch", worker.Epoch);
+        span.AddTag("orleanspd.room", lease.Room.ToString(CultureInfo.InvariantCulture));
+        span.AddTag("orleanspd.items", SmallNumber.Boxed(items)).AddTag("orleanspd.attempt", SmallNumber.Boxed(attempt));
+        span.AddTag("orleanspd.epoch", worker.Epoch);
         return span;
     }
 
@@ -42,10 +45,10 @@ internal static class LegSpan
         }
         if (span.IsAllDataRequested)
         {
-            span.SetTag("orleanspd.end", end.Kind.ToString());
+            span.AddTag("orleanspd.end", end.Kind.ToString());
             if (end.Status != 0)
             {
-                span.SetTag("http.response.status_code", end.Status);
+                span.AddTag("http.response.status_code", SmallNumber.Boxed(end.Status));
             }
             if (end.IsFailure)
             {
@@ -64,14 +67,24 @@ internal static class LegSpan
             return own;
         }
         var context = span?.Context ?? trace;
-        var headers = new List<KeyValuePair<string, string>>((own?.Count ?? 0) + 2);
-        headers.AddRange(own ?? []);
-        headers.Add(new("traceparent",
-            $"00-{context.TraceId}-{context.SpanId}-{((context.TraceFlags & ActivityTraceFlags.Recorded) != 0 ? "01" : "00")}"));
-        if (context.TraceState is { Length: > 0 } state)
+        var state = context.TraceState is { Length: > 0 } given ? given : null;
+        var headers = new KeyValuePair<string, string>[(own?.Count ?? 0) + (state is null ? 1 : 2)];
+        var count = 0;
+        for (; count < own?.Count; count++)
         {
-            headers.Add(new("tracestate", state));
+            headers[count] = own[count];
+        }
+        headers[count] = new("traceparent", W3C(context));
+        if (state is not null)
+        {
+            headers[count + 1] = new("tracestate", state);
         }
         return headers;
+    }
+
+    private static string W3C(in ActivityContext context)
+    {
+        var flags = (context.TraceFlags & ActivityTraceFlags.Recorded) != 0 ? "-01" : "-00";
+        return string.Concat(["00-", context.TraceId.ToHexString(), "-", context.SpanId.ToHexString(), flags]);
     }
 }

@@ -6,10 +6,12 @@ namespace OrleansPd.Engines.Dispatch;
 internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
 {
     private byte[] _bytes;
+    private int _size;
 
     public PooledBuffer(int size = 4096)
     {
-        _bytes = ArrayPool<byte>.Shared.Rent(Math.Max(size, 256));
+        _size = Math.Max(size, 256);
+        _bytes = ArrayPool<byte>.Shared.Rent(_size);
     }
 
     public int Length { get; private set; }
@@ -25,9 +27,9 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
     {
         if (_bytes.Length - Length < Math.Max(sizeHint, 1))
         {
-            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_bytes.Length * 2, Length + sizeHint));
+            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_bytes.Length == 0 ? _size : _bytes.Length * 2, Length + sizeHint));
             Written.CopyTo(larger);
-            ArrayPool<byte>.Shared.Return(_bytes);
+            GiveBack();
             _bytes = larger;
         }
         return _bytes.AsMemory(Length);
@@ -51,11 +53,23 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
     /// <summary>Forgets what was written behind this length.</summary>
     public void Truncate(int length) => Length = length;
 
+    /// <summary>Forgets all, and holds no memory until there is something to write.</summary>
+    public void Rest()
+    {
+        _size = Math.Max(_size, _bytes.Length);
+        Dispose();
+    }
+
     public void Dispose()
+    {
+        Length = 0;
+        GiveBack();
+    }
+
+    private void GiveBack()
     {
         var bytes = _bytes;
         _bytes = [];
-        Length = 0;
         if (bytes.Length > 0)
         {
             ArrayPool<byte>.Shared.Return(bytes);

@@ -8,18 +8,20 @@ namespace OrleansPd.Engines.Dispatch;
 /// </summary>
 public sealed class SharedBody : IDisposable
 {
+    private readonly int _length;
     private byte[]? _pooled;
     private int _holders = 1;
+    private int _isLetGo;
 
     /// <param name="pooled">Rented from the shared pool; returned there in the end.</param>
     /// <param name="length">Bytes of it that are the body.</param>
     public SharedBody(byte[] pooled, int length)
     {
-        _pooled = pooled;
-        Memory = pooled.AsMemory(0, length);
+        (_pooled, _length) = (pooled, length);
     }
 
-    public ReadOnlyMemory<byte> Memory { get; }
+    /// <summary>Empty when nobody holds it any more.</summary>
+    public ReadOnlyMemory<byte> Memory => _pooled is { } pooled ? pooled.AsMemory(0, _length) : default;
 
     /// <summary>A body made of a copy of these bytes.</summary>
     public static SharedBody CopyOf(ReadOnlySpan<byte> bytes)
@@ -33,6 +35,15 @@ public sealed class SharedBody : IDisposable
     {
         Interlocked.Increment(ref _holders);
         return this;
+    }
+
+    /// <summary>Ends the owner's own hold, before or when its owner does; the second time it does nothing.</summary>
+    public void LetGo()
+    {
+        if (Interlocked.Exchange(ref _isLetGo, 1) == 0)
+        {
+            Dispose();
+        }
     }
 
     public void Dispose()

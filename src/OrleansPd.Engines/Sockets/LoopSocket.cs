@@ -385,7 +385,8 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
             {
                 if (_segments is null || _segment == _segments.Length)
                 {
-                    _segments = null;
+                    // Nor does an empty slice keep its array alive.
+                    (_first, _segments) = (default, null);
                     return true;
                 }
                 _first = _segments[_segment++];

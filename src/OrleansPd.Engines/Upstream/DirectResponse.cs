@@ -27,6 +27,7 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
     private ValueTaskAwaiter<int> _reading;
     private Memory<byte> _into;
     private Action? _goOnInBody;
+    private Action? _goOnInWait;
 
     public DirectResponse(EnginePool pool, EngineLink link, UpstreamOptions options, TimeProvider clock, CancellationToken token)
     {
@@ -51,6 +52,9 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
     public TimeSpan? RetryAfter => _lines.RetryAfterSeconds >= 0 ? TimeSpan.FromSeconds(_lines.RetryAfterSeconds) : null;
 
     public bool IsComplete => _link is null;
+
+    /// <remarks>The head is awaited when all has been sent; an engine that has closed before has not taken it, but nobody sends on.</remarks>
+    public bool HasTakenBody => true;
 
     /// <summary>A byte of the answer has come.</summary>
     public bool HasBegun { get; private set; }
@@ -231,6 +235,24 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
             };
     }
 
+    public ValueTask<int> WaitAsync(CancellationToken cancellationToken)
+    {
+        if (_link is not { CanWait: true } link || !link.Unread.IsEmpty || cancellationToken != _token)
+        {
+            return new(0);
+        }
+        var comes = link.ReceiveAsync(default).GetAwaiter();
+        if (comes.IsCompleted)
+        {
+            // Whatever it is, the read tells it.
+            return new(0);
+        }
+        _body.Reset();
+        _reading = comes;
+        comes.UnsafeOnCompleted(_goOnInWait ??= GoOnInWait);
+        return new(this, _body.Version);
+    }
+
     public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (_link is not { } link || buffer.IsEmpty)
@@ -306,6 +328,20 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
             return;
         }
         _body.SetResult(content);
+    }
+
+    private void GoOnInWait()
+    {
+        try
+        {
+            _ = _reading.GetResult();
+        }
+        catch (Exception e)
+        {
+            _body.SetException(Broken(e, _token));
+            return;
+        }
+        _body.SetResult(0);
     }
 
     /// <summary>Reads until there is content or the end; false when it must be waited for, whose coming calls <see cref="GoOnInBody"/>.</summary>

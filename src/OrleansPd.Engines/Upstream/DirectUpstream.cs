@@ -94,9 +94,16 @@ public sealed class DirectUpstream : IUpstream
         var hasBody = request.Body.SegmentCount > 0;
         var first = pool.HeadOf(method, request.Path, hasBody);
         var room = first.Length + 64 + (request.Authorization is { } key ? 32 + (key.Length * 3) : 0);
-        for (var i = 0; i < (request.Headers?.Count ?? 0); i++)
+        // Mostly an array; to ask one through its interface for each item costs more than what is copied of it.
+        ReadOnlySpan<KeyValuePair<string, string>> headers = request.Headers switch
         {
-            room += request.Headers![i].Key.Length + (request.Headers[i].Value.Length * 3) + 8;
+            null => default,
+            KeyValuePair<string, string>[] array => array,
+            var list => [.. list],
+        };
+        foreach (ref readonly var header in headers)
+        {
+            room += header.Key.Length + (header.Value.Length * 3) + 8;
         }
         var head = ArrayPool<byte>.Shared.Rent(EngineLink.RoomFor(room, request.Body.Length));
         first.CopyTo(head, 0);
@@ -112,9 +119,9 @@ public sealed class DirectUpstream : IUpstream
         {
             WriteHeader("Authorization", authorization, head, ref length);
         }
-        for (var i = 0; i < (request.Headers?.Count ?? 0); i++)
+        foreach (ref readonly var header in headers)
         {
-            WriteHeader(request.Headers![i].Key, request.Headers[i].Value, head, ref length);
+            WriteHeader(header.Key, header.Value, head, ref length);
         }
         Write("\r\n"u8, head, ref length);
         return head;
@@ -127,9 +134,13 @@ public sealed class DirectUpstream : IUpstream
         var start = length;
         length += Encoding.UTF8.GetBytes(value, head.AsSpan(length));
         // The server in front lets no line end through; should one come by another way, it must not begin a header.
-        foreach (ref var b in head.AsSpan(start, length - start))
+        var written = head.AsSpan(start, length - start);
+        if (written.ContainsAnyInRange((byte)0, (byte)0x1f))
         {
-            b = b < 0x20 && b != '\t' ? (byte)' ' : b;
+            foreach (ref var b in written)
+            {
+                b = b < 0x20 && b != '\t' ? (byte)' ' : b;
+            }
         }
         Write("\r\n"u8, head, ref length);
     }

@@ -64,6 +64,9 @@ internal sealed class EngineLink : IDisposable
     public bool MayBeUsed(TimeSpan wasIdle) =>
         IsQuiet && !IsDisposed && (wasIdle < JustUsed || (_loop?.IsQuietNow() ?? !_socket!.Poll(0, SelectMode.SelectRead)));
 
+    /// <summary>A read into no memory waits for something to read.</summary>
+    public bool CanWait => _loop is not null;
+
     public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
 
     public void Take(int bytes)

@@ -30,6 +30,15 @@ public interface IUpstreamResponse : IAsyncDisposable
     /// <summary>The end of the body has been read: no connection is held any more. May stay false until a read has returned 0.</summary>
     bool IsComplete => false;
 
+    /// <summary>The request has been sent whole, and its body is not needed any more. May stay false.</summary>
+    bool HasTakenBody => false;
+
+    /// <summary>
+    /// Waits until a read would find something, or fail. Whoever waits long need not hold a buffer meanwhile. May end before.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">The token fired.</exception>
+    ValueTask<int> WaitAsync(CancellationToken cancellationToken) => default;
+
     /// <summary>Reads what is there, at least one byte; 0 at the end of the body.</summary>
     /// <exception cref="UpstreamException">The connection broke before the end.</exception>
     ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken);

@@ -17,12 +17,14 @@ internal static class ForwardedHeaders
     /// <param name="withTrace">Pass the client's trace context on as it is; false where spans of ours stand between.</param>
     public static IReadOnlyList<KeyValuePair<string, string>>? Of(IHeaderDictionary headers, bool withTrace = true)
     {
-        List<KeyValuePair<string, string>>? found = null;
+        // Mostly there is none or one: a list comes with room for four.
+        KeyValuePair<string, string>[]? found = null;
         foreach (var name in Names)
         {
             if ((withTrace || name is not ("traceparent" or "tracestate")) && headers.TryGetValue(name, out var value) && !StringValues.IsNullOrEmpty(value))
             {
-                (found ??= []).Add(new(name, value.ToString()));
+                found = found is null ? new KeyValuePair<string, string>[1] : [.. found, default];
+                found[^1] = new(name, value.ToString());
             }
         }
         return found;

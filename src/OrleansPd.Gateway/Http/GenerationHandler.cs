@@ -45,8 +45,7 @@ internal sealed class GenerationHandler(
         var sink = new HttpAnswerSink(context, dialect, clock);
         var id = ids.Of(context);
         var end = new RequestEnd("internal_error", "gateway", null);
-        using var span = RequestSpan.Start(context, route);
-        span?.SetTag("orleanspd.request.id", id);
+        using var span = RequestSpan.Start(context, route, id);
         metrics.Started();
         try
         {
@@ -101,20 +100,23 @@ internal sealed class GenerationHandler(
             await sink.RefuseAsync(wrong, gone).ConfigureAwait(false);
             return RequestEnd.Client(wrong.Code);
         }
-        using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
+        var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
         if (body is null)
         {
             // The rest of the body is not read; Kestrel closes the connection.
             await sink.RefuseAsync(TooLong(), gone).ConfigureAwait(false);
             return RequestEnd.Client("payload_too_large");
         }
-        if (CallOf(context, dialect, route, id, span, body, out var account, out var refusal) is not { } call)
-        {
-            await sink.RefuseAsync(refusal!, gone).ConfigureAwait(false);
-            return RequestEnd.Client(refusal!.Code);
-        }
+        ClientAccount? account = null;
+        DispatchCall? call = null;
         try
         {
+            call = CallOf(context, dialect, route, id, span, body, out account, out var refusal);
+            if (call is null)
+            {
+                await sink.RefuseAsync(refusal!, gone).ConfigureAwait(false);
+                return RequestEnd.Client(refusal!.Code);
+            }
             IReadOnlyList<DispatchReport> reports = RequestDispatcher.IsOneCall(call)
                 ? [await dispatcher.Pairs.RunAsync(call, sink, gone).ConfigureAwait(false)]
                 : await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
@@ -123,8 +125,12 @@ internal sealed class GenerationHandler(
         }
         finally
         {
-            account?.Leave();
-            if (call.Live is { } live)
+            body.LetGo();
+            if (call is not null)
+            {
+                account?.Leave();
+            }
+            if (call?.Live is { } live)
             {
                 dispatcher.Pairs.LiveRequests.Remove(live);
                 dispatcher.Pairs.LiveRids.Remove(call.ClientRids);
@@ -164,6 +170,7 @@ internal sealed class GenerationHandler(
             {
                 Path = route,
                 Body = body,
+                MayLetGo = shape.Samples == 1 && shape.Items == 1,
                 Shape = shape,
                 ClientRids = rids,
                 Pair = PairOf(context, body, shape, model, id, account?.Spec.Priority ?? 0),

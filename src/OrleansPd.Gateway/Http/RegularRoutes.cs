@@ -39,8 +39,7 @@ internal sealed class RegularRoutes(
         var started = clock.GetTimestamp();
         var sink = new HttpAnswerSink(context, Dialect.Chat, clock);
         var id = ids.Of(context);
-        using var span = RequestSpan.Start(context, path);
-        span?.SetTag("orleanspd.request.id", id);
+        using var span = RequestSpan.Start(context, path, id);
         metrics.Started();
         var (reason, side) = ("internal_error", "gateway");
         DispatchReport? report = null;

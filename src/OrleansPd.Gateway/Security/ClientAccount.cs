@@ -7,6 +7,7 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
     private readonly Lock _gate = new();
+    private readonly bool _hasLimits = spec.RequestsPerMinute > 0 || spec.TokensPerMinute > 0 || spec.Concurrency > 0;
     private double _requests = spec.RequestsPerMinute;
     private double _tokens = spec.TokensPerMinute;
     private long _filledAt = clock.GetTimestamp();
@@ -20,6 +21,10 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
     /// </summary>
     public AnswerError? Enter(long tokens)
     {
+        if (!_hasLimits)
+        {
+            return null;
+        }
         lock (_gate)
         {
             Fill();
@@ -45,6 +50,10 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
 
     public void Leave()
     {
+        if (!_hasLimits)
+        {
+            return;
+        }
         lock (_gate)
         {
             _open--;

@@ -17,29 +17,17 @@ internal sealed class ClientGate(KeyRing keys, TimeProvider clock)
         "/health", "/health_generate", "/liveness", "/readiness", "/metrics", "/engine_metrics", "/register_dp_rank", "/query_dp_ranks",
     ];
 
-    private static readonly object Account = new();
-
-    public static ClientAccount? AccountOf(HttpContext context) => context.Items.TryGetValue(Account, out var value) ? (ClientAccount?)value : null;
+    public static ClientAccount? AccountOf(HttpContext context) => ClientPass.Of(context)?.Account;
 
     public Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
+        if (keys.PassOf(context.Request) is { } pass)
+        {
+            pass.GiveTo(context);
+            return next(context);
+        }
         if (!keys.AsksClients)
         {
-            if (keys.IsAdmin(context.Request))
-            {
-                ClientKey.MarkOurs(context);
-            }
-            return next(context);
-        }
-        if (keys.Find(context.Request) is { } account)
-        {
-            ClientKey.MarkOurs(context);
-            context.Items[Account] = account;
-            return next(context);
-        }
-        if (keys.IsAdmin(context.Request))
-        {
-            ClientKey.MarkOurs(context);
             return next(context);
         }
         if (Open.Contains(context.Request.Path.Value, StringComparer.OrdinalIgnoreCase))

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 
 namespace OrleansPd.Gateway.Security;
@@ -8,11 +9,19 @@ namespace OrleansPd.Gateway.Security;
 /// The keys that open this gateway, kept as hashes. A given key is hashed and compared with every one of them in constant time:
 /// how long that takes tells neither which one it was near to nor how many characters were right.
 /// </summary>
+/// <remarks>
+/// A connection that shows the very header again that opened the gateway before is let through without: the web server gives
+/// the same string object for a header that is byte for byte that of the connection's request before, and only the object is
+/// compared, never text, so its time tells nothing but what the answer says. It takes a sender who has shown the whole key on
+/// that connection. The connection holds that one string until another key opens or it is closed; the web server holds the
+/// latest one too. What did not open is not held, and keys are fixed for as long as this object lives.
+/// </remarks>
 internal sealed class KeyRing
 {
     private const string Scheme = "Bearer ";
-    private readonly ClientAccount[] _clients;
+    private readonly ClientPass[] _clients;
     private readonly byte[]? _admin;
+    private readonly ClientPass _adminPass = new(null);
 
     public KeyRing(GatewayOptions options, TimeProvider clock)
     {
@@ -21,7 +30,7 @@ internal sealed class KeyRing
         {
             specs.Insert(0, new ClientKeySpec { Name = "api-key", Hash = Hash(options.ApiKey) });
         }
-        _clients = [.. specs.Select(spec => new ClientAccount(spec, clock))];
+        _clients = [.. specs.Select(spec => new ClientPass(new ClientAccount(spec, clock)))];
         _admin = string.IsNullOrEmpty(options.AdminApiKey) ? null : Hash(options.AdminApiKey);
     }
 
@@ -30,38 +39,86 @@ internal sealed class KeyRing
 
     public bool HasAdmin => _admin is not null;
 
-    public bool IsAdmin(HttpRequest request) => _admin is not null && Given(request) is { } given && CryptographicOperations.FixedTimeEquals(given, _admin);
-
-    /// <returns>Null where the key is none of a client's.</returns>
-    public ClientAccount? Find(HttpRequest request)
+    public bool IsAdmin(HttpRequest request)
     {
-        if (_clients.Length == 0 || Given(request) is not { } given)
+        Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];
+        return _admin is not null && HeaderOf(request) is { } header && TryHash(header, given)
+            && CryptographicOperations.FixedTimeEquals(given, _admin);
+    }
+
+    /// <summary>A client's, or the admin's: of a key that is both, the client's, as that one has limits.</summary>
+    /// <returns>Null where the key is none of ours.</returns>
+    public ClientPass? PassOf(HttpRequest request)
+    {
+        if ((_clients.Length == 0 && _admin is null) || HeaderOf(request) is not { } header)
         {
             return null;
         }
-        ClientAccount? found = null;
-        foreach (var client in _clients)
+        // Of one connection, or of one stream of HTTP/2: nobody else is at it now.
+        var connection = request.HttpContext.Features.Get<IPersistentStateFeature>()?.State;
+        if (connection is not null && connection.TryGetValue(this, out var last) && last is Shown shown && shown.IsBy(header))
         {
-            found = CryptographicOperations.FixedTimeEquals(given, client.Spec.Hash.Span) ? client : found;
+            return shown.Pass;
         }
-        return found;
+        var pass = Find(header);
+        if (pass is not null && connection is not null)
+        {
+            connection[this] = new Shown(header, pass);
+        }
+        return pass;
     }
 
-    private static byte[]? Given(HttpRequest request)
+    private ClientPass? Find(string header)
+    {
+        Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];
+        if (!TryHash(header, given))
+        {
+            return null;
+        }
+        var found = _admin is not null && CryptographicOperations.FixedTimeEquals(given, _admin) ? _adminPass : null;
+        ClientPass? client = null;
+        foreach (var pass in _clients)
+        {
+            client = CryptographicOperations.FixedTimeEquals(given, pass.Account!.Spec.Hash.Span) ? pass : client;
+        }
+        return client ?? found;
+    }
+
+    private static string? HeaderOf(HttpRequest request)
     {
         var header = request.Headers.Authorization;
-        if (header.Count != 1)
-        {
-            return null;
-        }
-        var text = header.ToString();
-        return text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? Hash(text.AsSpan(Scheme.Length).Trim()) : null;
+        return header.Count == 1 ? header.ToString() : null;
     }
 
-    private static byte[] Hash(ReadOnlySpan<char> key)
+    private static bool TryHash(string header, Span<byte> hash)
+    {
+        if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        {
+            return false;
+        }
+        Hash(header.AsSpan(Scheme.Length).Trim(), hash);
+        return true;
+    }
+
+    private static byte[] Hash(string key)
+    {
+        var hash = new byte[SHA256.HashSizeInBytes];
+        Hash(key, hash);
+        return hash;
+    }
+
+    private static void Hash(ReadOnlySpan<char> key, Span<byte> hash)
     {
         var most = Encoding.UTF8.GetMaxByteCount(key.Length);
         var bytes = most <= 1024 ? stackalloc byte[most] : new byte[most];
-        return SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(key, bytes)]);
+        _ = SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(key, bytes)], hash);
+    }
+
+    /// <summary>The header that opened the gateway last on a connection.</summary>
+    private sealed class Shown(string header, ClientPass pass)
+    {
+        public ClientPass Pass => pass;
+
+        public bool IsBy(string other) => ReferenceEquals(header, other);
     }
 }

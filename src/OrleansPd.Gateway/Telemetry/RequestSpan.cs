@@ -8,20 +8,22 @@ namespace OrleansPd.Gateway.Telemetry;
 internal static class RequestSpan
 {
     /// <returns>Null where nobody listens, and where the request was not drawn.</returns>
-    public static Activity? Start(HttpContext context, string route)
+    public static Activity? Start(HttpContext context, string route, string id)
     {
         if (!DispatchTelemetry.Source.HasListeners())
         {
             return null;
         }
         var headers = context.Request.Headers;
-        var hasParent = ActivityContext.TryParse(headers.TraceParent.ToString(), headers.TraceState.ToString(), isRemote: true, out var parent);
-        if (DispatchTelemetry.SampleRatio < 1 && !(hasParent ? (parent.TraceFlags & ActivityTraceFlags.Recorded) != 0 : Random.Shared.NextDouble() < DispatchTelemetry.SampleRatio))
+        ActivityContext parent = default;
+        var hasParent = headers.TraceParent is { Count: > 0 } told
+            && ActivityContext.TryParse(told.ToString(), headers.TraceState.ToString(), isRemote: true, out parent);
+        if (DispatchTelemetry.SampleRatio < 1 && !IsDrawn(hasParent, parent))
         {
             if (!hasParent)
             {
                 // Engines that trace are told that this one was not drawn; else they would draw for themselves.
-                headers.TraceParent = $"00-{ActivityTraceId.CreateRandom()}-{ActivitySpanId.CreateRandom()}-00";
+                headers.TraceParent = NotDrawn();
                 headers.TraceState = default;
             }
             return null;
@@ -31,8 +33,14 @@ internal static class RequestSpan
         var span = DispatchTelemetry.Source.StartActivity($"POST {route}", ActivityKind.Server, parent);
         if (span is { IsAllDataRequested: true })
         {
-            span.SetTag("http.request.method", context.Request.Method).SetTag("http.route", route);
-            span.SetTag("url.path", context.Request.Path.Value).SetTag("client.address", context.Connection.RemoteIpAddress?.ToString());
+            // Added, not set: setting looks for the name among all that are there.
+            span.AddTag("http.request.method", context.Request.Method).AddTag("http.route", route);
+            span.AddTag("url.path", context.Request.Path.Value);
+            if (context.Connection.RemoteIpAddress is { } address)
+            {
+                span.AddTag("client.address", address.ToString());
+            }
+            span.AddTag("orleanspd.request.id", id);
         }
         return span;
     }
@@ -45,13 +53,43 @@ internal static class RequestSpan
         }
         if (span.IsAllDataRequested)
         {
-            span.SetTag("http.response.status_code", status).SetTag("orleanspd.reason", reason).SetTag("orleanspd.side", side);
-            span.SetTag("orleanspd.calls", reports?.Count ?? 0).SetTag("orleanspd.attempts", reports?.Sum(r => r.Attempts.Count) ?? 0);
+            var attempts = 0;
+            for (var i = 0; i < reports?.Count; i++)
+            {
+                attempts += reports[i].Attempts.Count;
+            }
+            span.AddTag("http.response.status_code", SmallNumber.Boxed(status));
+            span.AddTag("orleanspd.reason", reason).AddTag("orleanspd.side", side);
+            span.AddTag("orleanspd.calls", SmallNumber.Boxed(reports?.Count ?? 0));
+            span.AddTag("orleanspd.attempts", SmallNumber.Boxed(attempts));
             if (status >= 500 || (reason != "ok" && side is not ("none" or "client")))
             {
                 span.SetStatus(ActivityStatusCode.Error, reason);
             }
         }
         span.Dispose();
+    }
+
+    private static bool IsDrawn(bool hasParent, in ActivityContext parent) => hasParent
+        ? (parent.TraceFlags & ActivityTraceFlags.Recorded) != 0
+        : Random.Shared.NextDouble() < DispatchTelemetry.SampleRatio;
+
+    /// <summary>A context of its own for each request, as two that were not drawn are not one.</summary>
+    private static string NotDrawn()
+    {
+        const int TraceDigits = 32;
+        const int TraceAt = 3;
+        const int SpanAt = TraceAt + TraceDigits + 1;
+        Span<byte> ids = stackalloc byte[24];
+        Random.Shared.NextBytes(ids);
+        // One string where the ids' own types would make three.
+        return string.Create(SpanAt + 16 + 3, (ReadOnlySpan<byte>)ids, static (text, ids) =>
+        {
+            "00-".CopyTo(text);
+            _ = Convert.TryToHexStringLower(ids[..16], text[TraceAt..], out _);
+            text[SpanAt - 1] = '-';
+            _ = Convert.TryToHexStringLower(ids[16..], text[SpanAt..], out _);
+            "-00".CopyTo(text[^3..]);
+        });
     }
 }

@@ -22,6 +22,7 @@ public sealed class FacadeTests
     {
         await using var stage = await StartAsync();
         Assert.Equal(Good, await AskAsync(stage));
+        await Stage.UntilAsync(() => stage.Gateway.Requests.Recent().Any());
         var lease = stage.Gateway.Requests.Recent().First().Calls[0].Attempts[0].Lease;
         Assert.Equal(stage.Prefill[0].BootstrapPort, lease.PrefillTarget.BootstrapPort);
         Assert.Equal(stage.Shown(stage.Prefill[0]).FacadePort, lease.DecodeTarget.BootstrapPort);

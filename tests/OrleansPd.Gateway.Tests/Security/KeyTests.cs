@@ -3,7 +3,11 @@ using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
@@ -155,15 +159,98 @@ public sealed class KeyTests
                 ClientKeys = { "name=a,key=nam3d", $"name=b,sha256={hash}" },
             },
             TimeProvider.System);
-        var opened = ((string[])["cl1ent", "nam3d", "hash3d"]).Select(key => ring.Find(With(key))?.Spec.Name);
+        var opened = ((string[])["cl1ent", "nam3d", "hash3d"]).Select(key => ring.PassOf(With(key))?.Account?.Spec.Name);
         Assert.Equal(["api-key", "a", "b"], opened);
-        Assert.All((string[])["adm1n", "cl1en", "cl1ent2", "", hash], key => Assert.Null(ring.Find(With(key))));
+        Assert.All((string[])["cl1en", "cl1ent2", "adm1", "", hash], key => Assert.Null(ring.PassOf(With(key))));
         Assert.True(ring.IsAdmin(With("adm1n")));
+        Assert.True(ring.PassOf(With("adm1n")) is { Account: null });
         Assert.False(ring.IsAdmin(With("cl1ent")));
         Assert.DoesNotContain(Texts(ring, []), text => ((string[])["cl1ent", "adm1n", "nam3d", "hash3d"]).Any(text.Contains));
 
         static HttpRequest With(string key) =>
             new DefaultHttpContext { Request = { Headers = { Authorization = "Bearer " + key } } }.Request;
+    }
+
+    [Fact]
+    public async Task Each_request_of_a_connection_is_let_in_by_its_own_key_and_charged_to_it()
+    {
+        var options = new GatewayOptions
+        {
+            AdminApiKey = "queen",
+            ClientKeys = { "name=a,key=al1ce,rpm=3", "name=b,key=b0b,rpm=1" },
+        };
+        await using var stage = await Stage.StartAsync(options: options);
+        using var one = new SocketsHttpHandler { MaxConnectionsPerServer = 1 };
+        using var client = new HttpClient(one) { BaseAddress = stage.Gateway.Url };
+
+        var statuses = new List<int>();
+        string?[] shown = ["al1ce", "al1ce", "al1cf", "al1ce", null, "b0b", "b0b", "al1ce", "queen", "b0c"];
+        foreach (var key in shown)
+        {
+            using var request = Request("POST", "/generate", key is null ? null : "Bearer " + key);
+            using var response = await client.SendAsync(request, Stage.Token);
+            statuses.Add((int)response.StatusCode);
+        }
+
+        Assert.Equal([200, 200, 401, 200, 401, 200, 429, 429, 200, 401], statuses);
+    }
+
+    [Fact]
+    public void What_a_connection_keeps_opens_only_the_gateway_that_it_has_opened_and_a_wrong_key_is_not_kept()
+    {
+        var ring = new KeyRing(new GatewayOptions { ApiKey = "cl1ent", AdminApiKey = "adm1n" }, TimeProvider.System);
+        var other = new KeyRing(new GatewayOptions { ApiKey = "an0ther" }, TimeProvider.System);
+        var connection = new Connection();
+
+        Assert.Null(ring.PassOf(Showing("Bearer wr0ng")));
+        Assert.Empty(connection.State);
+        const string Header = "Bearer cl1ent";
+        var pass = ring.PassOf(Showing(Header));
+        Assert.NotNull(pass);
+        Assert.Same(pass, ring.PassOf(Showing(Header)));
+        Assert.Null(other.PassOf(Showing(Header)));
+        Assert.Null(ring.PassOf(Showing("Bearer cl1enT")));
+        Assert.Null(ring.PassOf(Showing(null)));
+        Assert.Null(ring.PassOf(Showing("Bearer adm1n"))!.Account);
+        Assert.Same(pass, ring.PassOf(Showing(Header)));
+        Assert.Single(connection.State);
+
+        HttpRequest Showing(string? header)
+        {
+            var context = new DefaultHttpContext();
+            context.Features.Set<IPersistentStateFeature>(connection);
+            context.Request.Headers.Authorization = header;
+            return context.Request;
+        }
+    }
+
+    /// <summary>What spares a connection the hashing: without it all works, but each request pays.</summary>
+    [Fact]
+    public async Task The_web_server_gives_the_same_object_for_the_same_header_of_a_connection()
+    {
+        var seen = new List<string>();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        await using var app = builder.Build();
+        app.Run(context =>
+        {
+            Assert.NotNull(context.Features.Get<IPersistentStateFeature>());
+            seen.Add(context.Request.Headers.Authorization.ToString());
+            return Task.CompletedTask;
+        });
+        await app.StartAsync(Stage.Token);
+        using var one = new SocketsHttpHandler { MaxConnectionsPerServer = 1 };
+        using var client = new HttpClient(one) { BaseAddress = new Uri(app.Urls.First()) };
+        foreach (var header in (string[])["Bearer a", "Bearer a", "Bearer b"])
+        {
+            using var request = Request("POST", "/", header);
+            using var response = await client.SendAsync(request, Stage.Token);
+            response.EnsureSuccessStatusCode();
+        }
+
+        Assert.Equal(["Bearer a", "Bearer a", "Bearer b"], seen);
+        Assert.Same(seen[0], seen[1]);
     }
 
     [Fact]
@@ -228,6 +315,11 @@ public sealed class KeyTests
             request.Headers.TryAddWithoutValidation("Authorization", header);
         }
         return request;
+    }
+
+    private sealed class Connection : IPersistentStateFeature
+    {
+        public IDictionary<object, object?> State { get; } = new Dictionary<object, object?>();
     }
 
     private static StringContent Json(string body) => new(body, Encoding.UTF8, "application/json");

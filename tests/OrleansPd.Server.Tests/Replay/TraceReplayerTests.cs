@@ -266,7 +266,9 @@ public sealed class TraceReplayerTests
         await using var stub =
             await StubEngine.StartAsync((context, _) => StubEngine.StreamAsync(context, StubEngine.GenerateFrames(1)));
         var clock = new LeapingClock();
-        using var replayer = new TraceReplayer(new() { Url = stub.Url, Speed = 2, Timeout = Timeout.InfiniteTimeSpan }, clock);
+        // One at a time: the clock leaps on as soon as somebody waits for the next one.
+        var options = new ReplayOptions { Url = stub.Url, Speed = 2, Concurrency = 1, Timeout = Timeout.InfiniteTimeSpan };
+        using var replayer = new TraceReplayer(options, clock);
         var arrivals = new[] { 0.0, 2, 6, 6 }.Select(at => new TraceRequest(TimeSpan.FromSeconds(at), 1, 1, []));
 
         var report = await replayer.RunAsync(new("test", 8, arrivals), TestContext.Current.CancellationToken);
