@@ -319,9 +319,10 @@ public sealed class LoopSocketTests : IDisposable
         for (var i = 0; i < Environment.ProcessorCount; i++)
         {
             var (ours, theirs) = await PairAsync();
+            // First, so that it waits, and then goes on where its loop is: elsewhere it would keep nobody from anything.
+            flooding.Add(DrinkAsync(ours, enough.Token));
             flooding.Add(Task.Factory.StartNew(
                 () => Flood(theirs, enough.Token), Token, TaskCreationOptions.LongRunning, TaskScheduler.Default));
-            flooding.Add(DrinkAsync(ours, enough.Token));
         }
         for (var i = 0; i < Environment.ProcessorCount; i++)
         {
