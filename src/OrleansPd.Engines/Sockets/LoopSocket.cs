@@ -56,6 +56,9 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
     /// <summary>Something has come, or its end, that was not read yet; as far as the loop has been told.</summary>
     public bool IsReadable => Volatile.Read(ref _readable);
 
+    /// <summary>The other side sends no more; that lies behind what has come, and the loop is not told of it again.</summary>
+    public bool HasEnded => Volatile.Read(ref _ended);
+
     /// <exception cref="SocketException">Nobody is there, or the name is not known.</exception>
     /// <exception cref="OperationCanceledException">It took too long.</exception>
     public static async ValueTask<LoopSocket> ConnectAsync(EndPoint there, CancellationToken cancellationToken)
@@ -187,45 +190,10 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
         }
     }
 
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-        {
-            return;
-        }
-        bool wasReading, wasWriting;
-        // Whoever is in a call of the kernel has left it when the locks are had, and no one begins another.
-        lock (_reading)
-        {
-            (wasReading, _isReading, _into) = (_isReading, false, default);
-        }
-        lock (_writing)
-        {
-            (wasWriting, _isWriting, _first, _segments) = (_isWriting, false, default, null);
-        }
-        if (Name != 0)
-        {
-            _loop.Remove(Name);
-        }
-        _socket.Dispose();
-        if (wasReading || wasWriting)
-        {
-            // Not here: the one who closes may hold locks that those who wait need.
-            ThreadPool.UnsafeQueueUserWorkItem(
-                static end =>
-                {
-                    if (end.wasReading)
-                    {
-                        end.Item1._read.SetException(Closed());
-                    }
-                    if (end.wasWriting)
-                    {
-                        end.Item1._written.SetException(Closed());
-                    }
-                },
-                (this, wasReading, wasWriting), preferLocal: false);
-        }
-    }
+    /// <summary>Ends it so that the other side knows it for broken; what was sent and has not arrived is lost.</summary>
+    public void Reset() => Close(reset: true);
+
+    public void Dispose() => Close(reset: false);
 
     int IValueTaskSource<int>.GetResult(short token) => _read.GetResult(token);
 
@@ -272,6 +240,53 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
         }
     }
 
+    private void Close(bool reset)
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+        bool wasReading, wasWriting;
+        // Whoever is in a call of the kernel has left it when the locks are had, and no one begins another.
+        lock (_reading)
+        {
+            (wasReading, _isReading, _into) = (_isReading, false, default);
+        }
+        lock (_writing)
+        {
+            (wasWriting, _isWriting, _first, _segments) = (_isWriting, false, default, null);
+        }
+        if (Name != 0)
+        {
+            _loop.Remove(Name);
+        }
+        if (reset)
+        {
+            _socket.Close(timeout: 0);
+        }
+        else
+        {
+            _socket.Dispose();
+        }
+        if (wasReading || wasWriting)
+        {
+            // Not here: the one who closes may hold locks that those who wait need.
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static end =>
+                {
+                    if (end.wasReading)
+                    {
+                        end.Item1._read.SetException(Closed());
+                    }
+                    if (end.wasWriting)
+                    {
+                        end.Item1._written.SetException(Closed());
+                    }
+                },
+                (this, wasReading, wasWriting), preferLocal: false);
+        }
+    }
+
     private async ValueTask ConnectedAsync(CancellationToken cancellationToken)
     {
         var watch = cancellationToken.UnsafeRegister(static made => ((LoopSocket)made!).Dispose(), this);
@@ -287,6 +302,8 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
                 throw;
             }
         }
+        // It may have been closed just as it was connected.
+        cancellationToken.ThrowIfCancellationRequested();
         if (_socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error) is int error and not 0)
         {
             throw new SocketException(error);
@@ -373,6 +390,11 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
                     return true;
                 }
                 _first = _segments[_segment++];
+            }
+            // Where nothing followed the promise of more, the kernel would hold the end back for 200 ms.
+            while (_segments is not null && _segment < _segments.Length && _segments[_segment].IsEmpty)
+            {
+                _segment++;
             }
             var sent = Libc.Send(_fd, _first.Span, moreFollows: _segments is not null && _segment < _segments.Length);
             if (sent < 0)

@@ -79,8 +79,17 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
     public override void Abort(ConnectionAbortedException abortReason)
     {
         Aborted ??= abortReason;
-        _socket.Shutdown();
-        _socket.Dispose();
+        if (abortReason is null)
+        {
+            // Kestrel's way of saying that the client has gone in order.
+            _socket.Shutdown();
+            _socket.Dispose();
+        }
+        else
+        {
+            // As its own sockets do: half an answer must not look like a whole one that lasts until the connection ends.
+            _socket.Reset();
+        }
         TellClosed();
     }
 
@@ -89,21 +98,27 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
     {
         if (Interlocked.Exchange(ref _toldClosed, 1) == 0)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static closed => closed.Cancel(), _closed, preferLocal: false);
+            // Not awaited: what a callback throws ends there, and not this process.
+            _ = _closed.CancelAsync();
         }
     }
 
     void ILoopWatch.Ended(bool broken)
     {
-        if (broken || _reader.ReadAhead())
+        if (broken)
         {
             TellClosed();
+        }
+        else
+        {
+            _reader.ReadAhead();
         }
     }
 
     public override ValueTask DisposeAsync()
     {
         _socket.Shutdown();
+        _reader.Drain();
         _socket.Dispose();
         _reader.Release();
         _writer.Release();

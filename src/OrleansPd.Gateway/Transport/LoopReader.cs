@@ -23,6 +23,9 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
     /// <summary>So much is read of what nobody asked for, to see whether the client is gone.</summary>
     private const int MostAhead = 64 * 1024;
 
+    /// <summary>So much is taken off when the connection is closed; Kestrel's own transport has as much read by then.</summary>
+    private const int MostDrained = 1024 * 1024;
+
     private readonly Lock _gate = new();
     private ManualResetValueTaskSourceCore<ReadResult> _waiter;
     private ValueTaskAwaiter<int> _readable;
@@ -99,6 +102,11 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
             {
                 GiveBack();
             }
+            if (socket.HasEnded)
+            {
+                // That was told while too much lay in front of it, and nobody may read any more while the request runs.
+                ReadAhead();
+            }
         }
     }
 
@@ -108,14 +116,16 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
         lock (_gate)
         {
             _isCancelled = true;
-            if (!_isWaiting)
+            if (!_isWaiting || _isCompleted)
             {
                 return;
             }
             _ = TryTake(out result);
             _isWaiting = false;
         }
-        _waiter.SetResult(result);
+        // Not here: the one who cancels may hold locks, or be the server's only clock.
+        ThreadPool.UnsafeQueueUserWorkItem(
+            static end => end.reader._waiter.SetResult(end.result), (reader: this, result), preferLocal: false);
     }
 
     public override void Complete(Exception? exception = null)
@@ -131,25 +141,56 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
     {
         lock (_gate)
         {
-            _target = rest;
+            // What was read ahead comes first, and is copied from where it lies.
+            _target = _start == _end ? rest : default;
+            if (!_isOwn && rest.IsEmpty && _buffer.Length > 0)
+            {
+                LeaveTarget();
+            }
         }
     }
 
-    /// <summary>Reads what has come though nobody asked for it.</summary>
-    /// <returns>Whether the client's end lies behind it.</returns>
-    public bool ReadAhead()
+    /// <summary>
+    /// Reads what has come though nobody asked for it, to see whether the client is gone. Whoever waits is told by the socket as
+    /// well, and finds it here.
+    /// </summary>
+    public void ReadAhead()
     {
         lock (_gate)
         {
-            // Whoever waits for it reads it, and sees its end.
-            while (!_isEnded && _error is null && !_isWaiting && !_isCompleted && _end - _start < MostAhead)
+            while (!_isEnded && _error is null && !_isCompleted && _end - _start < MostAhead && TryReceive())
             {
-                if (!TryReceive())
+                // There may be more, and the end behind it.
+            }
+        }
+    }
+
+    /// <summary>
+    /// Takes off what has come and nobody will read: a socket that is closed over it resets the connection, and the client would
+    /// lose the end of its answer.
+    /// </summary>
+    public void Drain()
+    {
+        lock (_gate)
+        {
+            _isCompleted = true;
+            if (_isEnded || socket.IsDisposed || !socket.IsReadable)
+            {
+                return;
+            }
+            var into = ArrayPool<byte>.Shared.Rent(MostAhead);
+            try
+            {
+                for (var most = MostDrained; most > 0 && socket.TryReceive(into, out var read) && read > 0; most -= read)
                 {
-                    break;
+                    // Nobody wants it.
                 }
             }
-            return _isEnded || _error is not null;
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // It was ended otherwise.
+            }
+            ArrayPool<byte>.Shared.Return(into);
         }
     }
 
@@ -186,36 +227,27 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
         ValueTaskAwaiter<int> readable;
         do
         {
-            bool isThere;
             lock (_gate)
             {
                 if (!_isWaiting || _isWatching)
                 {
                     return;
                 }
-                readable = socket.ReceiveAsync(default).GetAwaiter();
-                isThere = readable.IsCompleted;
-                if (!isThere)
-                {
-                    (_readable, _isWatching) = (readable, true);
-                }
+                _readable = readable = socket.ReceiveAsync(default).GetAwaiter();
+                _isWatching = true;
             }
-            if (!isThere)
+            if (!readable.IsCompleted)
             {
                 readable.UnsafeOnCompleted(_goOn ??= GoOn);
                 return;
             }
         }
-        while (Came(readable));
+        while (Came());
     }
 
     private void GoOn()
     {
-        lock (_gate)
-        {
-            _isWatching = false;
-        }
-        if (Came(_readable))
+        if (Came())
         {
             Wait();
         }
@@ -223,15 +255,17 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
 
     /// <summary>The socket says that there is something.</summary>
     /// <returns>Whether it is to be waited for again.</returns>
-    private bool Came(ValueTaskAwaiter<int> readable)
+    private bool Came()
     {
         ReadResult result;
         Exception? failed = null;
         lock (_gate)
         {
+            // Together: as soon as nobody is seen to watch, the next may begin to, on the same source.
+            _isWatching = false;
             try
             {
-                _ = readable.GetResult();
+                _ = _readable.GetResult();
             }
             catch (Exception e)
             {
@@ -275,7 +309,9 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
             }
             _isWaiting = false;
         }
-        _waiter.SetException(new OperationCanceledException(token));
+        ThreadPool.UnsafeQueueUserWorkItem(
+            static end => end.reader._waiter.SetException(new OperationCanceledException(end.token)),
+            (reader: this, token), preferLocal: false);
     }
 
     /// <summary>Under the lock. What has not been seen yet, or what is at hand; false when there is nothing.</summary>
@@ -347,6 +383,7 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             _error = Seen(e);
+            connection.TellClosed();
         }
         return true;
     }
@@ -382,6 +419,17 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
             ArrayPool<byte>.Shared.Return(_buffer);
         }
         (_buffer, _isOwn) = (larger, true);
+    }
+
+    /// <summary>Under the lock. The target's array is given up: what lies in it unread comes along.</summary>
+    private void LeaveTarget()
+    {
+        if (_start == _end)
+        {
+            GiveBack();
+            return;
+        }
+        MakeRoom();
     }
 
     /// <summary>Under the lock. All has been consumed.</summary>

@@ -22,17 +22,22 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
 
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
-        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        Socket? socket = null;
         try
         {
+            socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
             socket.Listen(Backlog);
+            return new(new Listener(socket, _pool));
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        catch (SocketException e)
         {
-            socket.Dispose();
-            throw new AddressInUseException(e.Message, e);
+            socket?.Dispose();
+            if (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                throw new AddressInUseException(e.Message, e);
+            }
+            throw;
         }
-        return new(new Listener(socket, _pool));
     }
 
     private sealed class Listener(Socket socket, MemoryPool<byte> pool) : IConnectionListener

@@ -7,7 +7,7 @@ namespace OrleansPd.Gateway.Transport;
 
 /// <summary>
 /// What goes to a client: gathered in blocks, and sent by whoever flushes. A flush that the client's window has no room for ends when
-/// all of it is gone, so no more than what was written before it is ever held.
+/// all of it is gone, so no more than what was written before it is ever held; who does not wait for it may write on, behind it.
 /// </summary>
 internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) : PipeWriter
 {
@@ -19,11 +19,11 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     private readonly Lock _gate = new();
     private List<ArraySegment<byte>>? _full;
     private TaskCompletionSource? _cancel;
+    private Task? _sending;
     private byte[] _block = [];
     private int _used;
     private int _fullBytes;
-    private bool _isSending;
-    private bool _isCancelled;
+    private volatile bool _isCancelled;
     private volatile bool _isClosed;
 
     public override bool CanGetUnflushedBytes => true;
@@ -58,25 +58,22 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         {
             GiveBack();
         }
+        if (_sending is { IsCompleted: false } before)
+        {
+            // Somebody did not wait for it: its blocks are on their way, and the socket takes one call at a time.
+            return SlowAsync(_used + _fullBytes == 0 ? before : BehindAsync(before, TakeBlocks()), cancellationToken);
+        }
         if (_used + _fullBytes == 0)
         {
             return new(new FlushResult(TakeCancelled(), _isClosed));
         }
-        ValueTask sent;
-        try
-        {
-            sent = _full is { Count: > 0 } ? SendAllAsync() : socket.SendAsync(_block.AsMemory(0, _used));
-        }
-        catch (Exception e)
-        {
-            sent = ValueTask.FromException(e);
-        }
+        var sent = SendAsync(new Blocks(_full, _block, _used));
         if (sent.IsCompletedSuccessfully)
         {
             GiveBack();
             return new(new FlushResult(TakeCancelled(), isCompleted: false));
         }
-        return SlowAsync(sent, cancellationToken);
+        return SlowAsync(EndAsync(sent, TakeBlocks()), cancellationToken);
     }
 
     public override void CancelPendingFlush()
@@ -96,45 +93,43 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     /// <summary>The connection has ended, and nobody writes any more.</summary>
     public void Release()
     {
-        lock (_gate)
-        {
-            if (!_isSending)
-            {
-                GiveBack();
-            }
-            _isClosed = true;
-        }
+        _isClosed = true;
+        GiveBack();
     }
 
-    private ValueTask SendAllAsync()
+    private ValueTask SendAsync(in Blocks blocks)
     {
-        var more = new ReadOnlyMemory<byte>[_full!.Count];
-        for (var i = 1; i < _full.Count; i++)
+        if (blocks.Full is not { Count: > 0 } full)
         {
-            more[i - 1] = _full[i];
+            return socket.SendAsync(blocks.Last.AsMemory(0, blocks.Used));
         }
-        more[^1] = _block.AsMemory(0, _used);
-        return socket.SendAsync(_full[0], more);
+        var more = new ReadOnlyMemory<byte>[full.Count];
+        for (var i = 1; i < full.Count; i++)
+        {
+            more[i - 1] = full[i];
+        }
+        more[^1] = blocks.Last.AsMemory(0, blocks.Used);
+        return socket.SendAsync(full[0], more);
     }
 
     /// <summary>
     /// The client does not take it at once, or is gone. Whoever waits may be told to wait no more; what is on its way stays so, and its
     /// blocks are kept until it has arrived.
     /// </summary>
-    private async ValueTask<FlushResult> SlowAsync(ValueTask sent, CancellationToken cancellationToken)
+    private async ValueTask<FlushResult> SlowAsync(Task sending, CancellationToken cancellationToken)
     {
+        _sending = sending;
         TaskCompletionSource cancel;
         lock (_gate)
         {
-            _isSending = true;
             cancel = _cancel = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             if (_isCancelled)
             {
                 cancel.TrySetResult();
             }
         }
-        var sending = EndAsync(sent);
-        _ = await Task.WhenAny(sending, cancel.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var ended = await Task.WhenAny(sending, cancel.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await ended.ConfigureAwait(false);
         lock (_gate)
         {
             _cancel = null;
@@ -142,7 +137,13 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         return new FlushResult(TakeCancelled(), _isClosed);
     }
 
-    private async Task EndAsync(ValueTask sent)
+    private async Task BehindAsync(Task before, Blocks blocks)
+    {
+        await before.ConfigureAwait(false);
+        await EndAsync(_isClosed ? default : SendAsync(blocks), blocks).ConfigureAwait(false);
+    }
+
+    private async Task EndAsync(ValueTask sent, Blocks blocks)
     {
         try
         {
@@ -154,11 +155,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
             _isClosed = true;
             connection.TellClosed();
         }
-        lock (_gate)
-        {
-            _isSending = false;
-            GiveBack();
-        }
+        blocks.GiveBack();
     }
 
     private bool TakeCancelled()
@@ -190,14 +187,31 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         _used = 0;
     }
 
+    /// <summary>From now on what is written goes to others.</summary>
+    private Blocks TakeBlocks()
+    {
+        var taken = new Blocks(_full, _block, _used);
+        (_full, _block, _used, _fullBytes) = (null, [], 0, 0);
+        return taken;
+    }
+
     private void GiveBack()
     {
-        if (_block.Length > 0)
-        {
-            ArrayPool<byte>.Shared.Return(_block);
-        }
-        _full?.ForEach(static block => ArrayPool<byte>.Shared.Return(block.Array!));
-        _full?.Clear();
+        new Blocks(_full, _block, _used).GiveBack();
         (_block, _used, _fullBytes) = ([], 0, 0);
+    }
+
+    /// <summary>What is sent at once: those that are full, and the beginning of one that is not.</summary>
+    private readonly record struct Blocks(List<ArraySegment<byte>>? Full, byte[] Last, int Used)
+    {
+        public void GiveBack()
+        {
+            if (Last.Length > 0)
+            {
+                ArrayPool<byte>.Shared.Return(Last);
+            }
+            Full?.ForEach(static block => ArrayPool<byte>.Shared.Return(block.Array!));
+            Full?.Clear();
+        }
     }
 }
