@@ -93,7 +93,7 @@ public sealed partial class ControlPlaneState
             return;
         }
         _told[worker.Slot] = load;
-        if (load.Problem is null && Fleet.Workers.FirstOrDefault(w => w.Id == id) is { } shown)
+        if (load.Problem is null && Fleet.Workers.FirstOrDefault(w => w.Slot == worker.Slot) is { } shown)
         {
             _desk.Read(shown, load, now);
             if (!load.Ranks.IsEmpty)
@@ -102,7 +102,10 @@ public sealed partial class ControlPlaneState
                 _ = _fleet.Apply(worker.Slot, capacity, now);
             }
         }
-        EndDrains(now);
+        if (worker.Stage == WorkerPhase.Draining)
+        {
+            EndDrains(now);
+        }
         Changed(now, timestamp);
         _desk.Pump(now, timestamp);
     }

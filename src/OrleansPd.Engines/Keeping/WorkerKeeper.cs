@@ -26,6 +26,7 @@ public sealed class WorkerKeeper(
     private readonly Bell _loadBell = new(clock);
     private TimeSpan _backoff = First;
     private long _described;
+    private long _heard;
     private volatile bool _doubtful;
     private volatile bool _stale;
 
@@ -38,7 +39,11 @@ public sealed class WorkerKeeper(
     /// <param name="doubtful">A leg failed there: it may be another process by now.</param>
     public void Ring(bool doubtful)
     {
-        _doubtful |= doubtful;
+        if (doubtful)
+        {
+            _doubtful = true;
+            Volatile.Write(ref _heard, 0);
+        }
         _bell.Ring();
         if (Find() is null or { Stage: WorkerPhase.Draining })
         {
@@ -135,12 +140,24 @@ public sealed class WorkerKeeper(
                 return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
             }
         }
-        if (await StillThereAsync(cancellationToken).ConfigureAwait(false))
+        if (WasHeard() || await StillThereAsync(cancellationToken).ConfigureAwait(false))
         {
             _backoff = First;
             return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
         }
         return Backoff();
+    }
+
+    /// <summary>It has told its load just now, and nothing has gone wrong since: to ask whether it is there would be to ask twice.</summary>
+    private bool WasHeard()
+    {
+        var heard = Volatile.Read(ref _heard);
+        if (heard == 0 || clock.GetElapsedTime(heard) >= TimeSpan.FromSeconds(options.LivenessIntervalSecs))
+        {
+            return false;
+        }
+        Apply(WorkerInput.Alive.Instance);
+        return true;
     }
 
     /// <returns>False: it did not answer.</returns>
@@ -232,6 +249,12 @@ public sealed class WorkerKeeper(
                 var asked = clock.GetUtcNow();
                 var load = await probe.LoadAsync(worker.Spec, cancellationToken).ConfigureAwait(false);
                 kept.Loaded(load with { AskedAt = asked });
+                Volatile.Write(ref _heard, load.Problem is null ? clock.GetTimestamp() : 0);
+                if (load.Problem is not null && !drains)
+                {
+                    // No answer may be the first sign that it is gone.
+                    _bell.Ring();
+                }
                 pause = load.Problem is null ? interval * (0.9 + (0.2 * random.NextDouble())) : Untold;
             }
             await _loadBell.WaitAsync(drains ? DrainPoll : Max(pause, First), cancellationToken).ConfigureAwait(false);

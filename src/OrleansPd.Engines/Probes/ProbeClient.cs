@@ -12,7 +12,7 @@ namespace OrleansPd.Engines.Probes;
 internal sealed class ProbeClient(SslClientAuthenticationOptions? tls = null) : IDisposable
 {
     private const int MaxAnswer = 16 * 1024 * 1024;
-    private readonly DirectUpstream _upstream = new(new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2), Tls = tls });
+    private readonly DirectUpstream _upstream = new(new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2), Tls = tls, UseSocketLoop = true });
 
     public void Dispose() => _upstream.DisposeAsync().AsTask().GetAwaiter().GetResult();
 
