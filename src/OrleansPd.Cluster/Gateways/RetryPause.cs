@@ -14,7 +14,7 @@ internal sealed class RetryPause(TimeProvider clock)
     {
         var failures = Math.Min(Interlocked.Increment(ref _failures) - 1, 10);
         var pause = First * (1 << failures);
-        return _bell.WaitAsync(pause < Longest ? pause : Longest, cancellationToken);
+        return _bell.WaitAsync(pause < Longest ? pause : Longest, cancellationToken).AsTask();
     }
 
     public void Succeeded() => Volatile.Write(ref _failures, 0);

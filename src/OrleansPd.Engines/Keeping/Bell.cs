@@ -1,24 +1,85 @@
+using System.Threading.Tasks.Sources;
+
 namespace OrleansPd.Engines.Keeping;
 
-/// <summary>Lets a loop sleep until a time or until it is rung, whichever comes first. Ringing twice wakes once.</summary>
-public sealed class Bell(TimeProvider clock)
+/// <summary>
+/// Lets a loop sleep until a time or until it is rung, whichever comes first. Ringing twice wakes once. One loop waits at a time; with a
+/// thousand workers there are some thousand waits a second, so that a wait makes nothing new.
+/// </summary>
+public sealed class Bell : IValueTaskSource
 {
-    private TaskCompletionSource _rung = New();
+    private readonly Lock _gate = new();
+    private readonly ITimer _timer;
+    private ManualResetValueTaskSourceCore<bool> _wait = new() { RunContinuationsAsynchronously = true };
+    private bool _isRung;
+    private bool _isWaiting;
 
-    public void Ring() => Volatile.Read(ref _rung).TrySetResult();
-
-    public async Task WaitAsync(TimeSpan longest, CancellationToken cancellationToken)
+    public Bell(TimeProvider clock)
     {
-        using var awake = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var rung = Volatile.Read(ref _rung).Task;
-        await Task.WhenAny(rung, Task.Delay(longest, clock, awake.Token)).ConfigureAwait(false);
-        await awake.CancelAsync().ConfigureAwait(false);
-        if (rung.IsCompleted)
+        ArgumentNullException.ThrowIfNull(clock);
+        _timer = clock.CreateTimer(static bell => ((Bell)bell!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public void Ring()
+    {
+        lock (_gate)
         {
-            Volatile.Write(ref _rung, New());
+            _isRung = true;
+        }
+        Wake();
+    }
+
+    /// <exception cref="OperationCanceledException">The token fired.</exception>
+    public async ValueTask WaitAsync(TimeSpan longest, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ValueTask wait;
+        lock (_gate)
+        {
+            if (_isRung)
+            {
+                _isRung = false;
+                return;
+            }
+            _wait.Reset();
+            _isWaiting = true;
+            wait = new(this, _wait.Version);
+        }
+        var watch = cancellationToken.UnsafeRegister(static bell => ((Bell)bell!).Wake(), this);
+        try
+        {
+            _timer.Change(longest, Timeout.InfiniteTimeSpan);
+            await wait.ConfigureAwait(false);
+        }
+        finally
+        {
+            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            await watch.DisposeAsync().ConfigureAwait(false);
+            lock (_gate)
+            {
+                _isRung = false;
+            }
         }
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    void IValueTaskSource.GetResult(short token) => _wait.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _wait.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _wait.OnCompleted(continuation, state, token, flags);
+
+    private void Wake()
+    {
+        lock (_gate)
+        {
+            if (!_isWaiting)
+            {
+                return;
+            }
+            _isWaiting = false;
+        }
+        _wait.SetResult(true);
+    }
 }
