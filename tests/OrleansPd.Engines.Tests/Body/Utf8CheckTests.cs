@@ -1,5 +1,5 @@
-using System.Text;
 using System.Runtime.Intrinsics.X86;
+using System.Text;
 using System.Text.Unicode;
 using OrleansPd.Engines.Body;
 
