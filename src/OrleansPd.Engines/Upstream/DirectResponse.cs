@@ -180,7 +180,7 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
         {
             throw new IOException("The engine closed the connection without an answer.");
         }
-        HasBegun = true;
+        HasBegun |= !_link.Unread.IsEmpty;
     }
 
     /// <summary>Takes the head off what has come; false while it is not whole.</summary>

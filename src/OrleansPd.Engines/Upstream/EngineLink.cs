@@ -106,26 +106,40 @@ internal sealed class EngineLink : IDisposable
     /// <exception cref="IOException">It is larger.</exception>
     public ValueTask<int> MoreAsync(int most)
     {
-        if (_end == 0 && _loop is null)
+        if (_buffer.Length > 0 && _end == _buffer.Length)
+        {
+            Grow(most);
+        }
+        if (_loop is not null)
+        {
+            // Nothing is held for an answer that is not there yet.
+            return _loop.ReceiveAsync(default);
+        }
+        if (_end == 0)
         {
             var read = _pending;
             _pending = default;
             return read;
         }
-        if (_buffer.Length == 0)
-        {
-            _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
-        }
-        else if (_end == _buffer.Length)
-        {
-            Grow(most);
-        }
         return ReceiveAsync(_buffer.AsMemory(_end));
     }
 
+    /// <summary>The wait of <see cref="MoreAsync"/> is over.</summary>
     /// <returns>False at the end of the connection.</returns>
+    /// <exception cref="SocketException">The connection broke.</exception>
     public bool Came(int bytes)
     {
+        if (_loop is not null)
+        {
+            if (_buffer.Length == 0)
+            {
+                _buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+            }
+            if (!_loop.TryReceive(_buffer.AsSpan(_end), out bytes))
+            {
+                return true;
+            }
+        }
         _end += bytes;
         return bytes > 0;
     }
