@@ -97,6 +97,8 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
         {
             plan.Idle.ForEach(stream => stream.EndStream());
             plan.Idle.Clear();
+            // Whoever asks next wants an answer.
+            (plan.Payload, plan.Pace) = (null, 0);
             return true;
         });
         foreach (var ended in (Task<LoadResult>[])[first.Ended, rest.Ended])
