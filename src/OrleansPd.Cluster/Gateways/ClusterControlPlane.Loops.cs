@@ -205,9 +205,13 @@ public sealed partial class ClusterControlPlane
         while (true)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(_cluster.WitnessIntervalMs + (requests / 10)), _clock, cancellationToken).ConfigureAwait(false);
+            if (_members.Successor() is not { } successor)
+            {
+                continue; // one silo alone has nobody to tell
+            }
             ImmutableArray<LegsOnWorker> legs = [.. Read(desk => desk.LiveRids())?.Select(w => new LegsOnWorker(w.Key, w.Value.ToImmutable())) ?? []];
             requests = legs.Sum(l => l.Rids.Length);
-            if ((legs.IsEmpty && !told) || _members.Successor() is not { } successor)
+            if (legs.IsEmpty && !told)
             {
                 continue;
             }
