@@ -83,7 +83,7 @@ public sealed class GatewayServer : IAsyncDisposable
         var clock = TimeProvider.System;
         // What the control plane says goes where the gateway's log goes; its logger lives as long as the control plane does.
         var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
-        var probe = new EngineProbe(options.ControlPlane, EngineTls.Of(options));
+        var probe = new EngineProbe(options.ControlPlane, EngineTls.Of(options), options.Transport == TransportKind.Loop);
         var plane = EmbeddedControlPlane.Create(
             options.ControlPlane, probe, clock, RandomNumberGenerator.GetInt32(int.MaxValue), loggers.CreateLogger<EmbeddedControlPlane>());
         try

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Orleans.Storage;
 using Orleans.TestingHost;
 using OrleansPd.Cluster.Grains;
+using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Core.Fleet;
 
 namespace OrleansPd.Cluster.Tests;
@@ -14,7 +15,7 @@ public class MemoryStorageTests
     {
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) => silo.AddOrleansPdMemoryStorage());
-        await using var cluster = builder.Build();
+        await using var cluster = await builder.BuildAsync();
         await cluster.DeployAsync();
         var storage = cluster.Silos[0].ServiceProvider.GetRequiredKeyedService<IGrainStorage>(ClusterOptions.Storage);
 

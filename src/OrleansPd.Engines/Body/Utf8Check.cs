@@ -31,43 +31,68 @@ internal static class Utf8Check
     private const byte Second = TooLong | Overlong2 | TwoContinuations;
 
     public static bool IsValid(ReadOnlySpan<byte> bytes) => bytes.Length < 64 ? Utf8.IsValid(bytes)
-        : Avx512BW.IsSupported ? IsValidInWideBlocks(bytes)
-        : Avx2.IsSupported ? IsValidInBlocks(bytes) : Utf8.IsValid(bytes);
+        : Avx512BW.IsSupported ? IsValidInBlocks<Wide, Vector512<byte>>(bytes)
+        : Avx2.IsSupported ? IsValidInBlocks<Narrow, Vector256<byte>>(bytes) : Utf8.IsValid(bytes);
 
-    /// <summary>As <see cref="IsValidInBlocks"/>, in half as many steps.</summary>
-    internal static bool IsValidInWideBlocks(ReadOnlySpan<byte> bytes)
+    /// <summary>What a processor can do with as many bytes as one of its registers holds.</summary>
+    internal interface IWidth<T>
+        where T : struct
+    {
+        static abstract int Bytes { get; }
+
+        static abstract Tables<T> Tables { get; }
+
+        static abstract T Load(ref readonly byte first, int at);
+
+        static abstract T Or(T left, T right);
+
+        /// <summary>Whether all are below 0x80.</summary>
+        static abstract bool IsAscii(T bytes);
+
+        static abstract bool IsZero(T bytes);
+
+        /// <summary>Not 0 where a character goes on behind these bytes.</summary>
+        static abstract T Unfinished(T bytes);
+
+        /// <summary>Not 0 where a byte is wrong behind the ones before it.</summary>
+        static abstract T Mistakes(T bytes, T before, in Tables<T> tables);
+    }
+
+    internal static bool IsValidInBlocks<TWidth, T>(ReadOnlySpan<byte> bytes)
+        where TWidth : IWidth<T>
+        where T : struct
     {
         ref var first = ref MemoryMarshal.GetReference(bytes);
-        Vector512<byte> previous = default, incomplete = default, error = default;
-        Vector512<byte> firstHigh = Vector512.Create(FirstHigh, FirstHigh), firstLow = Vector512.Create(FirstLow, FirstLow);
-        var secondHigh = Vector512.Create(SecondHigh, SecondHigh);
-        var lastOnes = Vector512.Create(Vector256<byte>.AllBitsSet, LastOnes);
+        // All that is carried is in locals, so that it stays in registers.
+        T previous = default, incomplete = default, error = default;
+        var tables = TWidth.Tables;
         // Four blocks are looked at in common: text either has such characters everywhere or nearly nowhere, and to guess wrong at each
         // block whether it has one costs more than the check.
         var at = 0;
-        for (; at <= bytes.Length - 256; at += 256)
+        for (; at <= bytes.Length - (4 * TWidth.Bytes); at += 4 * TWidth.Bytes)
         {
-            var a = Vector512.LoadUnsafe(ref first, (nuint)at);
-            var b = Vector512.LoadUnsafe(ref first, (nuint)at + 64);
-            var c = Vector512.LoadUnsafe(ref first, (nuint)at + 128);
-            var d = Vector512.LoadUnsafe(ref first, (nuint)at + 192);
-            if ((a | b | c | d).ExtractMostSignificantBits() == 0)
+            var a = TWidth.Load(ref first, at);
+            var b = TWidth.Load(ref first, at + TWidth.Bytes);
+            var c = TWidth.Load(ref first, at + (2 * TWidth.Bytes));
+            var d = TWidth.Load(ref first, at + (3 * TWidth.Bytes));
+            if (TWidth.IsAscii(TWidth.Or(TWidth.Or(a, b), TWidth.Or(c, d))))
             {
-                error |= incomplete;
+                error = TWidth.Or(error, incomplete);
                 incomplete = default;
             }
             else
             {
-                error |= Mistakes(a, previous, firstHigh, firstLow, secondHigh) | Mistakes(b, a, firstHigh, firstLow, secondHigh)
-                    | Mistakes(c, b, firstHigh, firstLow, secondHigh) | Mistakes(d, c, firstHigh, firstLow, secondHigh);
-                incomplete = Avx512BW.SubtractSaturate(d, lastOnes);
+                error = TWidth.Or(error, TWidth.Or(
+                    TWidth.Or(TWidth.Mistakes(a, previous, tables), TWidth.Mistakes(b, a, tables)),
+                    TWidth.Or(TWidth.Mistakes(c, b, tables), TWidth.Mistakes(d, c, tables))));
+                incomplete = TWidth.Unfinished(d);
             }
             previous = d;
         }
-        for (; at <= bytes.Length - 64; at += 64)
+        for (; at <= bytes.Length - TWidth.Bytes; at += TWidth.Bytes)
         {
-            var block = Vector512.LoadUnsafe(ref first, (nuint)at);
-            error |= Mistakes(block, previous, firstHigh, firstLow, secondHigh);
+            var block = TWidth.Load(ref first, at);
+            error = TWidth.Or(error, TWidth.Mistakes(block, previous, tables));
             previous = block;
         }
 
@@ -75,83 +100,84 @@ internal static class Utf8Check
         Span<byte> rest = stackalloc byte[64];
         rest.Clear();
         bytes[at..].CopyTo(rest);
-        error |= Mistakes(Vector512.Create((ReadOnlySpan<byte>)rest), previous, firstHigh, firstLow, secondHigh);
-        return error == Vector512<byte>.Zero;
+        error = TWidth.Or(error, TWidth.Mistakes(TWidth.Load(ref MemoryMarshal.GetReference(rest), 0), previous, tables));
+        return TWidth.IsZero(error);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<byte> Mistakes(
-        Vector512<byte> bytes, Vector512<byte> before, Vector512<byte> firstHigh, Vector512<byte> firstLow, Vector512<byte> secondHigh)
+    /// <summary>The three lookups.</summary>
+    internal readonly struct Tables<T>(T firstHigh, T firstLow, T secondHigh)
     {
-        var half = Vector512.Create((byte)0x0F);
-        var seam = Avx512F.AlignRight64(bytes.AsUInt64(), before.AsUInt64(), 6).AsByte();
-        var previous = Avx512BW.AlignRight(bytes, seam, 15);
-        var pairs = Avx512BW.Shuffle(firstHigh, (previous.AsUInt16() >> 4).AsByte() & half)
-            & Avx512BW.Shuffle(firstLow, previous & half)
-            & Avx512BW.Shuffle(secondHigh, (bytes.AsUInt16() >> 4).AsByte() & half);
-        var third = Avx512BW.SubtractSaturate(Avx512BW.AlignRight(bytes, seam, 14), Vector512.Create((byte)(0xE0 - 0x80)));
-        var fourth = Avx512BW.SubtractSaturate(Avx512BW.AlignRight(bytes, seam, 13), Vector512.Create((byte)(0xF0 - 0x80)));
-        return ((third | fourth) & Vector512.Create((byte)0x80)) ^ pairs;
+        public readonly T FirstHigh = firstHigh;
+        public readonly T FirstLow = firstLow;
+        public readonly T SecondHigh = secondHigh;
     }
 
-    internal static bool IsValidInBlocks(ReadOnlySpan<byte> bytes)
+    internal readonly struct Narrow : IWidth<Vector256<byte>>
     {
-        ref var first = ref MemoryMarshal.GetReference(bytes);
-        // All that is carried is in locals, so that it stays in registers.
-        Vector256<byte> previous = default, incomplete = default, error = default;
-        Vector256<byte> firstHigh = FirstHigh, firstLow = FirstLow, secondHigh = SecondHigh, lastOnes = LastOnes;
-        var at = 0;
-        for (; at <= bytes.Length - 128; at += 128)
+        public static int Bytes => 32;
+
+        public static Tables<Vector256<byte>> Tables => new(FirstHigh, FirstLow, SecondHigh);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<byte> Load(ref readonly byte first, int at) => Vector256.LoadUnsafe(in first, (nuint)at);
+
+        public static Vector256<byte> Or(Vector256<byte> left, Vector256<byte> right) => left | right;
+
+        public static bool IsAscii(Vector256<byte> bytes) => bytes.ExtractMostSignificantBits() == 0;
+
+        public static bool IsZero(Vector256<byte> bytes) => bytes == Vector256<byte>.Zero;
+
+        public static Vector256<byte> Unfinished(Vector256<byte> bytes) => Avx2.SubtractSaturate(bytes, LastOnes);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<byte> Mistakes(Vector256<byte> bytes, Vector256<byte> before, in Tables<Vector256<byte>> tables)
         {
-            var a = Vector256.LoadUnsafe(ref first, (nuint)at);
-            var b = Vector256.LoadUnsafe(ref first, (nuint)at + 32);
-            var c = Vector256.LoadUnsafe(ref first, (nuint)at + 64);
-            var d = Vector256.LoadUnsafe(ref first, (nuint)at + 96);
-            if ((a | b | c | d).ExtractMostSignificantBits() == 0)
-            {
-                error |= incomplete;
-                incomplete = default;
-            }
-            else
-            {
-                error |= Mistakes(a, previous, firstHigh, firstLow, secondHigh) | Mistakes(b, a, firstHigh, firstLow, secondHigh)
-                    | Mistakes(c, b, firstHigh, firstLow, secondHigh) | Mistakes(d, c, firstHigh, firstLow, secondHigh);
-                incomplete = Avx2.SubtractSaturate(d, lastOnes);
-            }
-            previous = d;
+            var half = Vector256.Create((byte)0x0F);
+            var seam = Avx2.Permute2x128(before, bytes, 0x21);
+            var previous = Avx2.AlignRight(bytes, seam, 15);
+            var pairs = Avx2.Shuffle(tables.FirstHigh, (previous.AsUInt16() >> 4).AsByte() & half)
+                & Avx2.Shuffle(tables.FirstLow, previous & half)
+                & Avx2.Shuffle(tables.SecondHigh, (bytes.AsUInt16() >> 4).AsByte() & half);
+            var third = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 14), Vector256.Create((byte)(0xE0 - 0x80)));
+            var fourth = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 13), Vector256.Create((byte)(0xF0 - 0x80)));
+            // Two continuations in a row are right exactly where a third or fourth byte is due.
+            return ((third | fourth) & Vector256.Create((byte)0x80)) ^ pairs;
         }
-        for (; at <= bytes.Length - 32; at += 32)
-        {
-            var block = Vector256.LoadUnsafe(ref first, (nuint)at);
-            error |= Mistakes(block, previous, firstHigh, firstLow, secondHigh);
-            previous = block;
-        }
-
-        // Behind the end stand zeros: a character that is cut off there is too short.
-        Span<byte> rest = stackalloc byte[32];
-        rest.Clear();
-        bytes[at..].CopyTo(rest);
-        error |= Mistakes(Vector256.Create((ReadOnlySpan<byte>)rest), previous, firstHigh, firstLow, secondHigh);
-        return error == Vector256<byte>.Zero;
     }
 
-    /// <summary>Not 0 where a byte is wrong behind the ones before it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> Mistakes(
-        Vector256<byte> bytes, Vector256<byte> before, Vector256<byte> firstHigh, Vector256<byte> firstLow, Vector256<byte> secondHigh)
+    internal readonly struct Wide : IWidth<Vector512<byte>>
     {
-        var seam = Avx2.Permute2x128(before, bytes, 0x21);
-        var previous = Avx2.AlignRight(bytes, seam, 15);
-        var pairs = Avx2.Shuffle(firstHigh, HighHalf(previous))
-            & Avx2.Shuffle(firstLow, previous & Vector256.Create((byte)0x0F))
-            & Avx2.Shuffle(secondHigh, HighHalf(bytes));
-        var third = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 14), Vector256.Create((byte)(0xE0 - 0x80)));
-        var fourth = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 13), Vector256.Create((byte)(0xF0 - 0x80)));
-        // Two continuations in a row are right exactly where a third or fourth byte is due.
-        return ((third | fourth) & Vector256.Create((byte)0x80)) ^ pairs;
-    }
+        public static int Bytes => 64;
 
-    private static Vector256<byte> HighHalf(Vector256<byte> bytes) => (bytes.AsUInt16() >> 4).AsByte() & Vector256.Create((byte)0x0F);
+        public static Tables<Vector512<byte>> Tables =>
+            new(Vector512.Create(FirstHigh, FirstHigh), Vector512.Create(FirstLow, FirstLow), Vector512.Create(SecondHigh, SecondHigh));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<byte> Load(ref readonly byte first, int at) => Vector512.LoadUnsafe(in first, (nuint)at);
+
+        public static Vector512<byte> Or(Vector512<byte> left, Vector512<byte> right) => left | right;
+
+        public static bool IsAscii(Vector512<byte> bytes) => bytes.ExtractMostSignificantBits() == 0;
+
+        public static bool IsZero(Vector512<byte> bytes) => bytes == Vector512<byte>.Zero;
+
+        public static Vector512<byte> Unfinished(Vector512<byte> bytes) =>
+            Avx512BW.SubtractSaturate(bytes, Vector512.Create(Vector256<byte>.AllBitsSet, LastOnes));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<byte> Mistakes(Vector512<byte> bytes, Vector512<byte> before, in Tables<Vector512<byte>> tables)
+        {
+            var half = Vector512.Create((byte)0x0F);
+            var seam = Avx512F.AlignRight64(bytes.AsUInt64(), before.AsUInt64(), 6).AsByte();
+            var previous = Avx512BW.AlignRight(bytes, seam, 15);
+            var pairs = Avx512BW.Shuffle(tables.FirstHigh, (previous.AsUInt16() >> 4).AsByte() & half)
+                & Avx512BW.Shuffle(tables.FirstLow, previous & half)
+                & Avx512BW.Shuffle(tables.SecondHigh, (bytes.AsUInt16() >> 4).AsByte() & half);
+            var third = Avx512BW.SubtractSaturate(Avx512BW.AlignRight(bytes, seam, 14), Vector512.Create((byte)(0xE0 - 0x80)));
+            var fourth = Avx512BW.SubtractSaturate(Avx512BW.AlignRight(bytes, seam, 13), Vector512.Create((byte)(0xF0 - 0x80)));
+            return ((third | fourth) & Vector512.Create((byte)0x80)) ^ pairs;
+        }
+    }
 
     /// <summary>The largest bytes that may stand last, second and third from the end of a block without a character going on behind it.</summary>
     private static Vector256<byte> LastOnes => Vector256.Create(

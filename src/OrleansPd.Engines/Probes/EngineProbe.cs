@@ -8,11 +8,15 @@ using OrleansPd.Core.Pairing;
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>Probes of real engines over HTTP.</summary>
-public sealed partial class EngineProbe(ControlPlaneOptions options, SslClientAuthenticationOptions? tls = null) : IEngineProbe, IDisposable
+/// <param name="options">How long they may take.</param>
+/// <param name="tls">For engines on https; null = as the system has it.</param>
+/// <param name="useSocketLoop">As <see cref="Upstream.UpstreamOptions.UseSocketLoop"/>: nothing that a probe goes on with blocks.</param>
+public sealed partial class EngineProbe(ControlPlaneOptions options, SslClientAuthenticationOptions? tls = null, bool useSocketLoop = true)
+    : IEngineProbe, IDisposable
 {
     private const string Sentinel = "/route?prefill_dp_rank=-1&prefill_cp_rank=-1&target_tp_rank=-1&target_pp_rank=-1";
     private const string RankZero = "/route?prefill_dp_rank=0&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0";
-    private readonly ProbeClient _client = new(tls);
+    private readonly ProbeClient _client = new(tls, useSocketLoop);
 
     private TimeSpan Short => TimeSpan.FromSeconds(options.LivenessTimeoutSecs);
 

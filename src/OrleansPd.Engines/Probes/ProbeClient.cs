@@ -9,10 +9,11 @@ using OrleansPd.Engines.Upstream;
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>HTTP towards engines for probes: apart from the traffic's connections, so that neither waits for the other.</summary>
-internal sealed class ProbeClient(SslClientAuthenticationOptions? tls = null) : IDisposable
+internal sealed class ProbeClient(SslClientAuthenticationOptions? tls, bool useSocketLoop) : IDisposable
 {
     private const int MaxAnswer = 16 * 1024 * 1024;
-    private readonly DirectUpstream _upstream = new(new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2), Tls = tls, UseSocketLoop = true });
+    private readonly DirectUpstream _upstream = new(
+        new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2), Tls = tls, UseSocketLoop = useSocketLoop });
 
     public void Dispose() => _upstream.DisposeAsync().AsTask().GetAwaiter().GetResult();
 

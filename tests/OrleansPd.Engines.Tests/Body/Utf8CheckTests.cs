@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using System.Text;
 using System.Text.Unicode;
@@ -70,7 +71,7 @@ public sealed class Utf8CheckTests
     {
         var valid = Utf8.IsValid(bytes);
         return Utf8Check.IsValid(bytes) == valid
-            && (!Avx2.IsSupported || Utf8Check.IsValidInBlocks(bytes) == valid)
-            && (!Avx512BW.IsSupported || Utf8Check.IsValidInWideBlocks(bytes) == valid);
+            && (!Avx2.IsSupported || Utf8Check.IsValidInBlocks<Utf8Check.Narrow, Vector256<byte>>(bytes) == valid)
+            && (!Avx512BW.IsSupported || Utf8Check.IsValidInBlocks<Utf8Check.Wide, Vector512<byte>>(bytes) == valid);
     }
 }
