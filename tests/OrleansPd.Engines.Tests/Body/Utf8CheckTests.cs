@@ -18,8 +18,9 @@ public sealed class Utf8CheckTests
     [Fact]
     public void Every_telling_sequence_of_four_is_judged_as_by_the_library_wherever_it_stands()
     {
-        var text = new byte[420];
-        foreach (var at in (int[])[0, 30, 62, 126, 254, 318, 382, 416])
+        // Also where four blocks end, of both widths, before others that are ASCII alone.
+        var text = new byte[600];
+        foreach (var at in (int[])[0, 30, 62, 124, 126, 252, 254, 318, 382, 508, 596])
         {
             text.AsSpan().Fill((byte)'a');
             for (var code = 0; code < Telling.Length * Telling.Length * Telling.Length * Telling.Length; code++)
