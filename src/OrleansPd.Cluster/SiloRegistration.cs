@@ -46,8 +46,8 @@ public static class SiloRegistration
         services.AddSingleton<WorkerRegistry>();
         services.AddSingleton<Witnesses>();
         services.AddSingleton<WorkerServices>();
-        services.TryAddSingleton<IEngineProbe>(_ => new EngineProbe(controlPlane));
         services.TryAddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.TryAddSingleton<IEngineProbe>(provider => new EngineProbe(controlPlane, provider.GetRequiredService<IUpstream>()));
         services.AddSingleton(provider => new EngineAborter(
             provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));
         services.AddSingleton(provider => new ClusterControlPlane(

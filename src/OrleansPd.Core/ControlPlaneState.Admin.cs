@@ -93,7 +93,7 @@ public sealed partial class ControlPlaneState
             return;
         }
         _told[worker.Slot] = load;
-        if (load.Problem is null && Fleet.Workers.FirstOrDefault(w => w.Slot == worker.Slot) is { } shown)
+        if (load.Problem is null && _fleet.Shown(worker.Slot) is { } shown)
         {
             _desk.Read(shown, load, now);
             if (!load.Ranks.IsEmpty)
@@ -175,7 +175,7 @@ public sealed partial class ControlPlaneState
     private void Depart(int slot, DateTimeOffset now, bool forced)
     {
         var state = _fleet.At(slot)!;
-        var shown = _fleet.Snapshot.Workers.First(w => w.Slot == slot) with
+        var shown = _fleet.Shown(slot)! with
         {
             ApiKey = null,
             Phase = WorkerPhase.Gone,

@@ -59,6 +59,9 @@ public sealed partial class ControlPlaneState
     /// <summary>Null when there is no worker of that name.</summary>
     public WorkerState? Find(WorkerId id) => _fleet.Find(id);
 
+    /// <summary>What gateways see of a worker; <see cref="WorkerPhase.Gone"/> when there is none of that name.</summary>
+    public WorkerPhase PhaseOf(WorkerId id) => _fleet.SlotOf(id) is >= 0 and var slot ? _fleet.Shown(slot)!.Phase : WorkerPhase.Gone;
+
     /// <summary>Items in flight on a worker.</summary>
     public int InFlight(WorkerId id) => _fleet.Find(id) is { } worker ? _desk.InFlight(worker.Slot) : 0;
 
@@ -171,8 +174,9 @@ public sealed partial class ControlPlaneState
         {
             _desk.Fade(worker, now);
             var age = worker.Slot < ages.Length ? ages[worker.Slot] / frequency : 0;
-            var problem = age >= _options.StallSuspectSecs ? $"nothing in flight has moved for {age / 10 * 10} s" : null;
-            _ = _fleet.Apply(worker.Slot, new WorkerInput.Stall(problem), now);
+            var stall = age < _options.StallSuspectSecs ? WorkerInput.Stall.None
+                : new WorkerInput.Stall($"nothing in flight has moved for {age / 10 * 10} s");
+            _ = _fleet.Apply(worker.Slot, stall, now);
             if (age >= _options.StallBrokenSecs && worker.IsPairable && !_fleet.BreakerAt(worker.Slot).IsOpen)
             {
                 _ = _fleet.SetBreaker(worker.Slot, Breaker.Opened(_fleet.BreakerLimits, now));

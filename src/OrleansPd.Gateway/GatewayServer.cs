@@ -83,13 +83,14 @@ public sealed class GatewayServer : IAsyncDisposable
         var clock = TimeProvider.System;
         // What the control plane says goes where the gateway's log goes; its logger lives as long as the control plane does.
         var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
-        var probe = new EngineProbe(options.ControlPlane, EngineTls.Of(options), options.Transport == TransportKind.Loop);
+        var upstream = EngineClient.Of(options);
         var plane = EmbeddedControlPlane.Create(
-            options.ControlPlane, probe, clock, RandomNumberGenerator.GetInt32(int.MaxValue), loggers.CreateLogger<EmbeddedControlPlane>());
+            options.ControlPlane, new EngineProbe(options.ControlPlane, upstream), clock, RandomNumberGenerator.GetInt32(int.MaxValue),
+            loggers.CreateLogger<EmbeddedControlPlane>());
         try
         {
-            var server = await StartAsync(options, plane, logging, clock, cancellationToken).ConfigureAwait(false);
-            server._embedded = new Embedded(plane, probe, loggers);
+            var server = await StartAsync(options, plane, logging, clock, upstream, cancellationToken).ConfigureAwait(false);
+            server._embedded = new Embedded(plane, upstream, loggers);
             await plane.StartAsync(cancellationToken).ConfigureAwait(false);
             server._watch = server.StopWhenDeadAsync(plane);
             return server;
@@ -97,17 +98,23 @@ public sealed class GatewayServer : IAsyncDisposable
         catch
         {
             await plane.DisposeAsync().ConfigureAwait(false);
-            probe.Dispose();
+            await upstream.DisposeAsync().ConfigureAwait(false);
             loggers.Dispose();
             throw;
         }
     }
 
     /// <summary>Starts listening in front of a control plane that somebody else owns.</summary>
+    /// <param name="options">What the operator wants.</param>
+    /// <param name="controlPlane">The fleet, admission and rooms.</param>
+    /// <param name="logging">Where the log goes; null = nowhere.</param>
+    /// <param name="clock">The time; null = the system's.</param>
+    /// <param name="upstream">How engines are reached, theirs who give it; null = as the options say.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="IOException">The port is taken.</exception>
     public static async Task<GatewayServer> StartAsync(
         GatewayOptions options, IControlPlane controlPlane, Action<ILoggingBuilder>? logging = null, TimeProvider? clock = null,
-        CancellationToken cancellationToken = default)
+        IUpstream? upstream = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         var certificate = EngineTls.Listener(options);
@@ -144,7 +151,7 @@ public sealed class GatewayServer : IAsyncDisposable
         builder.Services.AddRoutingCore();
         // The process's signals are its executable's: the host's own answer to SIGTERM would close the listener before the grace.
         builder.Services.AddSingleton<IHostLifetime, NoSignals>();
-        builder.Services.AddPd(options, controlPlane, clock ?? TimeProvider.System);
+        builder.Services.AddPd(options, controlPlane, clock ?? TimeProvider.System, upstream);
         var app = builder.Build();
         app.UsePd();
         app.MapPd();
@@ -219,7 +226,7 @@ public sealed class GatewayServer : IAsyncDisposable
         if (_embedded is { } embedded)
         {
             await embedded.Plane.DisposeAsync().ConfigureAwait(false);
-            embedded.Probe.Dispose();
+            await embedded.Upstream.DisposeAsync().ConfigureAwait(false);
             embedded.Loggers.Dispose();
         }
         _gone.TrySetResult();
@@ -243,7 +250,7 @@ public sealed class GatewayServer : IAsyncDisposable
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
-    private sealed record Embedded(EmbeddedControlPlane Plane, EngineProbe Probe, ILoggerFactory Loggers);
+    private sealed record Embedded(EmbeddedControlPlane Plane, IUpstream Upstream, ILoggerFactory Loggers);
 
     private static IPAddress AddressOf(string host) =>
         IPAddress.TryParse(host.Trim('[', ']'), out var address) ? address : Dns.GetHostAddresses(host)[0];

@@ -19,7 +19,7 @@ public static class GatewayServices
 {
     /// <summary>The parts between the HTTP surface and the engines.</summary>
     public static IServiceCollection AddPd(
-        this IServiceCollection services, GatewayOptions options, IControlPlane controlPlane, TimeProvider clock)
+        this IServiceCollection services, GatewayOptions options, IControlPlane controlPlane, TimeProvider clock, IUpstream? upstream = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         services.AddSingleton(options);
@@ -29,8 +29,14 @@ public static class GatewayServices
             services.AddSingleton(admin);
         }
         services.AddSingleton(clock);
-        var upstream = new UpstreamOptions { Tls = EngineTls.Of(options), UseSocketLoop = options.Transport == TransportKind.Loop };
-        services.AddSingleton<IUpstream>(_ => options.Upstream == UpstreamKind.Direct ? new DirectUpstream(upstream) : new SocketsUpstream(upstream));
+        if (upstream is null)
+        {
+            services.AddSingleton(_ => EngineClient.Of(options));
+        }
+        else
+        {
+            services.AddSingleton(upstream);
+        }
         services.AddSingleton(new DispatchOptions
         {
             DecodeAbortDelay = TimeSpan.FromMilliseconds(options.DecodeAbortDelayMs),

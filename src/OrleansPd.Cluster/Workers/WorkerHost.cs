@@ -29,6 +29,7 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _loops = [];
     private bool _moves;
+    private bool _isBroken;
 
     public WorkerHost(WorkerServices services, WorkerMember member, WorkerReport? last, bool isNew)
     {
@@ -43,7 +44,7 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
         _changed = new Bell(services.Clock);
         _partner = new PartnerCredit(services);
         var seed = HashCode.Combine(member.Id, member.Registration);
-        _keeper = new WorkerKeeper(this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed));
+        _keeper = new WorkerKeeper(this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed), services.Pace);
     }
 
     public WorkerId Id => _desk.Id;
@@ -83,6 +84,8 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
             }
         }
     }
+
+    public WorkerPhase Phase => Report.Shown.Phase;
 
     public void Start()
     {
@@ -256,9 +259,16 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
 
     private void RingIfChanged(long before)
     {
-        if (_desk.Version != before)
+        if (_desk.Version == before)
         {
-            _changed.Ring();
+            return;
+        }
+        _changed.Ring();
+        var broke = !_isBroken && _desk.Report.Shown.Phase == WorkerPhase.Broken;
+        _isBroken = _desk.Report.Shown.Phase == WorkerPhase.Broken;
+        if (broke)
+        {
+            _keeper.Ring(doubtful: false); // from now on trials come due
         }
     }
 }

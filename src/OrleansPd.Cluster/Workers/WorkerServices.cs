@@ -4,6 +4,7 @@ using OrleansPd.Cluster.Membership;
 using OrleansPd.Cluster.Placement;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Keeping;
 using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Cluster.Workers;
@@ -14,4 +15,6 @@ internal sealed record WorkerServices(
     ClusterControlPlane Plane, WorkerRegistry Registry, SiloMap Silos, IGrainFactory Grains, PdTime Time, ILogger<WorkerHost> Log)
 {
     public TimeProvider Clock => Time.Clock;
+
+    public KeeperPace Pace { get; } = new();
 }

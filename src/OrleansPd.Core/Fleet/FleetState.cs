@@ -39,6 +39,9 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
         return granted;
     }
 
+    /// <summary>A registered worker as the snapshot shows it; null when the slot is nobody's.</summary>
+    public WorkerSnapshot? Shown(int slot) => (uint)slot < (uint)_shown.Length ? _shown[slot].Shown : null;
+
     public WorkerState? At(int slot) => (uint)slot < (uint)_workers.Length ? _workers[slot] : null;
 
     public ref readonly Breaker BreakerAt(int slot) => ref _breakers[slot];

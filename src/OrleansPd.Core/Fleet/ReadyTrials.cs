@@ -22,7 +22,7 @@ internal sealed class ReadyTrials(FleetState fleet, RoomMint mint, DpRankRecipe 
         {
             return null;
         }
-        var worker = Shown(state.Slot);
+        var worker = fleet.Shown(state.Slot)!;
         var due = worker.Phase switch
         {
             WorkerPhase.Probing => fleet.MayTry(state.Slot, now),
@@ -109,6 +109,4 @@ internal sealed class ReadyTrials(FleetState fleet, RoomMint mint, DpRankRecipe 
         return others.Length == 0 || others.Any(o => o.TransferGroup == worker.TransferGroup) ? null
             : $"no {others[0].Role.ToString().ToLowerInvariant()} worker can exchange KV with it: {TransferGroups.Difference(worker, others[0])}";
     }
-
-    private WorkerSnapshot Shown(int slot) => fleet.Snapshot.Workers.First(w => w.Slot == slot);
 }

@@ -42,7 +42,10 @@ public abstract record WorkerInput
     public sealed record Fronted(long Epoch, string Host, int Port) : WorkerInput;
 
     /// <summary>What is in flight makes no progress (<paramref name="Problem"/>), or does again (null).</summary>
-    public sealed record Stall(string? Problem) : WorkerInput;
+    public sealed record Stall(string? Problem) : WorkerInput
+    {
+        public static Stall None { get; } = new((string?)null);
+    }
 
     /// <summary>Take no new requests.</summary>
     public sealed record Drain : WorkerInput;

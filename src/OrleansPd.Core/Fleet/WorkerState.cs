@@ -108,6 +108,7 @@ public sealed record WorkerState
         (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + Remembered },
         (WorkerInput.NotProved, _) => this,
         (WorkerInput.Fronted fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
+        (WorkerInput.Stall { Problem: null }, _) when !Stalled => this,
         (WorkerInput.Stall stall, WorkerPhase.Ready) => this with
         {
             Stalled = stall.Problem is not null,

@@ -214,14 +214,18 @@ public sealed class WorkerDesk
     {
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(mint);
-        var self = fleet.Workers.FirstOrDefault(w => w.Id == Id);
         var due = !_trying && Report.Shown.Phase switch
         {
             WorkerPhase.Probing => _fleet.MayTry(_slot, now),
             WorkerPhase.Broken => _fleet.TryTrial(_slot, take: false, now),
             _ => false,
         };
-        if (!due || (self is null && Report.Shown.Role != WorkerRole.Regular))
+        if (!due)
+        {
+            return null;
+        }
+        var self = fleet.Workers.FirstOrDefault(w => w.Id == Id);
+        if (self is null && Report.Shown.Role != WorkerRole.Regular)
         {
             return null;
         }

@@ -12,8 +12,8 @@ namespace OrleansPd.Core.Pairing;
 /// <param name="Tick">The engine's clock in the last figures, where it tells one.</param>
 public readonly record struct ForeignLoad(int Requests, long TokensEach, DateTimeOffset SeenAt, double? Tick)
 {
-    /// <summary>Time in which what is not seen again fades to the half.</summary>
-    public static TimeSpan HalfLife { get; } = TimeSpan.FromSeconds(5);
+    /// <summary>Time in which what is not seen again fades to the half: twice the longest time between readings in a fleet of 1,000.</summary>
+    public static TimeSpan HalfLife { get; } = TimeSpan.FromSeconds(10);
 
     private const long MostTokensEach = 1 << 20;
 

@@ -448,10 +448,10 @@ internal sealed class PairDesk
         if (prefill is not null)
         {
             Charge(prefill.Slot, prefillRank, lease.Items, lease.PrefillTokens);
-            pick.Group.Prefill!.Taken(pick.Prefill);
+            pick.Group.Prefill!.Taken(pick.Prefill, lease.PrefillTokens);
         }
         Charge(decode.Slot, decodeRank, lease.Items, lease.DecodeTokens);
-        decodeSet.Taken(pick.Decode);
+        decodeSet.Taken(pick.Decode, lease.DecodeTokens);
         policies.Picker.Chosen(pick, request);
         Link(lease);
         return lease;

@@ -8,8 +8,17 @@ namespace OrleansPd.Core.Pairing;
 /// </summary>
 internal sealed class RankSet
 {
-    // A score is load, then priority, then the turn of the last pick: equals are taken in turn.
+    // A score is load, then priority, then the turn of the leaf: equals are taken in turn.
     private const int TurnBits = 24;
+
+    // Where equals are many, each is taken some times before it is the next one's turn: what is used once in a while has its connection,
+    // and all that belongs to it, in no cache, or closed for idleness. Who remembers prompts has short turns, that all may remember as
+    // much as they can hold; a decode engine remembers none.
+    private const int FewRanks = 64;
+    private const int RanksPerUse = 8;
+    private const int MostUses = 64;
+    private const int TokensPerUse = 512;
+    private const int DecodeUses = 1 << 14;
     private const long SuspectLoad = 1 << 30;
     private const long MaxLoad = (1L << 31) - 1;
 
@@ -18,6 +27,8 @@ internal sealed class RankSet
     private readonly int[] _slots;
     private readonly int[] _ranks;
     private readonly int[] _turns;
+    private readonly (int Uses, long Tokens)[] _used;
+    private readonly int _usesPerTurn;
     private readonly int[] _firstLeaf;
     private readonly WorkerSnapshot?[] _workers;
     private readonly AdapterHolders _holders;
@@ -32,6 +43,8 @@ internal sealed class RankSet
         _slots = new int[Count];
         _ranks = new int[Count];
         _turns = new int[Count];
+        _used = new (int, long)[Count];
+        _usesPerTurn = Count < FewRanks ? 1 : role == WorkerRole.Decode ? DecodeUses : Math.Min(Count / RanksPerUse, MostUses);
         var slots = workers.Count == 0 ? 0 : workers.Max(w => w.Slot) + 1;
         _firstLeaf = new int[slots];
         _workers = new WorkerSnapshot?[slots];
@@ -138,10 +151,18 @@ internal sealed class RankSet
         _tree.Set(leaf, score, items, tokens);
     }
 
-    public void Taken(int leaf)
+    /// <param name="leaf">The leaf.</param>
+    /// <param name="tokens">Tokens it was taken for.</param>
+    public void Taken(int leaf, long tokens)
     {
-        _turn = (_turn + 1) & ((1 << TurnBits) - 1);
-        _turns[leaf] = _turn;
+        ref var used = ref _used[leaf];
+        used = (used.Uses + 1, used.Tokens + tokens);
+        if (used.Uses >= _usesPerTurn || used.Tokens >= (long)_usesPerTurn * TokensPerUse)
+        {
+            used = default;
+            _turn = (_turn + 1) & ((1 << TurnBits) - 1);
+            _turns[leaf] = _turn;
+        }
         Rescore(leaf);
     }
 

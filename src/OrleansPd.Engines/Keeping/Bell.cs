@@ -4,11 +4,13 @@ namespace OrleansPd.Engines.Keeping;
 
 /// <summary>
 /// Lets a loop sleep until a time or until it is rung, whichever comes first. Ringing twice wakes once. One loop waits at a time; with a
-/// thousand workers there are some thousand waits a second, so that a wait makes nothing new.
+/// thousand workers there are hundreds of waits a second, so that a wait makes nothing new, and one of a second or more ends at a
+/// <see cref="Beat"/>, up to 100 ms early.
 /// </summary>
 public sealed class Bell : IValueTaskSource
 {
     private readonly Lock _gate = new();
+    private readonly TimeProvider _clock;
     private readonly ITimer _timer;
     private ManualResetValueTaskSourceCore<bool> _wait = new() { RunContinuationsAsynchronously = true };
     private bool _isRung;
@@ -17,6 +19,7 @@ public sealed class Bell : IValueTaskSource
     public Bell(TimeProvider clock)
     {
         ArgumentNullException.ThrowIfNull(clock);
+        _clock = clock;
         _timer = clock.CreateTimer(static bell => ((Bell)bell!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -48,7 +51,7 @@ public sealed class Bell : IValueTaskSource
         var watch = cancellationToken.UnsafeRegister(static bell => ((Bell)bell!).Wake(), this);
         try
         {
-            _timer.Change(longest, Timeout.InfiniteTimeSpan);
+            _timer.Change(Beat.Within(_clock, longest), Timeout.InfiniteTimeSpan);
             await wait.ConfigureAwait(false);
         }
         finally

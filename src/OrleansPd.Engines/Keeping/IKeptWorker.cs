@@ -9,6 +9,9 @@ public interface IKeptWorker
     /// <summary>The worker now; null when it is no longer this registration.</summary>
     WorkerState? Current { get; }
 
+    /// <summary>What gateways see of it now; <see cref="WorkerPhase.Gone"/> when it is no longer this registration.</summary>
+    WorkerPhase Phase { get; }
+
     void Apply(WorkerInput input);
 
     /// <summary>The engine told its load.</summary>

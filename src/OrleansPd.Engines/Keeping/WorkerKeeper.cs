@@ -13,9 +13,10 @@ namespace OrleansPd.Engines.Keeping;
 /// <param name="probe">Asks its engine.</param>
 /// <param name="options">How often, and how patiently.</param>
 /// <param name="clock">The time.</param>
-/// <param name="random">Spreads the readings of load; nobody else uses it.</param>
+/// <param name="random">Spreads the readings, so that workers that came together are not read together; nobody else uses it.</param>
+/// <param name="pace">Shared with the other keepers of the process.</param>
 public sealed class WorkerKeeper(
-    IKeptWorker kept, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock, Random random)
+    IKeptWorker kept, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock, Random random, KeeperPace pace)
 {
     private static readonly TimeSpan DrainPoll = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Untold = TimeSpan.FromSeconds(30);
@@ -24,6 +25,8 @@ public sealed class WorkerKeeper(
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
     private readonly Bell _bell = new(clock);
     private readonly Bell _loadBell = new(clock);
+    private readonly double _describeShare = 0.8 + (0.4 * random.NextDouble());
+    private readonly double _firstHealthShare = random.NextDouble();
     private TimeSpan _backoff = First;
     private long _described;
     private long _heard;
@@ -60,8 +63,18 @@ public sealed class WorkerKeeper(
         _bell.Ring();
     }
 
-    public Task RunAsync(CancellationToken cancellationToken) =>
-        Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken), LoadAsync(cancellationToken));
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        pace.Begin();
+        try
+        {
+            await Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken), LoadAsync(cancellationToken)).ConfigureAwait(false);
+        }
+        finally
+        {
+            pace.End();
+        }
+    }
 
     private WorkerState? Find() => kept.Current;
 
@@ -115,7 +128,7 @@ public sealed class WorkerKeeper(
                 return TimeSpan.Zero;
             }
             // It may have been restarted since it was read: what is tried would then be a life that is over, and fail for ever.
-            if (clock.GetElapsedTime(_described) < MayBeAnother || !await ReadAgainAsync(worker, cancellationToken).ConfigureAwait(false))
+            if (clock.GetElapsedTime(_described) < MayBeAnother || !await ReadAgainAsync(worker, whole: true, cancellationToken).ConfigureAwait(false))
             {
                 _ = await StillThereAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -132,27 +145,34 @@ public sealed class WorkerKeeper(
             return TimeSpan.Zero; // its breaker is open: a few good trials in a row close it
         }
         var age = clock.GetElapsedTime(_described);
-        if (_stale || age >= TimeSpan.FromSeconds(options.DescribeIntervalSecs) || (_doubtful && age >= MayBeAnother))
+        var suspected = _stale || (_doubtful && age >= MayBeAnother);
+        var described = pace.Facts(TimeSpan.FromSeconds(options.DescribeIntervalSecs)) * _describeShare;
+        if (suspected || age >= described)
         {
             _doubtful = _stale = false;
-            if (await ReadAgainAsync(worker, cancellationToken).ConfigureAwait(false))
+            if (await ReadAgainAsync(worker, suspected, cancellationToken).ConfigureAwait(false))
             {
                 return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
             }
         }
-        if (WasHeard() || await StillThereAsync(cancellationToken).ConfigureAwait(false))
+        var interval = TimeSpan.FromSeconds(options.LivenessIntervalSecs);
+        var heard = WasHeard(pace.Load(interval));
+        if (heard || await StillThereAsync(cancellationToken).ConfigureAwait(false))
         {
             _backoff = First;
-            return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
+            // Whoever is heard is heard again, or its bell rings. Trials of an open breaker are due at their own time: nobody rings for them.
+            return kept.Phase != WorkerPhase.Ready ? interval
+                : heard && described > age ? Max(interval, Min(described - age, pace.Load(interval) * 4))
+                : pace.Load(interval);
         }
         return Backoff();
     }
 
     /// <summary>It has told its load just now, and nothing has gone wrong since: to ask whether it is there would be to ask twice.</summary>
-    private bool WasHeard()
+    private bool WasHeard(TimeSpan within)
     {
         var heard = Volatile.Read(ref _heard);
-        if (heard == 0 || clock.GetElapsedTime(heard) >= TimeSpan.FromSeconds(options.LivenessIntervalSecs))
+        if (heard == 0 || clock.GetElapsedTime(heard) >= within)
         {
             return false;
         }
@@ -161,10 +181,12 @@ public sealed class WorkerKeeper(
     }
 
     /// <returns>False: it did not answer.</returns>
-    private async Task<bool> ReadAgainAsync(WorkerState worker, CancellationToken cancellationToken)
+    private async Task<bool> ReadAgainAsync(WorkerState worker, bool whole, CancellationToken cancellationToken)
     {
         _described = clock.GetTimestamp();
-        var reading = await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false);
+        var reading = whole
+            ? await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false)
+            : await probe.DescribeAgainAsync(Spec, worker.Facts, cancellationToken).ConfigureAwait(false);
         if (reading.Facts is not { } facts)
         {
             return false;
@@ -225,9 +247,12 @@ public sealed class WorkerKeeper(
 
     private async Task HealthAsync(CancellationToken cancellationToken)
     {
-        while (options.HealthIntervalSecs > 0 && Find() is { Stage: not WorkerPhase.Gone })
+        var interval = TimeSpan.FromSeconds(options.HealthIntervalSecs);
+        var pause = interval * _firstHealthShare;
+        while (interval > TimeSpan.Zero && Find() is { Stage: not WorkerPhase.Gone })
         {
-            await Task.Delay(TimeSpan.FromSeconds(options.HealthIntervalSecs), clock, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(Beat.Within(clock, pause), clock, cancellationToken).ConfigureAwait(false);
+            pause = interval;
             if (Find() is { Stage: WorkerPhase.Ready })
             {
                 var answer = await probe.HealthAsync(Spec, cancellationToken).ConfigureAwait(false);
@@ -240,7 +265,8 @@ public sealed class WorkerKeeper(
     private async Task LoadAsync(CancellationToken cancellationToken)
     {
         var interval = TimeSpan.FromSeconds(options.LoadIntervalSecs);
-        var pause = interval * random.NextDouble();
+        // Without readings it waits for a drain, which rings.
+        var pause = interval > TimeSpan.Zero ? interval * random.NextDouble() : Untold;
         while (Find() is { Stage: not WorkerPhase.Gone } worker)
         {
             var drains = worker.Stage == WorkerPhase.Draining;
@@ -255,7 +281,7 @@ public sealed class WorkerKeeper(
                     // No answer may be the first sign that it is gone.
                     _bell.Ring();
                 }
-                pause = load.Problem is null ? interval * (0.9 + (0.2 * random.NextDouble())) : Untold;
+                pause = load.Problem is null && interval > TimeSpan.Zero ? pace.Load(interval) * (0.8 + (0.2 * random.NextDouble())) : Untold;
             }
             await _loadBell.WaitAsync(drains ? DrainPoll : Max(pause, First), cancellationToken).ConfigureAwait(false);
         }

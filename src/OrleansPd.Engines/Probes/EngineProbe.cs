@@ -1,26 +1,25 @@
 using System.Net;
-using System.Net.Security;
 using System.Text.Json;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
+using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>Probes of real engines over HTTP.</summary>
 /// <param name="options">How long they may take.</param>
-/// <param name="tls">For engines on https; null = as the system has it.</param>
-/// <param name="useSocketLoop">As <see cref="Upstream.UpstreamOptions.UseSocketLoop"/>: nothing that a probe goes on with blocks.</param>
-public sealed partial class EngineProbe(ControlPlaneOptions options, SslClientAuthenticationOptions? tls = null, bool useSocketLoop = true)
-    : IEngineProbe, IDisposable
+/// <param name="upstream">
+/// How engines are reached; theirs who give it. Best the client that requests go through too: none waits for another there, and where
+/// there is traffic a probe finds a connection.
+/// </param>
+public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream upstream) : IEngineProbe
 {
     private const string Sentinel = "/route?prefill_dp_rank=-1&prefill_cp_rank=-1&target_tp_rank=-1&target_pp_rank=-1";
     private const string RankZero = "/route?prefill_dp_rank=0&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0";
-    private readonly ProbeClient _client = new(tls, useSocketLoop);
+    private readonly ProbeClient _client = new(upstream);
 
     private TimeSpan Short => TimeSpan.FromSeconds(options.LivenessTimeoutSecs);
-
-    public void Dispose() => _client.Dispose();
 
     public async Task<EngineReading> DescribeAsync(WorkerSpec worker, CancellationToken cancellationToken)
     {
@@ -50,6 +49,33 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, SslClientAu
             : default;
         return EngineReading.Of(FactsReader.Read(
             worker, told, modelTold, modelsTold, sentinel.Json(), port, FactsReader.Int(rank.Json(), "rank_port")));
+    }
+
+    public async Task<EngineReading> DescribeAgainAsync(WorkerSpec worker, WorkerFacts known, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(known);
+        // One after the other, so that one connection serves: nobody waits for this.
+        var info = await _client.GetAsync(worker, "/server_info", Short, cancellationToken).ConfigureAwait(false);
+        if (!info.Answer.IsGood)
+        {
+            return EngineReading.Failed(info.Answer);
+        }
+        if (info.Json() is { } told)
+        {
+            // Only the ports of a prefill's ranks tell its lives apart where seeds are given and pids are a container's.
+            var rank = worker.Role == WorkerRole.Prefill && known.BootstrapPort is { } port
+                ? await _client.SendAsync(HttpMethod.Get, At(worker, port, RankZero), null, null, Short, cancellationToken).ConfigureAwait(false)
+                : default;
+            var models = await _client.GetAsync(worker, "/v1/models", Short, cancellationToken).ConfigureAwait(false);
+            var read = FactsReader.Read(
+                worker, told, null, models.Json(), null, known.BootstrapPort, FactsReader.Int(rank.Json(), "rank_port"));
+            if (ProcessIdentity.Same(known.ProcessIdentity, read.ProcessIdentity) == true)
+            {
+                return EngineReading.Of(FactsReader.Update(known, read, hasModels: models.IsOk));
+            }
+        }
+        // Another process, or one that does not say: nothing that was known counts.
+        return await DescribeAsync(worker, cancellationToken).ConfigureAwait(false);
     }
 
     public async Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken)

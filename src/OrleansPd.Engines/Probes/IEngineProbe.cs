@@ -10,6 +10,16 @@ public interface IEngineProbe
     /// <summary>Reads what the engine tells about itself, from as many sources as it has.</summary>
     Task<EngineReading> DescribeAsync(WorkerSpec worker, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Reads again what may have changed: whether it is the same process, its adapters, its limits. Costs the engine less than
+    /// <see cref="DescribeAsync"/>, which it is by default.
+    /// </summary>
+    /// <param name="worker">The worker.</param>
+    /// <param name="known">What was read of it before; what is not asked again stays.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    Task<EngineReading> DescribeAgainAsync(WorkerSpec worker, WorkerFacts known, CancellationToken cancellationToken) =>
+        DescribeAsync(worker, cancellationToken);
+
     /// <summary>Is a process there that answers? Cheap: asks nothing of a scheduler.</summary>
     Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken);
 

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Text.Json;
 using OrleansPd.Core;
@@ -8,14 +7,11 @@ using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Engines.Probes;
 
-/// <summary>HTTP towards engines for probes: apart from the traffic's connections, so that neither waits for the other.</summary>
-internal sealed class ProbeClient(SslClientAuthenticationOptions? tls, bool useSocketLoop) : IDisposable
+/// <summary>HTTP towards engines for probes.</summary>
+internal sealed class ProbeClient(IUpstream upstream)
 {
     private const int MaxAnswer = 16 * 1024 * 1024;
-    private readonly DirectUpstream _upstream = new(
-        new UpstreamOptions { ConnectTimeout = TimeSpan.FromSeconds(2), Tls = tls, UseSocketLoop = useSocketLoop });
-
-    public void Dispose() => _upstream.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
 
     public Task<ProbeReply> SendAsync(
         HttpMethod method, Uri url, string? apiKey, byte[]? body, TimeSpan timeout, CancellationToken cancellationToken) =>
@@ -36,6 +32,7 @@ internal sealed class ProbeClient(SslClientAuthenticationOptions? tls, bool useS
                 Engine = engine,
                 Path = path,
                 Method = method.Method,
+                ConnectTimeout = ConnectTimeout,
                 Body = body is null ? default : new UpstreamBody(body),
                 Authorization = apiKey is null ? null : "Bearer " + apiKey,
             };
@@ -55,14 +52,17 @@ internal sealed class ProbeClient(SslClientAuthenticationOptions? tls, bool useS
         }
         catch (UpstreamException e)
         {
-            var refused = e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
+            var refused = IsRefusal(e);
             return ProbeReply.Failed(new(refused ? "connection refused" : $"{path}: {e.Message}", refused));
         }
     }
 
+    private static bool IsRefusal(Exception? e) =>
+        e is not null && (e is SocketException { SocketErrorCode: SocketError.ConnectionRefused } || IsRefusal(e.InnerException));
+
     private async Task<ProbeReply> ExchangeAsync(UpstreamRequest request, CancellationToken cancellationToken)
     {
-        await using var response = await _upstream.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        await using var response = await upstream.SendAsync(request, cancellationToken).ConfigureAwait(false);
         var reply = await EngineReply.ReadAsync(response, MaxAnswer, cancellationToken).ConfigureAwait(false);
         return new ProbeReply((HttpStatusCode)reply.Status, reply.Body, ProbeAnswer.Good);
     }

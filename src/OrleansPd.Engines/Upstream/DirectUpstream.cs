@@ -42,7 +42,7 @@ public sealed class DirectUpstream : IUpstream
 
     private async ValueTask<IUpstreamResponse> ConnectAndSendAsync(EnginePool pool, UpstreamRequest request, CancellationToken cancellationToken)
     {
-        var link = await pool.ConnectAsync(cancellationToken).ConfigureAwait(false);
+        var link = await pool.ConnectAsync(request.ConnectTimeout, cancellationToken).ConfigureAwait(false);
         return await Begin(pool, link, request, cancellationToken).ConfigureAwait(false);
     }
 

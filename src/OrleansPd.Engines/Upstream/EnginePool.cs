@@ -90,10 +90,10 @@ internal sealed class EnginePool(Uri engine, UpstreamOptions options, TimeProvid
     }
 
     /// <exception cref="UpstreamException">No connection was made in time.</exception>
-    public async ValueTask<EngineLink> ConnectAsync(CancellationToken cancellationToken)
+    public async ValueTask<EngineLink> ConnectAsync(TimeSpan? timeout, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(options.ConnectTimeout);
+        limit.CancelAfter(timeout < options.ConnectTimeout ? timeout.Value : options.ConnectTimeout);
         EndPoint there = IPAddress.TryParse(engine.IdnHost, out var address)
             ? new IPEndPoint(address, engine.Port) : new DnsEndPoint(engine.IdnHost, engine.Port);
         if (options.UseSocketLoop && SocketLoop.IsSupported && engine.Scheme == Uri.UriSchemeHttp)

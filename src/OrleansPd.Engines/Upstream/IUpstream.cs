@@ -59,6 +59,9 @@ public readonly record struct UpstreamRequest
     /// <summary>Whole value of the Authorization header; null = none.</summary>
     public string? Authorization { get; init; }
 
+    /// <summary>Longest time to make a connection where one must be made; null = the client's own, which is also the most.</summary>
+    public TimeSpan? ConnectTimeout { get; init; }
+
     /// <summary>Further headers; names are ours, values were checked. Null = none.</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? Headers { get; init; }
 }

@@ -26,6 +26,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     private readonly int _seed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<WorkerId, WorkerKeeper> _keepers = [];
+    private readonly KeeperPace _pace = new();
     private readonly List<Task> _loops = [];
     private readonly List<WaitingRequest> _granted = [];
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -157,7 +158,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             {
                 return null;
             }
-            var keeper = new WorkerKeeper(new Kept(this, worker), worker, _probe, _options, _clock, new Random(HashCode.Combine(_seed, worker.Registration)));
+            var random = new Random(HashCode.Combine(_seed, worker.Registration));
+            var keeper = new WorkerKeeper(new Kept(this, worker), worker, _probe, _options, _clock, random, _pace);
             _keepers[worker.Id] = keeper;
             if (_started)
             {
@@ -241,6 +243,14 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         }
     }
 
+    private WorkerPhase PhaseOf(WorkerId id, long registration)
+    {
+        lock (_gate)
+        {
+            return Find(id, registration) is null ? WorkerPhase.Gone : _state.PhaseOf(id);
+        }
+    }
+
     internal void Apply(WorkerId id, long registration, WorkerInput input) => Change(() =>
     {
         if (Find(id, registration) is not null)
@@ -267,6 +277,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     private sealed class Kept(EmbeddedControlPlane plane, WorkerState worker) : IKeptWorker
     {
         public WorkerState? Current => plane.Find(worker.Id, worker.Registration);
+
+        public WorkerPhase Phase => plane.PhaseOf(worker.Id, worker.Registration);
 
         public void Apply(WorkerInput input) => plane.Apply(worker.Id, worker.Registration, input);
 

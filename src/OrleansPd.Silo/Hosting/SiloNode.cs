@@ -7,6 +7,8 @@ using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
 using OrleansPd.Cluster;
 using OrleansPd.Cluster.Gateways;
+using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 using OrleansPd.Silo.Settings;
@@ -19,6 +21,7 @@ namespace OrleansPd.Silo.Hosting;
 /// </summary>
 internal sealed class SiloNode : IAsyncDisposable
 {
+    private const string GatewayUpstream = "gateway";
     private readonly IHost _host;
     private readonly GatewayServer _gateway;
     private readonly ClusterControlPlane _plane;
@@ -58,7 +61,8 @@ internal sealed class SiloNode : IAsyncDisposable
         try
         {
             var plane = host.Services.GetRequiredService<ClusterControlPlane>();
-            gateway = await ListenAsync(settings.Gateway, plane, logging, cancellationToken).ConfigureAwait(false);
+            var upstream = host.Services.GetRequiredKeyedService<IUpstream>(GatewayUpstream);
+            gateway = await ListenAsync(settings.Gateway, plane, upstream, logging, cancellationToken).ConfigureAwait(false);
             await backend.JoinAsync(silo, cancellationToken).ConfigureAwait(false);
             await host.StartAsync(cancellationToken).ConfigureAwait(false);
             return new SiloNode(host, gateway, plane, silo);
@@ -140,6 +144,11 @@ internal sealed class SiloNode : IAsyncDisposable
             });
             silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
             silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });
+            // Probes go where requests go, and both by the operator's certificates; grains may block, so they have the reference client.
+            silo.Services.AddKeyedSingleton(GatewayUpstream, (_, _) => EngineClient.Of(settings.Gateway));
+            silo.Services.AddSingleton<IEngineProbe>(provider => new EngineProbe(
+                settings.Gateway.ControlPlane, provider.GetRequiredKeyedService<IUpstream>(GatewayUpstream)));
+            silo.Services.AddSingleton(_ => EngineClient.Reference(settings.Gateway));
             silo.AddOrleansPd(settings.Gateway.ControlPlane, settings.Cluster);
             backend.AddTo(silo, node);
         });
@@ -147,12 +156,12 @@ internal sealed class SiloNode : IAsyncDisposable
     }
 
     private static async Task<GatewayServer> ListenAsync(
-        OrleansPd.Gateway.GatewayOptions options, ClusterControlPlane plane, Action<ILoggingBuilder> logging,
+        OrleansPd.Gateway.GatewayOptions options, ClusterControlPlane plane, IUpstream upstream, Action<ILoggingBuilder> logging,
         CancellationToken cancellationToken)
     {
         try
         {
-            return await GatewayServer.StartAsync(options, plane, logging, cancellationToken: cancellationToken)
+            return await GatewayServer.StartAsync(options, plane, logging, upstream: upstream, cancellationToken: cancellationToken)
                 .ConfigureAwait(false);
         }
         catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)

@@ -176,7 +176,7 @@ internal static class AffinityCommand
             policy.Chosen(_set, leaf, request);
             Tell(policy, news, now);
             _loads.Add(slot, 0, 1, uncached);
-            _set.Taken(leaf);
+            _set.Taken(leaf, uncached);
             var hits = _caches[slot].Use(blocks);
             (_hits, _blocks) = (_hits + hits, _blocks + blocks.Length);
             var end = _busyUntil[slot] = Math.Max(now, _busyUntil[slot]) + BaseSeconds + ((blocks.Length - hits) * BlockTokens / TokensPerSecond);

@@ -43,7 +43,7 @@ public sealed class ForeignLoadTests
     public void What_is_not_seen_again_fades()
     {
         var load = default(ForeignLoad).Read(new RankReading(0, 16, 0) { Age = TimeSpan.Zero }, 0, Now);
-        Assert.Equal([16, 16, 8, 4, 0], new[] { 0, 2, 5, 10, 60 }.Select(s => load.At(Now.AddSeconds(s))));
+        Assert.Equal([16, 16, 8, 4, 0], new[] { 0, 5, 10, 20, 60 }.Select(s => load.At(Now.AddSeconds(s))));
         var fewer = load.Read(new RankReading(0, 4, 0) { Age = TimeSpan.Zero }, 0, Now.AddSeconds(2));
         Assert.Equal(10, fewer.At(Now.AddSeconds(2))); // by halves
     }

@@ -48,6 +48,45 @@ public sealed class PolicyTests
         Assert.Equal(d, fleet.Take(request).Decode.Id);
     }
 
+    [Fact]
+    public void Idle_equals_are_taken_in_turn_each_once_where_they_are_few()
+    {
+        var fleet = Fleet("least_load", workers: 63);
+        var taken = Enumerable.Range(0, 126).Select(_ => One(fleet, 100)).ToArray();
+        Assert.All(taken.GroupBy(l => l.Prefill), g => Assert.Equal(2, g.Count()));
+        Assert.Equal(63, taken[..63].Select(l => l.Decode).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData(100, 16, 16)] // an eighth of them: sixteen uses
+    [InlineData(5000, 2, 32)] // or 8,192 tokens, which the second prompt passes
+    public void Where_idle_equals_are_many_each_has_some_requests_before_the_next(int tokens, int each, int rounds)
+    {
+        var fleet = Fleet("least_load", workers: 128);
+        var taken = Enumerable.Range(0, each * rounds).Select(_ => One(fleet, tokens)).ToArray();
+        // A prefill's turn is short: what it remembers is as much as what its neighbours do.
+        Assert.All(taken.Chunk(each), turn => Assert.Single(turn.Select(l => l.Prefill).Distinct()));
+        Assert.Equal(rounds, taken.Select(l => l.Prefill).Distinct().Count());
+        // A decode engine remembers nothing.
+        Assert.Single(taken.Select(l => l.Decode).Distinct());
+    }
+
+    [Fact]
+    public void A_turn_gives_nobody_more_than_one_who_is_idle()
+    {
+        var fleet = Fleet("least_load", workers: 128);
+        var leases = Enumerable.Range(0, 256).Select(_ => fleet.Take(new PairRequest { PromptTokens = 100 })).ToArray();
+        Assert.All(leases.GroupBy(l => l.Prefill!.Id), g => Assert.Equal(2, g.Count()));
+        Assert.All(leases.GroupBy(l => l.Decode.Id), g => Assert.Equal(2, g.Count()));
+    }
+
+    private static (WorkerId Prefill, WorkerId Decode) One(TestFleet fleet, int tokens)
+    {
+        var lease = fleet.Take(new PairRequest { PromptTokens = tokens });
+        fleet.EndBoth(lease);
+        return (lease.Prefill!.Id, lease.Decode.Id);
+    }
+
     [Theory]
     [InlineData("least_load")]
     [InlineData("round_robin")]

@@ -26,6 +26,25 @@ public sealed class BellTests
     }
 
     [Fact]
+    public async Task Long_waits_that_began_at_different_times_end_together_and_short_ones_at_their_own()
+    {
+        var (first, second, brief) = (new Bell(_clock), new Bell(_clock), new Bell(_clock));
+        var waits = new List<Task> { first.WaitAsync(Second * 2, Token).AsTask() };
+        _clock.Advance(TimeSpan.FromMilliseconds(70));
+        waits.Add(second.WaitAsync(Second * 1.97, Token).AsTask());
+        var other = brief.WaitAsync(Second * 0.99, Token).AsTask();
+        _clock.Advance(TimeSpan.FromMilliseconds(989));
+        Assert.False(other.IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(1));
+        await EndsAsync(other);
+
+        _clock.Advance(TimeSpan.FromMilliseconds(939));
+        Assert.DoesNotContain(waits, wait => wait.IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(1));
+        await EndsAsync(Task.WhenAll(waits));
+    }
+
+    [Fact]
     public async Task Ringing_ends_the_wait_that_is_or_the_next_one_and_twice_is_once()
     {
         var bell = new Bell(_clock);

@@ -7,19 +7,26 @@ using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Gateway.Tests.Embedded;
 
 public sealed class EngineProbeTests : IAsyncDisposable
 {
-    private readonly EngineProbe _probe = new(new ControlPlaneOptions());
+    private readonly DirectUpstream _upstream = new();
+    private readonly EngineProbe _probe;
     private readonly List<WebApplication> _apps = [];
+
+    public EngineProbeTests()
+    {
+        _probe = new EngineProbe(new ControlPlaneOptions(), _upstream);
+    }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public async ValueTask DisposeAsync()
     {
-        _probe.Dispose();
+        await _upstream.DisposeAsync();
         foreach (var app in _apps)
         {
             await app.DisposeAsync();
@@ -102,6 +109,53 @@ public sealed class EngineProbeTests : IAsyncDisposable
         await _apps[0].StopAsync(Token);
         var answer = await _probe.LivenessAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token);
         Assert.True(answer.Refused);
+    }
+
+    [Fact]
+    public async Task Nobody_there_is_told_so_by_the_reference_client_too()
+    {
+        var api = await ServeAsync(_ => { });
+        await _apps[0].StopAsync(Token);
+        await using var reference = new SocketsUpstream();
+        var answer = await new EngineProbe(new ControlPlaneOptions(), reference).LivenessAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token);
+        Assert.True(answer.Refused);
+    }
+
+    [Fact]
+    public async Task A_worker_is_read_again_by_what_may_have_changed_and_the_bootstrap_servers_word_stays()
+    {
+        var asked = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        var (seed, rank, adapter) = (1, 1000, "a");
+        Uri api = null!;
+        api = await ServeAsync(app =>
+        {
+            app.Use((HttpContext context, RequestDelegate next) =>
+            {
+                asked.Enqueue(context.Request.Path + context.Request.QueryString.Value);
+                return next(context);
+            });
+            app.MapGet("/server_info", () => Results.Text(
+                $$"""{"disaggregation_mode":"prefill","disaggregation_bootstrap_port":{{api.Port}},"page_size":1,"kv_cache_dtype":"auto","random_seed":{{seed}},"served_model_name":"m"}"""));
+            app.MapGet("/model_info", () => Results.Text("""{"is_generation":true,"tokenizer_path":"t"}"""));
+            app.MapGet("/v1/models", () => Results.Text($$"""{"data":[{"id":"m","parent":null},{"id":"{{adapter}}","parent":"m"}]}"""));
+            app.MapGet("/route", () => Results.Text($$"""{"dp_size":2,"page_size":64,"kv_cache_dtype":"fp8","rank_port":{{rank}}}"""));
+        });
+        var worker = new WorkerSpec { Url = api, Role = WorkerRole.Prefill };
+        var known = (await _probe.DescribeAsync(worker, Token)).Facts!;
+        Assert.Equal((64, "fp8", "a", 2), (known.PageSize, known.KvCacheDtype, known.AdapterNames, known.DpSize));
+
+        (adapter, _) = ("b", 0);
+        asked.Clear();
+        var again = (await _probe.DescribeAgainAsync(worker, known, Token)).Facts!;
+        Assert.Equal(known with { AdapterNames = "b" }, again);
+        Assert.Equal(["/server_info", "/route", "/v1/models"], asked.Select(path => path.Split('?')[0]));
+
+        // Only the ports of its ranks say that it is another process: it is read from the beginning.
+        rank = 2000;
+        asked.Clear();
+        var other = (await _probe.DescribeAgainAsync(worker, again, Token)).Facts!;
+        Assert.False(ProcessIdentity.Same(again.ProcessIdentity, other.ProcessIdentity));
+        Assert.Contains("/model_info", asked);
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Pairing;
 using OrleansPd.Engines.Probes;
+using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
 using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Tests.Support;
@@ -22,13 +23,13 @@ internal sealed class FleetFaultStage : IAsyncDisposable
 {
     private readonly List<SimulatedEngine> _engines = [];
     private readonly GatewayOptions _options;
-    private readonly EngineProbe _probe;
+    private readonly IUpstream _upstream;
     private EmbeddedControlPlane _plane = null!;
 
     private FleetFaultStage(GatewayOptions options)
     {
         _options = options;
-        _probe = new EngineProbe(options.ControlPlane);
+        _upstream = EngineClient.Of(options);
     }
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -77,7 +78,8 @@ internal sealed class FleetFaultStage : IAsyncDisposable
                 Role = i < prefill ? WorkerRole.Prefill : WorkerRole.Decode,
             });
         }
-        stage._plane = EmbeddedControlPlane.Create(options.ControlPlane, stage._probe, stage.Clock, seed: 7, NullLogger.Instance);
+        stage._plane = EmbeddedControlPlane.Create(
+            options.ControlPlane, new EngineProbe(options.ControlPlane, stage._upstream), stage.Clock, seed: 7, NullLogger.Instance);
         stage.Gateway = await GatewayServer.StartAsync(options, stage._plane, clock: stage.Clock, cancellationToken: Token);
         stage.Client = new HttpClient { BaseAddress = stage.Gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
         await stage._plane.StartAsync(Token);
@@ -170,7 +172,7 @@ internal sealed class FleetFaultStage : IAsyncDisposable
             await Gateway.DisposeAsync();
         }
         await _plane.DisposeAsync();
-        _probe.Dispose();
+        await _upstream.DisposeAsync();
     }
 }
 
