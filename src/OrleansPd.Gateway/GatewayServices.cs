@@ -10,7 +10,6 @@ using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
-using OrleansPd.Gateway.Transport;
 
 namespace OrleansPd.Gateway;
 
