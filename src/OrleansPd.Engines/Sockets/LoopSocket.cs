@@ -338,6 +338,8 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
             _readable = false;
             return false;
         }
+        // A read may find the end before the loop tells of it.
+        _ended |= read == 0 && !into.IsEmpty;
         // What comes after a read that was not filled is told anew; the end is told once, and maybe was already.
         _readable = read == into.Length || _ended || read <= 0;
         return true;
