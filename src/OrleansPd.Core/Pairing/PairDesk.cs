@@ -451,7 +451,7 @@ internal sealed class PairDesk
             pick.Group.Prefill!.Taken(pick.Prefill, lease.PrefillTokens);
         }
         Charge(decode.Slot, decodeRank, lease.Items, lease.DecodeTokens);
-        decodeSet.Taken(pick.Decode, lease.DecodeTokens);
+        decodeSet.Taken(pick.Decode, lease.DecodeTokens, remembers: prefill is null || policies.Picker.DecodeRemembers);
         policies.Picker.Chosen(pick, request);
         Link(lease);
         return lease;

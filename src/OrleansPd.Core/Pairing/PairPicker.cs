@@ -16,6 +16,9 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
 
     public bool NeedsPrefix => prefillPolicy.NeedsPrefix || decodePolicy.NeedsPrefix;
 
+    /// <summary>The operator has given decode engines a prefix cache: only then is it worth a policy that looks for it.</summary>
+    public bool DecodeRemembers => decodePolicy.NeedsPrefix;
+
     /// <summary>KV tokens of a request on a decode rank.</summary>
     public static long DecodeTokens(in PairRequest request) =>
         request.PromptTokens + ((long)request.Items * Math.Clamp(request.MaxNewTokens < 0 ? ReservedTokens : request.MaxNewTokens, 1, ReservedTokens));

@@ -18,7 +18,7 @@ internal sealed class RankSet
     private const int RanksPerUse = 8;
     private const int MostUses = 64;
     private const int TokensPerUse = 512;
-    private const int DecodeUses = 1 << 14;
+    private const int UsesOfForgetful = 1 << 14;
     private const long SuspectLoad = 1 << 30;
     private const long MaxLoad = (1L << 31) - 1;
 
@@ -44,7 +44,7 @@ internal sealed class RankSet
         _ranks = new int[Count];
         _turns = new int[Count];
         _used = new (int, long)[Count];
-        _usesPerTurn = Count < FewRanks ? 1 : role == WorkerRole.Decode ? DecodeUses : Math.Min(Count / RanksPerUse, MostUses);
+        _usesPerTurn = Count < FewRanks ? 1 : Math.Min(Count / RanksPerUse, MostUses);
         var slots = workers.Count == 0 ? 0 : workers.Max(w => w.Slot) + 1;
         _firstLeaf = new int[slots];
         _workers = new WorkerSnapshot?[slots];
@@ -153,11 +153,13 @@ internal sealed class RankSet
 
     /// <param name="leaf">The leaf.</param>
     /// <param name="tokens">Tokens it was taken for.</param>
-    public void Taken(int leaf, long tokens)
+    /// <param name="remembers">Its engine keeps prompts for later ones.</param>
+    public void Taken(int leaf, long tokens, bool remembers = true)
     {
         ref var used = ref _used[leaf];
         used = (used.Uses + 1, used.Tokens + tokens);
-        if (used.Uses >= _usesPerTurn || used.Tokens >= (long)_usesPerTurn * TokensPerUse)
+        var most = remembers || _usesPerTurn == 1 ? _usesPerTurn : UsesOfForgetful;
+        if (used.Uses >= most || used.Tokens >= (long)most * TokensPerUse)
         {
             used = default;
             _turn = (_turn + 1) & ((1 << TurnBits) - 1);

@@ -72,6 +72,16 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public void A_decode_engine_that_is_chosen_for_its_cache_has_short_turns_too()
+    {
+        var fleet = new TestFleet(new() { Policy = "least_load", DecodePolicy = "cache_aware", PrefixIndexBlocks = 1 << 14 }).With(128, 128, 1, 1000);
+        // 100 tokens and 512 for the answer: the fourteenth passes 8,192.
+        var taken = Enumerable.Range(0, 56).Select(_ => One(fleet, 100)).ToArray();
+        Assert.All(taken.Chunk(14), turn => Assert.Single(turn.Select(l => l.Decode).Distinct()));
+        Assert.Equal(4, taken.Select(l => l.Decode).Distinct().Count());
+    }
+
+    [Fact]
     public void A_turn_gives_nobody_more_than_one_who_is_idle()
     {
         var fleet = Fleet("least_load", workers: 128);
