@@ -13,7 +13,7 @@ internal sealed class RankSet
 
     // Where equals are many, each is taken some times before it is the next one's turn: what is used once in a while has its connection,
     // and all that belongs to it, in no cache, or closed for idleness. Who remembers prompts has short turns, that all may remember as
-    // much as they can hold; a decode engine remembers none.
+    // much as they can hold; a decode engine that keeps no prefix cache has a long one.
     private const int FewRanks = 64;
     private const int RanksPerUse = 8;
     private const int MostUses = 64;
