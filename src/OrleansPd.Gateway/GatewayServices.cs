@@ -28,13 +28,15 @@ public static class GatewayServices
             services.AddSingleton(admin);
         }
         services.AddSingleton(clock);
-        if (upstream is null)
+        if (upstream is not null)
         {
-            services.AddSingleton(_ => EngineClient.Of(options));
+            services.AddSingleton(upstream);
         }
         else
         {
-            services.AddSingleton(upstream);
+            // Made now, so that a file that cannot be read is said before anything listens; given by the container, which disposes it.
+            var own = EngineClient.Of(options);
+            services.AddSingleton(_ => own);
         }
         services.AddSingleton(new DispatchOptions
         {

@@ -58,6 +58,9 @@ internal sealed class EngineProcess
 
     public int Port => _host.Port;
 
+    /// <summary>Connections to its API that are open now.</summary>
+    public int Connections => _host.Connections;
+
     public int BootstrapPort { get; private set; }
 
     /// <summary>The bootstrap server whose routes the API listener serves; null where it has its own.</summary>

@@ -37,6 +37,9 @@ public sealed class SimulatedEngine : IAsyncDisposable
 
     public bool IsAlive => Volatile.Read(ref _process) is not null;
 
+    /// <summary>Connections to its API that are open now.</summary>
+    public int Connections => Volatile.Read(ref _process)?.Connections ?? 0;
+
     /// <summary>Figures of the present life, or of the last one.</summary>
     public EngineStats Stats { get; private set; }
 

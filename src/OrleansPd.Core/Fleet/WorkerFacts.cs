@@ -56,4 +56,30 @@ public sealed record WorkerFacts
 
     /// <summary>Tells one engine process from the next at the same address, as far as the engine allows; null if it does not.</summary>
     public string? ProcessIdentity { get; init; }
+
+    /// <summary>These facts, and where they say nothing what was known of the same process before: a reading that lacks something takes nothing away.</summary>
+    public WorkerFacts Over(WorkerFacts known)
+    {
+        ArgumentNullException.ThrowIfNull(known);
+        return this with
+        {
+            Role = Role ?? known.Role,
+            ModelPath = ModelPath ?? known.ModelPath,
+            ServedModelName = ServedModelName ?? known.ServedModelName,
+            TokenizerPath = TokenizerPath ?? known.TokenizerPath,
+            Generates = Generates ?? known.Generates,
+            Version = Version ?? known.Version,
+            DpSize = Math.Max(DpSize, known.DpSize),
+            PageSize = PageSize ?? known.PageSize,
+            KvCacheDtype = KvCacheDtype ?? known.KvCacheDtype,
+            TransferBackend = TransferBackend ?? known.TransferBackend,
+            LoadBalanceMethod = LoadBalanceMethod ?? known.LoadBalanceMethod,
+            BootstrapPort = BootstrapPort ?? known.BootstrapPort,
+            MaxRunningPerRank = MaxRunningPerRank ?? known.MaxRunningPerRank,
+            SlotsPerRank = SlotsPerRank ?? known.SlotsPerRank,
+            TokenCapacityPerRank = TokenCapacityPerRank ?? known.TokenCapacityPerRank,
+            ContextLength = ContextLength ?? known.ContextLength,
+            ProcessIdentity = ProcessIdentity ?? known.ProcessIdentity,
+        };
+    }
 }

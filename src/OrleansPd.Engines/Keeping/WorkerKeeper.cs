@@ -144,6 +144,7 @@ public sealed class WorkerKeeper(
         {
             return TimeSpan.Zero; // its breaker is open: a few good trials in a row close it
         }
+        var interval = TimeSpan.FromSeconds(options.LivenessIntervalSecs);
         var age = clock.GetElapsedTime(_described);
         var suspected = _stale || (_doubtful && age >= MayBeAnother);
         var described = pace.Facts(TimeSpan.FromSeconds(options.DescribeIntervalSecs)) * _describeShare;
@@ -152,10 +153,9 @@ public sealed class WorkerKeeper(
             _doubtful = _stale = false;
             if (await ReadAgainAsync(worker, suspected, cancellationToken).ConfigureAwait(false))
             {
-                return TimeSpan.FromSeconds(options.LivenessIntervalSecs);
+                return interval;
             }
         }
-        var interval = TimeSpan.FromSeconds(options.LivenessIntervalSecs);
         var heard = WasHeard(pace.Load(interval));
         if (heard || await StillThereAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -191,31 +191,10 @@ public sealed class WorkerKeeper(
         {
             return false;
         }
-        Apply(new WorkerInput.Described(Merge(worker.Facts, facts)));
+        var isAnother = ProcessIdentity.Same(worker.Facts.ProcessIdentity, facts.ProcessIdentity) == false;
+        Apply(new WorkerInput.Described(isAnother ? facts : facts.Over(worker.Facts)));
         return true;
     }
-
-    /// <summary>A reading that lacks what an earlier one had (a call timed out) takes nothing away.</summary>
-    private static WorkerFacts Merge(WorkerFacts old, WorkerFacts read) =>
-        ProcessIdentity.Same(old.ProcessIdentity, read.ProcessIdentity) == false ? read : read with
-        {
-            Role = read.Role ?? old.Role,
-            ModelPath = read.ModelPath ?? old.ModelPath,
-            ServedModelName = read.ServedModelName ?? old.ServedModelName,
-            TokenizerPath = read.TokenizerPath ?? old.TokenizerPath,
-            Version = read.Version ?? old.Version,
-            DpSize = Math.Max(read.DpSize, old.DpSize),
-            PageSize = read.PageSize ?? old.PageSize,
-            KvCacheDtype = read.KvCacheDtype ?? old.KvCacheDtype,
-            TransferBackend = read.TransferBackend ?? old.TransferBackend,
-            LoadBalanceMethod = read.LoadBalanceMethod ?? old.LoadBalanceMethod,
-            BootstrapPort = read.BootstrapPort ?? old.BootstrapPort,
-            MaxRunningPerRank = read.MaxRunningPerRank ?? old.MaxRunningPerRank,
-            SlotsPerRank = read.SlotsPerRank ?? old.SlotsPerRank,
-            TokenCapacityPerRank = read.TokenCapacityPerRank ?? old.TokenCapacityPerRank,
-            ContextLength = read.ContextLength ?? old.ContextLength,
-            ProcessIdentity = read.ProcessIdentity ?? old.ProcessIdentity,
-        };
 
     private async Task<bool> StillThereAsync(CancellationToken cancellationToken)
     {

@@ -71,7 +71,15 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
                 worker, told, null, models.Json(), null, known.BootstrapPort, FactsReader.Int(rank.Json(), "rank_port"));
             if (ProcessIdentity.Same(known.ProcessIdentity, read.ProcessIdentity) == true)
             {
-                return EngineReading.Of(FactsReader.Update(known, read, hasModels: models.IsOk));
+                // What was not asked again, and what the bootstrap server says with more authority than the engine's own flags.
+                return EngineReading.Of((read with
+                {
+                    AdapterNames = models.IsOk ? read.AdapterNames : known.AdapterNames,
+                    DpSize = known.DpSize,
+                    PageSize = known.PageSize,
+                    KvCacheDtype = known.KvCacheDtype,
+                    ProcessIdentity = known.ProcessIdentity,
+                }).Over(known));
             }
         }
         // Another process, or one that does not say: nothing that was known counts.

@@ -44,25 +44,6 @@ internal static class FactsReader
         };
     }
 
-    /// <summary>
-    /// The facts of a process of which only <c>/server_info</c> and <c>/v1/models</c> were read again. What other sources say with more
-    /// authority (the bootstrap server's page size and KV dtype, where <c>/server_info</c> repeats flags) stays as it was.
-    /// </summary>
-    public static WorkerFacts Update(WorkerFacts known, WorkerFacts read, bool hasModels) => known with
-    {
-        Role = read.Role ?? known.Role,
-        ModelPath = read.ModelPath ?? known.ModelPath,
-        ServedModelName = read.ServedModelName ?? known.ServedModelName,
-        AdapterNames = hasModels ? read.AdapterNames : known.AdapterNames,
-        Version = read.Version ?? known.Version,
-        TransferBackend = read.TransferBackend ?? known.TransferBackend,
-        LoadBalanceMethod = read.LoadBalanceMethod ?? known.LoadBalanceMethod,
-        MaxRunningPerRank = read.MaxRunningPerRank ?? known.MaxRunningPerRank,
-        SlotsPerRank = read.SlotsPerRank ?? known.SlotsPerRank,
-        TokenCapacityPerRank = read.TokenCapacityPerRank ?? known.TokenCapacityPerRank,
-        ContextLength = read.ContextLength ?? known.ContextLength,
-    };
-
     /// <summary>Cards that have a parent are adapters (protocol §1.6).</summary>
     private static string Adapters(JsonElement? models) => Member(models, "data") is { ValueKind: JsonValueKind.Array } cards
         ? string.Join('\n', cards.EnumerateArray().Where(card => Text(card, "parent") is not null).Select(card => Text(card, "id"))

@@ -59,7 +59,10 @@ public readonly record struct UpstreamRequest
     /// <summary>Whole value of the Authorization header; null = none.</summary>
     public string? Authorization { get; init; }
 
-    /// <summary>Longest time to make a connection where one must be made; null = the client's own, which is also the most.</summary>
+    /// <summary>
+    /// Longest time to make a connection where one must be made; null = the client's own, which is also the most, and the only one that
+    /// <see cref="SocketsUpstream"/> knows.
+    /// </summary>
     public TimeSpan? ConnectTimeout { get; init; }
 
     /// <summary>Further headers; names are ours, values were checked. Null = none.</summary>

@@ -22,6 +22,9 @@ internal sealed class GatedTransport : IConnectionListenerFactory
 
     public IPEndPoint? EndPoint { get; private set; }
 
+    /// <summary>Connections that are open now.</summary>
+    public int Connections => _connections.Count;
+
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         _listener = await _sockets.BindAsync(endpoint, cancellationToken);

@@ -77,6 +77,16 @@ public sealed class TlsTests : IDisposable
         Assert.Contains(words, error.Message);
     }
 
+    [Fact]
+    public async Task So_is_an_authority_for_engines_whoever_owns_the_control_plane()
+    {
+        var options = new GatewayOptions { Host = "127.0.0.1", Port = 0 };
+        options.CaCertPaths.Add(Path.Combine(_certificates.Folder, "nowhere.pem"));
+        var error = await Assert.ThrowsAsync<ArgumentException>(
+            () => GatewayServer.StartAsync(options, new FixedControlPlane(), cancellationToken: Stage.Token));
+        Assert.Contains("nowhere.pem", error.Message);
+    }
+
     public void Dispose() => _certificates.Dispose();
 
     private static WorkerSnapshot Regular(HttpsEngine engine) => new()
