@@ -20,6 +20,7 @@ public class ContractVersionTests
         {
             var sent = (await AskAsync(old, "write")).Split(' ');
             var report = serializer.Deserialize<GatewayReport>(Convert.FromBase64String(sent[0]));
+            Assert.NotNull(report);
             Assert.Equal(("old", 12, 9), (report.Claim.Gateway, report.Claim.Sequence, report.Claim.Ledger));
             Assert.Equal([new RankClaim(3, 1, 7, 2, 0)], report.Claim.Ranks);
             Assert.False(report.Claim.IsLeaving);

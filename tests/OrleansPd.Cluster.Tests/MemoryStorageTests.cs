@@ -16,7 +16,7 @@ public class MemoryStorageTests
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) => silo.AddOrleansPdMemoryStorage());
         await using var cluster = await builder.BuildAsync();
-        await cluster.DeployAsync();
+        await cluster.DeployAsync(TestContext.Current.CancellationToken);
         var storage = cluster.Silos[0].ServiceProvider.GetRequiredKeyedService<IGrainStorage>(ClusterOptions.Storage);
 
         var fleet = await ThereAndBackAsync(storage, "fleet", new FleetRecord
@@ -43,6 +43,7 @@ public class MemoryStorageTests
         var read = new GrainState<T>();
         await storage.ReadStateAsync(name, grain, read);
         Assert.True(read.RecordExists);
+        Assert.NotNull(read.State);
         return read.State;
     }
 }

@@ -20,7 +20,7 @@ public class WitnessTests
             gateway, """{"text":"a long answer","sampling_params":{"max_new_tokens":150,"temperature":0,"ignore_eos":true}}""");
         await ClusterStage.UntilAsync(() => witnesses.Count(name) > 0, () => "the other silo was told nothing");
         gate.Close(); // nobody tells it again
-        await stage.Cluster.Client.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero);
+        await stage.Cluster.Client.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, TestContext.Current.CancellationToken);
         Assert.NotEqual(0, witnesses.Count(name));
         gate.Open();
         await answer;
