@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -13,11 +12,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
 using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Probes;
 using OrleansPd.Engines.Sockets;
 using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Debug;
-using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Http;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
@@ -36,7 +33,7 @@ public sealed class GatewayServer : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Embedded? _embedded;
+    private IReadOnlyList<IAsyncDisposable> _owned = [];
     private Task _watch = Task.CompletedTask;
 
     /// <summary>
@@ -72,37 +69,6 @@ public sealed class GatewayServer : IAsyncDisposable
 
     /// <summary>The dispatcher, for its gauges.</summary>
     public PairDispatcher Dispatcher => _app.Services.GetRequiredService<PairDispatcher>();
-
-    /// <summary>Starts listening with the control plane of one process. Engines need not be there yet.</summary>
-    /// <exception cref="IOException">The port is taken.</exception>
-    /// <exception cref="ArgumentException">A policy's name or a worker's address is wrong.</exception>
-    public static async Task<GatewayServer> StartAsync(
-        GatewayOptions options, Action<ILoggingBuilder>? logging = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(options);
-        var clock = TimeProvider.System;
-        // What the control plane says goes where the gateway's log goes; its logger lives as long as the control plane does.
-        var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
-        var upstream = EngineClient.Of(options);
-        var plane = EmbeddedControlPlane.Create(
-            options.ControlPlane, new EngineProbe(options.ControlPlane, upstream), clock, RandomNumberGenerator.GetInt32(int.MaxValue),
-            loggers.CreateLogger<EmbeddedControlPlane>());
-        try
-        {
-            var server = await StartAsync(options, plane, logging, clock, upstream, cancellationToken).ConfigureAwait(false);
-            server._embedded = new Embedded(plane, upstream, loggers);
-            await plane.StartAsync(cancellationToken).ConfigureAwait(false);
-            server._watch = server.StopWhenDeadAsync(plane);
-            return server;
-        }
-        catch
-        {
-            await plane.DisposeAsync().ConfigureAwait(false);
-            await upstream.DisposeAsync().ConfigureAwait(false);
-            loggers.Dispose();
-            throw;
-        }
-    }
 
     /// <summary>Starts listening in front of a control plane that somebody else owns.</summary>
     /// <param name="options">What the operator wants.</param>
@@ -223,22 +189,31 @@ public sealed class GatewayServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync().ConfigureAwait(false);
-        if (_embedded is { } embedded)
+        foreach (var part in _owned)
         {
-            await embedded.Plane.DisposeAsync().ConfigureAwait(false);
-            await embedded.Upstream.DisposeAsync().ConfigureAwait(false);
-            embedded.Loggers.Dispose();
+            await part.DisposeAsync().ConfigureAwait(false);
         }
         _gone.TrySetResult();
         await _watch.ConfigureAwait(false);
     }
 
-    /// <summary>A control plane whose loops are dead would serve an old fleet for ever: the process ends instead and is started anew.</summary>
-    private async Task StopWhenDeadAsync(EmbeddedControlPlane plane)
+    /// <summary>
+    /// Makes this server the owner of what it was started with, and ends it when the control plane cannot go on. A gateway with a
+    /// dead control plane would serve an old fleet for ever; the process ends instead, and its supervisor starts it again.
+    /// </summary>
+    /// <param name="died">Completes with the reason when the control plane has failed; never, if it does not.</param>
+    /// <param name="owned">Disposed of with the server, in this order.</param>
+    public void Own(Task<Exception> died, params IReadOnlyList<IAsyncDisposable> owned)
     {
-        if (await Task.WhenAny(plane.Died, _gone.Task).ConfigureAwait(false) == plane.Died)
+        _owned = owned;
+        _watch = StopWhenDeadAsync(died);
+    }
+
+    private async Task StopWhenDeadAsync(Task<Exception> died)
+    {
+        if (await Task.WhenAny(died, _gone.Task).ConfigureAwait(false) == died)
         {
-            Failure = await plane.Died.ConfigureAwait(false);
+            Failure = await died.ConfigureAwait(false);
             await _app.StopAsync().ConfigureAwait(false);
         }
     }
@@ -249,8 +224,6 @@ public sealed class GatewayServer : IAsyncDisposable
 
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
-
-    private sealed record Embedded(EmbeddedControlPlane Plane, IUpstream Upstream, ILoggerFactory Loggers);
 
     private static IPAddress AddressOf(string host) =>
         IPAddress.TryParse(host.Trim('[', ']'), out var address) ? address : Dns.GetHostAddresses(host)[0];

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using OrleansPd.Gateway.Embedded;
 
 namespace OrleansPd.Gateway.Tests;
 
@@ -101,7 +102,7 @@ public sealed class RoomEndpointTests : IAsyncLifetime
 
     private async ValueTask StartAsync(string? token)
     {
-        _gateway = await GatewayServer.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0, RankToken = token }, cancellationToken: Token);
+        _gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0, RankToken = token }, cancellationToken: Token);
         _client = new HttpClient { BaseAddress = _gateway.Url };
     }
 

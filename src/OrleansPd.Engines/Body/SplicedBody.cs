@@ -1,4 +1,5 @@
 using System.Buffers;
+using OrleansPd.Engines.Upstream;
 
 namespace OrleansPd.Engines.Body;
 
@@ -6,7 +7,7 @@ namespace OrleansPd.Engines.Body;
 /// A request body made of ranges of the client's buffer and of a few bytes of ours. The client's buffer is not copied and
 /// must stay untouched until this is disposed of; several of these may share it.
 /// </summary>
-public sealed class SplicedBody : IDisposable
+public sealed class SplicedBody : ISegmentedBody, IDisposable
 {
     private ReadOnlyMemory<byte> _body;
     private Piece[]? _pieces;

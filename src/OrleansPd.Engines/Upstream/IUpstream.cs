@@ -1,5 +1,3 @@
-using OrleansPd.Engines.Body;
-
 namespace OrleansPd.Engines.Upstream;
 
 /// <summary>
@@ -69,10 +67,24 @@ public readonly record struct UpstreamRequest
     public IReadOnlyList<KeyValuePair<string, string>>? Headers { get; init; }
 }
 
-/// <summary>A JSON body: one block of memory, or a client's body with our members spliced in. Must stay untouched until the request has ended.</summary>
+/// <summary>A body that lies in several blocks of memory.</summary>
+public interface ISegmentedBody
+{
+    /// <summary>Bytes in all: the Content-Length.</summary>
+    int Length { get; }
+
+    /// <summary>How many segments there are.</summary>
+    int SegmentCount { get; }
+
+    /// <summary>One segment; none is empty.</summary>
+    /// <param name="index">0 to <see cref="SegmentCount"/> - 1.</param>
+    ReadOnlyMemory<byte> Segment(int index);
+}
+
+/// <summary>A body: one block of memory, or several. The memory must not change until the request has ended.</summary>
 public readonly record struct UpstreamBody
 {
-    private readonly SplicedBody? _spliced;
+    private readonly ISegmentedBody? _segments;
     private readonly ReadOnlyMemory<byte> _whole;
 
     public UpstreamBody(ReadOnlyMemory<byte> whole)
@@ -80,17 +92,17 @@ public readonly record struct UpstreamBody
         _whole = whole;
     }
 
-    public UpstreamBody(SplicedBody spliced)
+    public UpstreamBody(ISegmentedBody segments)
     {
-        _spliced = spliced;
+        _segments = segments;
     }
 
     /// <summary>Bytes in all; 0 = no body.</summary>
-    public int Length => _spliced?.Length ?? _whole.Length;
+    public int Length => _segments?.Length ?? _whole.Length;
 
-    public int SegmentCount => _spliced?.SegmentCount ?? (_whole.IsEmpty ? 0 : 1);
+    public int SegmentCount => _segments?.SegmentCount ?? (_whole.IsEmpty ? 0 : 1);
 
-    public ReadOnlyMemory<byte> Segment(int index) => _spliced?.Segment(index) ?? _whole;
+    public ReadOnlyMemory<byte> Segment(int index) => _segments?.Segment(index) ?? _whole;
 }
 
 /// <summary>No answer, or no whole answer, came from an engine.</summary>

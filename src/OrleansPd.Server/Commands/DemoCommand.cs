@@ -23,9 +23,14 @@ internal static class DemoCommand
         flags.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await new DemoRun(flags.Options(parsed), context).RunAsync(cancellationToken);
+            await new DemoRun(flags.Options(parsed), context, StartStageAsync).RunAsync(cancellationToken);
             return ExitCode.Success;
         });
         return command;
     }
+
+    internal static async Task<IDemoStage> StartStageAsync(
+        DemoOptions options, CommandContext context, CancellationToken cancellationToken) => options.Processes
+        ? await ProcessStage.StartAsync(options, cancellationToken)
+        : await InProcessStage.StartAsync(options, context, cancellationToken);
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway;
 using OrleansPd.Gateway.Http;
 using OrleansPd.Server.Settings;
@@ -56,7 +57,7 @@ internal static class GatewayCommand
         var options = settings.Options;
         try
         {
-            return await GatewayServer.StartAsync(
+            return await StandaloneGateway.StartAsync(
                 options, logging => LineLog.Configure(logging, settings.Logging, context.Error, context.Time), cancellationToken);
         }
         catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)

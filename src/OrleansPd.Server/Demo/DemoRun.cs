@@ -13,7 +13,8 @@ namespace OrleansPd.Server.Demo;
 /// <item>all is told; whatever was off is a failure; else the gateway goes on serving.</item>
 /// </list>
 /// </summary>
-internal sealed class DemoRun(DemoOptions options, CommandContext context)
+internal sealed class DemoRun(
+    DemoOptions options, CommandContext context, Func<DemoOptions, CommandContext, CancellationToken, Task<IDemoStage>> startStage)
 {
     private static readonly TimeSpan ReadyPatience = TimeSpan.FromSeconds(60), IdlePatience = TimeSpan.FromSeconds(10);
 
@@ -25,7 +26,7 @@ internal sealed class DemoRun(DemoOptions options, CommandContext context)
         _screen.Title(options);
         // 1
         var start = context.Time.GetTimestamp();
-        await using var stage = await StartAsync(cancellationToken);
+        await using var stage = await startStage(options, context, cancellationToken);
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         var view = new GatewayView(http, stage.Gateway, context.Time);
         await UnlessBrokenAsync(stage, view.ReadyAsync(stage.Engines.Count, ReadyPatience, cancellationToken), cancellationToken);
@@ -65,8 +66,4 @@ internal sealed class DemoRun(DemoOptions options, CommandContext context)
             throw new CommandFailedException($"{await stage.Broken}.");
         await work;
     }
-
-    private async Task<IDemoStage> StartAsync(CancellationToken cancellationToken) => options.Processes
-        ? await ProcessStage.StartAsync(options, cancellationToken)
-        : await InProcessStage.StartAsync(options, context, cancellationToken);
 }

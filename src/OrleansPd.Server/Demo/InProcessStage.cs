@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 using OrleansPd.Simulator;
@@ -44,7 +45,7 @@ internal sealed class InProcessStage : IDemoStage
             .AddInMemoryCollection([new("LogLevel:Default", "Warning")]).Build();
         try
         {
-            return new(fleet, await GatewayServer.StartAsync(
+            return new(fleet, await StandaloneGateway.StartAsync(
                 settings, logging => LineLog.Configure(logging, warnings, context.Error, context.Time), cancellationToken)
                 .ConfigureAwait(false));
         }

@@ -1,5 +1,6 @@
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway;
 using OrleansPd.Simulator;
 
@@ -45,7 +46,7 @@ internal sealed class BenchStage : IAsyncDisposable
             }
             options.Host = "127.0.0.1";
             options.Port = 0;
-            stage.Gateway = await GatewayServer.StartAsync(options, cancellationToken: cancellationToken);
+            stage.Gateway = await StandaloneGateway.StartAsync(options, cancellationToken: cancellationToken);
             await stage.UntilAsync(fleet => fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), StartLimit, cancellationToken);
             return stage;
         }

@@ -43,7 +43,7 @@ public partial class SoakTests(ITestOutputHelper output)
         await StartEnginesAsync(3, EngineRole.Prefill, [1, 2, 4]);
         await StartEnginesAsync(3, EngineRole.Decode, [1, 2, 3]);
         var facade = seed % 3 == 0;
-        await using var gateway = await GatewayServer.StartAsync(
+        await using var gateway = await StandaloneGateway.StartAsync(
             Options(_engines, resume: seed % 2 == 1, facade), log => log.AddProvider(new ErrorLog(_log)), Token);
         using var client = new SoakClient(gateway.Url, _report, TimeSpan.FromSeconds(30));
         await AllReadyAsync(gateway);

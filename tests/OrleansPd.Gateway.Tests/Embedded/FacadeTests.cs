@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 
@@ -154,7 +155,7 @@ public sealed class FacadeTests
     {
         var options = new GatewayOptions { Host = "127.0.0.1", Port = 0 };
         options.ControlPlane.BootstrapFacade = true;
-        await Assert.ThrowsAsync<ArgumentException>(() => GatewayServer.StartAsync(options, cancellationToken: Token));
+        await Assert.ThrowsAsync<ArgumentException>(() => StandaloneGateway.StartAsync(options, cancellationToken: Token));
     }
 
     private static Task<LiveStage> StartAsync(

@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
 using OrleansPd.Engines.Upstream;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Testing;
 
@@ -18,7 +19,7 @@ public sealed class TlsTests : IDisposable
     {
         var authority = TestCertificates.Authority("clients trust this");
         var (certificate, key) = _certificates.Issue(authority, "listener", TimeSpan.FromDays(1));
-        await using var gateway = await GatewayServer.StartAsync(
+        await using var gateway = await StandaloneGateway.StartAsync(
             new GatewayOptions { Host = "127.0.0.1", Port = 0, TlsCertPath = certificate, TlsKeyPath = key }, cancellationToken: Stage.Token);
         Assert.Equal("https", gateway.Url.Scheme);
         using var trusting = new HttpClient(new SocketsHttpHandler { SslOptions = Trust(authority) });
@@ -63,7 +64,7 @@ public sealed class TlsTests : IDisposable
         options.CaCertPaths.Add(_certificates.Write("ca.pem", authority.ExportCertificatePem()));
         (options.ClientCertPath, options.ClientKeyPath) = _certificates.Issue(authority, "gateway", TimeSpan.FromDays(1));
         options.ControlPlane.Workers.Add(new WorkerSpec { Url = engine.Url, Role = WorkerRole.Regular });
-        await using var gateway = await GatewayServer.StartAsync(options, cancellationToken: Stage.Token);
+        await using var gateway = await StandaloneGateway.StartAsync(options, cancellationToken: Stage.Token);
         await LiveStage.UntilAsync(() => gateway.ControlPlane.Fleet.IsReady, TimeSpan.FromSeconds(20));
     }
 
@@ -72,7 +73,7 @@ public sealed class TlsTests : IDisposable
     [InlineData("nowhere.pem", "nowhere.key", "nowhere.pem")]
     public async Task A_certificate_that_cannot_be_read_is_said_before_anything_listens(string certificate, string? key, string words)
     {
-        var error = await Assert.ThrowsAsync<ArgumentException>(() => GatewayServer.StartAsync(
+        var error = await Assert.ThrowsAsync<ArgumentException>(() => StandaloneGateway.StartAsync(
             new GatewayOptions { Host = "127.0.0.1", Port = 0, TlsCertPath = Path.Combine(_certificates.Folder, certificate), TlsKeyPath = key }, cancellationToken: Stage.Token));
         Assert.Contains(words, error.Message);
     }

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 
@@ -44,7 +45,7 @@ public sealed class PoolTests
         var options = new GatewayOptions { Host = "127.0.0.1", Port = 0 };
         options.ControlPlane.Workers.Add(new WorkerSpec { Url = prefill.Url, Role = WorkerRole.Prefill });
         options.ControlPlane.Workers.Add(new WorkerSpec { Url = decode.Url, Role = WorkerRole.Decode });
-        await using var gateway = await GatewayServer.StartAsync(options, cancellationToken: LiveStage.Token);
+        await using var gateway = await StandaloneGateway.StartAsync(options, cancellationToken: LiveStage.Token);
         using var client = new HttpClient { BaseAddress = gateway.Url };
 
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(new Uri("/health", UriKind.Relative), LiveStage.Token)).StatusCode);
@@ -67,7 +68,7 @@ public sealed class PoolTests
         (await former.AcceptTcpClientAsync(LiveStage.Token)).Dispose();
         former.Stop();
 
-        await using var gateway = await GatewayServer.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = port }, cancellationToken: LiveStage.Token);
+        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = port }, cancellationToken: LiveStage.Token);
         Assert.Equal(port, gateway.Url.Port);
     }
 

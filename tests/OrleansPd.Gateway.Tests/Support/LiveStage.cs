@@ -1,5 +1,6 @@
 using OrleansPd.Core;
 using OrleansPd.Core.Fleet;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Support;
@@ -47,7 +48,7 @@ internal sealed class LiveStage : IAsyncDisposable
         }
         options.Host = "127.0.0.1";
         options.Port = 0;
-        var stage = new LiveStage(engines, await GatewayServer.StartAsync(options, cancellationToken: Token));
+        var stage = new LiveStage(engines, await StandaloneGateway.StartAsync(options, cancellationToken: Token));
         await UntilAsync(() => stage.Gateway.ControlPlane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), TimeSpan.FromSeconds(20));
         return stage;
     }

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Core;
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Support;
@@ -35,7 +36,7 @@ internal sealed class ManagedStage : IAsyncDisposable
         var options = new GatewayOptions { Host = "127.0.0.1", Port = 0, Upstream = Stage.DefaultUpstream, ControlPlane = new ControlPlaneOptions { LoadIntervalSecs = 1 } };
         configure?.Invoke(options);
         var said = new ConcurrentQueue<string>();
-        var gateway = await GatewayServer.StartAsync(
+        var gateway = await StandaloneGateway.StartAsync(
             options, logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(new Recorder(said)), Token);
         return new ManagedStage(gateway, said);
     }

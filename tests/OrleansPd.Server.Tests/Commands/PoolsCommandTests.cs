@@ -1,3 +1,4 @@
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 
@@ -11,7 +12,7 @@ public sealed class PoolsCommandTests
     [Fact]
     public async Task A_pool_is_scaled_and_listed()
     {
-        await using var gateway = await GatewayServer.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
+        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
         Assert.Contains("no pools", (await RunAsync(gateway, "list")).Out);
         Assert.Equal("decode/-: 8 wanted, 0 present, 0 ready\n", (await RunAsync(gateway, "scale", "decode", "8")).Out);
         Assert.Contains("prefill/org/m: 2 wanted", (await RunAsync(gateway, "scale", "prefill", "2", "--model", "org/m", "--drain")).Out);
@@ -31,7 +32,7 @@ public sealed class PoolsCommandTests
     [InlineData("scale decode none --drain", "'drain_surplus' needs a 'wanted' number")]
     public async Task Bad_input_is_one_sentence_and_changes_nothing(string line, string problem)
     {
-        await using var gateway = await GatewayServer.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
+        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
         var (code, _, error) = await TryAsync(gateway, line.Split(' '));
         Assert.Equal(ExitCode.BadInput, code);
         Assert.Contains(problem, error);
@@ -41,7 +42,7 @@ public sealed class PoolsCommandTests
     [Fact]
     public async Task The_admin_key_is_asked_for()
     {
-        await using var gateway = await GatewayServer.StartAsync(
+        await using var gateway = await StandaloneGateway.StartAsync(
             new GatewayOptions { Host = "127.0.0.1", Port = 0, AdminApiKey = "k-1" }, cancellationToken: Token);
         Assert.Contains("needs the admin key", (await TryAsync(gateway, "scale", "decode", "1")).Error);
         Assert.Contains("1 wanted", (await RunAsync(gateway, "scale", "decode", "1", "--admin-api-key", "k-1")).Out);

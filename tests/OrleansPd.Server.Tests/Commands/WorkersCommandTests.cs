@@ -1,3 +1,4 @@
+using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway;
 using OrleansPd.Server.Commands;
 using OrleansPd.Simulator;
@@ -12,7 +13,7 @@ public sealed class WorkersCommandTests
     [Fact]
     public async Task An_engine_is_added_listed_and_drained_until_it_is_safe_to_kill()
     {
-        await using var gateway = await GatewayServer.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
+        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
         await using var engine = await SimulatedEngine.StartAsync(new() { Speed = 0 }, ct: Token);
         var url = engine.Url.GetLeftPart(UriPartial.Authority);
         Assert.Contains("no engines", await RunAsync(gateway, "list"));
@@ -32,7 +33,7 @@ public sealed class WorkersCommandTests
     [Fact]
     public async Task The_admin_key_comes_by_flag_or_environment()
     {
-        await using var gateway = await GatewayServer.StartAsync(
+        await using var gateway = await StandaloneGateway.StartAsync(
             new GatewayOptions { Host = "127.0.0.1", Port = 0, AdminApiKey = "k-1" }, cancellationToken: Token);
         Assert.Contains("needs the admin key", await FailAsync(gateway, "list"));
         Assert.Contains("no engines", await RunAsync(gateway, "list", "--admin-api-key", "k-1"));
