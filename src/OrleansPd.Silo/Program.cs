@@ -1,5 +1,7 @@
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Commands;
 using OrleansPd.Silo.Commands;
+using OrleansPd.Tools.Output;
 
 using var signals = new StopSignals();
 var context = CommandContext.OfProcess();

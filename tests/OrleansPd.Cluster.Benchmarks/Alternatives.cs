@@ -1,4 +1,5 @@
 using Orleans.Placement;
+using OrleansPd.Cluster.Options;
 
 namespace OrleansPd.Cluster.Benchmarks;
 
@@ -28,7 +29,7 @@ internal sealed class RoomRecord
 /// <summary>Placed at random, so that half of them die with one of two silos.</summary>
 [RandomPlacement]
 internal sealed class RoomAloneGrain(
-    [PersistentState("room", ClusterOptions.Storage)] IPersistentState<RoomRecord> room, TimeProvider time) : Grain, IRoomAlone
+    [PersistentState("room", PdClusterOptions.Storage)] IPersistentState<RoomRecord> room, TimeProvider time) : Grain, IRoomAlone
 {
     private IGrainTimer? _expiry;
 

@@ -8,8 +8,10 @@ using Orleans.Configuration;
 using Orleans.Persistence;
 using Orleans.Serialization;
 using Orleans.Storage;
+using OrleansPd.Cluster.Hosting;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Core;
+using OrleansPd.Core.Options;
 using OrleansPd.Silo.Redis;
 using StackExchange.Redis;
 
@@ -42,7 +44,7 @@ internal static class BenchSilo
             silo.Configure<ReminderOptions>(o => o.MinimumReminderPeriod = TimeSpan.FromSeconds(1));
             silo.UseRedisClustering(o => (o.ConfigurationOptions, o.CreateMultiplexer) = (options, _ => Shared()));
             silo.UseRedisReminderService(o => (o.ConfigurationOptions, o.CreateMultiplexer) = (options, _ => Shared()));
-            silo.AddRedisGrainStorage(ClusterOptions.Storage, (OptionsBuilder<RedisStorageOptions> o) =>
+            silo.AddRedisGrainStorage(PdClusterOptions.Storage, (OptionsBuilder<RedisStorageOptions> o) =>
                 o.Configure((RedisStorageOptions o, Serializer serializer) =>
                 {
                     (o.ConfigurationOptions, o.CreateMultiplexer) = (options, _ => Shared());

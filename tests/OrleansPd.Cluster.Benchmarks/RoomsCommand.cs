@@ -4,6 +4,7 @@ using Microsoft.Extensions.Hosting;
 using Orleans.Runtime.Placement;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Benchmarks;
@@ -113,7 +114,7 @@ internal static class RoomsCommand
             var members = host.Services.GetRequiredService<IClusterMembershipService>().CurrentSnapshot.Members.Values;
             var silos = members.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress).ToArray();
             var grains = host.Services.GetRequiredService<IGrainFactory>();
-            for (var shard = 0; shard < new ClusterOptions().RoomShards; shard++)
+            for (var shard = 0; shard < new PdClusterOptions().RoomShards; shard++)
             {
                 RequestContext.Set(IPlacementDirector.PlacementHintKey, silos[shard % silos.Length]);
                 await grains.GetGrain<IBootstrapRoomGrain>(shard).Query([]);

@@ -1,10 +1,13 @@
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.TestingHost;
 using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Hosting;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Cluster.Tests.Support;
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.States;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Testing;
 using OrleansPd.Testing.Contracts;
@@ -21,7 +24,7 @@ public sealed class ClusterContractTests : ControlPlaneContract
         builder.ConfigureSilo((_, silo) =>
         {
             // The clock jumps by more than any real process stands still.
-            silo.AddOrleansPd(options, new ClusterOptions { FrozenMs = 60_000 }, clock);
+            silo.AddOrleansPd(options, new PdClusterOptions { FrozenMs = 60_000 }, clock);
             silo.AddOrleansPdMemoryStorage();
             silo.UseInMemoryReminderService();
             silo.Services.AddSingleton<IRoomLog>(new MemoryRoomLog());

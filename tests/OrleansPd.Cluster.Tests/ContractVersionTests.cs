@@ -2,8 +2,8 @@ using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Serialization;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Leases;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Cluster.Tests;
 

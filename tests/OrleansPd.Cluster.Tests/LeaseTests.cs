@@ -1,7 +1,7 @@
 using System.Net;
 using OrleansPd.Cluster.Tests.Support;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Cluster.Tests;

@@ -3,8 +3,10 @@ using Microsoft.Extensions.DependencyInjection;
 using Orleans.Storage;
 using Orleans.TestingHost;
 using OrleansPd.Cluster.Grains;
+using OrleansPd.Cluster.Hosting;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Tests.Support;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Tests;
 
@@ -17,7 +19,7 @@ public class MemoryStorageTests
         builder.ConfigureSilo((_, silo) => silo.AddOrleansPdMemoryStorage());
         await using var cluster = await builder.BuildAsync();
         await cluster.DeployAsync(TestContext.Current.CancellationToken);
-        var storage = cluster.Silos[0].ServiceProvider.GetRequiredKeyedService<IGrainStorage>(ClusterOptions.Storage);
+        var storage = cluster.Silos[0].ServiceProvider.GetRequiredKeyedService<IGrainStorage>(PdClusterOptions.Storage);
 
         var fleet = await ThereAndBackAsync(storage, "fleet", new FleetRecord
         {

@@ -3,10 +3,12 @@ using System.Collections.Immutable;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Runtime.MembershipService.SiloMetadata;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Cluster.Workers;
-using OrleansPd.Core;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Requests;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Cluster.Tests;
@@ -28,7 +30,7 @@ public class PlacementTests
             silos: 3, prefill: 1, decode: 1,
             engine: o => o with { Speed = 20, MaxRunningRequests = o.Role == EngineRole.Decode ? 4 : 128, DecodeExtraSlots = 0 },
             options: o => (o.QueueSize, o.MaxRunningPerDecodeRank) = (1000, 4),
-            cluster: new ClusterOptions { MoveAfterSecs = 1 },
+            cluster: new PdClusterOptions { MoveAfterSecs = 1 },
             silo: silo => Place(silo, places),
             worker: spec => spec with { Labels = OnB });
         await stage.ReadyAsync();
@@ -79,12 +81,12 @@ public class PlacementTests
             silos: 1, prefill: 1, decode: 1,
             engine: o => o with { MaxRunningRequests = o.Role == EngineRole.Decode ? 4 : 128 },
             options: o => o.MaxRunningPerDecodeRank = 4,
-            cluster: new ClusterOptions { MoveAfterSecs = 1 },
+            cluster: new PdClusterOptions { MoveAfterSecs = 1 },
             silo: silo => Place(silo, places),
             worker: spec => spec with { Labels = OnB });
         await stage.ReadyAsync();
         var first = stage.Nodes[0];
-        var leases = new List<Core.Pairing.PairLease>();
+        var leases = new List<PairLease>();
         for (var i = 0; i < 3; i++)
         {
             var grant = await first.Plane.AcquireAsync(new() { MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
@@ -111,7 +113,7 @@ public class PlacementTests
     {
         var places = new ConcurrentQueue<(string Node, string Zone)>([("a", ""), ("b", ""), ("c", "")]);
         await using var stage = await ClusterStage.StartAsync(
-            silos: 3, prefill: 1, decode: 2, cluster: new ClusterOptions { MoveAfterSecs = 1 }, silo: silo => Place(silo, places));
+            silos: 3, prefill: 1, decode: 2, cluster: new PdClusterOptions { MoveAfterSecs = 1 }, silo: silo => Place(silo, places));
         await stage.ReadyAsync();
         var naming = stage.Nodes.Single(n => n.Handle.ServiceProvider.GetRequiredService<ControlPlaneOptions>().Workers.Count > 0);
         await AreOnAsync(stage, NodeOf(naming));

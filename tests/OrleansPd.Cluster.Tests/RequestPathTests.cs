@@ -1,6 +1,6 @@
 using System.Net;
 using OrleansPd.Cluster.Tests.Support;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Cluster.Tests;
 

@@ -1,4 +1,5 @@
 using OrleansPd.Cluster.Tests.Support;
+using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Tests;
@@ -44,11 +45,11 @@ public class RoomTests
             for (var i = 0; i < 200; i++)
             {
                 var grant = await node.Plane.AcquireAsync(
-                    new Core.Pairing.PairRequest { Items = 4, MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
+                    new PairRequest { Items = 4, MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
                 var lease = grant.Lease ?? throw new InvalidOperationException(grant.Refusal?.ToString());
                 Assert.All(lease.Rooms.ToArray(), room => Assert.True(rooms.Add(room), $"room {room} twice"));
-                node.Plane.LegEnded(lease, Core.Pairing.LegSide.Prefill, Core.Pairing.LegOutcome.Neutral);
-                node.Plane.LegEnded(lease, Core.Pairing.LegSide.Decode, Core.Pairing.LegOutcome.Neutral);
+                node.Plane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
+                node.Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
             }
         }
     }

@@ -1,5 +1,8 @@
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Admission;
+using OrleansPd.Core.Policies;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 using OrleansPd.Testing;
 
 namespace OrleansPd.Core.Tests;

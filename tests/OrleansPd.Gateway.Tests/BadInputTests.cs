@@ -1,7 +1,8 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 

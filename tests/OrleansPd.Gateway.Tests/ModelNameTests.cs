@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using OrleansPd.Core.Requests;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 
@@ -124,7 +125,7 @@ public sealed class ModelNameTests
         foreach (var (model, policies) in new[] { ("a", ("cache_aware", "least_load")), ("b", ("round_robin", "random")) })
         {
             Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, model));
-            Core.Pairing.PairLease? lease = null;
+            PairLease? lease = null;
             await ManagedStage.UntilAsync(
                 () =>
                 {

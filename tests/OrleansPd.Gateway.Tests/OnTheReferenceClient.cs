@@ -1,5 +1,5 @@
-using OrleansPd.Engines.Upstream;
 using OrleansPd.Gateway.Tests.Support;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Tests;
 

@@ -1,9 +1,10 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests;
 

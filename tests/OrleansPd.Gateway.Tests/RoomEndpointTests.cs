@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests;
 

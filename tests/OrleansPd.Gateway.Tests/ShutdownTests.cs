@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests;

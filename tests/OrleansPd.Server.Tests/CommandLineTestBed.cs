@@ -1,5 +1,7 @@
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Commands;
 using OrleansPd.Server.Settings;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Tests;
 

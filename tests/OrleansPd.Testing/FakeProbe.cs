@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Testing;

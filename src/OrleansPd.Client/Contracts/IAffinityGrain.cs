@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using Orleans.Concurrency;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Orleans.Concurrency;
-using OrleansPd.Core;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 
@@ -33,7 +33,7 @@ public interface IFleetGrain : IGrainWithIntegerKey
 
     /// <summary>Adds workers to their pools, which are made where there are none. Answers with those that were not there before.</summary>
     [Alias("Add"), ResponseTimeout("00:00:10")]
-    Task<ImmutableArray<Core.Fleet.WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
+    Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
 
     /// <summary>Says how many workers a pool should have; it is made where there is none. Stored when it answers.</summary>
     [Alias("Scale"), ResponseTimeout("00:00:10")]

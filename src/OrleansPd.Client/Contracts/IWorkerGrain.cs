@@ -1,6 +1,6 @@
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 

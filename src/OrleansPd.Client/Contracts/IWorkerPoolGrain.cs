@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 

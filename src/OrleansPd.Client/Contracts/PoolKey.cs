@@ -1,6 +1,5 @@
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 

@@ -1,9 +1,8 @@
 using System.Collections.Immutable;
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 

@@ -1,6 +1,6 @@
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Client.Routing;
 

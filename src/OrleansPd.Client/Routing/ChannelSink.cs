@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Threading.Channels;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Client.Routing;
 

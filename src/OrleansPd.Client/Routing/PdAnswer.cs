@@ -1,4 +1,4 @@
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Client.Routing;
 

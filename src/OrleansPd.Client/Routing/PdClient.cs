@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Client.Routing;
 

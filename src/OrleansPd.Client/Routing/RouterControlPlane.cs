@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Routing;
 

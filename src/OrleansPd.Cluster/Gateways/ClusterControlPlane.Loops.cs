@@ -2,10 +2,12 @@ using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Orleans.Runtime.Placement;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Policies;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 

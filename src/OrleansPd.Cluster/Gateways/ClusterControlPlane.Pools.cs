@@ -1,8 +1,9 @@
 using System.Collections.Immutable;
 using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 

@@ -2,13 +2,16 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Admission;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Options;
 using OrleansPd.Core.Placement;
+using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 
@@ -22,7 +25,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private static readonly TimeSpan BeatInterval = TimeSpan.FromMilliseconds(100);
     private readonly Lock _gate = new();
     private readonly ControlPlaneOptions _options;
-    private readonly ClusterOptions _cluster;
+    private readonly PdClusterOptions _cluster;
     private readonly IGrainFactory _grains;
     private readonly ClusterMembers _members;
     private readonly Workers.WorkerRegistry _registry;
@@ -49,7 +52,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private int _prefix = -1;
 
     internal ClusterControlPlane(
-        ControlPlaneOptions options, ClusterOptions cluster, IGrainFactory grains, ClusterMembers members, Workers.WorkerRegistry registry,
+        ControlPlaneOptions options, PdClusterOptions cluster, IGrainFactory grains, ClusterMembers members, Workers.WorkerRegistry registry,
         Witnesses witnesses, SiloMap silos, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
     {
         if (options.BootstrapFacade)

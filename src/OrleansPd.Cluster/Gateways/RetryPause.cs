@@ -1,4 +1,4 @@
-using OrleansPd.Engines.Keeping;
+using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Cluster.Gateways;
 

@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Engines.Keeping;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Cluster.Gateways;
 
@@ -11,7 +13,7 @@ namespace OrleansPd.Cluster.Gateways;
 /// writer whose silo is dead cannot answer before.
 /// </summary>
 internal sealed class WorkerLink(
-    ClusterControlPlane plane, WorkerId id, long registration, ClusterOptions options, IGrainFactory grains, TimeProvider clock, ILogger log)
+    ClusterControlPlane plane, WorkerId id, long registration, PdClusterOptions options, IGrainFactory grains, TimeProvider clock, ILogger log)
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
     private readonly Bell _bell = new(clock);

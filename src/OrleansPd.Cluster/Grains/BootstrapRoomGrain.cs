@@ -2,8 +2,10 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Core;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Options;
 using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Grains;
@@ -15,7 +17,7 @@ namespace OrleansPd.Cluster.Grains;
 /// other can acknowledge nothing and ends.
 /// </summary>
 internal sealed class BootstrapRoomGrain(
-    ControlPlaneOptions controlPlane, ClusterOptions options, IOptions<ReminderOptions> reminders, IRoomLog log, PdTime time,
+    ControlPlaneOptions controlPlane, PdClusterOptions options, IOptions<ReminderOptions> reminders, IRoomLog log, PdTime time,
     ILogger<BootstrapRoomGrain> logger) : Grain, IBootstrapRoomGrain, IRemindable
 {
     private const string Reminder = "expire";

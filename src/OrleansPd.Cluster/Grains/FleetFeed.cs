@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 

@@ -2,16 +2,16 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Membership;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>The shell around the <see cref="FleetRoster"/> and the prefixes.</summary>
 [KeepAlive]
 internal sealed class FleetGrain(
-    [PersistentState("fleet", ClusterOptions.Storage)] IPersistentState<FleetRecord> stored, ClusterOptions options, ClusterMembers members,
+    [PersistentState("fleet", PdClusterOptions.Storage)] IPersistentState<FleetRecord> stored, PdClusterOptions options, ClusterMembers members,
     PdTime time, ILogger<FleetGrain> log) : Grain, IFleetGrain
 {
     // Twice what a gateway takes to come back with what it remembers.

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Leases;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 

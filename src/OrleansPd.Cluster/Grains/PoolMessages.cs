@@ -1,5 +1,5 @@
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 

@@ -4,9 +4,10 @@ using Orleans.Placement;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Client.Routing;
 using OrleansPd.Cluster.Gateways;
-using OrleansPd.Core.Leases;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Cluster.Grains;
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Orleans.Storage;
+using OrleansPd.Cluster.Telemetry;
 
 namespace OrleansPd.Cluster.Grains;
 

@@ -1,9 +1,10 @@
 using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Placement;
+using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Cluster.Workers;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 

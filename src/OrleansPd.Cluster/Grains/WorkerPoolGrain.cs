@@ -1,17 +1,18 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Cluster.Workers;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>The shell around one pool's <see cref="PoolRoster"/>.</summary>
 [KeepAlive]
 internal sealed class WorkerPoolGrain(
-    [PersistentState("pool", ClusterOptions.Storage)] IPersistentState<PoolRecord> stored, ClusterOptions options, PdTime time,
+    [PersistentState("pool", PdClusterOptions.Storage)] IPersistentState<PoolRecord> stored, PdClusterOptions options, PdTime time,
     WorkerRegistry registry, ILogger<WorkerPoolGrain> log) : Grain, IWorkerPoolGrain
 {
     private readonly HashSet<long> _new = [];

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Cluster.Membership;
 

@@ -1,9 +1,8 @@
 using Orleans.Runtime.Placement;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Workers;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Placement;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Placement;
 

@@ -1,6 +1,7 @@
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Workers;
 

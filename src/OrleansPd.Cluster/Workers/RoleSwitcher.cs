@@ -1,5 +1,6 @@
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Cluster.Workers;

@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Workers;
 

@@ -1,11 +1,11 @@
 using System.Collections.Immutable;
-using OrleansPd.Client.Contracts;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Leases;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Credits;
 using OrleansPd.Core.Placement;
-using OrleansPd.Engines.Keeping;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Cluster.Workers;
 

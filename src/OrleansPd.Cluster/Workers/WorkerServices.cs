@@ -1,17 +1,19 @@
 using Microsoft.Extensions.Logging;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Core;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Keeping;
+using OrleansPd.Cluster.Telemetry;
+using OrleansPd.Core.Options;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Monitoring;
 using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>What a worker's writer works with; one for the process.</summary>
 internal sealed record WorkerServices(
-    ControlPlaneOptions ControlPlane, ClusterOptions Cluster, IEngineProbe Probe, EngineAborter Aborter, ClusterMembers Members,
+    ControlPlaneOptions ControlPlane, PdClusterOptions Cluster, IEngineProbe Probe, EngineAborter Aborter, ClusterMembers Members,
     ClusterControlPlane Plane, WorkerRegistry Registry, SiloMap Silos, IGrainFactory Grains, PdTime Time, ILogger<WorkerHost> Log)
 {
     public TimeProvider Clock => Time.Clock;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admin;
 

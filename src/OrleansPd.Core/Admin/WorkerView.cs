@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admin;
 

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Policies;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Placement;
 

@@ -1,4 +1,4 @@
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Placement;
 

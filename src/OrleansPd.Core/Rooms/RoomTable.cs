@@ -1,6 +1,6 @@
 using System.Numerics;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Rooms;
 

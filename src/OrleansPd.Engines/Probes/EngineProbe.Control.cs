@@ -1,8 +1,7 @@
 using System.Net;
 using System.Text.Json;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Engines.Sse;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Answers;
 
 namespace OrleansPd.Engines.Probes;
 

@@ -1,9 +1,10 @@
 using System.Net;
 using System.Text.Json;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Engines.Probes;
 

@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Engines.Probes;
 

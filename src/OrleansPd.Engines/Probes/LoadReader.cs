@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Engines.Probes;
 

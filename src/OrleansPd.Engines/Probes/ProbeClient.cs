@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
-using OrleansPd.Core;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Engines.Probes;
 

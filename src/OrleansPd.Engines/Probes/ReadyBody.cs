@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Engines.Probes;
 

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 

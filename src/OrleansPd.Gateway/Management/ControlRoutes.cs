@@ -4,8 +4,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Admin;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 

@@ -3,11 +3,11 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Engines.Sse;
-using OrleansPd.Engines.Upstream;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Answers;
+using OrleansPd.Gateway.Wire;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Management;
 

@@ -3,12 +3,13 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 

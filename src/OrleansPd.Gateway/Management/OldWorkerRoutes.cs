@@ -3,9 +3,8 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Security;
 
 namespace OrleansPd.Gateway.Management;

@@ -3,10 +3,12 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.States;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Generation;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 

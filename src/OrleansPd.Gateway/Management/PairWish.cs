@@ -1,6 +1,6 @@
 using System.Text.Json;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Core.Requests;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Admin;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 

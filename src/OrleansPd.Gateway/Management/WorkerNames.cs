@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 

@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 

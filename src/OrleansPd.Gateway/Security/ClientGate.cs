@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Requests;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Security;
 

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Security;
 

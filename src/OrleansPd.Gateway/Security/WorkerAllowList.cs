@@ -1,5 +1,5 @@
 using System.Net;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Security;
 

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using OrleansPd.Core.Dispatch;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Core.Attempts;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Telemetry;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Telemetry;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Answers;
+using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Telemetry;
 

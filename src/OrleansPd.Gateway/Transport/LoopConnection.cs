@@ -5,7 +5,7 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
-using OrleansPd.Engines.Sockets;
+using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Transport;
 

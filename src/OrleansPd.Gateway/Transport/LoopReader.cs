@@ -5,7 +5,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
 using Microsoft.AspNetCore.Connections;
-using OrleansPd.Engines.Sockets;
+using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Transport;
 

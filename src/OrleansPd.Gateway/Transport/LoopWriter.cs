@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
-using OrleansPd.Engines.Sockets;
+using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Transport;
 

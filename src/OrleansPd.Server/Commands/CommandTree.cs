@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Help;
-using OrleansPd.Server.Traces;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
+using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Server.Commands;
 

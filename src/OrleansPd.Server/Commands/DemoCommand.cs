@@ -1,5 +1,8 @@
 using System.CommandLine;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Demo;
+using OrleansPd.Tools.Demo;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 

@@ -1,6 +1,8 @@
 using System.CommandLine;
-using OrleansPd.Server.Demo;
-using OrleansPd.Server.Traces;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Demo;
+using OrleansPd.Tools.Output;
+using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Server.Commands;
 

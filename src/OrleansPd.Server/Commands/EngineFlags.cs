@@ -1,5 +1,7 @@
 using System.CommandLine;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Simulator;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 

@@ -1,9 +1,10 @@
 using System.CommandLine;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway.Embedded;
-using OrleansPd.Gateway;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Settings;
+using OrleansPd.Standalone;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
@@ -70,7 +71,7 @@ internal static class GatewayCommand
         }
     }
 
-    private static string Describe(IReadOnlyCollection<Core.WorkerSpec> workers)
+    private static string Describe(IReadOnlyCollection<Core.Workers.WorkerSpec> workers)
     {
         if (workers.Count == 0) return "no engines: name some with --prefill and --decode, or --worker";
         var counts = Enum.GetValues<WorkerRole>()

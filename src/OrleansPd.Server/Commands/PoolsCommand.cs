@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OrleansPd.Core.Admin;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 

@@ -1,5 +1,7 @@
 using System.CommandLine;
-using OrleansPd.Server.Replay;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
+using OrleansPd.Tools.Replay;
 
 namespace OrleansPd.Server.Commands;
 

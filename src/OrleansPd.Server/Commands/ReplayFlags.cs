@@ -1,7 +1,9 @@
 using System.CommandLine;
-using OrleansPd.Server.Demo;
-using OrleansPd.Server.Replay;
-using OrleansPd.Server.Traces;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Demo;
+using OrleansPd.Tools.Output;
+using OrleansPd.Tools.Replay;
+using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Server.Commands;
 

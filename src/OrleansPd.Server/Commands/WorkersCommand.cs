@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 

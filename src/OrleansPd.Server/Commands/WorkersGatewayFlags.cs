@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 

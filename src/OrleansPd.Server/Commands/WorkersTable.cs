@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OrleansPd.Tools.Output;
 using Spectre.Console;
 
 namespace OrleansPd.Server.Commands;

@@ -1,9 +1,13 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Gateway.Embedded;
-using OrleansPd.Gateway;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Commands;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
+using OrleansPd.Tools.Demo;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Demo;
 

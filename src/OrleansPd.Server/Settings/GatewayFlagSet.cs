@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using OrleansPd.Server.Commands;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 

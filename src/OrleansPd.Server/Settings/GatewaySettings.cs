@@ -1,11 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Core;
-using OrleansPd.Engines.Upstream;
-using OrleansPd.Gateway;
-using OrleansPd.Gateway.Transport;
-using OrleansPd.Server.Commands;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Net.Http1;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 

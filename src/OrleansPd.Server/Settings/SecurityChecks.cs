@@ -1,6 +1,6 @@
-using OrleansPd.Gateway;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
-using OrleansPd.Server.Commands;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 

@@ -1,9 +1,9 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
-using OrleansPd.Core;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Gateway;
-using OrleansPd.Server.Commands;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Policies;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 

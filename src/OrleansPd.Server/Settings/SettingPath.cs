@@ -1,8 +1,8 @@
 using System.Collections;
 using System.Globalization;
 using System.Reflection;
-using OrleansPd.Core;
-using OrleansPd.Gateway;
+using OrleansPd.Core.Options;
+using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Server.Settings;
 

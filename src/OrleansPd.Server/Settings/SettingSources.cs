@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Server.Commands;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Server.Commands;
+using OrleansPd.Core.Workers;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 

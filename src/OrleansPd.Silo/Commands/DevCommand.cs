@@ -1,8 +1,9 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Server.Commands;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Settings;
 using OrleansPd.Silo.Hosting;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Silo.Commands;
 

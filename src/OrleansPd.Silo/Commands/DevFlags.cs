@@ -1,5 +1,5 @@
 using System.CommandLine;
-using OrleansPd.Server.Commands;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Silo.Hosting;
 
 namespace OrleansPd.Silo.Commands;

@@ -1,11 +1,12 @@
 using System.CommandLine;
-using OrleansPd.Gateway.Http;
 using OrleansPd.Client.Tracing;
-using OrleansPd.Server.Commands;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Settings;
 using OrleansPd.Silo.Hosting;
 using OrleansPd.Silo.Redis;
 using OrleansPd.Silo.Settings;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Silo.Commands;
 

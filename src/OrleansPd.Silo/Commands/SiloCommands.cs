@@ -1,7 +1,9 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Commands;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Silo.Commands;
 

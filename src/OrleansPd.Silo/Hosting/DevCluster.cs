@@ -2,16 +2,17 @@ using System.Collections.Immutable;
 using System.Net;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
-using OrleansPd.Cluster;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Core.Placement;
-using OrleansPd.Gateway;
-using OrleansPd.Server.Commands;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Telemetry;
 using OrleansPd.Server.Settings;
 using OrleansPd.Silo.Redis;
 using OrleansPd.Silo.Settings;
 using OrleansPd.Simulator;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Silo.Hosting;
 
@@ -157,7 +158,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
             Redis = options.Redis,
             Node = NodeName(number),
         };
-        return new SiloSettings(node, new ClusterOptions(), gateway, logging, []);
+        return new SiloSettings(node, new PdClusterOptions(), gateway, logging, []);
     }
 
     private static string NodeName(int number) => $"node-{number + 1}";

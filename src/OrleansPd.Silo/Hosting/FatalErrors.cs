@@ -22,6 +22,6 @@ internal sealed class FatalErrors(TextWriter error) : IFatalErrorHandler
             : $"error: this silo cannot go on and ends: {exception?.Message ?? context ?? "no reason was given"}");
         error.Flush();
         // Not here: the caller may hold what the end waits for.
-        _ = ThreadPool.UnsafeQueueUserWorkItem(_ => Environment.Exit(Server.Commands.ExitCode.Failure), null);
+        _ = ThreadPool.UnsafeQueueUserWorkItem(_ => Environment.Exit(Tools.Output.ExitCode.Failure), null);
     }
 }

@@ -1,7 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using OrleansPd.Server.Commands;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Silo.Hosting;
 

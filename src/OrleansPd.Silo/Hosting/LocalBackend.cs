@@ -1,6 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
-using OrleansPd.Cluster;
+using OrleansPd.Cluster.Hosting;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Silo.Settings;
 

@@ -5,13 +5,16 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
-using OrleansPd.Cluster;
 using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Hosting;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Engines.Probes;
-using OrleansPd.Engines.Upstream;
-using OrleansPd.Gateway;
-using OrleansPd.Server.Commands;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Net.Http1;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Silo.Settings;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Silo.Hosting;
 
@@ -156,7 +159,7 @@ internal sealed class SiloNode : IAsyncDisposable
     }
 
     private static async Task<GatewayServer> ListenAsync(
-        OrleansPd.Gateway.GatewayOptions options, ClusterControlPlane plane, IUpstream upstream, Action<ILoggingBuilder> logging,
+        OrleansPd.Gateway.Options.GatewayOptions options, ClusterControlPlane plane, IUpstream upstream, Action<ILoggingBuilder> logging,
         CancellationToken cancellationToken)
     {
         try

@@ -3,8 +3,8 @@ using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Server.Commands;
 using OrleansPd.Silo.Settings;
+using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
 namespace OrleansPd.Silo.Redis;

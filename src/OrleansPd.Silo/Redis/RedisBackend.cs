@@ -8,9 +8,9 @@ using Orleans.Persistence;
 using Orleans.Serialization;
 using Orleans.Storage;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Server.Commands;
 using OrleansPd.Silo.Hosting;
 using OrleansPd.Silo.Settings;
+using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
 namespace OrleansPd.Silo.Redis;
@@ -86,7 +86,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             options.ConfigurationOptions = _configuration;
             options.CreateMultiplexer = _ => Task.FromResult<(IConnectionMultiplexer, bool)>((_redis, true));
         });
-        silo.AddRedisGrainStorage(OrleansPd.Cluster.ClusterOptions.Storage, (OptionsBuilder<RedisStorageOptions> builder) =>
+        silo.AddRedisGrainStorage(OrleansPd.Cluster.Options.PdClusterOptions.Storage, (OptionsBuilder<RedisStorageOptions> builder) =>
             builder.Configure((RedisStorageOptions options, Serializer serializer) =>
             {
                 options.ConfigurationOptions = _configuration;

@@ -1,4 +1,4 @@
-using OrleansPd.Cluster;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Server.Settings;
 using static OrleansPd.Server.Settings.FlagKind;
 
@@ -40,5 +40,5 @@ internal static class SiloFlags
     ];
 
     public static GatewayFlagSet Create() =>
-        new([(Section, typeof(NodeOptions)), (ClusterSection, typeof(ClusterOptions))], Groups);
+        new([(Section, typeof(NodeOptions)), (ClusterSection, typeof(PdClusterOptions))], Groups);
 }

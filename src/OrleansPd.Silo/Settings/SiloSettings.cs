@@ -1,23 +1,23 @@
 using System.CommandLine;
 using System.Net;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Cluster;
-using OrleansPd.Gateway;
-using OrleansPd.Server.Commands;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Server.Settings;
+using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
 namespace OrleansPd.Silo.Settings;
 
 /// <summary>What a silo was told, checked: a flag beats the environment, which beats the file, which beats the default.</summary>
 internal sealed record SiloSettings(
-    NodeOptions Node, ClusterOptions Cluster, GatewayOptions Gateway, IConfiguration Logging, IReadOnlyList<string> Warnings)
+    NodeOptions Node, PdClusterOptions Cluster, GatewayOptions Gateway, IConfiguration Logging, IReadOnlyList<string> Warnings)
 {
     /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
     public static SiloSettings Load(ParseResult parsed, GatewayFlagSet flags, IReadOnlyDictionary<string, string> environment)
     {
         var gateway = GatewaySettings.Load(parsed, flags, environment);
-        var (node, cluster) = (new NodeOptions(), new ClusterOptions());
+        var (node, cluster) = (new NodeOptions(), new PdClusterOptions());
         try
         {
             gateway.Configuration.GetSection(SiloFlags.Section).Bind(node);

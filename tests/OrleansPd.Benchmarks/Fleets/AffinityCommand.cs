@@ -1,8 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using OrleansPd.Benchmarks.Micro;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Load;
+using OrleansPd.Core.Policies;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Routing;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Benchmarks.Fleets;
 

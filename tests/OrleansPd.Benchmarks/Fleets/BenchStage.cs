@@ -1,8 +1,8 @@
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway.Embedded;
-using OrleansPd.Gateway;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Benchmarks.Fleets;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
-using OrleansPd.Core;
-using OrleansPd.Gateway;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Simulator;
 using OrleansPd.Testing;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Benchmarks.Fleets;

@@ -1,5 +1,7 @@
 using BenchmarkDotNet.Attributes;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Load;
+using OrleansPd.Core.Policies;
+using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Benchmarks.Micro;
 

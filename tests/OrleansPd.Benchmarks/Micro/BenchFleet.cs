@@ -1,7 +1,11 @@
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Load;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Policies;
+using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.Routing;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Benchmarks.Micro;
 

@@ -1,10 +1,10 @@
 using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.Logging.Abstractions;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Probes;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Benchmarks.Micro;
 

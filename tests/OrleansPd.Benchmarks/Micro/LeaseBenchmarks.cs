@@ -1,7 +1,8 @@
 using BenchmarkDotNet.Attributes;
-using OrleansPd.Core;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Benchmarks.Micro;
 

@@ -1,5 +1,7 @@
 using BenchmarkDotNet.Attributes;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Policies;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Routing;
 
 namespace OrleansPd.Benchmarks.Micro;
 

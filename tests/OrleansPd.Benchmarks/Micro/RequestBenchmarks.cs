@@ -1,8 +1,8 @@
 using System.Text;
 using BenchmarkDotNet.Attributes;
-using OrleansPd.Core.Dispatch;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Sse;
+using OrleansPd.Core.Attempts;
+using OrleansPd.Engines.Answers;
+using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Benchmarks.Micro;
 

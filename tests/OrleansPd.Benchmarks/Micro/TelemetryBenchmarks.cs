@@ -6,13 +6,13 @@ using Microsoft.AspNetCore.Http;
 using OpenTelemetry;
 using OpenTelemetry.Exporter;
 using OpenTelemetry.Trace;
-using OrleansPd.Core.Dispatch;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Gateway;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Core.Attempts;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Benchmarks.Micro;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using OrleansPd.Cluster.Tests.Support;
 using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Tests.Processes;

@@ -4,10 +4,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Orleans.TestingHost;
 using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Hosting;
+using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Cluster.Tests.Support;
@@ -36,7 +39,7 @@ internal sealed class ClusterStage : IAsyncDisposable
 
     public static async Task<ClusterStage> StartAsync(
         int silos, int prefill, int decode, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null,
-        Action<ControlPlaneOptions>? options = null, ClusterOptions? cluster = null, Action<ISiloBuilder>? silo = null,
+        Action<ControlPlaneOptions>? options = null, PdClusterOptions? cluster = null, Action<ISiloBuilder>? silo = null,
         Func<WorkerSpec, WorkerSpec>? worker = null)
     {
         var engines = new List<SimulatedEngine>();

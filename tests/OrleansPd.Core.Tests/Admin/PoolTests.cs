@@ -1,5 +1,5 @@
 using OrleansPd.Core.Admin;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Admin;
 

@@ -1,5 +1,5 @@
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Faults;
 

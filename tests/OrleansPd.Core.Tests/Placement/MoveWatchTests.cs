@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using OrleansPd.Core.Fleet;
 using OrleansPd.Core.Placement;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Placement;
 

@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Admission;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.Workers;
 using OrleansPd.Testing;
 
 namespace OrleansPd.Core.Tests.Rooms;

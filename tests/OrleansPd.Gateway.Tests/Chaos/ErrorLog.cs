@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway.Tests.Chaos;
 

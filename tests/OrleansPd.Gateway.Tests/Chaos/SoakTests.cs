@@ -3,10 +3,12 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.Chaos;
 

@@ -4,6 +4,9 @@ using System.Text.Json.Nodes;
 using OpenAI;
 using OpenAI.Chat;
 using OpenAI.Models;
+using OrleansPd.Core.Requests;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 
@@ -163,13 +166,13 @@ public class OpenAiClientTests
     }
 
     [Theory]
-    [InlineData(Core.Pairing.RefusalReason.RateLimited, 429)]
-    [InlineData(Core.Pairing.RefusalReason.QueueFull, 503)]
-    [InlineData(Core.Pairing.RefusalReason.NoPrefill, 503)]
-    public async Task A_refusal_is_the_clients_exception_with_status_words_and_when_to_come_again(Core.Pairing.RefusalReason reason, int status)
+    [InlineData(RefusalReason.RateLimited, 429)]
+    [InlineData(RefusalReason.QueueFull, 503)]
+    [InlineData(RefusalReason.NoPrefill, 503)]
+    public async Task A_refusal_is_the_clients_exception_with_status_words_and_when_to_come_again(RefusalReason reason, int status)
     {
         await using var stage = await Stage.StartAsync();
-        stage.ControlPlane.Refuse = new Core.Pairing.Refusal(reason, "Come later.", TimeSpan.FromSeconds(2));
+        stage.ControlPlane.Refuse = new Refusal(reason, "Come later.", TimeSpan.FromSeconds(2));
 
         var error = await Assert.ThrowsAsync<ClientResultException>(
             () => Client(stage).GetChatClient("default").CompleteChatAsync(Messages, cancellationToken: Stage.Token));

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests.Clients;

@@ -1,12 +1,12 @@
 using System.Diagnostics;
 using System.Text;
-using OrleansPd.Core.Dispatch;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Core.Attempts;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Tests.Support;
+using OrleansPd.Net.Http1;
 using OrleansPd.Testing;
 
 namespace OrleansPd.Gateway.Tests.Faults;

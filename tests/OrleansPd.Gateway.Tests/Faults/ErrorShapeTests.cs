@@ -1,11 +1,12 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Dispatch;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Core.Attempts;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Requests;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Wire;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;

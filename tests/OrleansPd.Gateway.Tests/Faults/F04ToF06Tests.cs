@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;

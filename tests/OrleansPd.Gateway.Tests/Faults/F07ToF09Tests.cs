@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Attempts;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Attempts;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;

@@ -2,8 +2,9 @@ using System.Diagnostics;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Core;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 

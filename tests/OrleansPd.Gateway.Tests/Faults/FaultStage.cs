@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Engines.Requests;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

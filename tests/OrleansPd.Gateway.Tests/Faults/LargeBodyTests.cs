@@ -3,9 +3,10 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Body;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Tests.Support;
+using OrleansPd.Gateway.Wire;
+using OrleansPd.Net.Http1;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;
@@ -83,7 +84,7 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
         for (var leg = 0; leg < 2; leg++)
         {
             using var spliced = BodySplicer.Splice(body.Memory, shape, new LegMembers { BootstrapHost = "h", BootstrapPort = 8998, Room = 17, Rid = "r" });
-            var upstream = new Engines.Upstream.UpstreamBody(spliced);
+            var upstream = new UpstreamBody(spliced);
             for (var i = 0; i < upstream.SegmentCount; i++)
             {
                 await Stream.Null.WriteAsync(upstream.Segment(i));

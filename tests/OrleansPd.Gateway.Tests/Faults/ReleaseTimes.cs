@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;

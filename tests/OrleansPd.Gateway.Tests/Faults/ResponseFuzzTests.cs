@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Sse;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Answers;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests.Faults;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Net;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;

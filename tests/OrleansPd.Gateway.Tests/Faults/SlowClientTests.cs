@@ -1,11 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using OrleansPd.Core.Pairing;
-using OrleansPd.Engines.Body;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Tests.Support;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

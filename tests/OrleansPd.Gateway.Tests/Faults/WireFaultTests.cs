@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
+using OrleansPd.Net.Http1;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Faults;
@@ -73,7 +75,7 @@ public sealed class WireFaultTests(ITestOutputHelper output)
 
     [Fact]
     public void F43_connections_are_given_up_before_engines_close_them() =>
-        Assert.InRange(new Engines.Upstream.UpstreamOptions().IdleTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(4)); // engines: 5 s
+        Assert.InRange(new UpstreamOptions().IdleTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(4)); // engines: 5 s
 
     [Fact]
     public async Task F44_engines_on_IPv6_are_reached_and_named_in_brackets()

@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;

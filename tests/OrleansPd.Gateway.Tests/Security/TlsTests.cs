@@ -1,10 +1,11 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Engines.Upstream;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
+using OrleansPd.Net.Http1;
+using OrleansPd.Standalone;
 using OrleansPd.Testing;
 
 namespace OrleansPd.Gateway.Tests.Security;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using OrleansPd.Gateway.Embedded;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 

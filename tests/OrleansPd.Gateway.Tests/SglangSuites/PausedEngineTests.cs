@@ -1,4 +1,4 @@
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 

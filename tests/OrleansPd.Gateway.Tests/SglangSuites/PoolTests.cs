@@ -1,11 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 

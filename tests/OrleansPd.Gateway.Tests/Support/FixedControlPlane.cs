@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Core.Pairing;
+using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Support;

@@ -4,9 +4,12 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
-using OrleansPd.Core;
-using OrleansPd.Gateway.Embedded;
+using OrleansPd.Core.Options;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Telemetry;
 using OrleansPd.Simulator;
+using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.Support;
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Engines.Upstream;
+using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Tests.Support;
 

@@ -3,7 +3,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Fleet;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Tests.Support;
 

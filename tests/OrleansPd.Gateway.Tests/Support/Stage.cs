@@ -1,8 +1,9 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Engines.Upstream;
-using OrleansPd.Gateway.Transport;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Net.Http1;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Support;

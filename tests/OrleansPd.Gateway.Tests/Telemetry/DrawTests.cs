@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests.Telemetry;

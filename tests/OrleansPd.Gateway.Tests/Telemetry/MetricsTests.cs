@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using OrleansPd.Engines.Dispatch;
+using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Tests.Clients;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 

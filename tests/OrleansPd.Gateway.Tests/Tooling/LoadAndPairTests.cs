@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using OrleansPd.Core.Requests;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
 
@@ -130,7 +132,7 @@ public sealed class LoadAndPairTests
     public async Task Without_a_pool_it_is_503_with_words_where_AReaL_looks_for_them()
     {
         await using var stage = await Stage.StartAsync();
-        stage.ControlPlane.Refuse = new Core.Pairing.Refusal(Core.Pairing.RefusalReason.NoPrefill, "No prefill worker is usable.");
+        stage.ControlPlane.Refuse = new Refusal(RefusalReason.NoPrefill, "No prefill worker is usable.");
         var (status, body) = await ControlCallTests.CallAsync(stage, "POST", "/route_pd", "{}");
         Assert.Equal((503, "No prefill worker is usable.", "no_prefill_workers_available"), (status, (string)body["detail"]!, (string)body["code"]!));
     }

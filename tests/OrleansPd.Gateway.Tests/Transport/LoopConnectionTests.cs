@@ -4,8 +4,8 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
-using OrleansPd.Engines.Sockets;
 using OrleansPd.Gateway.Transport;
+using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Tests.Transport;
 

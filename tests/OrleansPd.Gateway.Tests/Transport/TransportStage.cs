@@ -5,7 +5,8 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using OrleansPd.Gateway.Http;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Transport;
 
 namespace OrleansPd.Gateway.Tests.Transport;

@@ -5,10 +5,10 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Dispatch;
-using OrleansPd.Engines.Sockets;
-using OrleansPd.Gateway.Http;
-using OrleansPd.Gateway.Transport;
+using OrleansPd.Engines.Requests;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Wire;
+using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Tests.Transport;
 

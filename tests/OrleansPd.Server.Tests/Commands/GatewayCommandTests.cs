@@ -2,8 +2,8 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.RegularExpressions;
 using OrleansPd.Server.Commands;
-using OrleansPd.Server.Demo;
 using OrleansPd.Simulator;
+using OrleansPd.Tools.Demo;
 
 namespace OrleansPd.Server.Tests.Commands;
 

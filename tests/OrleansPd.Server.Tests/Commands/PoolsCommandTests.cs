@@ -1,6 +1,7 @@
-using OrleansPd.Gateway.Embedded;
-using OrleansPd.Gateway;
-using OrleansPd.Server.Commands;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Standalone;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Tests.Commands;
 

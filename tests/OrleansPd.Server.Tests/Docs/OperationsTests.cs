@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using OrleansPd.Gateway;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Server.Settings;
 
 namespace OrleansPd.Server.Tests.Docs;

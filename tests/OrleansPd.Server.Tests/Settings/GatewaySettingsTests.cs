@@ -1,7 +1,7 @@
-using OrleansPd.Core;
-using OrleansPd.Core.Fleet;
-using OrleansPd.Server.Commands;
+using OrleansPd.Testing;
+using OrleansPd.Core.Workers;
 using OrleansPd.Server.Settings;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Tests.Settings;
 

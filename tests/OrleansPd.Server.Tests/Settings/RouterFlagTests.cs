@@ -1,7 +1,7 @@
-using OrleansPd.Core;
-using OrleansPd.Gateway;
-using OrleansPd.Server.Commands;
+using OrleansPd.Core.Options;
+using OrleansPd.Gateway.Options;
 using OrleansPd.Server.Settings;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Tests.Settings;
 

@@ -7,7 +7,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry.Exporter;
-using OrleansPd.Server.Commands;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Tests.Telemetry;
 
@@ -77,7 +78,7 @@ public sealed class ExportTests
         var listening = Assert.Single(lines, l => l.GetProperty("event").GetString() == "Listening");
         Assert.Equal("information", listening.GetProperty("level").GetString());
         Assert.StartsWith("http://127.0.0.1:", listening.GetProperty("values").GetProperty("Url").GetString());
-        Assert.Equal("OrleansPd.Gateway.GatewayServer", listening.GetProperty("category").GetString());
+        Assert.Equal("OrleansPd.Gateway.Hosting.GatewayServer", listening.GetProperty("category").GetString());
     }
 
     [Theory]

@@ -1,5 +1,5 @@
-using OrleansPd.Core;
 using OrleansPd.Core.Admin;
+using OrleansPd.Core.States;
 
 namespace OrleansPd.Testing.Contracts;
 

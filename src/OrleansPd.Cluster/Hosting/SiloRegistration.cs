@@ -1,0 +1,105 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+using Orleans.Serialization;
+using Orleans.Storage;
+using OrleansPd.Client.Tracing;
+using OrleansPd.Cluster.Gateways;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Options;
+using OrleansPd.Cluster.Placement;
+using OrleansPd.Cluster.Workers;
+using OrleansPd.Core.Options;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Probes;
+using OrleansPd.Net.Http1;
+
+namespace OrleansPd.Cluster.Hosting;
+
+/// <summary>Puts the control plane of a cluster into a silo.</summary>
+public static class SiloRegistration
+{
+    /// <summary>
+    /// The grains, and the <see cref="ClusterControlPlane"/> of the gateway in this silo. A grain storage named
+    /// <see cref="PdClusterOptions.Storage"/> and a reminder service must be there too; which, is the executable's choice.
+    /// </summary>
+    /// <param name="silo">The silo.</param>
+    /// <param name="controlPlane">What the operator wants; equal on all silos but for the workers that are named.</param>
+    /// <param name="cluster">How its parts talk to each other; equal on all silos.</param>
+    /// <param name="clock">The time of our parts; null = the system's.</param>
+    public static ISiloBuilder AddOrleansPd(
+        this ISiloBuilder silo, ControlPlaneOptions controlPlane, PdClusterOptions? cluster = null, TimeProvider? clock = null)
+    {
+        ArgumentNullException.ThrowIfNull(silo);
+        ArgumentNullException.ThrowIfNull(controlPlane);
+        var services = silo.Services;
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IOutgoingGrainCallFilter, OutgoingCallTracing>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IIncomingGrainCallFilter, IncomingCallTracing>());
+        services.AddSingleton(controlPlane);
+        services.AddSingleton(cluster ?? new PdClusterOptions());
+        services.AddSingleton(new PdTime(clock ?? TimeProvider.System));
+        silo.AddPlacementDirector<BesideEngine, BesideEngineDirector>();
+        services.AddSingleton<ClusterMembers>();
+        services.AddSingleton<SiloMap>();
+        services.AddSingleton<WorkerRegistry>();
+        services.AddSingleton<Witnesses>();
+        services.AddSingleton<WorkerServices>();
+        services.TryAddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.TryAddSingleton<IEngineProbe>(provider => new EngineProbe(controlPlane, provider.GetRequiredService<IUpstream>()));
+        services.AddSingleton(provider => new EngineAborter(
+            provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));
+        services.AddSingleton(provider => new ClusterControlPlane(
+            controlPlane,
+            provider.GetRequiredService<PdClusterOptions>(),
+            provider.GetRequiredService<IGrainFactory>(),
+            provider.GetRequiredService<ClusterMembers>(),
+            provider.GetRequiredService<WorkerRegistry>(),
+            provider.GetRequiredService<Witnesses>(),
+            provider.GetRequiredService<SiloMap>(),
+            provider.GetRequiredService<PdTime>().Clock,
+            RandomNumberGenerator.GetInt32(int.MaxValue),
+            provider.GetRequiredService<ILogger<ClusterControlPlane>>()));
+        services.AddSingleton(provider => new RequestDispatcher(new PairDispatcher(
+            provider.GetRequiredService<ClusterControlPlane>(),
+            provider.GetRequiredService<IUpstream>(),
+            new RidSource((uint)RandomNumberGenerator.GetInt32(int.MaxValue)),
+            new LiveRids(),
+            new DispatchOptions(),
+            provider.GetRequiredService<PdTime>().Clock)));
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();
+        return silo;
+    }
+
+    /// <summary>
+    /// Keeps what the grains store in the memory of the silos: for tests, and for a cluster of one process. It is stored by the rules of
+    /// what is sent: Orleans' default for memory writes these records so that it cannot read them back.
+    /// </summary>
+    public static ISiloBuilder AddOrleansPdMemoryStorage(this ISiloBuilder silo)
+    {
+        ArgumentNullException.ThrowIfNull(silo);
+        return silo.AddMemoryGrainStorage(PdClusterOptions.Storage, (OptionsBuilder<MemoryGrainStorageOptions> builder) =>
+            builder.Configure((MemoryGrainStorageOptions options, Serializer serializer) =>
+                options.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer)));
+    }
+
+    /// <summary>The control plane starts when the silo may be called, and ends before its grains do.</summary>
+    private sealed class PlaneLifecycle(ClusterControlPlane plane, ClusterMembers members) : ILifecycleParticipant<ISiloLifecycle>
+    {
+        public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(
+            nameof(ClusterControlPlane),
+            ServiceLifecycleStage.Active,
+            _ =>
+            {
+                plane.Start();
+                return Task.CompletedTask;
+            },
+            async _ =>
+            {
+                members.Leave();
+                await plane.DisposeAsync();
+            });
+    }
+}

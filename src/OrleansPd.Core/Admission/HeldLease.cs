@@ -1,0 +1,36 @@
+using OrleansPd.Core.Requests;
+
+namespace OrleansPd.Core.Admission;
+
+/// <summary>A lease with what it holds. Legs end apart: each gives back its own.</summary>
+internal sealed class HeldLease : PairLease
+{
+    public required int Items { get; init; }
+
+    public required long PrefillTokens { get; init; }
+
+    public required long DecodeTokens { get; init; }
+
+    /// <summary>When it was granted, as a timestamp.</summary>
+    public required long Started { get; init; }
+
+    /// <summary>Cells that are charged; with engine-chosen ranks 0 stands for the worker.</summary>
+    public required int PrefillCell { get; init; }
+
+    public required int DecodeCell { get; init; }
+
+    /// <summary>The leg is the trial of a worker whose breaker is open.</summary>
+    public bool PrefillTrial { get; init; }
+
+    public bool DecodeTrial { get; init; }
+
+    public bool PrefillEnded { get; set; }
+
+    public bool DecodeEnded { get; set; }
+
+    public bool Ended => PrefillEnded && DecodeEnded;
+
+    public HeldLease? Next { get; set; }
+
+    public HeldLease? Previous { get; set; }
+}

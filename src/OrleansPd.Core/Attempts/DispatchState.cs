@@ -1,0 +1,192 @@
+using OrleansPd.Core.Requests;
+
+namespace OrleansPd.Core.Attempts;
+
+/// <summary>What a transition asks of whoever moves the bytes.</summary>
+[Flags]
+public enum DispatchActions
+{
+    None = 0,
+
+    /// <summary>The client's answer begins: from here on there is no retry.</summary>
+    Commit = 1,
+
+    /// <summary>Close the prefill leg and abort it by its rid.</summary>
+    CancelPrefill = 2,
+
+    /// <summary>Close the decode leg and abort it by its rid.</summary>
+    CancelDecode = 4,
+
+    /// <summary>The verdict is there: answer, retry or end the stream according to it.</summary>
+    Decided = 8,
+}
+
+public enum DispatchEventKind
+{
+    /// <summary>The prefill leg ended; <see cref="DispatchEvent.End"/> says how.</summary>
+    PrefillEnded,
+
+    /// <summary>The first good event, or the complete good body, of the decode leg is in our hands.</summary>
+    DecodeOutput,
+
+    /// <summary>The decode leg ended.</summary>
+    DecodeEnded,
+
+    /// <summary>The client closed its connection.</summary>
+    ClientGone,
+
+    /// <summary>A limit of ours ran out.</summary>
+    OutOfTime,
+
+    /// <summary>Decode's stream was silent for longer than allowed.</summary>
+    Stalled,
+
+    /// <summary>The gateway stops and its grace is over.</summary>
+    ShuttingDown,
+}
+
+public readonly record struct DispatchEvent(DispatchEventKind Kind, LegEnd End = default)
+{
+    public static DispatchEvent PrefillEnded(LegEnd end) => new(DispatchEventKind.PrefillEnded, end);
+
+    public static DispatchEvent DecodeEnded(LegEnd end) => new(DispatchEventKind.DecodeEnded, end);
+
+    public static DispatchEvent DecodeOutput { get; } = new(DispatchEventKind.DecodeOutput);
+
+    public static DispatchEvent ClientGone { get; } = new(DispatchEventKind.ClientGone);
+
+    public static DispatchEvent OutOfTime { get; } = new(DispatchEventKind.OutOfTime);
+
+    public static DispatchEvent Stalled { get; } = new(DispatchEventKind.Stalled);
+
+    public static DispatchEvent ShuttingDown { get; } = new(DispatchEventKind.ShuttingDown);
+}
+
+/// <summary>
+/// One attempt of one request on one pair, as a value. The two legs live and die together:
+/// <list type="number">
+/// <item>both are sent at once; neither waits for the other;</item>
+/// <item>the first failure before output decides, and cancels the other leg;</item>
+/// <item>decode's first good output commits, even while the prefill's answer is open (it is drained, never cut: cutting it
+/// would abort the request, protocol §2.7);</item>
+/// <item>after that only decode, the client and the clock decide: a late prefill error is the prefill's, not the client's;</item>
+/// <item>an answer that needs both legs (input log probabilities) commits when both are there.</item>
+/// </list>
+/// </summary>
+public readonly record struct DispatchState
+{
+    private DispatchState(bool regular, bool needsPrefillAnswer, bool batch)
+    {
+        IsRegular = regular;
+        IsBatch = batch;
+        NeedsPrefillAnswer = needsPrefillAnswer && !regular;
+        Prefill = regular ? LegEnd.Ok : default;
+    }
+
+    public bool IsRegular { get; private init; }
+
+    public bool NeedsPrefillAnswer { get; private init; }
+
+    /// <summary>Output of one prompt does not prove that the KV of the others has arrived.</summary>
+    public bool IsBatch { get; private init; }
+
+    public LegEnd Prefill { get; private init; }
+
+    public LegEnd Decode { get; private init; }
+
+    public bool HasOutput { get; private init; }
+
+    public bool IsCommitted { get; private init; }
+
+    /// <summary>Null until it is decided how the attempt ends; never changes afterwards.</summary>
+    public Verdict? Verdict { get; private init; }
+
+    /// <summary>Whether both legs have ended: nothing of the attempt is left on an engine.</summary>
+    public bool IsClosed => !Prefill.IsOpen && !Decode.IsOpen;
+
+    public static DispatchState Start(bool regular, bool needsPrefillAnswer, bool batch = false) => new(regular, needsPrefillAnswer, batch);
+
+    public DispatchState On(DispatchEvent e, out DispatchActions actions) => e.Kind switch
+    {
+        DispatchEventKind.PrefillEnded => OnPrefillEnded(e.End, out actions),
+        DispatchEventKind.DecodeOutput => (this with { HasOutput = true }).CommitIfWhole(out actions),
+        DispatchEventKind.DecodeEnded => OnDecodeEnded(e.End, out actions),
+        DispatchEventKind.ClientGone => Decide(Verdict.ClientGone, out actions),
+        DispatchEventKind.OutOfTime => Decide(Verdict.OutOfTime(HasOutput), out actions),
+        DispatchEventKind.Stalled => Decide(Verdict.Stalled, out actions),
+        DispatchEventKind.ShuttingDown => Decide(Verdict.ShuttingDown, out actions),
+        _ => throw new ArgumentOutOfRangeException(nameof(e), e.Kind, "unknown event"),
+    };
+
+    private DispatchState OnPrefillEnded(LegEnd end, out DispatchActions actions)
+    {
+        actions = DispatchActions.None;
+        if (!Prefill.IsOpen)
+        {
+            return this;
+        }
+        var next = this with { Prefill = end };
+        if (end.IsOk)
+        {
+            return next.CommitIfWhole(out actions);
+        }
+        // A decode that has answered has the KV: whatever the prefill says now comes too late to matter to the client,
+        // unless the answer needs a part that only the prefill has.
+        // The same holds for a batch that broke off: an engine that says which prompt failed has told its partner, a dead one has not.
+        var outranked = IsCommitted || (HasOutput && !NeedsPrefillAnswer);
+        if (Verdict is not null || (outranked && !(IsBatch && end.BrokeOff)))
+        {
+            return next;
+        }
+        return next.Decide(Verdict.OfFailure(LegSide.Prefill, end, IsRegular), out actions);
+    }
+
+    private DispatchState OnDecodeEnded(LegEnd end, out DispatchActions actions)
+    {
+        actions = DispatchActions.None;
+        if (!Decode.IsOpen)
+        {
+            return this;
+        }
+        var next = this with { Decode = end };
+        if (end.IsOk)
+        {
+            return (next with { HasOutput = true }).CommitIfWhole(out actions);
+        }
+        return next.Decide(Verdict.OfFailure(LegSide.Decode, end, IsRegular), out actions);
+    }
+
+    private DispatchState CommitIfWhole(out DispatchActions actions)
+    {
+        actions = DispatchActions.None;
+        if (Verdict is not null || !HasOutput || (NeedsPrefillAnswer && !Prefill.IsOk))
+        {
+            return this;
+        }
+        var next = this;
+        if (!IsCommitted)
+        {
+            next = next with { IsCommitted = true };
+            actions |= DispatchActions.Commit;
+        }
+        if (Decode.IsOk)
+        {
+            next = next with { Verdict = Verdict.Success };
+            actions |= DispatchActions.Decided;
+        }
+        return next;
+    }
+
+    private DispatchState Decide(Verdict verdict, out DispatchActions actions)
+    {
+        actions = DispatchActions.None;
+        if (Verdict is not null)
+        {
+            return this;
+        }
+        actions = DispatchActions.Decided
+            | (Prefill.IsOpen ? DispatchActions.CancelPrefill : DispatchActions.None)
+            | (Decode.IsOpen ? DispatchActions.CancelDecode : DispatchActions.None);
+        return this with { Verdict = verdict };
+    }
+}

@@ -1,0 +1,223 @@
+using System.Collections.Immutable;
+
+namespace OrleansPd.Core.Credits;
+
+/// <summary>
+/// Who may have how much in flight on one worker. One writer. For each rank the sum of what gateways hold never exceeds its
+/// places: a gateway gives up before others are given, and what a dead one held stays taken until it is known to be gone from
+/// the engine.
+/// </summary>
+public sealed class CreditLedger
+{
+    private readonly CreditLimits _limits;
+    private readonly List<Holder> _holders = [];
+    private DateTimeOffset? _learnUntil;
+    private int[] _places = [];
+    private int[] _foreign = [];
+    private long[] _foreignTokens = [];
+
+    /// <param name="id">Higher than of all former lives of this writer.</param>
+    /// <param name="limits">How long credits live.</param>
+    /// <param name="learn">False only where it is known that nobody holds anything: the worker was never granted before.</param>
+    /// <param name="now">The time.</param>
+    public CreditLedger(long id, CreditLimits limits, bool learn, DateTimeOffset now)
+    {
+        ArgumentNullException.ThrowIfNull(limits);
+        Id = id;
+        _limits = limits;
+        _learnUntil = learn ? now + limits.Learn : null;
+    }
+
+    public long Id { get; }
+
+    /// <summary>Ranks that are known.</summary>
+    public int Ranks => _places.Length;
+
+    /// <summary>Gateways that hold or may hold something.</summary>
+    public IEnumerable<string> Gateways => _holders.Select(h => h.Gateway);
+
+    public bool IsLearning(DateTimeOffset now) => _learnUntil is { } until && now < until;
+
+    /// <summary>A dead gateway's places are being cleared.</summary>
+    public bool IsClearing => _holders.Any(h => h.IsLeaving);
+
+    /// <summary>In flight of all gateways, as they told.</summary>
+    public int Running => _holders.Sum(h => h.Running.Sum());
+
+    /// <summary>What gateways may have in flight at most, on all ranks.</summary>
+    public int Held => Enumerable.Range(0, Ranks).Sum(rank => _holders.Sum(h => h.HeldOn(rank)));
+
+    /// <summary>In flight on one rank, as gateways told.</summary>
+    public int RunningOn(int rank) => _holders.Sum(h => rank < h.Running.Length ? h.Running[rank] : 0);
+
+    /// <summary>Tokens in flight on one rank, as gateways told.</summary>
+    public long TokensOn(int rank) => _holders.Sum(h => rank < h.Tokens.Length ? h.Tokens[rank] : 0);
+
+    /// <summary>What is seen there that is none of the gateways'.</summary>
+    public int Foreign(int rank) => rank < _foreign.Length ? _foreign[rank] : 0;
+
+    /// <summary>Most in flight on a rank since the last call: what an engine's figures can contain of us.</summary>
+    public int TakePeak(int rank)
+    {
+        var peak = 0;
+        foreach (var holder in _holders)
+        {
+            if (rank < holder.Running.Length)
+            {
+                peak += Math.Max(holder.Peak[rank], holder.Running[rank]);
+                holder.Peak[rank] = holder.Running[rank];
+            }
+        }
+        return peak;
+    }
+
+    /// <summary>Sets what each rank holds. Fewer places take nothing away from what is in flight.</summary>
+    public void SetPlaces(ReadOnlySpan<int> places)
+    {
+        if (places.Length != _places.Length)
+        {
+            _places = new int[places.Length];
+            Array.Resize(ref _foreign, places.Length);
+            Array.Resize(ref _foreignTokens, places.Length);
+        }
+        places.CopyTo(_places);
+    }
+
+    /// <summary>Sets what is seen on a rank that is none of the gateways'. It never closes a rank altogether.</summary>
+    public void SetForeign(int rank, int requests, long tokens)
+    {
+        if (rank < _foreign.Length)
+        {
+            (_foreign[rank], _foreignTokens[rank]) = (requests, tokens);
+        }
+    }
+
+    /// <summary>All gateways that may hold anything from a former life have spoken, or never will.</summary>
+    public void Learned() => _learnUntil = null;
+
+    /// <returns>Null when a later claim of the same gateway came first, or the gateway is on its way out.</returns>
+    public CreditGrant? Sync(CreditClaim claim, DateTimeOffset now)
+    {
+        ArgumentNullException.ThrowIfNull(claim);
+        var holder = _holders.Find(h => h.Gateway == claim.Gateway);
+        if (holder is null)
+        {
+            _holders.Add(holder = new Holder(claim.Gateway));
+        }
+        if (holder.IsLeaving || claim.Sequence <= holder.Sequence)
+        {
+            return null;
+        }
+        if (claim.IsLeaving)
+        {
+            Gone(claim.Gateway);
+            return new CreditGrant { Ledger = Id, ValidFor = TimeSpan.Zero };
+        }
+        holder.Take(claim, now, _places.Length);
+        var grants = ImmutableArray.CreateBuilder<RankGrant>(_places.Length);
+        var tight = false;
+        for (var rank = 0; rank < _places.Length; rank++)
+        {
+            grants.Add(Grant(holder, rank, now, ref tight));
+        }
+        return new CreditGrant { Ledger = Id, ValidFor = _limits.ValidFor, Ranks = grants.MoveToImmutable(), IsTight = tight };
+    }
+
+    /// <summary>The gateways that were not heard of for too long.</summary>
+    public ImmutableArray<string> Overdue(DateTimeOffset now) =>
+        [.. _holders.Where(h => !h.IsLeaving && now - h.Seen > _limits.ValidFor).Select(h => h.Gateway)];
+
+    /// <summary>A gateway is dead: it gets nothing more. What it held stays taken until <see cref="Gone"/>.</summary>
+    /// <returns>False when it is not known, or known to be leaving.</returns>
+    public bool Leaving(string gateway)
+    {
+        if (_holders.Find(h => h.Gateway == gateway) is not { IsLeaving: false } holder)
+        {
+            return false;
+        }
+        holder.IsLeaving = true;
+        return true;
+    }
+
+    /// <summary>Nothing of a gateway is on the engine any more: what it held is free.</summary>
+    public void Gone(string gateway) => _holders.RemoveAll(h => h.Gateway == gateway);
+
+    /// <summary>Items of gateways that a rank holds.</summary>
+    public int Places(int rank) => Math.Max(Math.Min(1, _places[rank]), _places[rank] - _foreign[rank]);
+
+    private RankGrant Grant(Holder holder, int rank, DateTimeOffset now, ref bool tight)
+    {
+        var all = Places(rank);
+        var (heldByOthers, runningByOthers, wanted, tokensOfOthers) = (0, 0, 0, 0L);
+        Span<int> needs = stackalloc int[Math.Min(_holders.Count, 64)];
+        var (count, at) = (0, -1);
+        foreach (var other in _holders)
+        {
+            if (other != holder)
+            {
+                heldByOthers += other.HeldOn(rank);
+                runningByOthers += rank < other.Running.Length ? other.Running[rank] : 0;
+                tokensOfOthers += rank < other.Running.Length ? other.Tokens[rank] : 0;
+            }
+            if (!other.IsLeaving && count < needs.Length)
+            {
+                at = other == holder ? count : at;
+                needs[count++] = Math.Min(all, other.Need(rank));
+                wanted += other.Need(rank);
+            }
+        }
+        var leaving = _holders.Where(h => h.IsLeaving).Sum(h => h.HeldOn(rank));
+        Span<int> shares = stackalloc int[count];
+        Shares.Divide(all - leaving, needs[..count], shares, (int)(now.UtcTicks / _limits.Turn.Ticks % 1_000_003));
+        var share = at < 0 ? 0 : shares[at]; // more gateways than anybody has: the last ones wait until others leave
+        var free = Math.Max(0, all - heldByOthers);
+        var credits = IsLearning(now) ? Math.Min(holder.HeldOn(rank), Math.Max(free, holder.Running[rank])) : Math.Min(share, free);
+        // The answer may be lost: what it takes away is taken only when the gateway says that it no longer has it.
+        holder.Held[rank] = Math.Max(credits, holder.HeldOn(rank));
+        tight |= wanted > all || _holders.Any(h => h.IsBrief && h != holder) || credits < Math.Min(all, holder.Need(rank));
+        return new RankGrant(
+            credits, Math.Max(Math.Min(1, all), all / Math.Max(1, count)), runningByOthers + _foreign[rank],
+            tokensOfOthers + _foreignTokens[rank]);
+    }
+
+    private sealed class Holder(string gateway)
+    {
+        public string Gateway { get; } = gateway;
+
+        public long Sequence { get; private set; }
+
+        public DateTimeOffset Seen { get; private set; }
+
+        public bool IsLeaving { get; set; }
+
+        public bool IsBrief { get; private set; }
+
+        public int[] Held { get; private set; } = [];
+
+        public int[] Running { get; private set; } = [];
+
+        public int[] Peak { get; private set; } = [];
+
+        public long[] Tokens { get; private set; } = [];
+
+        private int[] Wanted { get; set; } = [];
+
+        public int HeldOn(int rank) => rank < Held.Length ? Math.Max(Held[rank], Running[rank]) : 0;
+
+        public int Need(int rank) => rank < Running.Length ? (int)Math.Min(int.MaxValue, (long)Running[rank] + Wanted[rank]) : 0;
+
+        public void Take(CreditClaim claim, DateTimeOffset now, int ranks)
+        {
+            (Sequence, Seen, IsBrief) = (claim.Sequence, now, claim.IsBrief);
+            var all = Math.Max(ranks, claim.Ranks.Length);
+            var peak = Peak;
+            (Held, Running, Wanted, Peak, Tokens) = (new int[all], new int[all], new int[all], new int[all], new long[all]);
+            for (var rank = 0; rank < claim.Ranks.Length; rank++)
+            {
+                var told = claim.Ranks[rank];
+                (Held[rank], Running[rank], Wanted[rank], Tokens[rank]) = (told.Held, told.Running, Math.Max(0, told.Wanted), told.Tokens);
+                Peak[rank] = Math.Max(rank < peak.Length ? peak[rank] : 0, Math.Max(told.Peak, told.Running));
+            }
+        }
+    }
+}

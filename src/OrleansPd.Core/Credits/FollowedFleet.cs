@@ -1,0 +1,135 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Credits;
+
+/// <summary>
+/// The fleet as a reader composes it of workers' reports: each reader numbers the workers for itself, and finds out who can
+/// exchange KV by the same rule from the same order.
+/// </summary>
+internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
+{
+    private readonly Dictionary<WorkerId, Followed> _byId = [];
+    private readonly List<Followed?> _slots = [];
+
+    public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
+
+    /// <summary>Those in the fleet.</summary>
+    public IReadOnlyCollection<Followed> Workers => _byId.Values;
+
+    /// <summary>All, those included that are gone and not idle yet.</summary>
+    public IEnumerable<Followed> All => _slots.Where(s => s is not null)!;
+
+    public Followed? Find(WorkerId id) => _byId.GetValueOrDefault(id);
+
+    public Followed? At(int slot) => slot < _slots.Count ? _slots[slot] : null;
+
+    public int SlotOf(WorkerId id) => Find(id)?.Slot ?? -1;
+
+    public bool IsPresent(WorkerSnapshot worker) =>
+        At(worker.Slot) is { } followed && followed.Id == worker.Id && followed.Report.Shown.Epoch == worker.Epoch;
+
+    /// <summary>Trials are the writer's: gateways make none.</summary>
+    public bool TryTrial(int slot, bool take, DateTimeOffset now) => false;
+
+    /// <summary>Some are gone and not forgotten yet.</summary>
+    public bool AnyGone { get; private set; }
+
+    /// <summary>A worker that is gone is idle: its slot is free.</summary>
+    public void Forget(int slot)
+    {
+        _slots[slot] = null;
+        AnyGone = _slots.Any(s => s is { IsGone: true });
+    }
+
+    /// <returns>Slots that were given to another worker or another life of the same; null when nothing changed.</returns>
+    public List<int>? Take(ImmutableArray<WorkerReport> reports)
+    {
+        var news = new List<int>();
+        var changed = false;
+        foreach (var report in reports)
+        {
+            if (_byId.TryGetValue(report.Id, out var known) && known.Report.Registration == report.Registration)
+            {
+                if (report.IsNewerThan(known.Report))
+                {
+                    changed = true;
+                    if (known.Report.Shown.Epoch != report.Shown.Epoch)
+                    {
+                        known.NewEpoch();
+                        news.Add(known.Slot);
+                    }
+                    known.Report = report;
+                }
+                continue;
+            }
+            if (known is not null && known.Report.Registration > report.Registration)
+            {
+                continue;
+            }
+            changed = true;
+            Leave(known);
+            var slot = _slots.IndexOf(null);
+            if (slot < 0)
+            {
+                slot = _slots.Count;
+                _slots.Add(null);
+            }
+            _slots[slot] = _byId[report.Id] = new Followed(report, slot);
+            news.Add(slot);
+        }
+        foreach (var gone in _byId.Values.Where(w => !reports.Any(r => r.Id == w.Id)).ToArray())
+        {
+            changed = true;
+            Leave(gone);
+        }
+        if (!changed)
+        {
+            return null;
+        }
+        foreach (var worker in _byId.Values)
+        {
+            if (!worker.Report.Shown.IsPairable)
+            {
+                (worker.UsableSince, worker.IsArmed) = (null, false);
+            }
+            else
+            {
+                worker.UsableSince ??= worker.Sequence;
+            }
+        }
+        Compose();
+        return news;
+    }
+
+    /// <summary>A worker's writer has granted places on it.</summary>
+    public void Arm(Followed worker)
+    {
+        worker.IsArmed = true;
+        Compose();
+    }
+
+    private static WorkerSnapshot Show(Followed worker) => worker.IsArmed || !worker.Report.Shown.IsPairable
+        ? worker.Report.Shown
+        : worker.Report.Shown with { Phase = WorkerPhase.Probing, Reason = "no places on it have been granted here yet" };
+
+    private void Leave(Followed? worker)
+    {
+        if (worker is not null)
+        {
+            worker.IsGone = AnyGone = true;
+            _byId.Remove(worker.Id);
+        }
+    }
+
+    private void Compose()
+    {
+        var workers = _byId.Values.Where(w => w.Report.Shown.Phase != WorkerPhase.Gone)
+            .OrderBy(w => w.Report.Registration).ThenBy(w => w.Id.Value, StringComparer.Ordinal).ToArray();
+        var groups = TransferGroups.Assign([.. workers.Select(w => (w.Report.Shown.Role, w.Report.Shown.Model, w.Report.Shown.Facts))]);
+        Snapshot = new FleetSnapshot(
+            Snapshot.Version + 1,
+            [.. workers.Select((w, i) => Show(w) with { Slot = w.Slot, TransferGroup = groups[i] })],
+            regularTakesOver);
+    }
+}

@@ -1,0 +1,95 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Credits;
+
+/// <summary>The members of one pool and the newest that was told of each. A value: what is to be stored of it is in <see cref="Members"/>.</summary>
+public sealed record PoolRoster
+{
+    public static PoolRoster Empty { get; } = new();
+
+    public ImmutableArray<WorkerMember> Members { get; init; } = [];
+
+    /// <summary>How many workers there should be.</summary>
+    public WantedSize Wanted { get; init; }
+
+    /// <summary>The highest registration that was given away.</summary>
+    public long LastRegistration { get; init; }
+
+    /// <summary>Newest report of each member that has one.</summary>
+    public ImmutableDictionary<WorkerId, WorkerReport> Reports { get; init; } = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
+
+    public WorkerMember? Find(WorkerId id) => Members.FirstOrDefault(m => m.Id == id);
+
+    /// <summary>Adds those that are no members yet.</summary>
+    public PoolRoster Add(IEnumerable<WorkerSpec> specs, DateTimeOffset now)
+    {
+        ArgumentNullException.ThrowIfNull(specs);
+        var next = this;
+        foreach (var spec in specs)
+        {
+            var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
+            if (next.Find(id) is null)
+            {
+                // By the time: a registration is later than those of all pools, whatever became of what was stored.
+                var registration = Math.Max(next.LastRegistration + 1, now.UtcTicks);
+                next = next with { Members = next.Members.Add(new(id, spec with { Id = id }, registration)), LastRegistration = registration };
+            }
+        }
+        return next;
+    }
+
+    /// <summary>Says how many workers there should be; null = nobody says any more.</summary>
+    public PoolRoster Scale(int? wanted, DateTimeOffset now) =>
+        this with { Wanted = new(wanted, Math.Max(Wanted.At + 1, now.UtcTicks)) };
+
+    /// <summary>Takes back a wanted size that others remember, if it was said later than what is known here.</summary>
+    public PoolRoster Restore(WantedSize remembered) => remembered.At > Wanted.At ? this with { Wanted = remembered } : this;
+
+    /// <summary>Takes back members that others remember.</summary>
+    public PoolRoster Adopt(IEnumerable<WorkerReport> known)
+    {
+        ArgumentNullException.ThrowIfNull(known);
+        var next = this;
+        foreach (var report in known.Where(r => r.Shown.Phase != WorkerPhase.Gone))
+        {
+            next = next.Find(report.Id) is null
+                ? next with
+                {
+                    Members = next.Members.Add(new(report.Id, report.Spec, report.Registration)),
+                    LastRegistration = Math.Max(next.LastRegistration, report.Registration),
+                    Reports = next.Reports.SetItem(report.Id, report),
+                }
+                : next.Take(report);
+        }
+        return next;
+    }
+
+    /// <summary>Takes a report of a member, if it is the newest.</summary>
+    public PoolRoster Take(WorkerReport report)
+    {
+        ArgumentNullException.ThrowIfNull(report);
+        if (Find(report.Id) is not { } member || member.Registration != report.Registration
+            || (Reports.TryGetValue(report.Id, out var known) && !report.IsNewerThan(known)))
+        {
+            return this;
+        }
+        // What an operator has changed since is told by the writer, and is to be stored.
+        var members = Same(member.Spec, report.Spec) ? Members : Members.Replace(member, member with { Spec = report.Spec });
+        return this with { Members = members, Reports = Reports.SetItem(report.Id, report) };
+    }
+
+    public PoolRoster Forget(WorkerId id, long registration) => Find(id) is { } member && member.Registration == registration
+        ? this with { Members = Members.Remove(member), Reports = Reports.Remove(id) }
+        : this;
+
+    private static bool Same(WorkerSpec left, WorkerSpec right)
+    {
+        var (l, r) = (left.Labels ?? ImmutableDictionary<string, string>.Empty, right.Labels ?? ImmutableDictionary<string, string>.Empty);
+        return left with { Labels = null } == right with { Labels = null } && l.Count == r.Count && !l.Except(r).Any();
+    }
+
+    /// <summary>The newest report of each member.</summary>
+    public ImmutableArray<WorkerReport> Show(DateTimeOffset now) =>
+        [.. Members.Select(m => Reports.TryGetValue(m.Id, out var report) ? report : m.FirstReport(now))];
+}

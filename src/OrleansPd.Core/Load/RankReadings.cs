@@ -1,0 +1,32 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Load;
+
+/// <summary>Matches what an engine told of its ranks with our cells.</summary>
+internal static class RankReadings
+{
+    /// <summary>The reading of a cell; where one cell stands for several ranks, all of them together, as old as the oldest.</summary>
+    public static RankReading? For(ImmutableArray<RankReading> ranks, int cell, int cells)
+    {
+        RankReading? found = null;
+        foreach (var rank in ranks)
+        {
+            if (rank.Rank == cell || (cells == 1 && rank.Rank >= 0))
+            {
+                found = found is { } sum ? Add(sum, rank) : rank;
+            }
+        }
+        return found;
+    }
+
+    private static RankReading Add(in RankReading left, in RankReading right) => left with
+    {
+        Running = left.Running + right.Running,
+        Waiting = left.Waiting + right.Waiting,
+        Sending = left.Sending + right.Sending,
+        Tokens = left.Tokens + right.Tokens,
+        Age = left.Age > right.Age ? left.Age : right.Age,
+        Tick = left.Tick < right.Tick ? left.Tick : right.Tick,
+    };
+}

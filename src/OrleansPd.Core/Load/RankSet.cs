@@ -1,0 +1,201 @@
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Load;
+
+/// <summary>
+/// The ranks of one role in one transfer group, as the policies see them: leaf i is one (worker, rank). Ranks of one worker
+/// stand side by side. Workers that may not be used keep their leaves, closed, so that a blip moves nobody.
+/// </summary>
+internal sealed class RankSet
+{
+    // A score is load, then priority, then the turn of the leaf: equals are taken in turn.
+    private const int TurnBits = 24;
+
+    // Where equals are many, each is taken some times before it is the next one's turn: what is used once in a while has its connection,
+    // and all that belongs to it, in no cache, or closed for idleness. Who remembers prompts has short turns, that all may remember as
+    // much as they can hold; a decode engine that keeps no prefix cache has a long one.
+    private const int FewRanks = 64;
+    private const int RanksPerUse = 8;
+    private const int MostUses = 64;
+    private const int TokensPerUse = 512;
+    private const int UsesOfForgetful = 1 << 14;
+    private const long SuspectLoad = 1 << 30;
+    private const long MaxLoad = (1L << 31) - 1;
+
+    private readonly LoadTable _loads;
+    private readonly RankTree _tree;
+    private readonly int[] _slots;
+    private readonly int[] _ranks;
+    private readonly int[] _turns;
+    private readonly (int Uses, long Tokens)[] _used;
+    private readonly int _usesPerTurn;
+    private readonly int[] _firstLeaf;
+    private readonly WorkerSnapshot?[] _workers;
+    private readonly AdapterHolders _holders;
+    private int _turn;
+
+    public RankSet(WorkerRole role, IReadOnlyList<WorkerSnapshot> workers, Func<WorkerSnapshot, int> ranksOf, LoadTable loads)
+    {
+        Role = role;
+        _loads = loads;
+        _holders = new AdapterHolders(this);
+        Count = workers.Sum(ranksOf);
+        _slots = new int[Count];
+        _ranks = new int[Count];
+        _turns = new int[Count];
+        _used = new (int, long)[Count];
+        _usesPerTurn = Count < FewRanks ? 1 : Math.Min(Count / RanksPerUse, MostUses);
+        var slots = workers.Count == 0 ? 0 : workers.Max(w => w.Slot) + 1;
+        _firstLeaf = new int[slots];
+        _workers = new WorkerSnapshot?[slots];
+        Array.Fill(_firstLeaf, -1);
+        _tree = new RankTree(Count);
+        var leaf = 0;
+        foreach (var worker in workers)
+        {
+            _firstLeaf[worker.Slot] = leaf;
+            _workers[worker.Slot] = worker;
+            for (var rank = 0; rank < ranksOf(worker); rank++, leaf++)
+            {
+                _slots[leaf] = worker.Slot;
+                _ranks[leaf] = rank;
+            }
+        }
+        for (leaf = 0; leaf < Count; leaf++)
+        {
+            Rescore(leaf);
+        }
+    }
+
+    public WorkerRole Role { get; }
+
+    public int Count { get; }
+
+    /// <summary>Workers by slot; null where the slot is none of this set's.</summary>
+    public ReadOnlySpan<WorkerSnapshot?> Workers => _workers;
+
+    public int Slot(int leaf) => _slots[leaf];
+
+    public int Rank(int leaf) => _ranks[leaf];
+
+    public WorkerSnapshot Worker(int leaf) => _workers[_slots[leaf]]!;
+
+    public ref readonly RankLoad Load(int leaf) => ref _loads.At(_slots[leaf], _ranks[leaf]);
+
+    public bool Has(int slot) => (uint)slot < (uint)_firstLeaf.Length && _firstLeaf[slot] >= 0;
+
+    /// <summary>Ranks of a worker of this set.</summary>
+    public (int From, int To) Leaves(int slot)
+    {
+        var from = _firstLeaf[slot];
+        var to = from;
+        while (to < Count && _slots[to] == slot)
+        {
+            to++;
+        }
+        return (from, to);
+    }
+
+    /// <summary>The leaf of a worker's rank, -1 when it has none here.</summary>
+    public int Leaf(int slot, int rank) =>
+        Has(slot) && _firstLeaf[slot] + rank < Count && _slots[_firstLeaf[slot] + rank] == slot ? _firstLeaf[slot] + rank : -1;
+
+    /// <summary>True when the rank may be used and has room for these items.</summary>
+    public bool Fits(int leaf, int items, long tokens) => Worker(leaf).IsPairable && Load(leaf).Fits(items, tokens);
+
+    /// <summary>Comparable load of a rank in tokens; a decode's running item weighs as much as SGLang reserves for it.</summary>
+    public long Weight(int leaf)
+    {
+        ref readonly var load = ref Load(leaf);
+        return load.Tokens + load.ForeignTokens + load.OthersTokens
+            + (Role == WorkerRole.Prefill ? 0 : (load.Running + load.Foreign + load.Others) * 512L);
+    }
+
+    /// <summary>Whether a worker of this set has the adapters; null = none is asked for.</summary>
+    public bool Has(int slot, string? adapters) => adapters is null || _holders.Of(adapters)[slot];
+
+    /// <summary>Whether any worker of this set has the adapters.</summary>
+    public bool AnyHas(string adapters) => _holders.Of(adapters).Contains(true);
+
+    /// <summary>The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.</summary>
+    public int Least(int items, long tokens, int avoidSlot, string? adapters = null)
+    {
+        if (adapters is not null)
+        {
+            return LeastOf(items, tokens, avoidSlot, _holders.Of(adapters));
+        }
+        var (from, to) = Has(avoidSlot) ? Leaves(avoidSlot) : (0, 0);
+        var best = to > from ? _tree.ArgminExcept(from, to) : _tree.Argmin();
+        if (best < 0 || !Fits(best, items, tokens))
+        {
+            // The lowest may lack room for a batch or a long prompt that another rank has.
+            best = _tree.ArgminWithRoom(items, tokens, from, to);
+        }
+        return best >= 0 || to == from ? best : _tree.ArgminWithRoom(items, tokens, 0, 0);
+    }
+
+    /// <summary>Brings the leaf up to date with its load.</summary>
+    public void Rescore(int leaf)
+    {
+        var worker = Worker(leaf);
+        if (!worker.IsPairable || !Load(leaf).Fits(1, 0))
+        {
+            _tree.Set(leaf, RankTree.Closed, 0, 0);
+            return;
+        }
+        var load = Weight(leaf) + (worker.Phase == WorkerPhase.Suspect ? SuspectLoad : 0);
+        var score = (Math.Clamp(load, 0, MaxLoad) << (TurnBits + 8))
+            | ((long)(255 - Math.Clamp(worker.Priority, 0, 255)) << TurnBits)
+            | (long)_turns[leaf];
+        var (items, tokens) = Load(leaf).Room;
+        _tree.Set(leaf, score, items, tokens);
+    }
+
+    /// <param name="leaf">The leaf.</param>
+    /// <param name="tokens">Tokens it was taken for.</param>
+    /// <param name="remembers">Its engine keeps prompts for later ones.</param>
+    public void Taken(int leaf, long tokens, bool remembers = true)
+    {
+        ref var used = ref _used[leaf];
+        used = (used.Uses + 1, used.Tokens + tokens);
+        var most = remembers || _usesPerTurn == 1 ? _usesPerTurn : UsesOfForgetful;
+        if (used.Uses >= most || used.Tokens >= (long)most * TokensPerUse)
+        {
+            used = default;
+            _turn = (_turn + 1) & ((1 << TurnBits) - 1);
+            _turns[leaf] = _turn;
+        }
+        Rescore(leaf);
+    }
+
+    /// <summary>Takes a worker's new snapshot; its ranks are the same.</summary>
+    public void Refresh(WorkerSnapshot worker)
+    {
+        if (_workers[worker.Slot]!.Facts.AdapterNames != worker.Facts.AdapterNames)
+        {
+            _holders.Clear();
+        }
+        _workers[worker.Slot] = worker;
+        var (from, to) = Leaves(worker.Slot);
+        for (var leaf = from; leaf < to; leaf++)
+        {
+            Rescore(leaf);
+        }
+    }
+
+    /// <summary>The same among the workers of some slots: a look at each, since the tree knows no subsets.</summary>
+    private int LeastOf(int items, long tokens, int avoidSlot, bool[] slots)
+    {
+        var (best, avoided) = (-1, -1);
+        for (var leaf = 0; leaf < Count; leaf++)
+        {
+            if (!slots[_slots[leaf]] || !Fits(leaf, items, tokens))
+            {
+                continue;
+            }
+            ref var least = ref _slots[leaf] == avoidSlot ? ref avoided : ref best;
+            least = least < 0 || _tree[leaf] < _tree[least] ? leaf : least;
+        }
+        return best >= 0 ? best : avoided;
+    }
+}

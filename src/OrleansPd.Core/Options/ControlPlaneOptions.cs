@@ -1,0 +1,234 @@
+using System.ComponentModel.DataAnnotations;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Options;
+
+/// <summary>What the control plane is told by its operator. Configuration section <c>ControlPlane</c>.</summary>
+public sealed class ControlPlaneOptions
+{
+    /// <summary>Workers known from the start. More can come and go while running.</summary>
+    public List<WorkerSpec> Workers { get; init; } = [];
+
+    /// <summary>
+    /// Policy where a role has no own one: <c>random</c>, <c>round_robin</c>, <c>power_of_two</c>, <c>least_load</c>,
+    /// <c>cache_aware</c>, <c>consistent_hashing</c>, <c>session</c>. Default <c>cache_aware</c>, as in the SGLang router.
+    /// </summary>
+    [Required]
+    public string Policy { get; set; } = "cache_aware";
+
+    /// <summary>Policy for prefill workers; null = <see cref="Policy"/>.</summary>
+    public string? PrefillPolicy { get; set; }
+
+    /// <summary>
+    /// Policy for decode workers; null = <see cref="Policy"/>, except that <c>cache_aware</c> becomes <c>least_load</c>: decode
+    /// engines keep no prefix cache unless they are started with <c>--disaggregation-decode-enable-radix-cache</c>.
+    /// </summary>
+    public string? DecodePolicy { get; set; }
+
+    /// <summary>
+    /// Policies of single models, each as <c>MODEL=PREFILL[,DECODE]</c> with the model's own name; one policy is for both roles,
+    /// as <see cref="Policy"/> is. Default none: all models have the policies above. Each entry with <c>cache_aware</c> has a
+    /// prefix index of its own.
+    /// </summary>
+    public List<string> ModelPolicy { get; init; } = [];
+
+    /// <summary>Who chooses data-parallel ranks. Default <see cref="DpRankRecipe.Explicit"/>, the only one that holds on every load-balance method.</summary>
+    public DpRankRecipe DpRanks { get; set; } = DpRankRecipe.Explicit;
+
+    /// <summary>Blocks of prompts that <c>cache_aware</c> remembers per role, 1024 to 2^26, rounded up to a power of two; 24 bytes each. Default 2^20.</summary>
+    [Range(1024, 1 << 26)]
+    public int PrefixIndexBlocks { get; set; } = 1 << 20;
+
+    // ---- pairs or regular workers, where a model has both ----
+
+    /// <summary>
+    /// Prompts with fewer tokens to compute than this go to a regular worker while one has room, 0 to 2^31-1. Default 0: off,
+    /// pairs serve all, and regular workers only models that have no prefill or decode workers.
+    /// </summary>
+    [Range(0, int.MaxValue)]
+    public int PdMinUncachedTokens { get; set; }
+
+    /// <summary>Serve by regular workers what no pair can be used for. Default false: refuse with the reason, so that nobody is surprised by the load.</summary>
+    public bool PdFallback { get; set; }
+
+    // ---- admission ----
+
+    /// <summary>Most requests in flight at the same time, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.</summary>
+    [Range(-1, int.MaxValue)]
+    public int MaxConcurrentRequests { get; set; } = -1;
+
+    /// <summary>
+    /// Most requests that wait for capacity, 0 = nobody waits. Default 4096, where the SGLang router has 100: that one sends on what
+    /// it gets and leaves the queueing to the engines, which never refuse, so its users count on 256 requests at once being served.
+    /// </summary>
+    [Range(0, 1_000_000)]
+    public int QueueSize { get; set; } = 4096;
+
+    /// <summary>
+    /// Longest wait for capacity in seconds; the request's own deadline may end it earlier. Default 600, where the SGLang router has
+    /// 60, for the same reason as <see cref="QueueSize"/>.
+    /// </summary>
+    [Range(0, 86400)]
+    public int QueueTimeoutSecs { get; set; } = 600;
+
+    /// <summary>
+    /// Seconds for which requests wait for workers that have just gone away, counted from when they were last usable, 0-3600; the
+    /// queue's bounds hold here too. After that, and for workers that have never served, requests are refused at once. 0 = always
+    /// refused at once. Default 10: twice <see cref="CbTimeoutDurationSecs"/>, so that an open breaker or a blink of the network
+    /// costs no request, while whoever asks for an engine that is down for longer soon hears of it and can go elsewhere.
+    /// </summary>
+    [Range(0, 3600)]
+    public int ReturnWaitSecs { get; set; } = 10;
+
+    /// <summary>New requests a second, bursts of one second's worth; 0 = no limit. Default 0. SGLang router: --rate-limit-tokens-per-second.</summary>
+    [Range(0, int.MaxValue)]
+    public int RateLimitTokensPerSecond { get; set; }
+
+    /// <summary>Most requests on one decode rank, whatever the engine tells; null = what it can hold times <see cref="DecodeSlotFactor"/>.</summary>
+    [Range(1, int.MaxValue)]
+    public int? MaxRunningPerDecodeRank { get; set; }
+
+    /// <summary>Share of a decode rank's request slots that is used, 0.01-100. Default 1: more would wait inside the engine, where nothing times it out.</summary>
+    [Range(0.01, 100)]
+    public double DecodeSlotFactor { get; set; } = 1;
+
+    /// <summary>Slots of a decode rank whose engine does not tell. Default 256, an eighth of the least that SGLang chooses by itself.</summary>
+    [Range(1, int.MaxValue)]
+    public int UnknownDecodeSlots { get; set; } = 256;
+
+    /// <summary>
+    /// Prompt tokens that may wait or run on one prefill rank; a larger prompt is taken by an idle rank. Default 1,048,576: at
+    /// 10,000 tokens a second 105 s, well below the 300 s after which a decode engine gives up.
+    /// </summary>
+    [Range(1, int.MaxValue)]
+    public int MaxPrefillTokensPerRank { get; set; } = 1 << 20;
+
+    /// <summary>Requests that may wait or run on one prefill rank; null = twice the engine's running limit (it has that many transfer buffers), or 1024.</summary>
+    [Range(1, int.MaxValue)]
+    public int? MaxPrefillRequestsPerRank { get; set; }
+
+    // ---- breaker; names as the SGLang router's flags ----
+
+    /// <summary>Failures in a row that open a worker's breaker. Default 10.</summary>
+    [Range(1, 1_000_000)]
+    public int CbFailureThreshold { get; set; } = 10;
+
+    /// <summary>Good trials in a row that close it. Default 3.</summary>
+    [Range(1, 1000)]
+    public int CbSuccessThreshold { get; set; } = 3;
+
+    /// <summary>
+    /// Seconds without a trial once it opened. Default 5, where the SGLang router has 60: trials here are generations of our own,
+    /// one at a time, that cost no client anything, so an engine that works again should not stand idle for a minute.
+    /// </summary>
+    [Range(0, 86400)]
+    public int CbTimeoutDurationSecs { get; set; } = 5;
+
+    /// <summary>Seconds over which the rate of failures is taken. Default 120.</summary>
+    [Range(1, 86400)]
+    public int CbWindowDurationSecs { get; set; } = 120;
+
+    /// <summary>Share of failures in the window that opens it, 0.01-1. Default 0.5: an engine that fails every other request is worse than none.</summary>
+    [Range(0.01, 1)]
+    public double CbFailureRate { get; set; } = 0.5;
+
+    /// <summary>Outcomes in the window below which there is no rate. Default 20.</summary>
+    [Range(1, 1_000_000)]
+    public int CbMinRequests { get; set; } = 20;
+
+    /// <summary>Seconds after which a trial that has not reported is given to somebody else. Default 30.</summary>
+    [Range(1, 86400)]
+    public int CbTrialLeaseSecs { get; set; } = 30;
+
+    // ---- probes ----
+
+    /// <summary>
+    /// Seconds between cheap probes of a worker, longer where one process watches more than 400 (5 for 1,000). Default 2: a dead engine
+    /// is noticed in time even when nobody calls it.
+    /// </summary>
+    [Range(1, 3600)]
+    public int LivenessIntervalSecs { get; set; } = 2;
+
+    /// <summary>Seconds a cheap probe may take. Default 5.</summary>
+    [Range(1, 3600)]
+    public int LivenessTimeoutSecs { get; set; } = 5;
+
+    /// <summary>
+    /// Seconds between reading the facts of a worker again (slow under load on the engine's side), longer where one process watches more
+    /// than 200 (50 for 1,000). Default 10.
+    /// </summary>
+    [Range(1, 3600)]
+    public int DescribeIntervalSecs { get; set; } = 10;
+
+    /// <summary>Seconds between the engine's own generating health checks, 0 = never. Default 30; below 5 they pile up inside the engine.</summary>
+    [Range(0, 3600)]
+    public int HealthIntervalSecs { get; set; } = 30;
+
+    /// <summary>Seconds a generating health check may take. Default 25: the engine itself waits for 20.</summary>
+    [Range(1, 3600)]
+    public int HealthTimeoutSecs { get; set; } = 25;
+
+    /// <summary>Seconds the first generation through a pair may take. Default 120: kernels are compiled in it.</summary>
+    [Range(1, 3600)]
+    public int ReadyTimeoutSecs { get; set; } = 120;
+
+    /// <summary>Seconds a restarted prefill is held back. Default 15: three rounds of a decode engine's heartbeat (5 s, two misses).</summary>
+    [Range(0, 3600)]
+    public int PrefillRestartHoldSecs { get; set; } = 15;
+
+    /// <summary>Seconds without any progress of what is in flight on a worker after which it is suspect. Default 30.</summary>
+    [Range(1, 86400)]
+    public int StallSuspectSecs { get; set; } = 30;
+
+    /// <summary>The same, after which its breaker opens. Default 120: below the 300 s of the engines' own clocks.</summary>
+    [Range(1, 86400)]
+    public int StallBrokenSecs { get; set; } = 120;
+
+    /// <summary>
+    /// Seconds between readings of an engine's load, 0-3600, 0 = never. Default 2. They show what others send to the same
+    /// engine and what it can really hold; a worker that drains is asked more often, whatever this says, and one of more than 400 that one
+    /// process watches more seldom (every 5 s of 1,000).
+    /// </summary>
+    [Range(0, 3600)]
+    public int LoadIntervalSecs { get; set; } = 2;
+
+    // ---- life of workers ----
+
+    /// <summary>Seconds a role switch may take, waiting for requests in flight included, 1-86400. Default 330: above the 300 s after which engines give up a transfer.</summary>
+    [Range(1, 86400)]
+    public int RoleSwitchTimeoutSecs { get; set; } = 330;
+
+    /// <summary>Seconds a removed worker stays listed, 0-86400. Default 3600; never more than 64 of them.</summary>
+    [Range(0, 86400)]
+    public int GoneWorkerSecs { get; set; } = 3600;
+
+    // ---- rooms ----
+
+    /// <summary>Seconds a room is kept after it was last registered; a live request's room is kept for longer. Default 120, as SGLang's bootstrap server.</summary>
+    [Range(1, 86400)]
+    public int RoomTtlSecs { get; set; } = 120;
+
+    /// <summary>Most rooms the table holds, about 60 bytes each; beyond, registrations are refused. Default 1,000,000.</summary>
+    [Range(1, 100_000_000)]
+    public int MaxRooms { get; set; } = 1_000_000;
+
+    // ---- bootstrap facade ----
+
+    /// <summary>
+    /// Put an address of ours before each prefill's bootstrap server, a new one for each of its lives, and name it on decode legs.
+    /// A restarted prefill then serves at once (no <see cref="PrefillRestartHoldSecs"/>), and a dead one is made known to decode
+    /// engines. Default false: decode engines must be able to reach these ports.
+    /// </summary>
+    public bool BootstrapFacade { get; set; }
+
+    /// <summary>Address or name under which decode engines reach this gateway; needed with <see cref="BootstrapFacade"/>.</summary>
+    public string? FacadeHost { get; set; }
+
+    /// <summary>
+    /// Ports of the facade as <c>first-last</c>, both of as many digits (a decode engine that drops <c>:6000</c> drops
+    /// <c>:60001</c> too); null = any free ones. Give several times as many as there are prefills: a port stays taken for a minute
+    /// after a restart, and should not soon mean another prefill. Default null.
+    /// </summary>
+    [CustomValidation(typeof(PortRange), nameof(PortRange.Check))]
+    public string? FacadePortRange { get; set; }
+}

@@ -1,8 +1,0 @@
-namespace OrleansPd.Core.Pairing;
-
-/// <summary>The two HTTP requests of a pair. A request to a regular worker has the decode leg alone.</summary>
-public enum LegSide
-{
-    Prefill,
-    Decode,
-}

@@ -1,0 +1,10 @@
+using OrleansPd.Core.Load;
+using OrleansPd.Core.Requests;
+
+namespace OrleansPd.Core.Policies;
+
+/// <summary>The rank with the fewest tokens in flight; equals in turn.</summary>
+internal sealed class LeastLoadPolicy : PickPolicy
+{
+    public override int Pick(RankSet set, in PairRequest request, in PickScope scope) => scope.Least(set);
+}

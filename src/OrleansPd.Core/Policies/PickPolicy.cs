@@ -1,0 +1,59 @@
+using OrleansPd.Core.Load;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Requests;
+
+namespace OrleansPd.Core.Policies;
+
+/// <summary>
+/// How one role's worker and rank are chosen. A policy proposes; where its proposal has no room it falls back to the least
+/// loaded rank, so no policy refuses while there is room.
+/// </summary>
+internal abstract class PickPolicy
+{
+    /// <summary>Names of all policies.</summary>
+    public static IReadOnlyList<string> Names { get; } =
+        ["cache_aware", "consistent_hashing", "least_load", "power_of_two", "random", "round_robin", "session"];
+
+    /// <exception cref="ArgumentException">No policy has that name.</exception>
+    public static PickPolicy Create(string name, ControlPlaneOptions options) => name switch
+    {
+        "cache_aware" => new CacheAwarePolicy(options.PrefixIndexBlocks),
+        "consistent_hashing" => new ConsistentHashingPolicy(),
+        "least_load" => new LeastLoadPolicy(),
+        "power_of_two" => new PowerOfTwoPolicy(),
+        "random" => new RandomPolicy(),
+        "round_robin" => new RoundRobinPolicy(),
+        "session" => new SessionPolicy(),
+        _ => throw new ArgumentException($"'{name}' is no policy; policies are {string.Join(", ", Names)}", nameof(name)),
+    };
+
+    /// <summary>Takes what this policy learns, for other gateways; null = there are none, or nobody asks.</summary>
+    public AffinityNews? News { get; set; }
+
+    /// <summary>Whether it chooses prefill workers, for whom it is told.</summary>
+    public LegSide Side { get; set; }
+
+    /// <summary>True when requests should carry <see cref="PairRequest.PrefixBlocks"/>.</summary>
+    public virtual bool NeedsPrefix => false;
+
+    /// <summary>The leaf to use, -1 when no rank has room.</summary>
+    public abstract int Pick(RankSet set, in PairRequest request, in PickScope scope);
+
+    /// <summary>Tokens of the request that the rank must compute; all where nothing is known of its cache.</summary>
+    public virtual long Uncached(RankSet set, int leaf, in PairRequest request, long tokens) => tokens;
+
+    /// <summary>The request goes there.</summary>
+    public virtual void Chosen(RankSet set, int leaf, in PairRequest request)
+    {
+    }
+
+    /// <summary>Another gateway has learned that these are there.</summary>
+    public virtual void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys)
+    {
+    }
+
+    /// <summary>Whatever the worker had cached is gone.</summary>
+    public virtual void Forget(int slot)
+    {
+    }
+}

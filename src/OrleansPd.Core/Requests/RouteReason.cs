@@ -1,0 +1,22 @@
+using OrleansPd.Core.Options;
+
+namespace OrleansPd.Core.Requests;
+
+/// <summary>Why a request went to a pair or to a regular worker.</summary>
+public enum RouteReason
+{
+    /// <summary>To a pair: the rule.</summary>
+    Pair,
+
+    /// <summary>To a pair, because no regular worker had room for a prompt short enough for one.</summary>
+    RegularBusy,
+
+    /// <summary>To a regular worker: the model has no prefill or decode workers, or they cannot do what is asked.</summary>
+    OnlyRegular,
+
+    /// <summary>To a regular worker: fewer tokens were to compute than <see cref="ControlPlaneOptions.PdMinUncachedTokens"/>.</summary>
+    ShortPrompt,
+
+    /// <summary>To a regular worker: no pair was usable, and <see cref="ControlPlaneOptions.PdFallback"/> is on.</summary>
+    Fallback,
+}

@@ -1,0 +1,113 @@
+using OrleansPd.Core.Admission;
+using OrleansPd.Core.Requests;
+
+namespace OrleansPd.Core.Routing;
+
+/// <summary>All groups of one model, and the requests that wait for one of them.</summary>
+internal sealed class ModelPool(string? model, WaitLanes lanes)
+{
+    public string? Model { get; } = model;
+
+    public WaitLanes Lanes { get; } = lanes;
+
+    /// <summary>Groups of pairs; the regular workers where the model has no others.</summary>
+    public List<PairGroup> Groups { get; } = [];
+
+    /// <summary>The regular workers of a model that has pairs too; null where it has not both.</summary>
+    public PairGroup? Regular { get; set; }
+
+    /// <summary>The regular workers of the model, whether it has pairs or not; null where it has none.</summary>
+    public PairGroup? OnlyRegular => Regular ?? (Groups is [{ IsRegular: true, Decode.Count: > 0 } only] ? only : null);
+
+    /// <summary>Most items of one request that some decode rank could hold when idle; 0 while nothing is known.</summary>
+    public int MaxItems { get; set; }
+
+    /// <summary>
+    /// The request without adapters that no worker is known to have. Engines do not tell of all that they could serve (an adapter
+    /// that was put away comes back when it is asked for), so what nobody tells of is left to them.
+    /// </summary>
+    public PairRequest Known(in PairRequest request)
+    {
+        if (request.Adapters is not { } adapters)
+        {
+            return request;
+        }
+        foreach (var group in Groups)
+        {
+            if (group.AnyHas(adapters))
+            {
+                return request;
+            }
+        }
+        return Regular?.AnyHas(adapters) == true ? request : request with { Adapters = null };
+    }
+
+    /// <summary>Why no request can be served at all now; null when some could, given room.</summary>
+    /// <param name="adapters">Only workers that have these count; null = all do.</param>
+    public Refusal? WhyUnusable(string? adapters = null)
+    {
+        var (prefill, decode) = (false, false);
+        foreach (var group in Groups)
+        {
+            var hasDecode = PairGroup.AnyUsable(group.Decode, adapters);
+            var hasPrefill = group.Prefill is null ? hasDecode : PairGroup.AnyUsable(group.Prefill, adapters);
+            if (hasDecode && hasPrefill)
+            {
+                return null;
+            }
+            (prefill, decode) = (prefill || hasPrefill, decode || hasDecode);
+        }
+        // Workers that fit nobody are never proved and so never ready: that is what to say of them, not that they are not ready.
+        var why = NobodyFits() ? Why(prefill: true, decode: true) : Why(prefill, decode);
+        return adapters is null || WhyUnusable() is not null ? why : why with { Message = WhyNot(adapters, prefill, decode) };
+    }
+
+    /// <summary>Why the regular workers cannot serve; null when they could, given room.</summary>
+    public Refusal? WhyNoRegular(string? adapters) => OnlyRegular is { } regular && PairGroup.AnyUsable(regular.Decode, adapters)
+        ? null
+        : new(
+            RefusalReason.NoWorkers,
+            $"No regular worker {(adapters is null ? "" : $"that {Having(adapters)} ")}is ready.", Soon);
+
+    private static string Having(string adapters) =>
+        $"has the LoRA adapter '{adapters.Replace("\n", "' and '", StringComparison.Ordinal)}'";
+
+    private static string WhyNot(string adapters, bool prefill, bool decode)
+    {
+        var has = Having(adapters);
+        return (prefill, decode) switch
+        {
+            (false, false) => $"No worker that {has} is ready.",
+            (false, true) => $"No prefill worker that {has} is ready; a pair needs it on both sides.",
+            (true, false) => $"No decode worker that {has} is ready; a pair needs it on both sides.",
+            (true, true) => $"No prefill and decode worker of one transfer group {has} on both sides.",
+        };
+    }
+
+    /// <summary>Both roles are there, in groups that have one of them each.</summary>
+    private bool NobodyFits()
+    {
+        var (prefill, decode) = (false, false);
+        foreach (var group in Groups)
+        {
+            var (hasPrefill, hasDecode) = (group.Prefill?.Count > 0, group.Decode.Count > 0);
+            if (group.Prefill is null || (hasPrefill && hasDecode))
+            {
+                return false;
+            }
+            (prefill, decode) = (prefill || hasPrefill, decode || hasDecode);
+        }
+        return prefill && decode;
+    }
+
+    public static Refusal Why(bool prefill, bool decode) => (prefill, decode) switch
+    {
+        (false, false) => new(RefusalReason.NoWorkers, "No worker is ready.", Soon),
+        (false, true) => new(RefusalReason.NoPrefill, "No prefill worker is ready.", Soon),
+        (true, false) => new(RefusalReason.NoDecode, "No decode worker is ready.", Soon),
+        (true, true) => new(RefusalReason.NoCompatiblePair,
+            "No prefill and decode worker can exchange KV: model, version, page size, KV dtype and transport must agree.", Soon),
+    };
+
+    private static TimeSpan Soon { get; } = TimeSpan.FromSeconds(2);
+}

@@ -1,0 +1,40 @@
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Rooms;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.States;
+
+/// <summary>
+/// The one port between what moves bytes and what holds state. The gateway cannot tell whether one process or a cluster
+/// stands behind it. No member of it waits for another machine in the common case.
+/// </summary>
+public interface IControlPlane
+{
+    /// <summary>The newest known fleet; <see cref="FleetSnapshot.Empty"/> before the first.</summary>
+    FleetSnapshot Fleet { get; }
+
+    /// <summary>Whether a policy in use looks at <see cref="PairRequest.PrefixBlocks"/>; they are computed only then.</summary>
+    bool UsesPrefixBlocks => false;
+
+    /// <summary>What the room table holds and has done; zero where there is none.</summary>
+    RoomStats Rooms => default;
+
+    /// <summary>
+    /// Admits one attempt of one request and chooses its pair and rooms. Completes at once where capacity is at hand, else
+    /// waits in a bounded queue until the request's deadline. Never throws for want of capacity: a refusal is a value.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">The caller gave up; nothing is held.</exception>
+    ValueTask<PairGrant> AcquireAsync(PairRequest request, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Ends one leg of a lease: frees what that leg held and charges its worker's breaker if the outcome says so. Each leg of a
+    /// lease ends exactly once; a second report of the same leg changes nothing. When both have ended the rooms are closed.
+    /// </summary>
+    void LegEnded(PairLease lease, LegSide side, LegOutcome outcome);
+
+    /// <summary>Stores which prefill rank owns a room (<c>POST /register_dp_rank</c>).</summary>
+    ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken);
+
+    /// <summary>Looks up the owning ranks of rooms (<c>POST /query_dp_ranks</c>); -1 where unknown. The spans have equal length.</summary>
+    ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken);
+}

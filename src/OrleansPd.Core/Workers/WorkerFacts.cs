@@ -1,0 +1,85 @@
+namespace OrleansPd.Core.Workers;
+
+/// <summary>
+/// What an engine told about itself (<c>/server_info</c>, <c>/model_info</c>, the bootstrap sentinel). Every member may be
+/// unknown: real engines differ by release and front end, so null always means "was not told", never "is zero".
+/// </summary>
+public sealed record WorkerFacts
+{
+    public static WorkerFacts Unknown { get; } = new();
+
+    /// <summary>The role the engine says it has; null when it does not say (Rust front ends do not).</summary>
+    public WorkerRole? Role { get; init; }
+
+    public string? ModelPath { get; init; }
+
+    public string? ServedModelName { get; init; }
+
+    public string? TokenizerPath { get; init; }
+
+    /// <summary>Names of the LoRA adapters that the engine has loaded, sorted, one a line; empty = none. One text, so that facts compare by value.</summary>
+    public string AdapterNames { get; init; } = "";
+
+    /// <summary>Whether the model generates; false for embedding models, null when the engine does not say.</summary>
+    public bool? Generates { get; init; }
+
+    /// <summary>SGLang release, e.g. <c>0.5.18</c>. Builds must be equal inside a transfer group.</summary>
+    public string? Version { get; init; }
+
+    /// <summary>Data-parallel ranks behind the address; at least 1, default 1.</summary>
+    public int DpSize { get; init; } = 1;
+
+    /// <summary>Tokens in a KV page. A prefill and a decode that differ bring the decode down on first contact.</summary>
+    public int? PageSize { get; init; }
+
+    public string? KvCacheDtype { get; init; }
+
+    public string? TransferBackend { get; init; }
+
+    /// <summary>Resolved method: <c>follow_bootstrap_room</c>, <c>round_robin</c>, <c>total_requests</c>, <c>total_tokens</c>.</summary>
+    public string? LoadBalanceMethod { get; init; }
+
+    /// <summary>Port of the KV bootstrap server inside a prefill engine; null when the engine does not tell.</summary>
+    public int? BootstrapPort { get; init; }
+
+    /// <summary>Requests that one rank runs at the same time.</summary>
+    public int? MaxRunningPerRank { get; init; }
+
+    /// <summary>Requests that one decode rank can hold, those in transfer included (running limit + extra slots).</summary>
+    public int? SlotsPerRank { get; init; }
+
+    /// <summary>KV cache tokens of one rank.</summary>
+    public long? TokenCapacityPerRank { get; init; }
+
+    /// <summary>Longest prompt plus answer in tokens.</summary>
+    public int? ContextLength { get; init; }
+
+    /// <summary>Tells one engine process from the next at the same address, as far as the engine allows; null if it does not.</summary>
+    public string? ProcessIdentity { get; init; }
+
+    /// <summary>These facts, and where they say nothing what was known of the same process before: a reading that lacks something takes nothing away.</summary>
+    public WorkerFacts Over(WorkerFacts known)
+    {
+        ArgumentNullException.ThrowIfNull(known);
+        return this with
+        {
+            Role = Role ?? known.Role,
+            ModelPath = ModelPath ?? known.ModelPath,
+            ServedModelName = ServedModelName ?? known.ServedModelName,
+            TokenizerPath = TokenizerPath ?? known.TokenizerPath,
+            Generates = Generates ?? known.Generates,
+            Version = Version ?? known.Version,
+            DpSize = Math.Max(DpSize, known.DpSize),
+            PageSize = PageSize ?? known.PageSize,
+            KvCacheDtype = KvCacheDtype ?? known.KvCacheDtype,
+            TransferBackend = TransferBackend ?? known.TransferBackend,
+            LoadBalanceMethod = LoadBalanceMethod ?? known.LoadBalanceMethod,
+            BootstrapPort = BootstrapPort ?? known.BootstrapPort,
+            MaxRunningPerRank = MaxRunningPerRank ?? known.MaxRunningPerRank,
+            SlotsPerRank = SlotsPerRank ?? known.SlotsPerRank,
+            TokenCapacityPerRank = TokenCapacityPerRank ?? known.TokenCapacityPerRank,
+            ContextLength = ContextLength ?? known.ContextLength,
+            ProcessIdentity = ProcessIdentity ?? known.ProcessIdentity,
+        };
+    }
+}

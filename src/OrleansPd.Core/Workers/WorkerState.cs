@@ -1,0 +1,227 @@
+namespace OrleansPd.Core.Workers;
+
+/// <summary>
+/// One worker's life as a value.
+/// <code>
+///  Registered --Described--> Probing --Proved--> Ready --Drain--> Draining --Remove--> Gone
+///      ^                        ^                  |
+///      '------ Missed too often / refused ---------+   a new process behind the address: Probing, epoch + 1
+/// </code>
+/// <see cref="WorkerPhase.Suspect"/> and <see cref="WorkerPhase.Broken"/> are shades of Ready: the first while a probe or
+/// progress is missing, the second while the breaker, which is kept apart because each leg turns it, is open.
+/// </summary>
+public sealed record WorkerState
+{
+    public required WorkerId Id { get; init; }
+
+    public required WorkerSpec Spec { get; init; }
+
+    public required int Slot { get; init; }
+
+    /// <summary>Tells one registration from a later one of the same address.</summary>
+    public long Registration { get; init; }
+
+    /// <summary>While it drains: the role it is to have afterwards; null = it is to go.</summary>
+    public WorkerRole? SwitchTo { get; init; }
+
+    public long Epoch { get; init; } = 1;
+
+    public WorkerFacts Facts { get; init; } = WorkerFacts.Unknown;
+
+    /// <summary>When the present stage began.</summary>
+    public DateTimeOffset Since { get; init; }
+
+    /// <summary>A restarted prefill is not tried before.</summary>
+    public DateTimeOffset HoldUntil { get; init; }
+
+    /// <summary>An address of ours that stands for this life of a prefill; null = none yet.</summary>
+    public (string Host, int Port)? Facade { get; init; }
+
+    /// <summary>Why it does not serve, or serves badly; for people.</summary>
+    public string? Reason { get; init; }
+
+    /// <summary>True once a process behind this address was read.</summary>
+    public bool WasDescribed { get; init; }
+
+    /// <summary>Registered, Probing, Ready, Draining or Gone.</summary>
+    public WorkerPhase Stage { get; init; } = WorkerPhase.Registered;
+
+    // A prefill that came back between two heartbeats of a decode engine is never looked up again there: no time limit ends that.
+    private const string Remembered =
+        "; decode engines may still know the ports of its former process: stop it for longer than two of their heartbeats, or use the bootstrap facade";
+
+    private int Misses { get; init; }
+
+    private int Refusals { get; init; }
+
+    private DateTimeOffset? DownSince { get; init; }
+
+    private bool Unhealthy { get; init; }
+
+    private bool Stalled { get; init; }
+
+    /// <summary>A leg failed there, and nothing has been heard of the engine since.</summary>
+    private bool Doubted { get; init; }
+
+    /// <summary>The stage that a role switch interrupted.</summary>
+    private WorkerPhase StageBefore { get; init; }
+
+    public WorkerPhase Phase(bool breakerOpen) => Stage != WorkerPhase.Ready ? Stage
+        : breakerOpen ? WorkerPhase.Broken
+        : Misses > 0 || Unhealthy || Stalled || Doubted ? WorkerPhase.Suspect
+        : WorkerPhase.Ready;
+
+    public WorkerState Apply(WorkerInput input, LifeLimits limits, DateTimeOffset now) => (input, Stage) switch
+    {
+        (_, WorkerPhase.Gone) => this,
+        (WorkerInput.Remove, _) => this with { Stage = WorkerPhase.Gone, Since = now, Reason = "removed" },
+        (WorkerInput.Patched patched, _) => this with { Spec = patched.Spec },
+        (WorkerInput.Drain, WorkerPhase.Draining) => SwitchTo is null ? this : this with { SwitchTo = null, Reason = "draining" },
+        (WorkerInput.SwitchEnded ended, WorkerPhase.Draining) when SwitchTo is { } role => SwitchEnded(ended.Switched, role, now),
+        (WorkerInput.SwitchEnded, _) => this,
+        (WorkerInput.Drain, _) => this with { Stage = WorkerPhase.Draining, Since = now, Reason = "draining" },
+        (WorkerInput.Switch, WorkerPhase.Draining) => this,
+        (WorkerInput.Switch to, _) => this with
+        {
+            Stage = WorkerPhase.Draining,
+            StageBefore = Stage,
+            SwitchTo = to.To,
+            Since = now,
+            Reason = $"draining, to become a {to.To.ToString().ToLowerInvariant()} worker",
+        },
+        (_, WorkerPhase.Draining) => this,
+        (WorkerInput.Capacity told, _) => Capacity(told),
+        (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
+        (WorkerInput.Alive, _) => Alive(),
+        (WorkerInput.Doubt doubt, WorkerPhase.Ready) => this with { Doubted = true, Reason = Reason ?? doubt.Reason },
+        (WorkerInput.Doubt, _) => this,
+        (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
+        (WorkerInput.Health health, _) => this with
+        {
+            Unhealthy = health.Problem is not null,
+            Reason = Stage == WorkerPhase.Ready ? health.Problem ?? (Misses > 0 || Stalled ? Reason : null) : Reason,
+        },
+        (WorkerInput.Proved proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
+            this with { Stage = WorkerPhase.Ready, Since = now, Reason = null, Misses = 0, Refusals = 0, DownSince = null, Stalled = false },
+        (WorkerInput.Proved proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
+        (WorkerInput.Proved, _) => this,
+        (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + Remembered },
+        (WorkerInput.NotProved, _) => this,
+        (WorkerInput.Fronted fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
+        (WorkerInput.Stall { Problem: null }, _) when !Stalled => this,
+        (WorkerInput.Stall stall, WorkerPhase.Ready) => this with
+        {
+            Stalled = stall.Problem is not null,
+            Reason = stall.Problem ?? (Misses > 0 || Unhealthy ? Reason : null),
+        },
+        (WorkerInput.Stall, _) => this,
+        _ => throw new InvalidOperationException($"no transition for {input} in {Stage}"),
+    };
+
+    private WorkerState SwitchEnded(bool switched, WorkerRole role, DateTimeOffset now) => switched
+        // Another engine in all but its address: read and proved anew, nothing of its former life is held against it.
+        ? this with
+        {
+            Spec = Spec with { Role = role },
+            Stage = WorkerPhase.Registered,
+            SwitchTo = null,
+            Epoch = Epoch + 1,
+            Facts = WorkerFacts.Unknown,
+            WasDescribed = false,
+            Misses = 0,
+            Refusals = 0,
+            DownSince = null,
+            Unhealthy = false,
+            Stalled = false,
+            Since = now,
+            Reason = "its role was switched",
+        }
+        : this with { Stage = StageBefore, SwitchTo = null, Since = now, Reason = null };
+
+    private WorkerState Capacity(WorkerInput.Capacity told)
+    {
+        if (!WasDescribed)
+        {
+            return this;
+        }
+        // What is beyond the running limit (places in which requests wait for their KV) is not told here: it stays.
+        var extra = Facts is { SlotsPerRank: { } slots, MaxRunningPerRank: { } running } ? slots - running : 0;
+        var facts = Facts with
+        {
+            MaxRunningPerRank = told.MaxRunning ?? Facts.MaxRunningPerRank,
+            SlotsPerRank = told.MaxRunning is { } now ? now + extra : Facts.SlotsPerRank,
+            TokenCapacityPerRank = told.Tokens ?? Facts.TokenCapacityPerRank,
+        };
+        return facts == Facts ? this : this with { Facts = facts };
+    }
+
+    private WorkerState Alive() => Misses == 0 && Refusals == 0 && !Doubted ? this : this with
+    {
+        Doubted = false,
+        Misses = 0,
+        Refusals = 0,
+        DownSince = null,
+        Reason = Unhealthy || Stalled || Stage != WorkerPhase.Ready ? Reason : null,
+    };
+
+    private WorkerState Missed(WorkerInput.Missed missed, LifeLimits limits, DateTimeOffset now)
+    {
+        var next = this with
+        {
+            Misses = Misses + 1,
+            Refusals = missed.Refused ? Refusals + 1 : 0,
+            DownSince = DownSince ?? now,
+            Reason = missed.Reason,
+        };
+        var leave = Stage != WorkerPhase.Registered
+            && (next.Refusals >= limits.RefusedToLeave || next.Misses >= limits.MissesToLeave);
+        return leave ? next with { Stage = WorkerPhase.Registered, Since = now } : next;
+    }
+
+    private WorkerState Described(WorkerFacts facts, LifeLimits limits, DateTimeOffset now)
+    {
+        var same = ProcessIdentity.Same(Facts.ProcessIdentity, facts.ProcessIdentity);
+        var restarted = WasDescribed && (same == false || (same is null && Stage == WorkerPhase.Registered && DownSince is not null));
+        var known = WasDescribed && !restarted && (same == true || Stage != WorkerPhase.Registered);
+        var next = this with
+        {
+            Facts = known ? KeepName(facts) : facts,
+            WasDescribed = true,
+            Doubted = false,
+            Misses = 0,
+            Refusals = 0,
+            DownSince = null,
+        };
+        if (restarted)
+        {
+            // Decode engines keep a prefill's rank ports until two heartbeats failed. Away for that long: they have forgotten.
+            var forgotten = DownSince is { } down && now - down >= limits.PrefillHold;
+            var hold = Spec.Role == WorkerRole.Prefill && !forgotten && limits.PrefillHold > TimeSpan.Zero;
+            return next with
+            {
+                Stage = WorkerPhase.Probing,
+                Since = now,
+                Epoch = Epoch + 1,
+                HoldUntil = hold ? now + limits.PrefillHold : default,
+                Facade = null,
+                Unhealthy = false,
+                Stalled = false,
+                Reason = hold ? "restarted: held until decode engines have forgotten its former life" : "restarted",
+            };
+        }
+        return Stage == WorkerPhase.Registered
+            ? next with { Stage = WorkerPhase.Probing, Since = now, Reason = "no generation has gone through it yet" }
+            : next with { Reason = Unhealthy || Stalled || Stage != WorkerPhase.Ready ? Reason : null };
+    }
+
+    /// <summary>
+    /// An engine that was given other weights names itself after their path (protocol §1.7). Its partners are given theirs a moment
+    /// sooner or later, so a name that changed with them would part the pair for that moment: the first name stays for the life.
+    /// </summary>
+    private WorkerFacts KeepName(WorkerFacts facts) => Facts switch
+    {
+        { ServedModelName: { } name } => facts with { ServedModelName = name },
+        { ModelPath: { } path } => facts with { ModelPath = path, ServedModelName = null },
+        _ => facts,
+    };
+}

@@ -1,0 +1,78 @@
+using OrleansPd.Core.Attempts;
+using OrleansPd.Core.Requests;
+
+namespace OrleansPd.Engines.Attempts;
+
+/// <summary>What became of one <see cref="DispatchCall"/>. Times are timestamps of the clock that the dispatcher was given.</summary>
+public sealed class DispatchReport
+{
+    private readonly List<AttemptReport> _attempts = new(1);
+
+    /// <summary>When the call came to the dispatcher.</summary>
+    public long StartedAt { get; internal set; }
+
+    /// <summary>When it was over for the client; 0 while it runs.</summary>
+    public long EndedAt { get; internal set; }
+
+    /// <summary>Why it was not admitted; null when it was.</summary>
+    public Refusal? Refusal { get; internal set; }
+
+    /// <summary>The verdict over the last attempt; null when there was none.</summary>
+    public Verdict? Verdict { get; internal set; }
+
+    /// <summary>Bounded word for metrics.</summary>
+    public string Reason => WasAborted && Verdict is { IsSuccess: true } ? "decode_aborted" : Verdict?.Reason ?? (Refusal is { } refusal ? AnswerError.Of(refusal).Code : "unknown");
+
+    /// <summary>Oldest first.</summary>
+    public IReadOnlyList<AttemptReport> Attempts => _attempts;
+
+    /// <summary>Events that reached the client; 0 for a plain answer.</summary>
+    public long Events { get; internal set; }
+
+    /// <summary>How often the stream went on with another pair after output had reached the client.</summary>
+    public int Resumed { get; internal set; }
+
+    /// <summary>The engine's answer says that somebody aborted the request there; the client gets it as it is (protocol §2.7).</summary>
+    public bool WasAborted { get; internal set; }
+
+    internal void Add(AttemptReport attempt) => _attempts.Add(attempt);
+}
+
+/// <summary>What became of one attempt.</summary>
+public sealed class AttemptReport
+{
+    private long _prefillEndedAt;
+    private long _firstOutputAt;
+
+    public required PairLease Lease { get; init; }
+
+    /// <summary>0 for the first.</summary>
+    public required int Number { get; init; }
+
+    public required string[] Rids { get; init; }
+
+    /// <summary>When both legs were sent.</summary>
+    public required long SentAt { get; init; }
+
+    /// <summary>When decode's first good output was in hand; 0 = never.</summary>
+    public long FirstOutputAt
+    {
+        get => Volatile.Read(ref _firstOutputAt);
+        internal set => Volatile.Write(ref _firstOutputAt, value);
+    }
+
+    /// <summary>When the first event with content was in hand (a role alone is none), or the whole plain answer; 0 = never.</summary>
+    public long FirstContentAt { get; internal set; }
+
+    /// <summary>When the prefill leg ended, which can be after the request did; 0 = not yet.</summary>
+    public long PrefillEndedAt
+    {
+        get => Volatile.Read(ref _prefillEndedAt);
+        internal set => Volatile.Write(ref _prefillEndedAt, value);
+    }
+
+    /// <summary>When the decode leg ended.</summary>
+    public long DecodeEndedAt { get; internal set; }
+
+    public Verdict? Verdict { get; internal set; }
+}

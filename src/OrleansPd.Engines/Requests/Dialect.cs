@@ -1,0 +1,14 @@
+namespace OrleansPd.Engines.Requests;
+
+/// <summary>Which engine route a request body belongs to; it decides which members mean what (protocol §1.2, §1.3).</summary>
+public enum Dialect
+{
+    /// <summary><c>POST /generate</c>.</summary>
+    Generate,
+
+    /// <summary><c>POST /v1/chat/completions</c>.</summary>
+    Chat,
+
+    /// <summary><c>POST /v1/completions</c>.</summary>
+    Completions,
+}

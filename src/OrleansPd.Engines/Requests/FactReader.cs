@@ -1,0 +1,235 @@
+namespace OrleansPd.Engines.Requests;
+
+/// <summary>
+/// Turns the recorded members of a well-formed body into facts, or into the reason for a 400. The rules follow what the
+/// engines do with the same values (protocol §1.2, §1.3, §2.2, §2.5); where an engine would die of one, it is refused here.
+/// </summary>
+internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLimits limits, RequestShape shape)
+{
+    private readonly ReadOnlySpan<byte> _body = body;
+    private readonly ScanLimits _limits = limits;
+    private readonly RequestShape _shape = shape;
+
+    public bool TryRead(out ScanError error)
+    {
+        error = default;
+        return TryReadPrompt(ref error)
+            && TryReadCommon(ref error)
+            && (_shape.Dialect == Dialect.Generate ? TryReadGenerate(ref error) : TryReadOpenAi(ref error))
+            && TryReadRid(ref error)
+            && TryReadItemLists(ref error)
+            && TryCheckFanOut(ref error);
+    }
+
+    private bool TryReadCommon(ref ScanError error)
+    {
+        if (Find(RequestMember.Stream) is >= 0 and var stream)
+        {
+            if (!JsonText.IsBoolean(Token(stream)))
+                return Refuse(stream, "'stream' must be true, false or null.", ref error);
+            _shape.Stream = JsonText.IsTrue(Token(stream));
+        }
+        if (Find(RequestMember.Model) is >= 0 and var model)
+        {
+            if (!JsonText.IsString(Token(model)))
+                return Refuse(model, "'model' must be a string.", ref error);
+            _shape.Model = Value(model);
+        }
+        ReadOnlySpan<RequestMember> sessions =
+        [
+            RequestMember.SessionId, RequestMember.SessionParams, RequestMember.User,
+            RequestMember.ConversationId, RequestMember.RoutingKey, RequestMember.PromptCacheKey,
+        ];
+        foreach (var name in sessions)
+        {
+            if (Find(name) is >= 0 and var session && !Token(session).SequenceEqual("\"\""u8))
+            {
+                _shape.SessionKey = Value(session);
+                break;
+            }
+        }
+        return true;
+    }
+
+    private bool TryReadOpenAi(ref ScanError error)
+    {
+        if (Find(RequestMember.N) is >= 0 and var n)
+        {
+            if (!TryReadSamples(Token(n), out var samples))
+                return Refuse(n, $"'n' must be an integer from 1 to {_limits.MaxSamples}.", ref error);
+            _shape.Samples = samples;
+        }
+        if (Find(RequestMember.StreamOptions) is >= 0 and var options)
+        {
+            if (Token(options)[0] != '{')
+                return Refuse(options, "'stream_options' must be an object or null.", ref error);
+            _shape.IncludeUsage = JsonText.IsTrue(Inside(options, "include_usage"u8).Of(_body));
+            _shape.ContinuousUsage = JsonText.IsTrue(Inside(options, "continuous_usage_stats"u8).Of(_body));
+        }
+
+        // Chat looks at max_tokens only when its successor is absent or 0; completions do not know the successor.
+        if (_shape.Dialect != Dialect.Chat || !TrySetMaxNewTokens(Find(RequestMember.MaxCompletionTokens)))
+            TrySetMaxNewTokens(Find(RequestMember.MaxTokens));
+
+        var logprobs = _shape.Dialect == Dialect.Chat ? RequestMember.TopLogprobs : RequestMember.Logprobs;
+        return TryCheckTopLogprobs(logprobs, ref error);
+    }
+
+    private bool TryReadGenerate(ref ScanError error)
+    {
+        if (Find(RequestMember.SamplingParams) is >= 0 and var parameters && !TryReadSamplingParams(parameters, ref error))
+            return false;
+        if (Find(RequestMember.ReturnLogprob) is >= 0 and var logprob)
+        {
+            if (Token(logprob)[0] == '[')
+            {
+                if (!TryReadList(logprob, ref error))
+                    return false;
+                foreach (var item in ItemsOf(logprob))
+                {
+                    if (!JsonText.IsBoolean(item.Of(_body)) && !JsonText.IsNull(item.Of(_body)))
+                        return Refuse(logprob, "'return_logprob' must be a boolean, a list of booleans or null.", ref error);
+                    _shape.ReturnLogprob |= JsonText.IsTrue(item.Of(_body));
+                }
+            }
+            else if (!JsonText.IsBoolean(Token(logprob)))
+            {
+                return Refuse(logprob, "'return_logprob' must be a boolean, a list of booleans or null.", ref error);
+            }
+            else
+            {
+                _shape.ReturnLogprob = JsonText.IsTrue(Token(logprob));
+            }
+        }
+        if (Find(RequestMember.LogprobStartLen) is >= 0 and var start)
+        {
+            if (Token(start)[0] == '[' ? !TryReadList(start, ref error) : !JsonText.TryGetInteger(Token(start), out _))
+                return error.Message is null
+                    ? Refuse(start, "'logprob_start_len' must be an integer, a list of integers or null.", ref error) : false;
+        }
+        return TryCheckTopLogprobs(RequestMember.TopLogprobsNum, ref error);
+    }
+
+    private bool TryReadSamplingParams(int parameters, ref ScanError error)
+    {
+        var token = Token(parameters);
+        if (token[0] == '{')
+            return TryReadOneSamplingParams(parameters, Value(parameters), first: true, ref error);
+        if (token[0] != '[')
+            return Refuse(parameters, "'sampling_params' must be an object, a list of objects or null.", ref error);
+        if (!TryReadList(parameters, ref error))
+            return false;
+        var first = true;
+        foreach (var item in ItemsOf(parameters))
+        {
+            if (_body[item.Start] != '{')
+                return Refuse(parameters, "'sampling_params' must be an object, a list of objects or null.", ref error);
+            if (!TryReadOneSamplingParams(parameters, item, first, ref error))
+                return false;
+            first = false;
+        }
+        return true;
+    }
+
+    private bool TryReadOneSamplingParams(int parameters, Slice value, bool first, ref ScanError error)
+    {
+        Slice n = default, most = default;
+        var reader = new JsonObjectReader(_body, value.Start);
+        while (reader.Read())
+        {
+            if (reader.KeyIs("n"u8))
+                n = reader.Value;
+            else if (reader.KeyIs("max_new_tokens"u8))
+                most = reader.Value;
+        }
+        var samples = 1;
+        if (!n.IsNone && !JsonText.IsNull(n.Of(_body)) && !TryReadSamples(n.Of(_body), out samples))
+        {
+            return Refuse(
+                parameters, $"'sampling_params.n' must be an integer from 1 to {_limits.MaxSamples}.", ref error, n.Start);
+        }
+        if (!first && samples != _shape.Samples)
+            return Refuse(parameters, "'n' must be the same in all elements of 'sampling_params'.", ref error, value.Start);
+        _shape.Samples = samples;
+        if (!most.IsNone && JsonText.TryGetInteger(most.Of(_body), out var tokens) && tokens is >= 0 and <= int.MaxValue)
+            _shape.MaxNewTokens = Math.Max(_shape.MaxNewTokens, (int)tokens);
+        return true;
+    }
+
+    /// <summary>
+    /// Refuses more top log probabilities than the engines' transfer buffer has room for, and what they would not be able
+    /// to read as a count: either raises in a prefill engine's scheduler, which ends the whole engine (protocol §2.5).
+    /// </summary>
+    private bool TryCheckTopLogprobs(RequestMember name, ref ScanError error)
+    {
+        if (Find(name) is not (>= 0 and var member))
+            return true;
+        if (name == RequestMember.TopLogprobsNum && Token(member)[0] == '[')
+        {
+            if (!TryReadList(member, ref error))
+                return false;
+            foreach (var item in ItemsOf(member))
+            {
+                if (!JsonText.IsNull(item.Of(_body)) && !TryCheckTopLogprobs(member, item, ref error))
+                    return false;
+            }
+            return true;
+        }
+        return TryCheckTopLogprobs(member, Value(member), ref error);
+    }
+
+    private bool TryCheckTopLogprobs(int member, Slice value, ref ScanError error)
+    {
+        var name = RequestMemberNames.Spell(_shape.At(member).Name);
+        if (!JsonText.TryGetInteger(value.Of(_body), out var count) || count < 0)
+            return Refuse(member, $"'{name}' must be an integer that is not negative.", ref error, value.Start);
+        if (count <= _limits.MaxTopLogprobs)
+            return true;
+        return Refuse(
+            member,
+            $"'{name}' is {count}, but at most {_limits.MaxTopLogprobs} are allowed: more than 128 would bring a prefill engine down.",
+            ref error, value.Start);
+    }
+
+    private bool TryCheckFanOut(ref ScanError error)
+    {
+        if (_shape.Samples == 1 || (long)_shape.Items * _shape.Samples <= _limits.MaxFanOut)
+            return true;
+        error = new(
+            _shape.Prompt.Start,
+            $"{_shape.Items} prompts with {_shape.Samples} samples each are more than the {_limits.MaxFanOut} answers allowed.", "n");
+        return false;
+    }
+
+    private bool TryReadSamples(ReadOnlySpan<byte> token, out int samples)
+    {
+        var good = JsonText.TryGetInteger(token, out var n) && n >= 1 && n <= _limits.MaxSamples;
+        samples = good ? (int)n : 1;
+        return good;
+    }
+
+    private bool TrySetMaxNewTokens(int member)
+    {
+        if (member < 0 || !JsonText.TryGetInteger(Token(member), out var tokens) || tokens is <= 0 or > int.MaxValue)
+            return false;
+        _shape.MaxNewTokens = (int)tokens;
+        return true;
+    }
+
+    private int Find(RequestMember name) => _shape.IndexOf(name, _body);
+
+    private Slice Value(int member) => _shape.At(member).Value;
+
+    private ReadOnlySpan<byte> Token(int member) => Value(member).Of(_body);
+
+    private ReadOnlySpan<Slice> ItemsOf(int member) => _shape.ItemsOf(_shape.At(member));
+
+    private Slice Inside(int member, ReadOnlySpan<byte> name) => JsonObjectReader.Find(_body, Value(member).Start, name);
+
+    private bool Refuse(int member, string message, ref ScanError error, int offset = -1)
+    {
+        ref readonly var recorded = ref _shape.At(member);
+        error = new(offset < 0 ? recorded.Value.Start : offset, message, RequestMemberNames.Spell(recorded.Name));
+        return false;
+    }
+}

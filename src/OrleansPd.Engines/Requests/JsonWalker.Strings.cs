@@ -1,0 +1,133 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace OrleansPd.Engines.Requests;
+
+internal ref partial struct JsonWalker
+{
+    // What a byte may be, as bits; a byte is what the tables of both its halves agree on.
+    private const byte Escape2 = 1; // " and /
+    private const byte Escape5 = 2; // \
+    private const byte Escape6 = 4; // b f n
+    private const byte Escape7 = 8; // r t u
+    private const byte Digit = 16;
+    private const byte UpperHex = 32;
+    private const byte LowerHex = 64;
+    private const byte AnyHex = UpperHex | LowerHex;
+
+    private static Vector128<byte> LowHalves => Vector128.Create(
+        Digit, Digit | AnyHex, Digit | AnyHex | Escape2 | Escape6 | Escape7, Digit | AnyHex,
+        Digit | AnyHex | Escape7, Digit | AnyHex | Escape7, Digit | AnyHex | Escape6, Digit, Digit, Digit, 0, 0, Escape5, 0, Escape6, Escape2);
+
+    private static Vector128<byte> HighHalves => Vector128.Create(
+        0, 0, Escape2, Digit, UpperHex, Escape5, Escape6 | LowerHex, Escape7, 0, 0, 0, 0, 0, 0, 0, 0);
+
+    /// <summary>
+    /// Passes over the inside of a string with escapes, 64 bytes a step: prompts are full of them, and stopping at each costs more
+    /// than all the rest of the walk. Moves on only over blocks in which everything is legal; the first that is not, or that holds
+    /// the closing quote, is left to the ordinary walk, so nothing is accepted here that it would refuse. All steps are of one
+    /// width, so that no block has to wait for the one before it; what an escape wants of the next block is carried there.
+    /// </summary>
+    /// <param name="start">Inside of a string and at no escaped byte; moved to the like.</param>
+    private readonly void SkipEscapedBlocks(ref int start)
+    {
+        if (!Avx2.IsSupported)
+            return;
+        var at = start;
+        var last = _json.Length - 64;
+        ref var bytes = ref MemoryMarshal.GetReference(_json);
+        ulong escapedFirst = 0, digitsFirst = 0;
+        while (at <= last)
+        {
+            ref var block = ref Unsafe.Add(ref bytes, at);
+            var slashes = Equal64(ref block, (byte)'\\');
+            var quotes = Equal64(ref block, (byte)'"');
+            var wrong = Controls64(ref block);
+            if ((slashes | escapedFirst | digitsFirst) == 0)
+            {
+                wrong |= quotes;
+            }
+            else
+            {
+                Classify64(ref block, out var legal, out var hex);
+                var escaped = EscapedBytes(slashes, ref escapedFirst);
+                var unicode = escaped & Equal64(ref block, (byte)'u');
+                var digits = unicode << 1 | unicode << 2 | unicode << 3 | unicode << 4 | digitsFirst;
+                wrong |= (quotes & ~escaped) | (escaped & ~legal) | (digits & ~hex);
+                if (wrong == 0)
+                    digitsFirst = unicode >> 63 | unicode >> 62 | unicode >> 61 | unicode >> 60;
+                else
+                    escapedFirst = 0;
+            }
+            if (wrong != 0)
+                break;
+            at += 64;
+            start = at - (int)escapedFirst - (digitsFirst == 0 ? 0 : 6 - BitOperations.PopCount(digitsFirst));
+        }
+    }
+
+    /// <summary>The bytes that a backslash stands before which is not escaped itself.</summary>
+    /// <param name="slashes">Where backslashes are.</param>
+    /// <param name="first">1 when the first byte of the block is escaped; set to the same of the next block.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong EscapedBytes(ulong slashes, ref ulong first)
+    {
+        const ulong Even = 0x5555555555555555;
+        slashes &= ~first;
+        // Of a run of backslashes every second one is escaped. Adding carries through a run that starts at an odd place, and so
+        // tells the byte behind it whether the run was of odd length.
+        var follows = slashes << 1 | first;
+        var oddStarts = slashes & ~Even & ~follows;
+        var carried = unchecked(oddStarts + slashes);
+        first = carried < slashes ? 1UL : 0;
+        return (Even ^ (carried << 1)) & follows;
+    }
+
+    /// <summary>Which bytes may stand behind a backslash, and which are hexadecimal digits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Classify64(ref byte block, out ulong legal, out ulong hex)
+    {
+        const byte Escapes = Escape2 | Escape5 | Escape6 | Escape7;
+        const byte Digits = Digit | AnyHex;
+        if (Avx512BW.IsSupported)
+        {
+            var bytes = Vector512.LoadUnsafe(ref block);
+            var half = Vector512.Create((byte)0x0F);
+            Vector256<byte> lows = Vector256.Create(LowHalves, LowHalves), highs = Vector256.Create(HighHalves, HighHalves);
+            var classes = Avx512BW.Shuffle(Vector512.Create(lows, lows), bytes & half)
+                & Avx512BW.Shuffle(Vector512.Create(highs, highs), (bytes.AsUInt16() >> 4).AsByte() & half);
+            legal = ~Vector512.Equals(classes & Vector512.Create(Escapes), Vector512<byte>.Zero).ExtractMostSignificantBits();
+            hex = ~Vector512.Equals(classes & Vector512.Create(Digits), Vector512<byte>.Zero).ExtractMostSignificantBits();
+            return;
+        }
+        Vector256<byte> low = ClassesOf(Vector256.LoadUnsafe(ref block)), high = ClassesOf(Vector256.LoadUnsafe(ref block, 32));
+        legal = Has(low, Escapes) | (ulong)Has(high, Escapes) << 32;
+        hex = Has(low, Digits) | (ulong)Has(high, Digits) << 32;
+    }
+
+    private static Vector256<byte> ClassesOf(Vector256<byte> bytes)
+    {
+        var half = Vector256.Create((byte)0x0F);
+        return Avx2.Shuffle(Vector256.Create(LowHalves, LowHalves), bytes & half)
+            & Avx2.Shuffle(Vector256.Create(HighHalves, HighHalves), (bytes.AsUInt16() >> 4).AsByte() & half);
+    }
+
+    private static uint Has(Vector256<byte> classes, byte any) =>
+        ~Vector256.Equals(classes & Vector256.Create(any), Vector256<byte>.Zero).ExtractMostSignificantBits();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Controls64(ref byte block) => Vector512.IsHardwareAccelerated
+        ? Vector512.LessThan(Vector512.LoadUnsafe(ref block), Vector512.Create((byte)0x20)).ExtractMostSignificantBits()
+        : Controls(Vector256.LoadUnsafe(ref block)) | (ulong)Controls(Vector256.LoadUnsafe(ref block, 32)) << 32;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Equal64(ref byte block, byte value) => Vector512.IsHardwareAccelerated
+        ? Vector512.Equals(Vector512.LoadUnsafe(ref block), Vector512.Create(value)).ExtractMostSignificantBits()
+        : Equal(Vector256.LoadUnsafe(ref block), value) | (ulong)Equal(Vector256.LoadUnsafe(ref block, 32), value) << 32;
+
+    private static uint Controls(Vector256<byte> bytes) =>
+        Vector256.LessThan(bytes, Vector256.Create((byte)0x20)).ExtractMostSignificantBits();
+}

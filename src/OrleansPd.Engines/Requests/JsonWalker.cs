@@ -1,0 +1,281 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+
+namespace OrleansPd.Engines.Requests;
+
+/// <summary>Why a walk stopped.</summary>
+internal enum JsonFault : byte
+{
+    None,
+    Truncated,
+    Unexpected,
+    ControlCharacter,
+    Escape,
+    Number,
+    Literal,
+    TooDeep,
+}
+
+/// <summary>What a walk has passed so far; two readings around a value tell what is inside it.</summary>
+internal struct JsonCounts
+{
+    /// <summary>Numbers, and those of them that are not plain integers.</summary>
+    public int Numbers, Fractions;
+
+    /// <summary>String values (keys not counted), true/false/null, arrays and objects entered.</summary>
+    public int Strings, Literals, Arrays, Objects;
+
+    public static JsonCounts operator -(in JsonCounts a, in JsonCounts b) => new()
+    {
+        Numbers = a.Numbers - b.Numbers,
+        Fractions = a.Fractions - b.Fractions,
+        Strings = a.Strings - b.Strings,
+        Literals = a.Literals - b.Literals,
+        Arrays = a.Arrays - b.Arrays,
+        Objects = a.Objects - b.Objects,
+    };
+}
+
+/// <summary>
+/// Walks JSON text forward, value by value, and checks all of RFC 8259 on the way except UTF-8, which callers check in
+/// bulk beforehand. It never throws: a method that returns false has set <see cref="Fault"/> and <see cref="Position"/>.
+/// </summary>
+internal ref partial struct JsonWalker
+{
+    /// <summary>The deepest nesting any caller can ask for: one bit each tells object from array.</summary>
+    public const int DeepestNesting = 1024;
+
+    private static readonly SearchValues<byte> StringStops =
+        SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(code => (byte)code), (byte)'"', (byte)'\\']);
+
+    private readonly ReadOnlySpan<byte> _json;
+    private readonly int _maxDepth;
+    private OpenObjects _open;
+    private int _depth;
+    private int _noRunBefore;
+
+    public JsonWalker(ReadOnlySpan<byte> json, int position, int depth, int maxDepth)
+    {
+        _json = json;
+        _maxDepth = Math.Min(maxDepth, DeepestNesting);
+        _depth = depth;
+        Position = position;
+    }
+
+    public int Position;
+
+    public JsonFault Fault;
+
+    public JsonCounts Counts;
+
+    /// <summary>Whether the string passed last contained a backslash.</summary>
+    public bool Escaped;
+
+    /// <summary>The byte at the position, or 0 at the end (a NUL is never legal between tokens).</summary>
+    public readonly byte Current => Position < _json.Length ? _json[Position] : (byte)0;
+
+    public readonly bool AtEnd => Position >= _json.Length;
+
+    public void SkipWhitespace()
+    {
+        var at = Position;
+        var json = _json;
+        while ((uint)at < (uint)json.Length && json[at] is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t')
+            at++;
+        Position = at;
+    }
+
+    /// <summary>Fails where the walk stands: with "truncated" at the end, with "unexpected" before it.</summary>
+    public bool Stop() => Fail(AtEnd ? JsonFault.Truncated : JsonFault.Unexpected, Position);
+
+    /// <summary>Consumes one given byte.</summary>
+    public bool Take(byte expected)
+    {
+        if (Current != expected || AtEnd)
+            return Stop();
+        Position++;
+        return true;
+    }
+
+    /// <summary>Skips one value that starts exactly at the position.</summary>
+    public bool SkipValue()
+    {
+        switch (Current)
+        {
+            case (byte)'"':
+                Counts.Strings++;
+                return SkipString();
+            case (byte)'{' or (byte)'[':
+                return SkipContainer();
+            default:
+                return SkipScalar();
+        }
+    }
+
+    /// <summary>Skips a string, the position being at its opening quote.</summary>
+    public bool SkipString()
+    {
+        if (Current != '"')
+            return Stop();
+        Escaped = false;
+        var inBlocks = false;
+        var at = Position + 1;
+        while (true)
+        {
+            if (Escaped && !inBlocks)
+            {
+                inBlocks = true;
+                SkipEscapedBlocks(ref at);
+            }
+            var run = _json[at..].IndexOfAny(StringStops);
+            if (run < 0)
+                return Fail(JsonFault.Truncated, _json.Length);
+            at += run;
+            var stop = _json[at];
+            if (stop == '"')
+            {
+                Position = at + 1;
+                return true;
+            }
+            if (stop != '\\')
+                return Fail(JsonFault.ControlCharacter, at);
+            Escaped = true;
+            if (at + 1 >= _json.Length)
+                return Fail(JsonFault.Truncated, _json.Length);
+            switch (_json[at + 1])
+            {
+                case (byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t':
+                    at += 2;
+                    break;
+                case (byte)'u':
+                    if (at + 6 > _json.Length)
+                        return Fail(JsonFault.Truncated, _json.Length);
+                    for (var digit = at + 2; digit < at + 6; digit++)
+                    {
+                        if (JsonText.HexValue(_json[digit]) < 0)
+                            return Fail(JsonFault.Escape, at);
+                    }
+                    at += 6;
+                    break;
+                default:
+                    return Fail(JsonFault.Escape, at);
+            }
+        }
+    }
+
+    private bool SkipContainer()
+    {
+        var floor = _depth;
+        while (true)
+        {
+            // Position: at the bracket that opens a container.
+            var isObject = Current == '{';
+            if (_depth >= _maxDepth)
+                return Fail(JsonFault.TooDeep, Position);
+            Push(isObject);
+            Position++;
+            SkipWhitespace();
+            var opened = false;
+            if (Current != (isObject ? (byte)'}' : (byte)']') || AtEnd)
+            {
+                if (!SkipItems(isObject, out opened))
+                    return false;
+            }
+            // A container has been closed, or a new one is to be opened.
+            while (!opened)
+            {
+                if (Current != (isObject ? (byte)'}' : (byte)']') || AtEnd)
+                    return Stop();
+                Position++;
+                _depth--;
+                if (_depth == floor)
+                    return true;
+                isObject = IsObject(_depth - 1);
+                SkipWhitespace();
+                if (Current == ',')
+                {
+                    Position++;
+                    SkipWhitespace();
+                    if (!SkipItems(isObject, out opened))
+                        return false;
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Skips the items of the container on top, from the start of one, until a bracket opens a new container inside
+    /// (<paramref name="opened"/>) or no comma follows an item.
+    /// </summary>
+    private bool SkipItems(bool isObject, out bool opened)
+    {
+        opened = false;
+        while (true)
+        {
+            if (isObject)
+            {
+                if (!SkipString())
+                    return false;
+                SkipWhitespace();
+                if (!Take((byte)':'))
+                    return false;
+                SkipWhitespace();
+            }
+            var first = Current;
+            if (first == '"')
+            {
+                Counts.Strings++;
+                if (!SkipString())
+                    return false;
+            }
+            else if (first is (byte)'{' or (byte)'[')
+            {
+                opened = true;
+                return true;
+            }
+            else
+            {
+                if (!isObject && first is >= (byte)'0' and <= (byte)'9')
+                    SkipIntegerRun();
+                if (!SkipScalar())
+                    return false;
+            }
+            SkipWhitespace();
+            if (Current != ',')
+                return true;
+            Position++;
+            SkipWhitespace();
+        }
+    }
+
+    private void Push(bool isObject)
+    {
+        var bit = 1UL << (_depth & 63);
+        if (isObject)
+        {
+            Counts.Objects++;
+            _open[_depth >> 6] |= bit;
+        }
+        else
+        {
+            Counts.Arrays++;
+            _open[_depth >> 6] &= ~bit;
+        }
+        _depth++;
+    }
+
+    private readonly bool IsObject(int level) => (_open[level >> 6] >> (level & 63) & 1) != 0;
+
+    private bool Fail(JsonFault fault, int position)
+    {
+        Fault = fault;
+        Position = position;
+        return false;
+    }
+
+    [InlineArray(DeepestNesting / 64)]
+    private struct OpenObjects
+    {
+        private ulong _first;
+    }
+}

@@ -1,0 +1,23 @@
+namespace OrleansPd.Engines.Requests;
+
+/// <summary>What a client may ask for in one body. A value beyond a limit is a <see cref="ScanError"/>, never a cut.</summary>
+public sealed record ScanLimits
+{
+    /// <summary>The limits with their defaults.</summary>
+    public static ScanLimits Default { get; } = new();
+
+    /// <summary>Levels of nesting, the request object being the first. 1 to 1024, default 64.</summary>
+    public int MaxDepth { get; init; } = 64;
+
+    /// <summary>Prompts in one body. Default 1024.</summary>
+    public int MaxBatch { get; init; } = 1024;
+
+    /// <summary>Samples per prompt (<c>n</c>). Default 128, as in the OpenAI API.</summary>
+    public int MaxSamples { get; init; } = 128;
+
+    /// <summary>Prompts times samples: each is a pair of engine requests when fanned out (protocol §2.6). Default 1024.</summary>
+    public int MaxFanOut { get; init; } = 1024;
+
+    /// <summary>Top log probabilities per token. Default 128: a request for more brings a prefill engine down (protocol §2.5).</summary>
+    public int MaxTopLogprobs { get; init; } = 128;
+}

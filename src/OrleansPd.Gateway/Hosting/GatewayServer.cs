@@ -1,0 +1,236 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Core.States;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Observing;
+using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Security;
+using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Transport;
+using OrleansPd.Net.Http1;
+using OrleansPd.Net.Sockets;
+
+namespace OrleansPd.Gateway.Hosting;
+
+/// <summary>A gateway in this process: Kestrel, the HTTP surface, and a control plane.</summary>
+public sealed class GatewayServer : IAsyncDisposable
+{
+    /// <summary>How often a stopping gateway looks whether its last request has ended.</summary>
+    private static readonly TimeSpan IdlePoll = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>How long it waits for the aborts of what did not end by itself: one abort call's longest life.</summary>
+    private static readonly TimeSpan AbortPatience = TimeSpan.FromSeconds(2);
+
+    private readonly WebApplication _app;
+    private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IReadOnlyList<IAsyncDisposable> _owned = [];
+    private Task _watch = Task.CompletedTask;
+
+    /// <summary>
+    /// A line feed alone ends no header line here: what stands before this gateway may read it otherwise, and then a header, or a
+    /// whole request, could be hidden from one of the two.
+    /// </summary>
+    static GatewayServer() => AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
+
+    private GatewayServer(WebApplication app)
+    {
+        _app = app;
+        Url = ListeningUrl(app);
+    }
+
+    /// <summary>Where it listens; the port is the real one where 0 was asked for, the host one that can be called.</summary>
+    public Uri Url { get; }
+
+    /// <summary>Ends when the gateway was asked to stop and has.</summary>
+    public Task Completion => _app.WaitForShutdownAsync();
+
+    /// <summary>Why the gateway stopped by itself; null when it did not.</summary>
+    public Exception? Failure { get; private set; }
+
+    /// <summary>The fleet, admission and rooms behind this gateway.</summary>
+    public IControlPlane ControlPlane => _app.Services.GetRequiredService<IControlPlane>();
+
+    /// <summary>The last requests.</summary>
+    public RequestLog Requests => _app.Services.GetRequiredService<RequestLog>();
+
+    internal IUpstream Upstream => _app.Services.GetRequiredService<IUpstream>();
+
+    public GatewayMetrics Metrics => _app.Services.GetRequiredService<GatewayMetrics>();
+
+    /// <summary>The dispatcher, for its gauges.</summary>
+    public PairDispatcher Dispatcher => _app.Services.GetRequiredService<PairDispatcher>();
+
+    /// <summary>Starts listening in front of a control plane that somebody else owns.</summary>
+    /// <param name="options">What the operator wants.</param>
+    /// <param name="controlPlane">The fleet, admission and rooms.</param>
+    /// <param name="logging">Where the log goes; null = nowhere.</param>
+    /// <param name="clock">The time; null = the system's.</param>
+    /// <param name="upstream">How engines are reached, theirs who give it; null = as the options say.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    /// <exception cref="IOException">The port is taken.</exception>
+    public static async Task<GatewayServer> StartAsync(
+        GatewayOptions options, IControlPlane controlPlane, Action<ILoggingBuilder>? logging = null, TimeProvider? clock = null,
+        IUpstream? upstream = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var certificate = EngineTls.Listener(options);
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.ClearProviders();
+        logging?.Invoke(builder.Logging);
+        // It would make an activity and a log scope for each request; what it has to say is said by us.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // Our own limit answers in the caller's dialect.
+            kestrel.Limits.MaxRequestBodySize = null;
+            if (options.Host is "localhost")
+            {
+                kestrel.ListenLocalhost(options.Port, Secure);
+            }
+            else
+            {
+                kestrel.Listen(AddressOf(options.Host), options.Port, Secure);
+            }
+        });
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
+        if (options.Transport == TransportKind.Loop && SocketLoop.IsSupported)
+        {
+            builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
+        }
+        // Worth it only where the socket's wake-ups come inline too: alone it costs more than it saves.
+        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = InlineSockets.AreOn);
+        if (certificate is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        }
+        builder.Services.AddRoutingCore();
+        // The process's signals are its executable's: the host's own answer to SIGTERM would close the listener before the grace.
+        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
+        builder.Services.AddPd(options, controlPlane, clock ?? TimeProvider.System, upstream);
+        var app = builder.Build();
+        app.UsePd();
+        app.MapPd();
+        try
+        {
+            await app.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await app.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+        var server = new GatewayServer(app);
+        Log.Listening(app.Services.GetRequiredService<ILogger<GatewayServer>>(), server.Url);
+        return server;
+
+        void Secure(ListenOptions listen)
+        {
+            if (certificate is not null)
+            {
+                listen.UseHttps(certificate);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Stops in order: says that it is not ready, takes requests for a moment more, lets those in flight end for as long as the grace
+    /// lasts, aborts the rest on their engines, closes the listener.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the waiting: what is in flight is aborted at once.</param>
+    public async Task StopAsync(CancellationToken cancellationToken = default)
+    {
+        var options = _app.Services.GetRequiredService<GatewayOptions>();
+        var clock = _app.Services.GetRequiredService<TimeProvider>();
+        _app.Services.GetRequiredService<GatewayLife>().Stop();
+        Log.Stopping(_app.Services.GetRequiredService<ILogger<GatewayServer>>(), Metrics.Active);
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(options.ShutdownDelaySecs), clock, cancellationToken).ConfigureAwait(false);
+            using var grace = new CancellationTokenSource(TimeSpan.FromSeconds(options.ShutdownGracePeriodSecs), clock);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(grace.Token, cancellationToken);
+            await IdleAsync(clock, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Out of patience: what is left is aborted below.
+        }
+        Dispatcher.EndAll();
+        using var last = new CancellationTokenSource(AbortPatience, clock);
+        try
+        {
+            await IdleAsync(clock, last.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Engines that do not even take an abort are left to their own clocks.
+        }
+        await _app.StopAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private async Task IdleAsync(TimeProvider clock, CancellationToken cancellationToken)
+    {
+        while (Metrics.Active > 0 || Dispatcher.OpenPrefillLegs > 0 || Dispatcher.OpenDecodeLegs > 0)
+        {
+            await Task.Delay(IdlePoll, clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync().ConfigureAwait(false);
+        foreach (var part in _owned)
+        {
+            await part.DisposeAsync().ConfigureAwait(false);
+        }
+        _gone.TrySetResult();
+        await _watch.ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Makes this server the owner of what it was started with, and ends it when the control plane cannot go on. A gateway with a
+    /// dead control plane would serve an old fleet for ever; the process ends instead, and its supervisor starts it again.
+    /// </summary>
+    /// <param name="died">Completes with the reason when the control plane has failed; never, if it does not.</param>
+    /// <param name="owned">Disposed of with the server, in this order.</param>
+    public void Own(Task<Exception> died, params IReadOnlyList<IAsyncDisposable> owned)
+    {
+        _owned = owned;
+        _watch = StopWhenDeadAsync(died);
+    }
+
+    private async Task StopWhenDeadAsync(Task<Exception> died)
+    {
+        if (await Task.WhenAny(died, _gone.Task).ConfigureAwait(false) == died)
+        {
+            Failure = await died.ConfigureAwait(false);
+            await _app.StopAsync().ConfigureAwait(false);
+        }
+    }
+
+    private sealed class NoSignals : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+
+    private static IPAddress AddressOf(string host) =>
+        IPAddress.TryParse(host.Trim('[', ']'), out var address) ? address : Dns.GetHostAddresses(host)[0];
+
+    private static Uri ListeningUrl(WebApplication app)
+    {
+        var address = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        return new Uri(address.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal).Replace("[::]", "[::1]", StringComparison.Ordinal));
+    }
+}

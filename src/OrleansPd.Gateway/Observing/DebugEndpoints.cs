@@ -1,0 +1,83 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Management;
+using OrleansPd.Gateway.Telemetry;
+
+namespace OrleansPd.Gateway.Observing;
+
+/// <summary><c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: what was decided about a request, and why.</summary>
+internal sealed class DebugEndpoints(RequestLog log, AdminGate gate, TimeProvider clock)
+{
+    private const int MostListed = 100;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/debug/requests", gate.Guard(context =>
+            Results.Json(log.Recent().Take(MostListed).Select(View)).ExecuteAsync(context)));
+        routes.MapGet("/debug/requests/{id}", gate.Guard(context => Of((string)context.Request.RouteValues["id"]!).ExecuteAsync(context)));
+    }
+
+    private IResult Of(string id) => log.Find(id) is { } record
+        ? Results.Json(View(record))
+        : Results.Json(new { error = new { message = $"The request '{id}' is not among the last ones kept." } }, statusCode: 404);
+
+    private object View(RequestRecord record) => new
+    {
+        id = record.Id,
+        route = record.Route,
+        ended_at = record.EndedAt,
+        calls = record.Calls.Select(call => new
+        {
+            reason = call.Reason,
+            events = call.Events,
+            resumed = call.Resumed,
+            duration_ms = Between(call.StartedAt, call.EndedAt),
+            refusal = call.Refusal?.Message,
+            attempts = call.Attempts.Select(a => View(call, a)),
+        }),
+    };
+
+    private object View(DispatchReport call, AttemptReport attempt) => new
+    {
+        number = attempt.Number,
+        prefill = attempt.Lease.Prefill?.Id.Value,
+        prefill_rank = attempt.Lease.PrefillRank,
+        prefill_epoch = attempt.Lease.Prefill?.Epoch,
+        decode = attempt.Lease.Decode.Id.Value,
+        decode_rank = attempt.Lease.DecodeRank,
+        decode_epoch = attempt.Lease.Decode.Epoch,
+        // As text: JavaScript cannot hold 63 bits.
+        rooms = attempt.Lease.Rooms.ToArray().Select(room => room.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+        rids = attempt.Rids,
+        why = attempt.Lease.Why,
+        choice = View(attempt.Lease.WhyFacts),
+        reason = attempt.Verdict?.Reason,
+        message = attempt.Verdict is { IsSuccess: false } verdict ? verdict.Message : null,
+        blame = attempt.Verdict?.Blame.ToString().ToLowerInvariant(),
+        sent_after_ms = Between(call.StartedAt, attempt.SentAt),
+        first_output_ms = Between(attempt.SentAt, attempt.FirstOutputAt),
+        prefill_ms = Between(attempt.SentAt, attempt.PrefillEndedAt),
+        decode_ms = Between(attempt.SentAt, attempt.DecodeEndedAt),
+    };
+
+    /// <summary>The numbers behind <c>why</c>; null where nothing was recorded.</summary>
+    private static object? View(WhyFacts why) => why.IsNone ? null : new
+    {
+        route = GatewayMetrics.Word(why.Route),
+        prefill_policy = why.PrefillPolicy,
+        prefill_score = why.PrefillScore,
+        prefill_candidates = why.PrefillCandidates,
+        decode_policy = why.DecodePolicy,
+        decode_score = why.DecodeScore,
+        decode_candidates = why.DecodeCandidates,
+        uncached_tokens = why.UncachedTokens,
+        waited_ms = Math.Round(why.Waited.TotalMilliseconds, 3),
+        trial = why.IsTrial,
+    };
+
+    private double? Between(long from, long to) =>
+        to == 0 ? null : Math.Round(clock.GetElapsedTime(from, to).TotalMilliseconds, 3);
+}

@@ -1,0 +1,144 @@
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using OrleansPd.Core.Admin;
+using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Management;
+using OrleansPd.Gateway.Telemetry;
+
+namespace OrleansPd.Gateway.Observing;
+
+/// <summary>
+/// <c>GET /metrics</c>: the counters of the gateway and the state of its fleet; <c>GET /engine_metrics</c>: those of all engines as
+/// one text, each sample with the engine it is from.
+/// </summary>
+internal sealed class MetricsEndpoint(
+    GatewayMetrics metrics, PairDispatcher dispatcher, IControlPlane controlPlane, EngineFanOut engines, PairRoutes pairs, IServiceProvider services)
+{
+    private const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private readonly IFleetAdmin? _admin = (IFleetAdmin?)services.GetService(typeof(IFleetAdmin));
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/metrics", WriteAsync);
+        routes.MapGet("/engine_metrics", MergeAsync);
+    }
+
+    private async Task WriteAsync(HttpContext context)
+    {
+        var output = new StringBuilder(16 * 1024);
+        var text = new PromText(output);
+        metrics.Write(text);
+        var stages = dispatcher.Meter;
+        text.Buckets("orleanspd_gateway_token_gap_seconds", "Between events of a stream that has content (inter-token latency).", stages.TokenGap);
+        text.Buckets("orleanspd_gateway_queue_wait_seconds", "From the wish for a pair to its lease or refusal.", stages.QueueWait);
+        text.Buckets("orleanspd_gateway_prefill_seconds", "From sending both legs to the prefill's good end.", stages.Prefill);
+        text.Buckets("orleanspd_gateway_kv_wait_seconds", "From the prefill's end to decode's first event.", stages.KvWait);
+        text.Family("orleanspd_gateway_open_legs", "gauge", "Requests to engines that have not ended, by role.");
+        text.Sample(dispatcher.OpenPrefillLegs, "role=\"prefill\"").Sample(dispatcher.OpenDecodeLegs, "role=\"decode\"");
+        text.Counter("orleanspd_gateway_retries_total", "Attempts after the first.", dispatcher.Retries);
+        text.Counter("orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", dispatcher.Resumed);
+        text.Counter("orleanspd_gateway_aborts_total", "Abort calls to engines.", dispatcher.Aborter.Sent);
+        text.Counter("orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", dispatcher.Aborter.Failed);
+        text.Gauge("orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.", dispatcher.Aborter.Waiting);
+        text.Gauge("orleanspd_gateway_routed_pairs", "Pairs held by callers of /route_pd.", pairs.Open);
+        WriteFleet(text, controlPlane.Fleet);
+        if (_admin is not null)
+        {
+            var (workers, pools) = (_admin.ListAsync(context.RequestAborted), _admin.PoolsAsync(context.RequestAborted));
+            WriteCapacity(text, await workers.ConfigureAwait(false));
+            WritePools(text, await pools.ConfigureAwait(false));
+        }
+        WriteRooms(text, controlPlane.Rooms);
+        ProcessMetrics.Write(text);
+        context.Response.ContentType = ContentType;
+        await context.Response.WriteAsync(output.ToString(), context.RequestAborted).ConfigureAwait(false);
+    }
+
+    private async Task MergeAsync(HttpContext context)
+    {
+        var said = await engines.CallAsync(controlPlane.Fleet.Workers, "GET", "/metrics", default, Patience, context.RequestAborted)
+            .ConfigureAwait(false);
+        context.Response.ContentType = ContentType;
+        await context.Response.WriteAsync(EngineMetricsMerge.Of(said), context.RequestAborted).ConfigureAwait(false);
+    }
+
+    private static void WriteRooms(PromText text, RoomStats rooms)
+    {
+        text.Family("orleanspd_gateway_rooms", "gauge", "Rooms in the table: of live leases, and registered without one.");
+        text.Sample(rooms.Pinned, "state=\"leased\"").Sample(rooms.Held - rooms.Pinned, "state=\"registered\"");
+        text.Counter("orleanspd_gateway_room_registrations_total", "Registrations of a room's rank that were taken.", rooms.Registered);
+        text.Counter("orleanspd_gateway_room_conflicts_total", "Registrations of another rank than the one that stands.", rooms.Conflicts);
+        text.Counter("orleanspd_gateway_room_expirations_total", "Rooms that were dropped because of their age.", rooms.Expired);
+        text.Counter("orleanspd_gateway_room_refusals_total", "Rooms that found the table full.", rooms.Refused);
+    }
+
+    private static void WriteFleet(PromText text, FleetSnapshot fleet)
+    {
+        text.Family("orleanspd_gateway_workers", "gauge", "Workers by role and phase of life; broken = its breaker is open.");
+        foreach (var role in Enum.GetValues<WorkerRole>())
+        {
+            foreach (var phase in Enum.GetValues<WorkerPhase>().Where(p => p != WorkerPhase.Gone))
+            {
+                text.Sample(
+                    fleet.Workers.Count(w => w.Role == role && w.Phase == phase), $"role=\"{Lower(role)}\",phase=\"{Lower(phase)}\"");
+            }
+        }
+        text.Gauge("orleanspd_gateway_ready", "1 when a request could be served now.", fleet.IsReady ? 1 : 0);
+    }
+
+    private static void WriteCapacity(PromText text, IReadOnlyList<WorkerView> workers)
+    {
+        var roles = Enum.GetValues<WorkerRole>().Select(role =>
+            (Label: $"role=\"{Lower(role)}\"", Ranks: workers.Where(w => w.Worker.Role == role).SelectMany(w => w.Ranks).ToArray())).ToArray();
+        text.Family("orleanspd_gateway_capacity", "gauge", "Requests that the ranks of a role may hold at once.");
+        foreach (var (label, ranks) in roles)
+        {
+            text.Sample(ranks.Sum(r => (double)r.Window), label);
+        }
+        text.Family("orleanspd_gateway_credits", "gauge", "Of these, how many are free.");
+        foreach (var (label, ranks) in roles)
+        {
+            text.Sample(ranks.Sum(r => (double)Math.Max(0, r.Window - r.InFlight - r.Foreign)), label);
+        }
+        text.Family("orleanspd_gateway_in_flight", "gauge", "Items of ours on the ranks of a role.");
+        foreach (var (label, ranks) in roles)
+        {
+            text.Sample(ranks.Sum(r => (double)r.InFlight), label);
+        }
+        text.Family("orleanspd_gateway_foreign_requests", "gauge", "Requests of others on them, by their engines' figures.");
+        foreach (var (label, ranks) in roles)
+        {
+            text.Sample(ranks.Sum(r => (double)r.Foreign), label);
+        }
+    }
+
+    private static void WritePools(PromText text, IReadOnlyList<PoolView> pools)
+    {
+        Write("orleanspd_gateway_pool_wanted", "Workers that a pool should have; none where nobody said.", pool => pool.Wanted);
+        Write("orleanspd_gateway_pool_present", "Workers of a pool that are registered and not leaving.", pool => pool.Present);
+        Write("orleanspd_gateway_pool_ready", "Of these, those that can be given requests.", pool => pool.Ready);
+
+        void Write(string name, string help, Func<PoolView, int?> read)
+        {
+            text.Family(name, "gauge", help);
+            foreach (var pool in pools)
+            {
+                if (read(pool) is { } value)
+                {
+                    var model = PromText.Escape(pool.Name.Model ?? PoolName.AnyModel);
+                    text.Sample(value, $"role=\"{Lower(pool.Name.Role)}\",model=\"{model}\"");
+                }
+            }
+        }
+    }
+
+    private static string Lower<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
+}

@@ -1,0 +1,170 @@
+using System.ComponentModel.DataAnnotations;
+using OrleansPd.Core.Options;
+using OrleansPd.Net.Http1;
+
+namespace OrleansPd.Gateway.Options;
+
+/// <summary>What the HTTP side of the gateway is told by its operator. Configuration section <c>Gateway</c>.</summary>
+public sealed class GatewayOptions
+{
+    /// <summary>Address to listen on. Default 0.0.0.0, as the SGLang router.</summary>
+    [Required]
+    public string Host { get; set; } = "0.0.0.0";
+
+    /// <summary>Port to listen on, 0-65535; 0 = any free one. Default 30000, as the SGLang router.</summary>
+    [Range(0, 65535)]
+    public int Port { get; set; } = 30000;
+
+    /// <summary>Largest request body in bytes, 1 KiB to 2 GiB - 64 KiB. Default 512 MiB, as the SGLang router's --max-payload-size.</summary>
+    [Range(1024, 2147418112)]
+    public long MaxPayloadSize { get; set; } = 512L * 1024 * 1024;
+
+    /// <summary>Whole life of a request in seconds, retries and queueing included, 1-86400. Default 1800, as the SGLang router's --request-timeout-secs.</summary>
+    [Range(1, 86400)]
+    public int RequestTimeoutSecs { get; set; } = 1800;
+
+    /// <summary>
+    /// Longest time in seconds without the first output of decode, 1-86400. Default 280: below the 300 s after which engines
+    /// give a transfer up, so that the reason is known and both sides are freed by us.
+    /// </summary>
+    [Range(1, 86400)]
+    public int FirstOutputTimeoutSecs { get; set; } = 280;
+
+    /// <summary>
+    /// Longest silence in seconds of a stream that has begun, 0-86400; 0 = no limit. Default 300: an engine that is paused, or that
+    /// retracts its requests for a weight update, is silent for up to some 180 s and goes on afterwards.
+    /// </summary>
+    [Range(0, 86400)]
+    public int StreamIdleTimeoutSecs { get; set; } = 300;
+
+    /// <summary>Retries of one request before its first byte, 0-10. Default 1; 0 = never.</summary>
+    [Range(0, 10)]
+    public int RetryMaxRetries { get; set; } = 1;
+
+    /// <summary>
+    /// Go on with another pair when a decode engine fails in the middle of a stream; the client sees one uninterrupted stream.
+    /// Default false. What cannot go on (n > 1, log probabilities, grammars, tools, reasoning) ends with an error event as before.
+    /// </summary>
+    public bool ResumeStreams { get; set; }
+
+    /// <summary>
+    /// Seconds in which a stopping gateway still takes requests while it says that it is not ready, 0-600. Default 0; set it to what
+    /// a load balancer in front needs to notice.
+    /// </summary>
+    [Range(0, 600)]
+    public int ShutdownDelaySecs { get; set; }
+
+    /// <summary>Seconds that requests in flight get to end before they are aborted, 0-86400. Default 180, as the SGLang router.</summary>
+    [Range(0, 86400)]
+    public int ShutdownGracePeriodSecs { get; set; } = 180;
+
+    /// <summary>
+    /// Milliseconds between closing a decode's connection and telling it to abort a request that has given no output yet, 0-60000.
+    /// Default 0: at once. For engine builds that do not bear an abort in the middle of a transfer.
+    /// </summary>
+    [Range(0, 60000)]
+    public int DecodeAbortDelayMs { get; set; }
+
+    /// <summary>Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send <c>default</c>.</summary>
+    public bool StrictModel { get; set; }
+
+    /// <summary>
+    /// Further names of models, each as <c>alias=model</c>. Default none. An alias is looked up before anything else, so one that
+    /// has a served model's own name takes its place.
+    /// </summary>
+    public List<string> ModelAlias { get; init; } = [];
+
+    /// <summary>Sections of a request's JSON may nest this deep, 8-512. Default 64.</summary>
+    [Range(8, 512)]
+    public int MaxJsonDepth { get; set; } = 64;
+
+    /// <summary>Most prompts in one batch request, 1-65536. Default 1024.</summary>
+    [Range(1, 65536)]
+    public int MaxBatch { get; set; } = 1024;
+
+    /// <summary>Most samples (<c>n</c>) of one prompt, 1-1024. Default 128.</summary>
+    [Range(1, 1024)]
+    public int MaxSamples { get; set; } = 128;
+
+    /// <summary>
+    /// Bearer token that <c>/register_dp_rank</c> and <c>/query_dp_ranks</c> ask for; null = none, anyone who reaches the gateway
+    /// may call them. Default null: no released engine sends one.
+    /// </summary>
+    public string? RankToken { get; set; }
+
+    /// <summary>
+    /// Key that calls which change the fleet or its engines (<c>/workers</c>, <c>/flush_cache</c>, <c>/pause_generation</c>,
+    /// <c>/update_weights_*</c>, <c>/route_pd</c>, ...) must bring as <c>Authorization: Bearer</c>; null or empty
+    /// = none. Default null: whoever reaches the port may change the fleet, so set one, or guard the port.
+    /// </summary>
+    public string? AdminApiKey { get; set; }
+
+    /// <summary>
+    /// Key that clients must bring as <c>Authorization: Bearer</c> on all routes but health and metrics; null or empty = none.
+    /// Default null. Kept as a hash.
+    /// </summary>
+    public string? ApiKey { get; set; }
+
+    /// <summary>
+    /// Named clients' keys with limits, each as <c>name=N,key=K</c> or <c>name=N,sha256=HEX</c> and any of <c>rpm=</c> (requests a
+    /// minute), <c>tpm=</c> (tokens a minute), <c>concurrency=</c>, <c>priority=</c> (-100 to 100, higher is served first). Default
+    /// none.
+    /// </summary>
+    public List<string> ClientKeys { get; init; } = [];
+
+    /// <summary>
+    /// Addresses that workers may have which are added while the gateway runs: networks (10.0.0.0/8), host names, or *.domain, with
+    /// :port if wanted. Default none: all but link-local addresses, where clouds hand out credentials.
+    /// </summary>
+    public List<string> WorkerUrlAllow { get; init; } = [];
+
+    /// <summary>PEM file of the listener's certificate and its chain; null = plain HTTP. Default null. Needs <see cref="TlsKeyPath"/>.</summary>
+    public string? TlsCertPath { get; set; }
+
+    /// <summary>PEM file of its key. Default null.</summary>
+    public string? TlsKeyPath { get; set; }
+
+    /// <summary>PEM files of authorities that sign engines' certificates, in place of the system's. Default none.</summary>
+    public List<string> CaCertPaths { get; init; } = [];
+
+    /// <summary>PEM file of the certificate that is shown to engines; null = none. Default null. Needs <see cref="ClientKeyPath"/>.</summary>
+    public string? ClientCertPath { get; set; }
+
+    /// <summary>PEM file of its key. Default null.</summary>
+    public string? ClientKeyPath { get; set; }
+
+    /// <summary>Export spans by OTLP. Default false; W3C context is passed to the engines either way.</summary>
+    public bool EnableTrace { get; set; }
+
+    /// <summary>
+    /// Collector of spans: <c>host:port</c> or a URL. Port 4318 and URLs with a path are spoken to by HTTP, others by gRPC. Default
+    /// localhost:4317, as the SGLang router.
+    /// </summary>
+    [Required]
+    public string OtlpTracesEndpoint { get; set; } = "localhost:4317";
+
+    /// <summary>Share of requests that are traced where the client has not decided, 0-1. Default 0.1. A client's own decision is kept.</summary>
+    [Range(0, 1)]
+    public double TraceSampleRatio { get; set; } = 0.1;
+
+    /// <summary>
+    /// Headers in which a client's request id is looked for, first to last; the answer has it as <c>x-request-id</c>. Default, where
+    /// none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
+    /// </summary>
+    public List<string> RequestIdHeaders { get; init; } = [];
+
+    /// <summary>
+    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or <see cref="UpstreamKind.Handler"/>, the HTTP
+    /// client of .NET, which does the same at more than twice the price. Default Direct.
+    /// </summary>
+    public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
+
+    /// <summary>
+    /// What carries bytes: <see cref="TransportKind.Loop"/>, made for this job, or <see cref="TransportKind.Sockets"/>, Kestrel's and .NET's
+    /// own, which does the same at a higher price. Default Loop; where it cannot be had (not Linux, or neither x86-64 nor ARM64), Sockets.
+    /// </summary>
+    public TransportKind Transport { get; set; } = TransportKind.Loop;
+
+    /// <summary>What the control plane is told.</summary>
+    public ControlPlaneOptions ControlPlane { get; init; } = new();
+}

@@ -1,0 +1,33 @@
+using System.Net.Sockets;
+using OrleansPd.Tools.Output;
+
+namespace OrleansPd.Server.CommandLine;
+
+/// <summary>Says why a listener could not start, and what to do.</summary>
+internal static class ListenFailure
+{
+    /// <param name="ports">The ports it wanted and their flags, the likeliest first; the error's text tells which it was.</param>
+    public static CommandFailedException? Explain(Exception error, string host, params (int Port, string Flag)[] ports)
+    {
+        for (var cause = error; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is not SocketException socket) continue;
+            var (port, flag) = ports.FirstOrDefault(
+                wanted => error.Message.Contains($":{wanted.Port}", StringComparison.Ordinal), ports[0]);
+            switch (socket.SocketErrorCode)
+            {
+                case SocketError.AddressAlreadyInUse:
+                    return new($"port {port} on {host} is taken by another process: stop that one, or choose another port with "
+                        + $"{flag} (0 = any free one).");
+                case SocketError.AccessDenied:
+                    return new($"port {port} on {host} may not be opened by this user: choose one above 1023 with {flag}.");
+                case SocketError.AddressNotAvailable:
+                    return new($"{host} is no address of this machine: choose another with --host.");
+                case SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain:
+                    return new($"{host} is no known name: choose another with --host.");
+            }
+        }
+
+        return null;
+    }
+}

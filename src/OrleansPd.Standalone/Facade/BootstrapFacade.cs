@@ -1,0 +1,114 @@
+using Microsoft.AspNetCore.Http;
+using OrleansPd.Core.Rooms;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Wire;
+
+namespace OrleansPd.Standalone.Facade;
+
+/// <summary>
+/// Stands before the bootstrap server of one life of one prefill, for decode engines (protocol: what they may ask of
+/// <c>bootstrap_host:bootstrap_port</c>). Its <c>/health</c> is the gateway's judgement, not the engine's: two answers that are
+/// not 200 make a decode engine drop the prefill and fail its rooms, which is how a dead prefill is fenced off.
+/// </summary>
+internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot prefill, BootstrapRelay relay)
+{
+    private const string Text = "text/plain; charset=utf-8";
+
+    public WorkerId Worker => prefill.Id;
+
+    public long Epoch => prefill.Epoch;
+
+    /// <summary>The life it stands for goes on, as far as we know.</summary>
+    public bool IsAlive
+    {
+        get
+        {
+            foreach (var worker in plane.Fleet.Prefill)
+            {
+                if (worker.Id == prefill.Id)
+                {
+                    return worker.Epoch == prefill.Epoch && worker.Phase is not (WorkerPhase.Registered or WorkerPhase.Gone);
+                }
+            }
+            return false;
+        }
+    }
+
+    public Task AnswerAsync(HttpContext context) => (context.Request.Path.Value, context.Request.Method) switch
+    {
+        ("/health", "GET" or "HEAD") => IsAlive ? TextAsync(context, 200, "OK") : FencedAsync(context),
+        ("/route", "GET") => IsAlive ? RouteAsync(context) : FencedAsync(context),
+        ("/query_dp_ranks", "POST") => IsAlive ? QueryAsync(context) : FencedAsync(context),
+        ("/register_dp_rank", "POST") => IsAlive ? RegisterAsync(context) : FencedAsync(context),
+        // Ranks register with their own engine; nobody can here.
+        ("/health" or "/route" or "/query_dp_ranks" or "/register_dp_rank", _) => TextAsync(context, 405, "405: Method Not Allowed"),
+        _ => TextAsync(context, 404, "404: Not Found"),
+    };
+
+    private static Task FencedAsync(HttpContext context) => TextAsync(context, 503, "This prefill is gone.");
+
+    private async Task RouteAsync(HttpContext context)
+    {
+        var reply = await relay.RouteAsync(context.Request.QueryString.Value ?? "").WaitAsync(context.RequestAborted).ConfigureAwait(false);
+        await WriteAsync(context, reply.Status, reply.ContentType, reply.Body).ConfigureAwait(false);
+    }
+
+    private async Task RegisterAsync(HttpContext context)
+    {
+        using var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted).ConfigureAwait(false);
+        if (body is null || RoomWire.ReadRegistration(body.Memory, out var room, out var rank) is not null)
+        {
+            await TextAsync(context, 400, "Not a room and its rank.").ConfigureAwait(false);
+            return;
+        }
+        await (plane.RegisterRank(room, rank, prefill) switch
+        {
+            RankRegistration.Stored => TextAsync(context, 200, "OK"),
+            RankRegistration.Conflict => TextAsync(context, 409, $"The room {room} is another's."),
+            _ => TextAsync(context, 503, "The room table is full."),
+        }).ConfigureAwait(false);
+    }
+
+    /// <summary>What we know ourselves; for the rest the real server is asked, and what it tells is checked against the leases.</summary>
+    private async Task QueryAsync(HttpContext context)
+    {
+        using var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted).ConfigureAwait(false);
+        if (body is null || RoomWire.ReadQuery(body.Memory, out var rooms) is not null)
+        {
+            await TextAsync(context, 400, "Not a list of rooms.").ConfigureAwait(false);
+            return;
+        }
+        var ranks = new int[rooms.Length];
+        await plane.QueryRanksAsync(rooms, ranks, context.RequestAborted).ConfigureAwait(false);
+        var unknown = rooms.Where((_, i) => ranks[i] < 0).ToArray();
+        if (unknown.Length > 0)
+        {
+            var told = new int[unknown.Length];
+            await relay.QueryAsync(unknown, told, context.RequestAborted).ConfigureAwait(false);
+            for (int i = 0, next = 0; i < rooms.Length; i++)
+            {
+                if (ranks[i] < 0)
+                {
+                    // Full is no reason to keep it from the engine; a conflict is: its KV would go to a request that is not its own.
+                    var rank = told[next++];
+                    ranks[i] = rank >= 0 && plane.RegisterRank(rooms[i], rank, prefill) != RankRegistration.Conflict ? rank : -1;
+                }
+            }
+        }
+        await WriteAsync(context, 200, "application/json; charset=utf-8", RoomWire.Ranks(rooms, ranks)).ConfigureAwait(false);
+    }
+
+    private static Task TextAsync(HttpContext context, int status, string text) =>
+        WriteAsync(context, status, Text, System.Text.Encoding.UTF8.GetBytes(text));
+
+    private static async Task WriteAsync(HttpContext context, int status, string? type, ReadOnlyMemory<byte> body)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = type;
+        context.Response.ContentLength = body.Length;
+        if (context.Request.Method != "HEAD")
+        {
+            await context.Response.Body.WriteAsync(body, context.RequestAborted).ConfigureAwait(false);
+        }
+    }
+}

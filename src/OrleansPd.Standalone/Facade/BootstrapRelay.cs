@@ -1,0 +1,117 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json;
+
+namespace OrleansPd.Standalone.Facade;
+
+/// <summary>
+/// Asks the bootstrap server of one life of a prefill. What it said of itself and of its ranks does not change in that life, so
+/// a good answer is asked for once: decode engines wait for these calls on their scheduler's thread.
+/// </summary>
+internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider clock)
+{
+    /// <summary>Below the 5 s after which a decode engine gives up.</summary>
+    private static readonly TimeSpan RouteTimeout = TimeSpan.FromSeconds(4);
+
+    /// <summary>Shorter: engines repeat this call by themselves, and are stopped while it lasts.</summary>
+    private static readonly TimeSpan QueryTimeout = TimeSpan.FromSeconds(2);
+
+    private const int MaxCached = 4096;
+    private const int MaxCachedQuery = 256;
+    private readonly ConcurrentDictionary<string, Lazy<Task<RouteReply>>> _replies = new(StringComparer.Ordinal);
+
+    /// <summary>Calls that went to the real server.</summary>
+    public int Asked => Volatile.Read(ref _asked);
+
+    private int _asked;
+
+    public static HttpClient CreateClient() => new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        ConnectTimeout = TimeSpan.FromSeconds(2),
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
+        UseCookies = false,
+        UseProxy = false,
+    })
+    {
+        MaxResponseContentBufferSize = 4 << 20,
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    /// <param name="query">As it came, with its question mark.</param>
+    public Task<RouteReply> RouteAsync(string query)
+    {
+        if (query.Length > MaxCachedQuery || (_replies.Count >= MaxCached && !_replies.ContainsKey(query)))
+        {
+            return AskAsync(query);
+        }
+        return _replies.GetOrAdd(query, asked => new(() => AskOnceAsync(asked))).Value;
+    }
+
+    /// <summary>Who owns these rooms, as far as the real server knows; -1 where it does not, or does not answer in time.</summary>
+    public async Task QueryAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
+    {
+        ranks.Span.Fill(-1);
+        var body = JsonSerializer.SerializeToUtf8Bytes(new { bootstrap_rooms = rooms.ToArray() });
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(server, "/query_dp_ranks"));
+        request.Content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } };
+        if (await SendAsync(request, QueryTimeout, cancellationToken).ConfigureAwait(false) is not { IsOk: true } reply)
+        {
+            return;
+        }
+        try
+        {
+            using var known = JsonDocument.Parse(reply.Body);
+            for (var i = 0; i < rooms.Length; i++)
+            {
+                if (known.RootElement.TryGetProperty($"{rooms.Span[i]}", out var rank) && rank.TryGetInt32(out var number))
+                {
+                    ranks.Span[i] = number;
+                }
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // An answer we cannot read tells nothing; the engine asks again.
+        }
+    }
+
+    /// <summary>One call for all who ask the same at the same time; only a good answer is kept.</summary>
+    private async Task<RouteReply> AskOnceAsync(string query)
+    {
+        await Task.Yield(); // so that it is in the table before it can leave it
+        var reply = await AskAsync(query).ConfigureAwait(false);
+        if (!reply.IsOk)
+        {
+            _replies.TryRemove(query, out _);
+        }
+        return reply;
+    }
+
+    private async Task<RouteReply> AskAsync(string query)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server, "/route" + query));
+        var reply = await SendAsync(request, RouteTimeout, CancellationToken.None).ConfigureAwait(false);
+        // "Not registered yet" is what an engine repeats; nothing it could do better with another status.
+        return reply?.WithoutHttpPort() ?? new RouteReply(503, "text/plain; charset=utf-8", "The prefill's bootstrap server does not answer."u8.ToArray());
+    }
+
+    private async Task<RouteReply?> SendAsync(HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref _asked);
+        using var limit = new CancellationTokenSource(timeout, clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            request.Version = HttpVersion.Version11;
+            using var response = await http.SendAsync(request, both.Token).ConfigureAwait(false);
+            var body = await response.Content.ReadAsByteArrayAsync(both.Token).ConfigureAwait(false);
+            var type = response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var values) ? values.ToString() : null;
+            return new RouteReply((int)response.StatusCode, type, body);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && limit.IsCancellationRequested))
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Monitoring;
+using OrleansPd.Gateway.Wire;
+
+namespace OrleansPd.Standalone.Facade;
+
+/// <summary>
+/// Keeps one facade for each life of each prefill: opened when a process was read, under an address of its own; when that life is
+/// over its address goes on for a while to say so, and is then closed.
+/// </summary>
+internal sealed class FacadeRow
+{
+    /// <summary>Decode engines drop an address after two failed probes, 5 s apart; an engine that knows many takes longer.</summary>
+    private static readonly TimeSpan FencedFor = TimeSpan.FromSeconds(60);
+
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
+
+    private readonly EmbeddedControlPlane _plane;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _log;
+    private readonly Bell _bell;
+    private readonly FacadePorts _ports;
+    private readonly string _host;
+    private readonly IPAddress? _listenOn;
+    private readonly Dictionary<WorkerId, Open> _open = [];
+    private readonly List<(Open Facade, DateTimeOffset CloseAt)> _fenced = [];
+    private readonly HttpClient _http = BootstrapRelay.CreateClient();
+
+    /// <exception cref="ArgumentException">The facade's address or its ports are missing or wrong.</exception>
+    public FacadeRow(EmbeddedControlPlane plane, ControlPlaneOptions options, TimeProvider clock, ILogger log)
+    {
+        if (string.IsNullOrWhiteSpace(options.FacadeHost) || !Uri.TryCreate($"http://{Bracketed(options.FacadeHost)}", UriKind.Absolute, out var url))
+        {
+            throw new ArgumentException("FacadeHost must be the address under which decode engines reach this gateway", nameof(options));
+        }
+        (_plane, _clock, _log) = (plane, clock, log);
+        _bell = new Bell(clock);
+        _host = WorkerAddress.Host(url);
+        // What others call us by need not be an address of this machine, unless nobody but this machine is meant.
+        _listenOn = IPAddress.TryParse(_host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address) ? address : null;
+        _ports = new FacadePorts(options.FacadePortRange is { } range ? PortRange.Parse(range) : null);
+    }
+
+    /// <summary>The fleet has changed.</summary>
+    public void Ring() => _bell.Ring();
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        try
+        {
+            while (true)
+            {
+                await FenceAsync().ConfigureAwait(false);
+                var all = true;
+                foreach (var prefill in _plane.Fleet.Prefill)
+                {
+                    if (prefill.Phase is not (WorkerPhase.Registered or WorkerPhase.Gone) && !_open.ContainsKey(prefill.Id))
+                    {
+                        all &= await OpenAsync(prefill, cancellationToken).ConfigureAwait(false);
+                    }
+                }
+                await _bell.WaitAsync(all && _fenced.Count == 0 ? TimeSpan.FromMinutes(1) : RetryAfter, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            foreach (var facade in _open.Values.Concat(_fenced.Select(f => f.Facade)))
+            {
+                await facade.Listener.DisposeAsync().ConfigureAwait(false);
+            }
+            _http.Dispose();
+        }
+    }
+
+    /// <summary>Takes facades whose life is over out of use, and closes those that have said so for long enough.</summary>
+    private async Task FenceAsync()
+    {
+        var now = _clock.GetUtcNow();
+        var fleet = _plane.Fleet;
+        foreach (var (id, facade) in _open.ToArray())
+        {
+            if (!fleet.Prefill.Any(w => w.Id == id && w.Epoch == facade.Facade.Epoch && w.Phase != WorkerPhase.Gone))
+            {
+                _open.Remove(id);
+                _fenced.Add((facade, now + FencedFor));
+                _log.FacadeFenced(id, facade.Facade.Epoch, _host, facade.Listener.Port);
+            }
+        }
+        foreach (var due in _fenced.Where(f => now >= f.CloseAt).ToArray())
+        {
+            _fenced.Remove(due);
+            await due.Facade.Listener.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> OpenAsync(WorkerSnapshot prefill, CancellationToken cancellationToken)
+    {
+        // Where nobody told the port, engines use their own flag, which is 8998 unless somebody set it.
+        var server = new Uri($"http://{prefill.BootstrapHost}:{prefill.BootstrapPort ?? 8998}");
+        var facade = new BootstrapFacade(_plane, prefill, new BootstrapRelay(_http, server, _clock));
+        var taken = _open.Values.Concat(_fenced.Select(f => f.Facade)).Select(f => f.Listener.Port).ToHashSet();
+        foreach (var port in _ports.For(prefill, taken))
+        {
+            try
+            {
+                var listener = await FacadeListener.StartAsync(_listenOn, port, RoomWire.MaxBody, facade.AnswerAsync, cancellationToken).ConfigureAwait(false);
+                _open[prefill.Id] = new Open(facade, listener);
+                _log.FacadeOpened(prefill.Id, prefill.Epoch, _host, listener.Port);
+                _plane.Apply(prefill.Id, new WorkerInput.Fronted(prefill.Epoch, _host, listener.Port));
+                return true;
+            }
+            catch (Exception e) when (e is IOException or SocketException)
+            {
+                // Somebody else has the port: the next one.
+            }
+        }
+        _log.NoFacadePort(prefill.Id);
+        return false;
+    }
+
+    private static string Bracketed(string host) => host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[') ? $"[{host}]" : host;
+
+    private sealed record Open(BootstrapFacade Facade, FacadeListener Listener);
+}

@@ -1,0 +1,53 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Engines.Probes;
+using OrleansPd.Gateway.Hosting;
+using OrleansPd.Gateway.Options;
+
+namespace OrleansPd.Standalone;
+
+/// <summary>A gateway with the control plane of one process: no cluster, no Redis.</summary>
+public static class StandaloneGateway
+{
+    /// <summary>Starts listening. Engines need not be there yet.</summary>
+    /// <param name="options">Addresses, engines and limits.</param>
+    /// <param name="logging">Where the log goes; null = nowhere.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    /// <exception cref="IOException">The port is taken.</exception>
+    /// <exception cref="ArgumentException">A policy's name or a worker's address is wrong.</exception>
+    public static async Task<GatewayServer> StartAsync(
+        GatewayOptions options, Action<ILoggingBuilder>? logging = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var clock = TimeProvider.System;
+        // The control plane logs where the gateway logs; its logger lives as long as the control plane does.
+        var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
+        var upstream = EngineClient.Of(options);
+        var plane = EmbeddedControlPlane.Create(
+            options.ControlPlane, new EngineProbe(options.ControlPlane, upstream), clock, RandomNumberGenerator.GetInt32(int.MaxValue),
+            loggers.CreateLogger<EmbeddedControlPlane>());
+        try
+        {
+            var server = await GatewayServer.StartAsync(options, plane, logging, clock, upstream, cancellationToken).ConfigureAwait(false);
+            await plane.StartAsync(cancellationToken).ConfigureAwait(false);
+            server.Own(plane.Died, plane, upstream, new Loggers(loggers));
+            return server;
+        }
+        catch
+        {
+            await plane.DisposeAsync().ConfigureAwait(false);
+            await upstream.DisposeAsync().ConfigureAwait(false);
+            loggers.Dispose();
+            throw;
+        }
+    }
+
+    private sealed class Loggers(ILoggerFactory factory) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync()
+        {
+            factory.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}

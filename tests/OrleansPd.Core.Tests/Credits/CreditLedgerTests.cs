@@ -1,0 +1,203 @@
+using OrleansPd.Core.Credits;
+
+namespace OrleansPd.Core.Tests.Credits;
+
+public class CreditLedgerTests
+{
+    private static readonly CreditLimits Limits = CreditLimits.Default;
+    private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private long _sequence;
+
+    private CreditGrant? Ask(CreditLedger ledger, string gateway, int held, int running, int wanted) => ledger.Sync(
+        new CreditClaim { Gateway = gateway, Sequence = ++_sequence, Ranks = [new RankClaim(held, running, wanted, running, 0)] }, _now);
+
+    private CreditLedger Ledger(int places, bool learn = false)
+    {
+        var ledger = new CreditLedger(1, Limits, learn, _now);
+        ledger.SetPlaces([places]);
+        return ledger;
+    }
+
+    [Theory]
+    [InlineData(4, new[] { 0, 0 }, new[] { 2, 2 })]
+    [InlineData(4, new[] { 9, 0 }, new[] { 4, 0 })]
+    [InlineData(4, new[] { 1, 0 }, new[] { 3, 1 })]
+    [InlineData(9, new[] { 9, 9, 1 }, new[] { 4, 4, 1 })]
+    [InlineData(5, new[] { 9, 9 }, new[] { 3, 2 })]
+    [InlineData(0, new[] { 9, 9 }, new[] { 0, 0 })]
+    [InlineData(1, new[] { 1, 1, 1 }, new[] { 1, 0, 0 })]
+    public void Places_are_divided_by_need_and_the_rest_evenly(int places, int[] needs, int[] expected)
+    {
+        var shares = new int[needs.Length];
+        Shares.Divide(places, needs, shares, turn: 0);
+        Assert.Equal(expected, shares);
+    }
+
+    [Fact]
+    public void One_place_goes_round()
+    {
+        var got = new HashSet<int>();
+        for (var turn = 0; turn < 3; turn++)
+        {
+            var shares = new int[3];
+            Shares.Divide(1, [1, 1, 1], shares, turn);
+            got.Add(Array.IndexOf(shares, 1));
+        }
+        Assert.Equal(3, got.Count);
+    }
+
+    [Fact]
+    public void What_one_gives_up_is_another_s_only_after_the_writer_heard_of_it()
+    {
+        var ledger = Ledger(4);
+        Assert.Equal(4, Ask(ledger, "a", 0, 0, 0)!.Ranks[0].Credits);
+        Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
+        Assert.Equal(0, Ask(ledger, "a", 4, 0, 0)!.Ranks[0].Credits); // told to give up: not yet heard that it did
+        Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits); // the answer may have been lost
+        Assert.Equal(0, Ask(ledger, "a", 0, 0, 0)!.Ranks[0].Credits);
+        Assert.Equal(4, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
+    }
+
+    [Fact]
+    public void A_claim_that_was_overtaken_is_not_believed()
+    {
+        var ledger = Ledger(4);
+        Assert.NotNull(ledger.Sync(new CreditClaim { Gateway = "a", Sequence = 2, Ranks = [new(0, 0, 4, 0, 0)] }, _now));
+        Assert.Null(ledger.Sync(new CreditClaim { Gateway = "a", Sequence = 1, Ranks = [new(0, 0, 0, 0, 0)] }, _now));
+        Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
+    }
+
+    [Fact]
+    public void A_new_writer_grants_nothing_beyond_what_is_claimed_until_it_has_learned()
+    {
+        var ledger = Ledger(4, learn: true);
+        Assert.Equal(0, Ask(ledger, "new", 0, 0, 4)!.Ranks[0].Credits);
+        Assert.Equal(3, Ask(ledger, "old", 3, 2, 0)!.Ranks[0].Credits);
+        _now += Limits.Learn;
+        Assert.Equal(1, Ask(ledger, "new", 0, 0, 4)!.Ranks[0].Credits);
+    }
+
+    [Fact]
+    public void What_a_dead_gateway_held_stays_taken_until_its_work_is_gone()
+    {
+        var ledger = Ledger(4);
+        Assert.Equal(4, Ask(ledger, "dead", 0, 0, 4)!.Ranks[0].Credits);
+        Assert.True(ledger.Leaving("dead"));
+        Assert.False(ledger.Leaving("dead"));
+        Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
+        Assert.Null(Ask(ledger, "dead", 4, 4, 0));
+        ledger.Gone("dead");
+        Assert.Equal(4, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
+    }
+
+    [Fact]
+    public void A_gateway_that_is_silent_for_too_long_is_overdue()
+    {
+        var ledger = Ledger(4);
+        Ask(ledger, "a", 0, 0, 4);
+        _now += Limits.ValidFor;
+        Assert.Empty(ledger.Overdue(_now));
+        _now += TimeSpan.FromTicks(1);
+        Assert.Equal(["a"], ledger.Overdue(_now));
+    }
+
+    [Theory]
+    [InlineData(1, 3)]
+    [InlineData(4, 3)]
+    [InlineData(7, 5)]
+    [InlineData(64, 2)]
+    public void Never_more_in_flight_than_places_whatever_is_lost_late_or_dead(int places, int gateways)
+    {
+        for (var seed = 0; seed < 60; seed++)
+        {
+            var random = new Random(seed);
+            var ledger = Ledger(places);
+            var model = Enumerable.Range(0, gateways).Select(i => new ModelGateway($"{seed}-{i}")).ToList();
+            var served = 0;
+            for (var step = 0; step < 800; step++)
+            {
+                _now += TimeSpan.FromMilliseconds(random.Next(50));
+                var gateway = model[random.Next(model.Count)];
+                switch (random.Next(12))
+                {
+                    case <= 5:
+                        gateway.Sync(ledger, _now, lost: random.Next(10) == 0, late: random.Next(10) == 0);
+                        break;
+                    case <= 8:
+                        served += gateway.Start() ? 1 : 0;
+                        break;
+                    case <= 10:
+                        gateway.End();
+                        break;
+                    default:
+                        if (random.Next(8) == 0)
+                        {
+                            // The gateway dies; its work is aborted, and only then forgotten by the ledger.
+                            ledger.Leaving(gateway.Name);
+                            gateway.Running = 0;
+                            ledger.Gone(gateway.Name);
+                            model[model.IndexOf(gateway)] = new ModelGateway($"{gateway.Name}'");
+                        }
+                        else if (random.Next(8) == 0)
+                        {
+                            // The writer moves: the new one knows nothing, and learns from the gateways.
+                            ledger = Ledger(places, learn: true);
+                        }
+                        break;
+                }
+                // The writer waits long enough for all to speak: here they do.
+                if (ledger.IsLearning(_now) && _now.Ticks % 5 == 0)
+                {
+                    model.ForEach(g => g.Sync(ledger, _now, lost: false, late: false));
+                    ledger.Learned();
+                }
+                Assert.True(model.Sum(g => g.Running) <= places, $"seed {seed}, step {step}: {model.Sum(g => g.Running)} of {places}");
+            }
+            Assert.True(served > 0, $"seed {seed}: nothing was served");
+        }
+    }
+
+    private sealed class ModelGateway(string name)
+    {
+        private CreditClaim? _late;
+        private long _sequence;
+        private int _window;
+
+        public string Name { get; } = name;
+
+        public int Running { get; set; }
+
+        public bool Start()
+        {
+            var may = Running < _window;
+            Running += may ? 1 : 0;
+            return may;
+        }
+
+        public void End() => Running = Math.Max(0, Running - 1);
+
+        public void Sync(CreditLedger ledger, DateTimeOffset now, bool lost, bool late)
+        {
+            if (_late is { } old)
+            {
+                _ = ledger.Sync(old, now); // arrives after a later one; nobody waits for its answer
+                _late = null;
+            }
+            var claim = new CreditClaim
+            {
+                Gateway = Name,
+                Sequence = ++_sequence,
+                Ranks = [new RankClaim(Math.Max(_window, Running), Running, 3, Running, 0)],
+            };
+            if (late)
+            {
+                _late = claim;
+                return;
+            }
+            if (ledger.Sync(claim, now) is { } grant && !lost)
+            {
+                _window = grant.Ranks[0].Credits;
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Tests.Workers;
+
+public sealed class BreakerTests
+{
+    private static readonly BreakerLimits Limits = new(
+        Failures: 3, Successes: 2, Open: TimeSpan.FromSeconds(5), Window: TimeSpan.FromSeconds(100), Rate: 0.5, MinRequests: 10,
+        TrialLease: TimeSpan.FromSeconds(30));
+
+    private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void Failures_in_a_row_open_it_and_one_success_starts_the_count_again()
+    {
+        var breaker = default(Breaker).Failed(Limits, Start).Failed(Limits, Start).Succeeded(Limits, Start)
+            .Failed(Limits, Start).Failed(Limits, Start);
+        Assert.False(breaker.IsOpen);
+        Assert.True(breaker.Failed(Limits, Start).IsOpen);
+    }
+
+    [Fact]
+    public void A_rate_of_failures_opens_it_without_a_row()
+    {
+        var breaker = default(Breaker);
+        for (var i = 0; i < 4; i++)
+        {
+            breaker = breaker.Failed(Limits, Start).Succeeded(Limits, Start);
+        }
+        Assert.False(breaker.Failed(Limits, Start).IsOpen); // 9 outcomes: no rate yet
+        Assert.True(breaker.Failed(Limits, Start).Failed(Limits, Start).IsOpen);
+    }
+
+    [Fact]
+    public void Failures_outside_the_window_are_forgotten()
+    {
+        var breaker = default(Breaker);
+        for (var i = 0; i < 4; i++)
+        {
+            breaker = breaker.Failed(Limits, Start).Succeeded(Limits, Start);
+        }
+        var later = Start.AddSeconds(101);
+        Assert.False(breaker.Failed(Limits, later).Failed(Limits, later).IsOpen);
+    }
+
+    [Fact]
+    public void Half_open_grants_one_trial_at_a_time_and_enough_good_ones_close_it()
+    {
+        var open = Breaker.Opened(Limits, Start);
+        Assert.False(open.TryTrial(Limits, Start.AddSeconds(4.9), out _));
+        Assert.True(open.TryTrial(Limits, Start.AddSeconds(5), out var trying));
+        Assert.False(trying.TryTrial(Limits, Start.AddSeconds(6), out _));
+        var once = trying.TrialEnded(Limits, good: true, Start.AddSeconds(7));
+        Assert.True(once.IsOpen);
+        Assert.True(once.TryTrial(Limits, Start.AddSeconds(7), out var again));
+        Assert.Equal(default, again.TrialEnded(Limits, good: true, Start.AddSeconds(8)));
+    }
+
+    [Fact]
+    public void A_bad_trial_opens_it_for_another_round()
+    {
+        _ = Breaker.Opened(Limits, Start).TryTrial(Limits, Start.AddSeconds(5), out var trying);
+        var next = trying.TrialEnded(Limits, good: false, Start.AddSeconds(6));
+        Assert.False(next.TryTrial(Limits, Start.AddSeconds(10.9), out _));
+        Assert.True(next.TryTrial(Limits, Start.AddSeconds(11), out _));
+    }
+
+    [Fact]
+    public void A_trial_that_never_reports_is_given_to_another_when_its_lease_is_over()
+    {
+        _ = Breaker.Opened(Limits, Start).TryTrial(Limits, Start.AddSeconds(5), out var trying);
+        Assert.False(trying.TryTrial(Limits, Start.AddSeconds(34.9), out _));
+        Assert.True(trying.TryTrial(Limits, Start.AddSeconds(35), out _));
+    }
+
+    [Fact]
+    public void What_began_before_it_opened_neither_closes_nor_prolongs_it()
+    {
+        var open = Breaker.Opened(Limits, Start);
+        Assert.Equal(open, open.Succeeded(Limits, Start.AddSeconds(1)).Failed(Limits, Start.AddSeconds(2)));
+    }
+}

@@ -1,0 +1,276 @@
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Tests.Workers;
+
+public sealed class WorkerLifeTests
+{
+    private readonly TestFleet _fleet = new(new ControlPlaneOptions { Policy = "least_load", PrefillRestartHoldSecs = 15 });
+
+    [Fact]
+    public void A_worker_is_ready_only_after_a_generation_went_through_it()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d", ready: false);
+        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
+        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, WorkerInput.Alive.Instance);
+        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Proved(1));
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+        Assert.Null(_fleet.Shown(id).Reason);
+    }
+
+    [Fact]
+    public void A_refused_connection_makes_it_suspect_and_the_second_takes_it_out()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+    }
+
+    [Fact]
+    public void A_request_that_failed_there_makes_it_suspect_at_once_and_a_probe_decides()
+    {
+        var (broken, other) = (_fleet.Add(WorkerRole.Decode, "d1"), _fleet.Add(WorkerRole.Decode, "d2"));
+        _ = _fleet.Add(WorkerRole.Prefill, "p");
+        PairLease[] leases = [.. Enumerable.Range(0, 8).Select(_ => _fleet.Take())];
+        foreach (var lease in leases)
+        {
+            _fleet.End(lease, LegSide.Prefill, LegOutcome.Neutral);
+            _fleet.End(lease, LegSide.Decode, lease.Decode.Id == broken ? LegOutcome.Failed : LegOutcome.Succeeded);
+        }
+        Assert.Equal((WorkerPhase.Suspect, WorkerPhase.Ready), (_fleet.Shown(broken).Phase, _fleet.Shown(other).Phase));
+        Assert.Equal("a request has just failed there", _fleet.Shown(broken).Reason);
+        Assert.All(Enumerable.Range(0, 4), _ => Assert.Equal(other, _fleet.Take().Decode.Id));
+        _fleet.Apply(broken, WorkerInput.Alive.Instance);
+        Assert.Equal((WorkerPhase.Ready, null), (_fleet.Shown(broken).Phase, _fleet.Shown(broken).Reason));
+    }
+
+    [Fact]
+    public void A_slow_answer_is_borne_longer_and_an_answer_clears_it()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        _fleet.Apply(id, new WorkerInput.Missed("slow", Refused: false));
+        _fleet.Apply(id, new WorkerInput.Missed("slow", Refused: false));
+        Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, WorkerInput.Alive.Instance);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+    }
+
+    [Fact]
+    public void Another_process_behind_the_address_is_a_new_epoch_and_has_to_prove_itself()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        Assert.Equal((WorkerPhase.Probing, 2L), (_fleet.Shown(id).Phase, _fleet.Shown(id).Epoch));
+        _fleet.Apply(id, new WorkerInput.Proved(1)); // began in the former life
+        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Proved(2));
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+    }
+
+    [Fact]
+    public void An_engine_that_cannot_be_told_apart_is_a_new_one_after_it_was_away()
+    {
+        var facts = TestFleet.Facts() with { ProcessIdentity = null };
+        var id = _fleet.Add(WorkerRole.Decode, "d", facts);
+        _fleet.Apply(id, new WorkerInput.Described(facts));
+        Assert.Equal(1, _fleet.Shown(id).Epoch);
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Apply(id, new WorkerInput.Described(facts));
+        Assert.Equal(2, _fleet.Shown(id).Epoch);
+    }
+
+    [Fact]
+    public void A_network_cut_is_no_restart()
+    {
+        var id = _fleet.Add(WorkerRole.Decode, "d");
+        for (var i = 0; i < 3; i++)
+        {
+            _fleet.Apply(id, new WorkerInput.Missed("no route", Refused: false));
+        }
+        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
+        Assert.Equal((WorkerPhase.Probing, 1L), (_fleet.Shown(id).Phase, _fleet.Shown(id).Epoch));
+    }
+
+    [Fact]
+    public void A_restarted_prefill_is_held_until_decodes_have_forgotten_it()
+    {
+        var decode = _fleet.Add(WorkerRole.Decode, "d");
+        var id = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        Assert.Null(_fleet.State.BeginTrial(id, _fleet.Now.AddSeconds(14)));
+        var trial = _fleet.State.BeginTrial(id, _fleet.Now.AddSeconds(15));
+        Assert.Equal(decode, trial?.Decode.Id);
+    }
+
+    [Fact]
+    public void A_prefill_that_was_away_longer_than_that_is_not_held()
+    {
+        _fleet.Add(WorkerRole.Decode, "d");
+        var id = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
+        _fleet.Now = _fleet.Now.AddSeconds(16);
+        _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        Assert.NotNull(_fleet.State.BeginTrial(id, _fleet.Now));
+    }
+
+    [Fact]
+    public void Two_newcomers_prove_each_other_once()
+    {
+        var prefill = _fleet.Add(WorkerRole.Prefill, "p", ready: false);
+        var decode = _fleet.Add(WorkerRole.Decode, "d", ready: false);
+        _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts()));
+        Assert.Null(_fleet.State.BeginTrial(prefill, _fleet.Now));
+        _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
+        var trial = _fleet.State.BeginTrial(decode, _fleet.Now)!;
+        Assert.Null(_fleet.State.BeginTrial(prefill, _fleet.Now));
+        _fleet.State.EndTrial(trial, good: true, null, _fleet.Now, _fleet.Timestamp);
+        Assert.True(_fleet.State.Fleet.IsReady);
+    }
+
+    [Fact]
+    public void A_trial_that_fails_is_tried_with_the_next_partner()
+    {
+        var decode = _fleet.Add(WorkerRole.Decode, "d", ready: false);
+        _fleet.Add(WorkerRole.Prefill, "p0");
+        _fleet.Add(WorkerRole.Prefill, "p1");
+        _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
+        var first = _fleet.State.BeginTrial(decode, _fleet.Now)!;
+        _fleet.State.EndTrial(first, good: false, "it failed", _fleet.Now, _fleet.Timestamp);
+        Assert.Equal("it failed", _fleet.Shown(decode).Reason);
+        var second = _fleet.State.BeginTrial(decode, _fleet.Now)!;
+        Assert.NotEqual(first.Prefill!.Id, second.Prefill!.Id);
+    }
+
+    [Fact]
+    public void Only_the_side_at_fault_is_charged_and_only_the_life_that_served()
+    {
+        _fleet.With(1, 1, slots: 100);
+        var (p, d) = (_fleet.State.Fleet.Prefill[0].Id, _fleet.State.Fleet.Decode[0].Id);
+        var old = _fleet.Take();
+        for (var i = 0; i < 10; i++)
+        {
+            var lease = _fleet.Take();
+            _fleet.End(lease, LegSide.Prefill, LegOutcome.Failed);
+            _fleet.End(lease, LegSide.Decode, LegOutcome.Neutral);
+        }
+        Assert.Equal((WorkerPhase.Broken, WorkerPhase.Ready), (_fleet.Shown(p).Phase, _fleet.Shown(d).Phase));
+        _fleet.Apply(p, new WorkerInput.Described(TestFleet.Facts(slots: 100, identity: "seed=9")));
+        _fleet.Apply(p, new WorkerInput.Proved(2));
+        _fleet.End(old, LegSide.Prefill, LegOutcome.Failed);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(p).Phase);
+    }
+
+    [Fact]
+    public void A_broken_prefill_gets_no_decode_leg_until_its_one_trial_is_due()
+    {
+        _fleet.With(1, 1, slots: 100);
+        for (var i = 0; i < 10; i++)
+        {
+            _fleet.EndBoth(_fleet.Take() is var lease ? lease : null!, LegOutcome.Failed);
+        }
+        Assert.Equal(RefusalReason.NoWorkers, _fleet.Refused().Reason);
+        _fleet.Now = _fleet.Now.AddSeconds(5);
+        var trial = _fleet.Take();
+        Assert.Equal(RefusalReason.NoWorkers, _fleet.Refused().Reason);
+        _fleet.EndBoth(trial);
+        _fleet.EndBoth(_fleet.Take());
+        _fleet.EndBoth(_fleet.Take());
+        Assert.True(_fleet.State.Fleet.IsReady);
+    }
+
+    [Fact]
+    public void A_worker_behind_a_green_health_check_is_found_by_the_age_of_what_is_in_flight()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        var alive = _fleet.Take(new PairRequest { AvoidDecode = stuck.Decode.Id });
+        _fleet.End(alive, LegSide.Prefill);
+        for (var second = 0; second < 130; second++)
+        {
+            _fleet.Now = _fleet.Now.AddSeconds(1);
+            alive.Progressed(_fleet.Timestamp);
+            if (second == 40)
+            {
+                Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(stuck.Decode.Id).Phase);
+                _fleet.Take(new PairRequest { AvoidDecode = alive.Decode.Id }); // newcomers do not make it look busy
+            }
+            _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        }
+        Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(alive.Decode.Id).Phase);
+    }
+
+    [Fact]
+    public void A_prefill_that_decode_engines_did_not_miss_says_what_may_be_in_its_way()
+    {
+        var prefill = _fleet.Add(WorkerRole.Prefill, "p");
+        _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
+        _fleet.Apply(prefill, new WorkerInput.NotProved("it did not answer"));
+        Assert.StartsWith("it did not answer; decode engines may still know", _fleet.Shown(prefill).Reason);
+        _fleet.Apply(prefill, new WorkerInput.Proved(2));
+        Assert.Null(_fleet.Shown(prefill).Reason);
+    }
+
+    [Fact]
+    public void What_a_former_life_left_unanswered_is_not_held_against_the_new_one()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        _fleet.Apply(stuck.Decode.Id, new WorkerInput.Described(TestFleet.Facts(slots: 100, identity: "seed=2")));
+        _fleet.Apply(stuck.Decode.Id, new WorkerInput.Proved(2));
+        _fleet.Now = _fleet.Now.AddHours(1);
+        _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        Assert.Equal((WorkerPhase.Ready, 2), (_fleet.Shown(stuck.Decode.Id).Phase, _fleet.Shown(stuck.Decode.Id).Epoch));
+    }
+
+    [Fact]
+    public void A_worker_that_generates_again_is_not_broken_anew_by_a_leg_that_never_ends()
+    {
+        _fleet.With(1, 2, slots: 100);
+        var stuck = _fleet.Take();
+        _fleet.End(stuck, LegSide.Prefill);
+        Pass(seconds: 130);
+        Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
+        _fleet.Now = _fleet.Now.AddSeconds(_fleet.Options.CbTimeoutDurationSecs);
+        for (var i = 0; i < _fleet.Options.CbSuccessThreshold; i++)
+        {
+            var trial = _fleet.State.BeginTrial(stuck.Decode.Id, _fleet.Now)!;
+            _fleet.State.EndTrial(trial, true, null, _fleet.Now, _fleet.Timestamp);
+        }
+        Pass(seconds: 20);
+        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(stuck.Decode.Id).Phase);
+
+        void Pass(int seconds)
+        {
+            _fleet.Now = _fleet.Now.AddSeconds(seconds);
+            _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
+        }
+    }
+
+    [Fact]
+    public void A_removed_worker_keeps_its_slot_until_its_last_leg_has_ended()
+    {
+        _fleet.With(1, 1);
+        var lease = _fleet.Take();
+        _fleet.Apply(lease.Decode.Id, new WorkerInput.Remove());
+        Assert.DoesNotContain(_fleet.State.Fleet.Workers, w => w.Id == lease.Decode.Id);
+        var gone = _fleet.State.View(lease.Decode.Id)!;
+        Assert.Equal((WorkerPhase.Gone, 1, false), (gone.Worker.Phase, gone.InFlight, gone.Safety.IsSafe));
+        var other = _fleet.Add(WorkerRole.Decode, "d9");
+        Assert.NotEqual(lease.Decode.Slot, _fleet.Shown(other).Slot);
+        _fleet.EndBoth(lease);
+        Assert.True(_fleet.State.View(lease.Decode.Id)!.Safety.IsSafe);
+        Assert.Equal(lease.Decode.Slot, _fleet.Shown(_fleet.Add(WorkerRole.Decode, "d10")).Slot);
+    }
+}

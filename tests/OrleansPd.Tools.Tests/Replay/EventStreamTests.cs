@@ -1,0 +1,46 @@
+using System.Text;
+using OrleansPd.Tools.Replay;
+
+namespace OrleansPd.Tools.Tests.Replay;
+
+public sealed class EventStreamTests
+{
+    [Theory]
+    [InlineData("data: a\n\ndata: b\n\n", "a|b")]
+    [InlineData("data: a\r\n\r\ndata:b\r\n\r\n", "a|b")]
+    [InlineData("data: a\ndata: b\n\n", "a\nb")]
+    [InlineData(": ping\n\nevent: x\nid: 1\ndata: a\n\n", "a")]
+    [InlineData("data: a\n\ndata: cut", "a")]
+    [InlineData("data: a\n\ndata: cut\n", "a")]
+    [InlineData("data:\n\n\n\ndata: a\n\n", "|a")]
+    [InlineData("", "")]
+    public async Task Events_are_the_same_in_whatever_pieces_they_come(string text, string expected)
+    {
+        foreach (var piece in new[] { 1, 2, 3, 1000 })
+        {
+            using var events = new EventStream(new Pieces(Encoding.UTF8.GetBytes(text), piece));
+            var found = new List<string>();
+            while (await events.NextAsync(TestContext.Current.CancellationToken) is { } data)
+                found.Add(Encoding.UTF8.GetString(data.Span));
+
+            Assert.Equal(expected, string.Join('|', found));
+        }
+    }
+
+    [Fact]
+    public async Task A_large_event_comes_whole_and_a_too_large_one_is_refused()
+    {
+        var bytes = Encoding.UTF8.GetBytes($"data: {new string('x', 100_000)}\n\n");
+        using var roomy = new EventStream(new Pieces(bytes, 5000));
+        using var tight = new EventStream(new Pieces(bytes, 5000), maxEventBytes: 50_000);
+
+        Assert.Equal(100_000, (await roomy.NextAsync(TestContext.Current.CancellationToken))!.Value.Length);
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await tight.NextAsync(TestContext.Current.CancellationToken));
+    }
+
+    private sealed class Pieces(byte[] bytes, int size) : MemoryStream(bytes)
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            base.ReadAsync(buffer[..Math.Min(size, buffer.Length)], cancellationToken);
+    }
+}
