@@ -12,7 +12,7 @@ using OrleansPd.Cluster.Hosting;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core.Options;
-using OrleansPd.Silo.Redis;
+using OrleansPd.Server.Redis;
 using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Benchmarks;

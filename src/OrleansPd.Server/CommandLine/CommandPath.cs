@@ -8,20 +8,12 @@ internal static class CommandPath
     public static string Of(Command command)
     {
         var names = new List<string>();
-        var program = "orleanspd";
         for (var at = command; at is not null; at = at.Parents.OfType<Command>().FirstOrDefault())
         {
-            if (at is NamedRoot root) program = root.Program;
-            else if (at is not RootCommand) names.Add(at.Name);
+            if (at is not RootCommand) names.Add(at.Name);
         }
-        names.Add(program);
+        names.Add("orleanspd");
         names.Reverse();
         return string.Join(' ', names);
     }
-}
-
-/// <summary>The root of the commands of a program that is not <c>orleanspd</c>.</summary>
-internal sealed class NamedRoot(string program, string description) : RootCommand(description)
-{
-    public string Program => program;
 }

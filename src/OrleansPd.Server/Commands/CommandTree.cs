@@ -19,18 +19,13 @@ internal static class CommandTree
         {
             DemoCommand.Create(context),
             GatewayCommand.Create(context),
+            DevCommand.Create(context),
             EngineCommand.Create(context),
             BootstrapCommand.Create(context),
             ReplayCommand.Create(context),
             WorkersCommand.Create(context),
             PoolsCommand.Create(context),
         };
-        return WithHelp(root, context);
-    }
-
-    /// <summary>Gives a tree of commands the help of ours.</summary>
-    public static RootCommand WithHelp(RootCommand root, CommandContext context)
-    {
         foreach (var help in root.Options.OfType<HelpOption>()) help.Action = new GroupedHelp(context);
         return root;
     }
@@ -48,13 +43,9 @@ internal static class CommandTree
     }
 
     /// <summary>Parses and runs; returns the exit code. Cancelling is an ordinary end.</summary>
-    public static Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken) =>
-        RunAsync(Create(context), args, context, cancellationToken);
-
-    /// <summary>The same for another program's commands.</summary>
-    public static async Task<int> RunAsync(RootCommand root, string[] args, CommandContext context, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken)
     {
-        var parsed = root.Parse(
+        var parsed = Create(context).Parse(
             args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         try
         {

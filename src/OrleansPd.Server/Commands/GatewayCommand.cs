@@ -1,7 +1,10 @@
 using System.CommandLine;
+using OrleansPd.Client.Tracing;
 using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Server.CommandLine;
+using OrleansPd.Server.Hosting;
+using OrleansPd.Server.Redis;
 using OrleansPd.Server.Settings;
 using OrleansPd.Standalone;
 using OrleansPd.Tools.Output;
@@ -13,9 +16,10 @@ internal static class GatewayCommand
 {
     public static Command Create(CommandContext context)
     {
-        var flags = new GatewayFlagSet();
+        var flags = SiloFlags.Create();
         var command = new DocumentedCommand("gateway",
-            "Run the gateway in front of SGLang engines. Flags are those of the SGLang router, and some of ours, marked [ours]. "
+            "Run the gateway in front of SGLang engines. With --redis it is a silo of a cluster, and every gateway of the cluster "
+            + "serves all engines. Flags are those of the SGLang router; additional ones are marked [ours]. "
             + "Each can also be set by a file (--config) and by the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the "
             + "environment, which beats the file.")
         {
@@ -23,6 +27,7 @@ internal static class GatewayCommand
             [
                 "orleanspd gateway --prefill http://10.0.0.1:30000 8998 --decode http://10.0.0.2:30000",
                 "orleanspd gateway --config gateway.json --port 8000 --policy round_robin",
+                "orleanspd gateway --redis 10.0.0.9:6379 --node gpu-1 --prefill http://10.0.0.1:30000 8998",
             ],
         };
         flags.AddTo(command);
@@ -33,13 +38,36 @@ internal static class GatewayCommand
     private static async Task<int> RunAsync(
         ParseResult parsed, GatewayFlagSet flags, CommandContext context, CancellationToken cancellationToken)
     {
-        var settings = GatewaySettings.Load(parsed, flags, context.Environment);
+        var settings = SiloSettings.Load(parsed, flags, context.Environment);
         foreach (var warning in settings.Warnings) context.Warn(warning);
         InlineSockets.TurnOn();
-        using var traces = TraceExport.Start(settings.Options);
+        return settings.Node.Redis is null
+            ? await RunAloneAsync(settings, context, cancellationToken)
+            : await RunSiloAsync(settings, context, cancellationToken);
+    }
+
+    private static async Task<int> RunSiloAsync(SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
+    {
+        using var traces = TraceExport.Start(settings.Gateway, GrainCallTracing.Name);
+        var log = SiloLog.For(settings.Logging, context);
+        await using var backend = await RedisBackend.ConnectAsync(settings, log, cancellationToken);
+        await using var node = await SiloNode.StartAsync(settings, backend, log, context.Error, cancellationToken);
+        await context.Out.WriteLineAsync(
+            $"orleanspd gateway on {node.Url} is silo {node.Silo} of cluster {settings.Node.ClusterId}");
+        var stop = new TaskCompletionSource();
+        await using var registration = cancellationToken.Register(stop.SetResult);
+        var ended = node.EndedAsync();
+        if (await Task.WhenAny(ended, stop.Task) == ended) throw new CommandFailedException(await ended + ".");
+        await node.StopAsync();
+        return ExitCode.Success;
+    }
+
+    private static async Task<int> RunAloneAsync(SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
+    {
+        using var traces = TraceExport.Start(settings.Gateway);
         await using var gateway = await StartAsync(settings, context, cancellationToken);
         await context.Out.WriteLineAsync(
-            $"orleanspd gateway on {gateway.Url} serves {Describe(settings.Options.ControlPlane.Workers)}");
+            $"orleanspd gateway on {gateway.Url} serves {Describe(settings.Gateway.ControlPlane.Workers)}");
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         if (await Task.WhenAny(gateway.Completion, stop.Task) == gateway.Completion) throw Ended(gateway.Failure);
@@ -53,9 +81,9 @@ internal static class GatewayCommand
         : $"the gateway stopped by itself: {failure.GetType().Name}: {failure.Message}");
 
     private static async Task<GatewayServer> StartAsync(
-        GatewaySettings settings, CommandContext context, CancellationToken cancellationToken)
+        SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
     {
-        var options = settings.Options;
+        var options = settings.Gateway;
         try
         {
             return await StandaloneGateway.StartAsync(
@@ -71,7 +99,7 @@ internal static class GatewayCommand
         }
     }
 
-    private static string Describe(IReadOnlyCollection<Core.Workers.WorkerSpec> workers)
+    private static string Describe(IReadOnlyCollection<WorkerSpec> workers)
     {
         if (workers.Count == 0) return "no engines: name some with --prefill and --decode, or --worker";
         var counts = Enum.GetValues<WorkerRole>()

@@ -6,13 +6,12 @@ namespace OrleansPd.Benchmarks.Gateway;
 internal sealed record BenchFlags
 {
     public const string Usage = """
-        usage: gateway [--runs N] [--scale F] [--case NAME]... [--ours NAME=FLAGS]... [--peer NAME=COMMAND]... [--silo DLL] [--out FOLDER]
+        usage: gateway [--runs N] [--scale F] [--case NAME]... [--ours NAME=FLAGS]... [--peer NAME=COMMAND]... [--out FOLDER]
           --runs N             runs of each case, 1 or more; default 5
           --scale F            requests of a run, as a factor; default 1
           --case NAME          only cases whose name contains NAME ("1 KB", "64 KB", "1 MB", "paced SSE", "one client", "variants", "idle", "start", "fleet")
           --ours NAME=FLAGS    our gateway once more, with these flags, e.g. "reference=--upstream handler"
           --peer NAME=COMMAND  another router, with {port}, {prefill} and {decode} (URLs) and {bootstrap} (a port) filled in
-          --silo DLL           the silo's executable for "variants"; default the one that was built in this tree
           --out FOLDER         where gateway-bench.json and gateway-bench.md go; default the current folder
         """;
 
@@ -21,11 +20,6 @@ internal sealed record BenchFlags
     public double Scale { get; private init; } = 1;
 
     public string Folder { get; private init; } = ".";
-
-    /// <summary>The silo's executable; the same kind of build as this program's unless told otherwise.</summary>
-    public string SiloDll { get; private init; } = Path.GetFullPath(Path.Combine(
-        AppContext.BaseDirectory.Replace(Path.Combine("tests", "OrleansPd.Benchmarks"), Path.Combine("src", "OrleansPd.Silo"), StringComparison.Ordinal),
-        "orleanspd-silo.dll"));
 
     /// <summary>All addresses of this host: the fleet case gives each worker one of 127.0.0.0/8.</summary>
     public string Address => Wants("fleet") ? "0.0.0.0" : "127.0.0.1";
@@ -56,9 +50,6 @@ internal sealed record BenchFlags
                     break;
                 case "--out":
                     flags = flags with { Folder = value };
-                    break;
-                case "--silo":
-                    flags = flags with { SiloDll = value };
                     break;
                 case "--case":
                     flags.Cases.Add(value);

@@ -67,16 +67,15 @@ internal sealed class Contender : IDisposable
     }
 
     /// <summary>A silo with our gateway in it, a cluster of one.</summary>
-    /// <param name="dll">The built executable.</param>
     /// <param name="redis">Port of a Redis that is its own.</param>
     /// <param name="prefill">The prefill engine.</param>
     /// <param name="decode">The decode engine.</param>
     /// <param name="core">Where it runs; null = anywhere.</param>
-    public static Contender Silo(string dll, int redis, (string Url, int Port) prefill, string decode, int? core)
+    public static Contender Silo(int redis, (string Url, int Port) prefill, string decode, int? core)
     {
         string[] command =
         [
-            "dotnet", dll, "run", "--redis", $"127.0.0.1:{redis}", "--cluster-id", "bench", "--service-id", "bench", "--host", "127.0.0.1",
+            "dotnet", Path.Combine(AppContext.BaseDirectory, "orleanspd.dll"), "gateway", "--redis", $"127.0.0.1:{redis}", "--cluster-id", "bench", "--service-id", "bench", "--host", "127.0.0.1",
             "--port", "0", "--silo-port", "0", "--gateway-port", "0", .. Engines([prefill], [decode]),
         ];
         return new("in a silo", isPair: true, command, core, null, null) { IsOurs = true };

@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>A real <c>orleanspd-silo dev</c> that has said it is ready.</summary>
+/// <summary>A real <c>orleanspd dev</c> that has said it is ready.</summary>
 internal sealed class DevProcess : IAsyncDisposable
 {
     private readonly Process _process;
@@ -25,7 +25,7 @@ internal sealed class DevProcess : IAsyncDisposable
     public static async Task<DevProcess> StartAsync(params string[] arguments)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var dev = new DevProcess(Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd-silo"), ["dev", .. arguments]));
+        var dev = new DevProcess(Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd"), ["dev", .. arguments]));
         try
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));

@@ -14,7 +14,7 @@ public class DevTests
     public async Task It_runs_without_Redis_and_ends_with_Ctrl_C()
     {
         await using var dev = await DevProcess.StartAsync("--port", "0", "--redis", "none", "--silos", "2");
-        Assert.Contains("orleanspd-silo dev: 2 silos without Redis (as was asked for)", dev.Said);
+        Assert.Contains("orleanspd dev: 2 silos without Redis (as was asked for)", dev.Said);
         await AnswersEverywhereAsync(dev, 2);
         await EndsAsync(dev);
     }
@@ -26,7 +26,7 @@ public class DevTests
         await using var connection = await redis.ConnectAsync();
         await connection.GetDatabase().StringSetAsync("other", "stays");
         await using var dev = await DevProcess.StartAsync("--port", "0", "--redis", redis.Address);
-        Assert.Contains($"orleanspd-silo dev: 3 silos on Redis at {redis.Address}", dev.Said);
+        Assert.Contains($"orleanspd dev: 3 silos on Redis at {redis.Address}", dev.Said);
         var server = connection.GetServer(redis.Address);
         Assert.Contains(server.Keys(), key => key.ToString().StartsWith("dev-", StringComparison.Ordinal));
         await AnswersEverywhereAsync(dev, 3);

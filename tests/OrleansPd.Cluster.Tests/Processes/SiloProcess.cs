@@ -4,7 +4,7 @@ using System.Text;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>A real <c>orleanspd-silo run</c>.</summary>
+/// <summary>A real <c>orleanspd gateway --redis</c>.</summary>
 internal sealed class SiloProcess : IAsyncDisposable
 {
     private readonly Process _process;
@@ -38,7 +38,7 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>Starts one; comes back when it has joined.</summary>
     public static async Task<SiloProcess> StartAsync(params string[] arguments)
     {
-        var silo = new SiloProcess(Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd-silo"), ["run", .. arguments]));
+        var silo = new SiloProcess(Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd"), ["gateway", .. arguments]));
         silo._process.ErrorDataReceived += (_, line) => silo.Add(line.Data);
         silo._process.BeginErrorReadLine();
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
@@ -64,7 +64,7 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>Runs one to its end: for those that must not start.</summary>
     public static async Task<(int ExitCode, string Said)> RunAsync(params string[] arguments)
     {
-        using var process = Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd-silo"), arguments);
+        using var process = Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd"), arguments);
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         try
         {

@@ -11,7 +11,7 @@ public class StartTests
     public async Task Without_Redis_it_says_so_and_what_to_do()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var (code, said) = await SiloProcess.RunAsync("run", "--redis", "127.0.0.1:1", "--port", "0");
+        var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", "127.0.0.1:1", "--port", "0");
         Assert.Equal(1, code);
         Assert.Contains("error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
@@ -22,7 +22,7 @@ public class StartTests
     {
         await using var redis = await RedisProcess.StartAsync();
         redis.Freeze();
-        var (code, said) = await SiloProcess.RunAsync("run", "--redis", redis.Address, "--port", "0");
+        var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address, "--port", "0");
         Assert.Equal(1, code);
         Assert.Contains(
             $"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
@@ -35,7 +35,7 @@ public class StartTests
         await using var redis = await RedisProcess.StartAsync("--requirepass", "secret");
         foreach (var given in new[] { "", ",password=wrong" })
         {
-            var (code, said) = await SiloProcess.RunAsync("run", "--redis", redis.Address + given, "--port", "0");
+            var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address + given, "--port", "0");
             Assert.Equal(1, code);
             Assert.Contains(
                 $"error: Redis at {redis.Address} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=...",
@@ -50,7 +50,7 @@ public class StartTests
     {
         await using var redis = await RedisProcess.StartAsync();
         var (code, said) = await SiloProcess.RunAsync(
-            "run", "--redis", redis.Address, "--host", host, "--port", "0", "--silo-port", "0", "--gateway-port", "0");
+            "gateway", "--redis", redis.Address, "--host", host, "--port", "0", "--silo-port", "0", "--gateway-port", "0");
         Assert.Equal(1, code);
         Assert.Contains(problem, said, StringComparison.Ordinal);
     }
@@ -65,7 +65,7 @@ public class StartTests
         foreach (var flag in new[] { "--port", "--silo-port", "--gateway-port" })
         {
             string[] ports = [.. new[] { "--port", "--silo-port", "--gateway-port" }.SelectMany(f => (string[])[f, f == flag ? port : "0"])];
-            var (code, said) = await SiloProcess.RunAsync(["run", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
+            var (code, said) = await SiloProcess.RunAsync(["gateway", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
             Assert.Equal(1, code);
             Assert.Contains($"error: port {port} on 127.0.0.1 is taken by another process", said, StringComparison.Ordinal);
             Assert.Contains($"choose another port with {flag} ", said, StringComparison.Ordinal);
@@ -83,7 +83,7 @@ public class StartTests
         // There is a cluster, so that a Redis that has just started is not waited for.
         await connection.GetDatabase().HashSetAsync("s/members/c", "Version", "1");
         var (code, said) = await SiloProcess.RunAsync(
-            "run", "--redis", redis.Address, "--cluster-id", "c", "--service-id", "s", "--port", "0", "--silo-port", "0", "--gateway-port", "0");
+            "gateway", "--redis", redis.Address, "--cluster-id", "c", "--service-id", "s", "--port", "0", "--silo-port", "0", "--gateway-port", "0");
         Assert.Equal(1, code);
         Assert.Contains(problem, said, StringComparison.Ordinal);
         Assert.Contains("10.0.0.7:11111", said, StringComparison.Ordinal);
@@ -98,15 +98,27 @@ public class StartTests
     [InlineData("--redis 127.0.0.1:6379,timeout=soon", "--redis is not HOST:PORT or a Redis configuration")]
     [InlineData("--silo-port 99999", "--silo-port: 99999 is not between 0 and 65535")]
     [InlineData("--config /no/such/file.json", "--config: there is no file /no/such/file.json")]
-    [InlineData("--bootstrap-facade --facade-host 127.0.0.1", "--bootstrap-facade is of one process")]
+    [InlineData("--bootstrap-facade --facade-host 127.0.0.1", "--bootstrap-facade is not available in a cluster")]
     [InlineData("--policy fastest", "--policy: 'fastest'")]
     [InlineData("--no-such-flag", "'--no-such-flag' is not known here")]
     public async Task Bad_input_starts_nothing(string flags, string problem)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var (code, said) = await SiloProcess.RunAsync(["run", .. flags.Split(' ')]);
+        var (code, said) = await SiloProcess.RunAsync(
+            ["gateway", .. flags.Contains("--redis", StringComparison.Ordinal) ? [] : (string[])["--redis", "127.0.0.1:1"], .. flags.Split(' ')]);
         Assert.Equal(2, code);
         Assert.Contains(problem, said, StringComparison.Ordinal);
-        Assert.Contains("'orleanspd-silo run --help'", said, StringComparison.Ordinal);
+        Assert.Contains("'orleanspd gateway --help'", said, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--node gpu-1", "--node is a setting of a cluster and needs --redis")]
+    [InlineData("--probe-timeout-ms 700", "--probe-timeout-ms is a setting of a cluster and needs --redis")]
+    public async Task Settings_of_a_cluster_need_Redis(string flags, string problem)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        var (code, said) = await SiloProcess.RunAsync(["gateway", "--port", "0", .. flags.Split(' ')]);
+        Assert.Equal(2, code);
+        Assert.Contains(problem, said, StringComparison.Ordinal);
     }
 }

@@ -4,7 +4,7 @@ using OrleansPd.Cluster.Rooms;
 using OrleansPd.Cluster.Tests.Processes;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Core.Rooms;
-using OrleansPd.Silo.Redis;
+using OrleansPd.Server.Redis;
 
 namespace OrleansPd.Cluster.Tests.Rooms;
 

@@ -1,6 +1,6 @@
-using OrleansPd.Testing;
 using OrleansPd.Core.Workers;
 using OrleansPd.Server.Settings;
+using OrleansPd.Testing;
 using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Tests.Settings;

@@ -1,7 +1,6 @@
-using OrleansPd.Testing;
 using OrleansPd.Simulator;
+using OrleansPd.Testing;
 using OrleansPd.Tools.Demo;
-using OrleansPd.Tools.Tests.Replay;
 
 namespace OrleansPd.Tools.Tests.Demo;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-
 using OrleansPd.Testing;
 using OrleansPd.Tools.Replay;
 using OrleansPd.Tools.Traces;

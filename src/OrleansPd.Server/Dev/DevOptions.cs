@@ -1,4 +1,4 @@
-namespace OrleansPd.Silo.Hosting;
+namespace OrleansPd.Server.Dev;
 
 /// <summary>What <c>dev</c> starts.</summary>
 /// <param name="Silos">Silos, each with a gateway.</param>

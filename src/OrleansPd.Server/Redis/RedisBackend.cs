@@ -8,12 +8,12 @@ using Orleans.Persistence;
 using Orleans.Serialization;
 using Orleans.Storage;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Silo.Hosting;
-using OrleansPd.Silo.Settings;
+using OrleansPd.Server.Hosting;
+using OrleansPd.Server.Settings;
 using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
-namespace OrleansPd.Silo.Redis;
+namespace OrleansPd.Server.Redis;
 
 /// <summary>One connection to Redis for membership, stored state, reminders and rooms.</summary>
 internal sealed class RedisBackend : IBackend, IAsyncDisposable
@@ -44,6 +44,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
     public static async Task<RedisBackend> ConnectAsync(
         SiloSettings settings, Action<ILoggingBuilder> logging, CancellationToken cancellationToken, bool isBrandNew = false)
     {
+        ArgumentException.ThrowIfNullOrEmpty(settings.Node.Redis);
         var configuration = ConfigurationOptions.Parse(settings.Node.Redis);
         // Only the first connection may fail; later ones are made again for as long as it takes.
         configuration.AbortOnConnectFail = true;

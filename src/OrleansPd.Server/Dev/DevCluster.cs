@@ -8,13 +8,13 @@ using OrleansPd.Core.Placement;
 using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Server.Hosting;
+using OrleansPd.Server.Redis;
 using OrleansPd.Server.Settings;
-using OrleansPd.Silo.Redis;
-using OrleansPd.Silo.Settings;
 using OrleansPd.Simulator;
 using OrleansPd.Tools.Output;
 
-namespace OrleansPd.Silo.Hosting;
+namespace OrleansPd.Server.Dev;
 
 /// <summary>Silos, gateways and simulated engines of one process. Ends in order, and takes what it stored with it.</summary>
 internal sealed class DevCluster(DevOptions options, IConfiguration logging, Action<ILoggingBuilder> log, CommandContext context)

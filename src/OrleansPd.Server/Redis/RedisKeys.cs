@@ -1,7 +1,7 @@
-using OrleansPd.Silo.Settings;
+using OrleansPd.Server.Settings;
 using StackExchange.Redis;
 
-namespace OrleansPd.Silo.Redis;
+namespace OrleansPd.Server.Redis;
 
 /// <summary>The keys of a cluster that are read or written here; what Orleans keeps beside them is its own.</summary>
 internal static class RedisKeys

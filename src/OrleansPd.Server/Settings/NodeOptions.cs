@@ -1,17 +1,15 @@
 using System.ComponentModel.DataAnnotations;
 
-namespace OrleansPd.Silo.Settings;
+namespace OrleansPd.Server.Settings;
 
-/// <summary>How this silo joins its cluster. Configuration section <c>Silo</c>.</summary>
+/// <summary>How this silo joins its cluster; of no effect without <see cref="Redis"/>. Configuration section <c>Silo</c>.</summary>
 internal sealed class NodeOptions
 {
     /// <summary>
     /// Redis that holds membership, stored state, reminders and rooms: <c>HOST:PORT</c>, or a StackExchange.Redis configuration
-    /// such as
-    /// <c>host:6380,password=...,ssl=true</c>. Default 127.0.0.1:6379.
+    /// such as <c>host:6380,password=...,ssl=true</c>. Default null: this process is no silo of a cluster.
     /// </summary>
-    [Required]
-    public string Redis { get; set; } = "127.0.0.1:6379";
+    public string? Redis { get; set; }
 
     /// <summary>Silos with the same cluster and service id make one cluster. Default orleanspd.</summary>
     [Required]

@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
-namespace OrleansPd.Silo.Redis;
+namespace OrleansPd.Server.Redis;
 
 /// <summary>
 /// Puts the membership table back when Redis comes up empty. Silos that run go on with the table they know, but silos that start

@@ -2,9 +2,10 @@ using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansPd.Cluster.Hosting;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Silo.Settings;
+using OrleansPd.Server.Hosting;
+using OrleansPd.Server.Settings;
 
-namespace OrleansPd.Silo.Hosting;
+namespace OrleansPd.Server.Dev;
 
 /// <summary>
 /// A cluster of silos of one process, which forgets everything with it: for trying things out where there is no Redis.

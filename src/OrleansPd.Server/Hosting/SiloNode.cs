@@ -7,16 +7,15 @@ using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Hosting;
-using OrleansPd.Cluster.Options;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Net.Http1;
 using OrleansPd.Server.CommandLine;
-using OrleansPd.Silo.Settings;
+using OrleansPd.Server.Settings;
 using OrleansPd.Tools.Output;
 
-namespace OrleansPd.Silo.Hosting;
+namespace OrleansPd.Server.Hosting;
 
 /// <summary>
 /// One node of a cluster: a silo and the gateway in it. The gateway listens first, so that the process is seen to live while it
@@ -120,7 +119,7 @@ internal sealed class SiloNode : IAsyncDisposable
     private static IHost Build(SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error)
     {
         var node = settings.Node;
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "orleanspd-silo" });
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "orleanspd" });
         logging(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, NoSignals>();
         builder.Services.AddSingleton<IFatalErrorHandler>(new FatalErrors(error));

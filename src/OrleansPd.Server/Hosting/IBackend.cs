@@ -1,7 +1,7 @@
 using System.Net;
-using OrleansPd.Silo.Settings;
+using OrleansPd.Server.Settings;
 
-namespace OrleansPd.Silo.Hosting;
+namespace OrleansPd.Server.Hosting;
 
 /// <summary>What holds a cluster together: membership, stored state, reminders, rooms.</summary>
 internal interface IBackend

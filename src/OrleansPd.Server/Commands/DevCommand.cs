@@ -1,13 +1,14 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
 using OrleansPd.Server.CommandLine;
+using OrleansPd.Server.Dev;
+using OrleansPd.Server.Hosting;
 using OrleansPd.Server.Settings;
-using OrleansPd.Silo.Hosting;
 using OrleansPd.Tools.Output;
 
-namespace OrleansPd.Silo.Commands;
+namespace OrleansPd.Server.Commands;
 
-/// <summary><c>orleanspd-silo dev</c>: a whole cluster in one process, with simulated engines.</summary>
+/// <summary><c>orleanspd dev</c>: a whole cluster in one process, with simulated engines.</summary>
 internal static class DevCommand
 {
     /// <summary>Engines that are simulated have served their first pair long before.</summary>
@@ -22,9 +23,9 @@ internal static class DevCommand
         {
             Examples =
             [
-                "orleanspd-silo dev",
-                "orleanspd-silo dev --silos 5 --prefills 4 --decodes 8 --speed 10",
-                "orleanspd-silo dev --port 0 --redis none",
+                "orleanspd dev",
+                "orleanspd dev --silos 5 --prefills 4 --decodes 8 --speed 10",
+                "orleanspd dev --port 0 --redis none",
             ],
         };
         flags.AddTo(command);
@@ -37,7 +38,7 @@ internal static class DevCommand
         var level = LogLevels.Parse(options.LogLevel)
             ?? throw new BadInputException($"--log-level: '{options.LogLevel}' is not debug, info, warn or error.");
         var logging = new ConfigurationBuilder().AddInMemoryCollection([new("LogLevel:Default", level)]).Build();
-        await using var cluster = new DevCluster(options, logging, SiloCommands.Log(logging, context), context);
+        await using var cluster = new DevCluster(options, logging, SiloLog.For(logging, context), context);
         await cluster.StartAsync(cancellationToken);
         await TellAsync(options, cluster, context);
         await cluster.ReadyAsync(Patience, cancellationToken);
@@ -63,7 +64,7 @@ internal static class DevCommand
         }
         var silos = options.Silos == 1 ? "1 silo" : $"{options.Silos} silos";
         await context.Out.WriteLineAsync(cluster.WithoutRedis is { } why
-            ? $"orleanspd-silo dev: {silos} without Redis ({why})"
-            : $"orleanspd-silo dev: {silos} on Redis at {options.Redis}");
+            ? $"orleanspd dev: {silos} without Redis ({why})"
+            : $"orleanspd dev: {silos} on Redis at {options.Redis}");
     }
 }

@@ -5,7 +5,7 @@ using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core.Rooms;
 using StackExchange.Redis;
 
-namespace OrleansPd.Silo.Redis;
+namespace OrleansPd.Server.Redis;
 
 /// <summary>
 /// Rooms in Redis: a hash for each shard, with a field for each room and one that names the writer. Each write is one transaction

@@ -3,11 +3,11 @@ using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Silo.Settings;
+using OrleansPd.Server.Settings;
 using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
-namespace OrleansPd.Silo.Redis;
+namespace OrleansPd.Server.Redis;
 
 /// <summary>
 /// What must be the same or fit on all silos of a cluster: each says it in Redis while it lives, and who comes later compares.

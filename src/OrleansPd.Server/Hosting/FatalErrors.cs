@@ -1,4 +1,4 @@
-namespace OrleansPd.Silo.Hosting;
+namespace OrleansPd.Server.Hosting;
 
 /// <summary>
 /// What a silo does that cannot go on, as when its cluster took it for dead: it ends at once, so that whoever started it starts

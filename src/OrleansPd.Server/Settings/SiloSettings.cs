@@ -3,11 +3,10 @@ using System.Net;
 using Microsoft.Extensions.Configuration;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Server.Settings;
 using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
-namespace OrleansPd.Silo.Settings;
+namespace OrleansPd.Server.Settings;
 
 /// <summary>What a silo was told, checked: a flag beats the environment, which beats the file, which beats the default.</summary>
 internal sealed record SiloSettings(
@@ -29,14 +28,31 @@ internal sealed record SiloSettings(
         }
         SettingChecks.CheckRanges(node, SiloFlags.Section, gateway.Sources, flags.All);
         SettingChecks.CheckRanges(cluster, SiloFlags.ClusterSection, gateway.Sources, flags.All);
+        if (node.Redis is null)
+        {
+            CheckAlone(gateway.Sources, flags);
+            return new(node, cluster, gateway.Options, gateway.Logging, gateway.Warnings);
+        }
         CheckPorts(node, gateway.Options);
-        CheckNames(node);
+        CheckNames(node, node.Redis);
         if (gateway.Options.ControlPlane.BootstrapFacade)
         {
             throw new BadInputException(
-                "--bootstrap-facade is of one process and not to be had in a cluster: run 'orleanspd gateway' for it.");
+                "--bootstrap-facade is not available in a cluster: leave out --redis, or --bootstrap-facade.");
         }
         return new(node, cluster, gateway.Options, gateway.Logging, gateway.Warnings);
+    }
+
+    /// <summary>A setting of a cluster without a cluster has no effect; say so instead of ignoring it.</summary>
+    private static void CheckAlone(SettingSources sources, GatewayFlagSet flags)
+    {
+        var given = flags.All.FirstOrDefault(flag =>
+            flag.Section is SiloFlags.Section or SiloFlags.ClusterSection && sources.Value(flag.Key) is not null);
+        if (given is not null)
+        {
+            throw new BadInputException(
+                $"{given.Display} is a setting of a cluster and needs --redis{GatewaySettings.Where(sources, given.Key)}.");
+        }
     }
 
     private static void CheckPorts(NodeOptions node, GatewayOptions gateway)
@@ -49,7 +65,7 @@ internal sealed record SiloSettings(
         }
     }
 
-    private static void CheckNames(NodeOptions node)
+    private static void CheckNames(NodeOptions node, string redis)
     {
         if (node.Advertise is { } address
             && (!IPAddress.TryParse(address, out var ip) || ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)))
@@ -65,7 +81,7 @@ internal sealed record SiloSettings(
         }
         try
         {
-            if (ConfigurationOptions.Parse(node.Redis).EndPoints.Count == 0)
+            if (ConfigurationOptions.Parse(redis).EndPoints.Count == 0)
             {
                 throw new BadInputException("--redis names no host.");
             }

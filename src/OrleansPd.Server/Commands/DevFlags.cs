@@ -1,10 +1,10 @@
 using System.CommandLine;
 using OrleansPd.Server.CommandLine;
-using OrleansPd.Silo.Hosting;
+using OrleansPd.Server.Dev;
 
-namespace OrleansPd.Silo.Commands;
+namespace OrleansPd.Server.Commands;
 
-/// <summary>The options of <c>orleanspd-silo dev</c>.</summary>
+/// <summary>The options of <c>orleanspd dev</c>.</summary>
 internal sealed class DevFlags
 {
     private readonly Option<int> _silos = Numbers.Whole("--silos", "SILOS", "Silos, each with a gateway. Default 3.", 3, 1, 16);

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using OrleansPd.Server.CommandLine;
 using OrleansPd.Tools.Output;
 
-namespace OrleansPd.Silo.Hosting;
+namespace OrleansPd.Server.Hosting;
 
 /// <summary>Ports of the silo, looked at before it joins: what fails afterwards is seen by the whole cluster.</summary>
 internal static class FreePorts

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace OrleansPd.Silo.Redis;
+namespace OrleansPd.Server.Redis;
 
 internal static partial class Log
 {

@@ -1,0 +1,22 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Server.CommandLine;
+using OrleansPd.Tools.Output;
+
+namespace OrleansPd.Server.Hosting;
+
+/// <summary>The log of a process that is a silo.</summary>
+internal static class SiloLog
+{
+    /// <summary>One line for each event. Orleans' own messages are shown with <c>--log-level debug</c> too.</summary>
+    public static Action<ILoggingBuilder> For(IConfiguration settings, CommandContext context) => logging =>
+    {
+        if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
+        {
+            logging.AddFilter("Orleans.", LogLevel.Error);
+            // A message to a silo that is dead, but not yet known to be, cannot be delivered: its sender gets the error and logs it once.
+            logging.AddFilter("Orleans.Messaging", LogLevel.Critical);
+        }
+        LineLog.Configure(logging, settings, context.Error, context.Time);
+    };
+}
