@@ -51,7 +51,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
     {
         WorkerView? view = null;
         Change(() => view = _state.Remove(id, force, _clock.GetUtcNow(), _clock.GetTimestamp()));
-        Ring(id);
+        Signal(id);
         return new(view is null ? NotRegistered(id) : AdminAnswer.Done(view));
     }
 
@@ -64,13 +64,13 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
     }
 
     /// <summary>Kept in memory: whoever restarts the process says it again.</summary>
-    public ValueTask<PoolAnswer> ScaleAsync(PoolWish wish, CancellationToken cancellationToken)
+    public ValueTask<PoolAnswer> ScaleAsync(PoolTarget wish, CancellationToken cancellationToken)
     {
         PoolAnswer answer = default;
         Change(() => answer = _state.Scale(wish, _clock.GetUtcNow(), _clock.GetTimestamp()));
         foreach (var id in answer.Drained)
         {
-            Ring(id);
+            Signal(id);
         }
         return new(answer);
     }
@@ -118,9 +118,9 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
     {
         lock (_gate)
         {
-            if (_keepers.TryGetValue(id, out var keeper))
+            if (_monitors.TryGetValue(id, out var monitor))
             {
-                keeper.ReadAgain();
+                monitor.ReadAgain();
             }
         }
         return ValueTask.CompletedTask;
@@ -166,7 +166,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         {
             // Whatever happened, the worker does not stay out of rotation.
             Apply(id, registration, new WorkerInput.SwitchEnded(answer.Outcome == RoleSwitchOutcome.Switched));
-            Ring(id);
+            Signal(id);
         }
         if (answer.Outcome == RoleSwitchOutcome.Switched)
         {

@@ -12,7 +12,7 @@ using OrleansPd.Standalone.Facade;
 namespace OrleansPd.Standalone;
 
 /// <summary>
-/// The control plane inside the gateway's process: Core's state under one lock, a keeper for each worker, and a tick. Nothing
+/// The control plane inside the gateway's process: Core's state under one lock, a monitor for each worker, and a tick. Nothing
 /// inside the lock waits, and no call here leaves the process on a request's path.
 /// </summary>
 public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
@@ -27,8 +27,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     private readonly ILogger _log;
     private readonly int _seed;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<WorkerId, WorkerKeeper> _keepers = [];
-    private readonly KeeperPace _pace = new();
+    private readonly Dictionary<WorkerId, WorkerMonitor> _monitors = [];
+    private readonly MonitorPace _pace = new();
     private readonly List<Task> _loops = [];
     private readonly List<WaitingRequest> _granted = [];
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -122,9 +122,9 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             {
                 _loops.Add(Guarded(_facades.RunAsync(_stop.Token), "facades"));
             }
-            foreach (var keeper in _keepers)
+            foreach (var monitor in _monitors)
             {
-                _loops.Add(Guarded(keeper.Value.RunAsync(_stop.Token), keeper.Key.Value));
+                _loops.Add(Guarded(monitor.Value.RunAsync(_stop.Token), monitor.Key.Value));
             }
         }
         return Task.CompletedTask;
@@ -161,12 +161,12 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
                 return null;
             }
             var random = new Random(HashCode.Combine(_seed, worker.Registration));
-            var keeper = new WorkerKeeper(new Kept(this, worker), worker, _probe, _options, _clock, random, _pace);
-            _keepers[worker.Id] = keeper;
+            var monitor = new WorkerMonitor(new Kept(this, worker), worker, _probe, _options, _clock, random, _pace);
+            _monitors[worker.Id] = monitor;
             if (_started)
             {
                 _loops.RemoveAll(loop => loop.IsCompleted);
-                _loops.Add(Guarded(keeper.RunAsync(_stop.Token), worker.Id.Value));
+                _loops.Add(Guarded(monitor.RunAsync(_stop.Token), worker.Id.Value));
             }
             return worker;
         }
@@ -203,7 +203,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         }
         if (outcome == LegOutcome.Failed && (side == LegSide.Prefill ? lease.Prefill : lease.Decode) is { } worker)
         {
-            Ring(worker.Id, doubtful: true);
+            Signal(worker.Id, doubtful: true);
         }
     }
 
@@ -265,18 +265,18 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     internal void Apply(WorkerId id, WorkerInput.Fronted input) =>
         Change(() => _ = _state.Apply(id, input, _clock.GetUtcNow(), _clock.GetTimestamp()));
 
-    internal PairTrial? BeginTrial(WorkerId id, long registration)
+    internal ReadinessCheck? BeginReadinessCheck(WorkerId id, long registration)
     {
         lock (_gate)
         {
-            return Find(id, registration) is null ? null : _state.BeginTrial(id, _clock.GetUtcNow());
+            return Find(id, registration) is null ? null : _state.BeginReadinessCheck(id, _clock.GetUtcNow());
         }
     }
 
-    internal void EndTrial(PairTrial trial, bool? good, string? reason) =>
-        Change(() => _state.EndTrial(trial, good, reason, _clock.GetUtcNow(), _clock.GetTimestamp()));
+    internal void EndReadinessCheck(ReadinessCheck trial, bool? good, string? reason) =>
+        Change(() => _state.EndReadinessCheck(trial, good, reason, _clock.GetUtcNow(), _clock.GetTimestamp()));
 
-    private sealed class Kept(EmbeddedControlPlane plane, WorkerState worker) : IKeptWorker
+    private sealed class Kept(EmbeddedControlPlane plane, WorkerState worker) : IMonitoredWorker
     {
         public WorkerState? Current => plane.Find(worker.Id, worker.Registration);
 
@@ -286,12 +286,12 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
 
         public void Loaded(EngineLoad load) => plane.Loaded(worker.Id, worker.Registration, load);
 
-        public ValueTask<PairTrial?> BeginTrialAsync(CancellationToken cancellationToken) =>
-            new(plane.BeginTrial(worker.Id, worker.Registration));
+        public ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken) =>
+            new(plane.BeginReadinessCheck(worker.Id, worker.Registration));
 
-        public ValueTask EndTrialAsync(PairTrial trial, bool? good, string? reason)
+        public ValueTask EndReadinessCheckAsync(ReadinessCheck trial, bool? good, string? reason)
         {
-            plane.EndTrial(trial, good, reason);
+            plane.EndReadinessCheck(trial, good, reason);
             return ValueTask.CompletedTask;
         }
     }
@@ -348,7 +348,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         _granted.Clear();
     }
 
-    /// <summary>Logs what changed, and wakes the keepers of workers that wait for a partner.</summary>
+    /// <summary>Logs what changed, and wakes the monitors of workers that wait for a partner.</summary>
     private void Tell(FleetSnapshot before)
     {
         var after = _state.Fleet;
@@ -356,7 +356,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         {
             return;
         }
-        _facades?.Ring();
+        _facades?.Signal();
         var moved = after.Workers.Length != before.Workers.Length;
         for (var i = 0; i < after.Workers.Length; i++)
         {
@@ -390,17 +390,17 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         {
             if (worker.Phase is (WorkerPhase.Probing or WorkerPhase.Broken))
             {
-                Ring(worker.Id);
+                Signal(worker.Id);
             }
         }
-        if (_keepers.Count == after.Workers.Length)
+        if (_monitors.Count == after.Workers.Length)
         {
             return;
         }
-        foreach (var gone in _keepers.Where(k => Find(k.Key, k.Value.Registration) is null).ToArray())
+        foreach (var gone in _monitors.Where(k => Find(k.Key, k.Value.Registration) is null).ToArray())
         {
-            gone.Value.Ring(doubtful: false);
-            _keepers.Remove(gone.Key);
+            gone.Value.Signal(doubtful: false);
+            _monitors.Remove(gone.Key);
             _log.Removed(gone.Key);
         }
     }
@@ -421,13 +421,13 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         return null;
     }
 
-    private void Ring(WorkerId id, bool doubtful = false)
+    private void Signal(WorkerId id, bool doubtful = false)
     {
         lock (_gate)
         {
-            if (_keepers.TryGetValue(id, out var keeper))
+            if (_monitors.TryGetValue(id, out var monitor))
             {
-                keeper.Ring(doubtful);
+                monitor.Signal(doubtful);
             }
         }
     }

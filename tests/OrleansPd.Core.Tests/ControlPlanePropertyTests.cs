@@ -22,7 +22,7 @@ public sealed class ControlPlanePropertyTests
         private readonly TestFleet _fleet;
         private readonly List<HeldLease> _live = [];
         private readonly List<WaitingRequest> _waiting = [];
-        private readonly List<PairTrial> _trials = [];
+        private readonly List<ReadinessCheck> _trials = [];
         private readonly HashSet<long> _rooms = [];
         private int _names;
 
@@ -34,7 +34,7 @@ public sealed class ControlPlanePropertyTests
                 {
                     Policy = One(PickPolicy.Names),
                     DecodePolicy = One(PickPolicy.Names),
-                    DpRanks = One(Enum.GetValues<DpRankRecipe>()),
+                    DpRanks = One(Enum.GetValues<DpRankMode>()),
                     PrefixIndexBlocks = 1024,
                     QueueSize = 10,
                     MaxConcurrentRequests = One([-1, 8]),
@@ -173,7 +173,7 @@ public sealed class ControlPlanePropertyTests
             {
                 ref readonly var load = ref State.Desk.Load(worker.Slot, cell);
                 Assert.InRange(load.Running, 1, load.Window);
-                Assert.True(worker.IsPairable || lease.PrefillTrial || lease.DecodeTrial, $"{worker} was given");
+                Assert.True(worker.IsPairable || lease.PrefillHalfOpen || lease.DecodeHalfOpen, $"{worker} was given");
             }
         }
 
@@ -194,9 +194,9 @@ public sealed class ControlPlanePropertyTests
             {
                 var trial = One(_trials);
                 _trials.Remove(trial);
-                State.EndTrial(trial, One([true, true, false, (bool?)null]), "a reason", _fleet.Now, _fleet.Timestamp);
+                State.EndReadinessCheck(trial, One([true, true, false, (bool?)null]), "a reason", _fleet.Now, _fleet.Timestamp);
             }
-            else if (Any() is { } worker && State.BeginTrial(worker.Id, _fleet.Now) is { } begun)
+            else if (Any() is { } worker && State.BeginReadinessCheck(worker.Id, _fleet.Now) is { } begun)
             {
                 _trials.Add(begun);
             }
@@ -290,7 +290,7 @@ public sealed class ControlPlanePropertyTests
             }
             foreach (var trial in _trials)
             {
-                State.EndTrial(trial, null, null, _fleet.Now, _fleet.Timestamp);
+                State.EndReadinessCheck(trial, null, null, _fleet.Now, _fleet.Timestamp);
             }
             foreach (var lease in _live.ToArray())
             {

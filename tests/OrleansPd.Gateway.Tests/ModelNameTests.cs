@@ -133,7 +133,7 @@ public sealed class ModelNameTests
                     return lease?.Decode.Model == model;
                 },
                 "it is in the log");
-            var why = lease!.WhyFacts;
+            var why = lease!.RouteExplanation;
             Assert.Equal(policies, (why.PrefillPolicy, why.DecodePolicy));
         }
     }

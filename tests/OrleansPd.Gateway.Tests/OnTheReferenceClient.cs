@@ -30,6 +30,6 @@ public sealed class WhatEnginesSeeOnTheReferenceClientTests : WhatEnginesSeeTest
     {
         await using var stage = await Stage.StartAsync();
 
-        Assert.IsType<SocketsUpstream>(stage.Gateway.Upstream);
+        Assert.IsType<HandlerUpstream>(stage.Gateway.Upstream);
     }
 }

@@ -13,7 +13,7 @@ public sealed class FakeProbe : IEngineProbe
     private int _mostRunning;
 
     /// <summary>All generations that were asked for.</summary>
-    public ConcurrentQueue<PairTrial> Trials { get; } = [];
+    public ConcurrentQueue<ReadinessCheck> Trials { get; } = [];
 
     /// <summary>Null = generations go well.</summary>
     public string? GenerationProblem { get; set; }
@@ -55,7 +55,7 @@ public sealed class FakeProbe : IEngineProbe
 
     public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
 
-    public async Task<ProbeAnswer> GenerateAsync(PairTrial trial, CancellationToken cancellationToken)
+    public async Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken)
     {
         Trials.Enqueue(trial);
         var running = Interlocked.Increment(ref _running);

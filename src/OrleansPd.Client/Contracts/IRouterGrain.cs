@@ -18,7 +18,7 @@ public interface IRouterGrain : IGrainWithStringKey
 
     /// <summary>Says what became of legs, and which leases live on: one that is not named for <see cref="PairOffer.ValidFor"/> is ended.</summary>
     [Alias("Report"), AlwaysInterleave, ResponseTimeout("00:00:05")]
-    Task Report([Immutable] ImmutableArray<LegReport> ended, [Immutable] ImmutableArray<LeaseBeat> live);
+    Task Report([Immutable] ImmutableArray<LegReport> ended, [Immutable] ImmutableArray<LeaseProgress> live);
 
     /// <summary>
     /// Runs a whole request in the silo. The answer comes in parts: a head, then as many bodies as there are. Consume it to its end, or
@@ -124,7 +124,7 @@ public readonly record struct LegReport(
 /// <param name="Lease">This lease.</param>
 /// <param name="Rids">Ids under which the engines know its items: aborted there should the service die.</param>
 [GenerateSerializer, Immutable, Alias("pd.LeaseBeat")]
-public sealed record LeaseBeat([property: Id(0)] long Lease, [property: Id(1)] ImmutableArray<string> Rids);
+public sealed record LeaseProgress([property: Id(0)] long Lease, [property: Id(1)] ImmutableArray<string> Rids);
 
 /// <summary>A part of an answer: the head first, with <see cref="Status"/>; then bytes.</summary>
 [GenerateSerializer, Immutable, Alias("pd.AnswerPart")]

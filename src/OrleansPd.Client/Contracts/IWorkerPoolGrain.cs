@@ -64,4 +64,4 @@ public sealed record PoolSnapshot(
     [property: Id(3)] int? Wanted,
     [property: Id(4)] ImmutableArray<WorkerReport> Workers,
     [property: Id(5)] bool IsBlank = false,
-    [property: Id(6)] long WantedAt = 0);
+    [property: Id(6)] long TargetAt = 0);

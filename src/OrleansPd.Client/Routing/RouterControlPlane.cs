@@ -14,7 +14,7 @@ namespace OrleansPd.Client.Routing;
 /// </summary>
 internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
 {
-    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SharedTick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(2);
     private readonly IRouterGrain _router;
     private readonly TimeProvider _clock;
@@ -101,15 +101,15 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
     {
         while (true)
         {
-            if (await _news.WaitAsync(Beat, cancellationToken).ConfigureAwait(false))
+            if (await _news.WaitAsync(SharedTick, cancellationToken).ConfigureAwait(false))
             {
                 await Task.Delay(Soon, _clock, cancellationToken).ConfigureAwait(false); // what ends together is told together
             }
-            await ReportAsync([.. _live.Values.Select(l => new LeaseBeat(l.Id, [.. l.Rids]))]).ConfigureAwait(false);
+            await ReportAsync([.. _live.Values.Select(l => new LeaseProgress(l.Id, [.. l.Rids]))]).ConfigureAwait(false);
         }
     }
 
-    private async Task ReportAsync(ImmutableArray<LeaseBeat> live)
+    private async Task ReportAsync(ImmutableArray<LeaseProgress> live)
     {
         var ended = new List<LegReport>();
         while (_ended.TryDequeue(out var report))

@@ -22,7 +22,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     public async ValueTask<AdminAnswer> AddAsync(WorkerSpec spec, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        spec = EngineSide.NamedOn(_silos.Here, spec);
+        spec = EngineLocation.NamedOn(_silos.Here, spec);
         var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
         var added = await _grains.GetGrain<IFleetGrain>(0).Add([spec]).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (added.IsEmpty)
@@ -75,7 +75,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     {
         lock (_gate)
         {
-            _desk?.CachesFlushed(id);
+            _state?.CachesFlushed(id);
         }
         return ValueTask.CompletedTask;
     }

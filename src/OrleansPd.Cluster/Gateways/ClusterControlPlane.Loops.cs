@@ -101,10 +101,10 @@ public sealed partial class ClusterControlPlane
             }
             _prefix = prefix;
             var counter = RoomMint.CounterAt(_clock.GetUtcNow());
-            TrialMint = new RoomMint((prefix * 2) + 1, counter);
+            ReadinessRoomMint = new RoomMint((prefix * 2) + 1, counter);
             var limits = new GatewayLimits(TimeSpan.FromMilliseconds(_cluster.FrozenMs));
-            var desk = new GatewayDesk(_options, limits, _members.Self, new RoomMint(prefix * 2, counter), _seed);
-            Volatile.Write(ref _desk, desk);
+            var desk = new GatewayState(_options, limits, _members.Self, new RoomMint(prefix * 2, counter), _seed);
+            Volatile.Write(ref _state, desk);
             Take([.. _reports.Values]);
         }
         Log.Joined(_log, _members.Self, prefix);
@@ -161,14 +161,14 @@ public sealed partial class ClusterControlPlane
         }
     }
 
-    private async Task BeatAsync(CancellationToken cancellationToken)
+    private async Task HeartbeatAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(BeatInterval, _clock);
+        using var timer = new PeriodicTimer(HeartbeatInterval, _clock);
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
             lock (_gate)
             {
-                _desk?.Beat(_clock.GetUtcNow(), _clock.GetTimestamp());
+                _state?.SharedTick(_clock.GetUtcNow(), _clock.GetTimestamp());
                 CompleteGranted();
             }
         }
@@ -200,7 +200,7 @@ public sealed partial class ClusterControlPlane
     }
 
     /// <summary>Lets another silo remember what this gateway has on the engines, as long as it has anything.</summary>
-    private async Task TellWitnessAsync(CancellationToken cancellationToken)
+    private async Task ReportToWitnessAsync(CancellationToken cancellationToken)
     {
         var told = false;
         var requests = 0;
@@ -233,7 +233,7 @@ public sealed partial class ClusterControlPlane
     }
 
     /// <summary>Tells the other gateways what the policies have learned. Nobody waits for it; what is lost is only a hint.</summary>
-    private async Task TellAffinityAsync(CancellationToken cancellationToken)
+    private async Task PublishAffinityAsync(CancellationToken cancellationToken)
     {
         var interval = TimeSpan.FromMilliseconds(_cluster.AffinityIntervalMs);
         var known = ImmutableHashSet<string>.Empty;
@@ -245,7 +245,7 @@ public sealed partial class ClusterControlPlane
             var now = others.Select(o => o.Gateway).ToImmutableHashSet();
             joined = now.IsSubsetOf(known) ? joined : _clock.GetTimestamp();
             known = now;
-            if (Read(desk => desk.TakeNews(all: _clock.GetElapsedTime(joined) < NewcomerLearns)) is not { } news)
+            if (Read(desk => desk.TakeUpdates(all: _clock.GetElapsedTime(joined) < NewcomerLearns)) is not { } news)
             {
                 continue;
             }
@@ -262,7 +262,7 @@ public sealed partial class ClusterControlPlane
     internal void Learn(AffinityNote told)
     {
         var words = MemoryMarshal.Cast<byte, ulong>(told.Words).ToArray();
-        Interlocked.Add(ref _affinityLearned, Read(desk => desk.Learn(new AffinityTold(told.Workers, words))));
+        Interlocked.Add(ref _affinityLearned, Read(desk => desk.Learn(new AffinityUpdate(told.Workers, words))));
     }
 
     /// <summary>Called under the lock.</summary>
@@ -295,7 +295,7 @@ public sealed partial class ClusterControlPlane
                     report.Shown.Reason is { } why ? why + "." : null);
             }
         }
-        if (_desk is not { } desk)
+        if (_state is not { } desk)
         {
             return;
         }
@@ -310,7 +310,7 @@ public sealed partial class ClusterControlPlane
                 _loops.Add(Guarded(RunAsync(link, (id, registration)), id.Value));
             }
         }
-        RingAll();
+        SignalAll();
     }
 
     private async Task RunAsync(WorkerLink link, (WorkerId, long) key)

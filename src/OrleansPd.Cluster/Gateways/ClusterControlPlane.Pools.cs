@@ -35,7 +35,7 @@ public sealed partial class ClusterControlPlane
         return [.. shown.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
     }
 
-    public async ValueTask<PoolAnswer> ScaleAsync(PoolWish wish, CancellationToken cancellationToken)
+    public async ValueTask<PoolAnswer> ScaleAsync(PoolTarget wish, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(wish);
         if (wish.Problem is { } problem)

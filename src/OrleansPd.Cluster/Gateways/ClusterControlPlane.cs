@@ -16,13 +16,13 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// The control plane of one gateway of a cluster: Core's <see cref="GatewayDesk"/> under one lock. Requests are admitted from the
+/// The control plane of one gateway of a cluster: Core's <see cref="GatewayState"/> under one lock. Requests are admitted from the
 /// newest snapshot and from credits at hand; no call here waits for a grain. Beside the requests run a feed of the fleet, which
 /// subscribes again whenever it ends, and for each worker a link that reports to its writer and asks for credits ahead of need.
 /// </summary>
 public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposable
 {
-    private static readonly TimeSpan BeatInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(100);
     private readonly Lock _gate = new();
     private readonly ControlPlaneOptions _options;
     private readonly PdClusterOptions _cluster;
@@ -39,13 +39,13 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly List<WaitingRequest> _granted = [];
     private readonly Dictionary<(WorkerId, long), WorkerLink> _links = [];
     private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly RetryPause _witnessPause;
+    private readonly RetryDelay _witnessPause;
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
     private ImmutableDictionary<string, PoolSize> _sizes = ImmutableDictionary<string, PoolSize>.Empty;
     // Named by the operator, and not seen in the fleet so far. Who is removed later is not named again by this process.
     private ImmutableArray<WorkerSpec> _unseen;
-    private GatewayDesk? _desk;
+    private GatewayState? _state;
     private long _affinityLearned;
     private long? _fleetAwaySince;
     private bool _fleetAwaySaid;
@@ -60,16 +60,16 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
             throw new ArgumentException("BootstrapFacade is not to be had in a cluster: its addresses are of one process.", nameof(options));
         }
         // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
-        _ = new GatewayDesk(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
+        _ = new GatewayState(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
         (_options, _cluster, _grains, _members, _registry) = (options, cluster, grains, members, registry);
         (_witnesses, _silos, _clock, _seed, _log) = (witnesses, silos, clock, seed, log);
-        _unseen = [.. options.Workers.Select(worker => EngineSide.NamedOn(silos.Here, worker))];
-        _witnessPause = new RetryPause(clock);
+        _unseen = [.. options.Workers.Select(worker => EngineLocation.NamedOn(silos.Here, worker))];
+        _witnessPause = new RetryDelay(clock);
     }
 
-    public FleetSnapshot Fleet => Volatile.Read(ref _desk)?.Fleet ?? FleetSnapshot.Empty;
+    public FleetSnapshot Fleet => Volatile.Read(ref _state)?.Fleet ?? FleetSnapshot.Empty;
 
-    public bool UsesPrefixBlocks => Volatile.Read(ref _desk)?.NeedsPrefix == true;
+    public bool UsesPrefixBlocks => Volatile.Read(ref _state)?.NeedsPrefix == true;
 
     /// <summary>Completes when a background loop has died, with its exception; the process should then end.</summary>
     public Task<Exception> Died => _died.Task;
@@ -100,7 +100,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     public long AffinityLearned => Interlocked.Read(ref _affinityLearned);
 
     /// <summary>Makes rooms for trials of workers whose writer is here; null before this gateway has joined.</summary>
-    internal RoomMint? TrialMint { get; private set; }
+    internal RoomMint? ReadinessRoomMint { get; private set; }
 
     /// <summary>The newest that is known of a worker here; null = nothing.</summary>
     internal WorkerReport? ReportOf(WorkerId id) => Volatile.Read(ref _reports).GetValueOrDefault(id);
@@ -114,12 +114,12 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         {
             _loops.Add(Guarded(JoinAsync(_stop.Token), "join"));
             _loops.Add(Guarded(FollowAsync(_stop.Token), "feed"));
-            _loops.Add(Guarded(BeatAsync(_stop.Token), "beat"));
+            _loops.Add(Guarded(HeartbeatAsync(_stop.Token), "beat"));
             _loops.Add(Guarded(DeathsAsync(_stop.Token), "membership"));
-            _loops.Add(Guarded(TellWitnessAsync(_stop.Token), "witness"));
+            _loops.Add(Guarded(ReportToWitnessAsync(_stop.Token), "witness"));
             if (_cluster.AffinityIntervalMs > 0)
             {
-                _loops.Add(Guarded(TellAffinityAsync(_stop.Token), "affinity"));
+                _loops.Add(Guarded(PublishAffinityAsync(_stop.Token), "affinity"));
             }
         }
     }
@@ -129,7 +129,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     {
         lock (_gate)
         {
-            _desk?.Stop();
+            _state?.Stop();
             CompleteGranted();
         }
     }
@@ -153,7 +153,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         TaskCompletionSource<PairGrant> outcome;
         lock (_gate)
         {
-            if (_desk is not { } desk)
+            if (_state is not { } desk)
             {
                 return new(PairGrant.Refused(new(RefusalReason.NoWorkers, "This gateway has not joined its cluster yet.", TimeSpan.FromSeconds(1))));
             }
@@ -165,7 +165,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
             }
             waiting = answer.Waiting!;
             waiting.Tag = outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            RingAll();
+            SignalAll();
         }
         return new(WaitAsync(waiting, outcome, cancellationToken));
     }
@@ -175,7 +175,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         ArgumentNullException.ThrowIfNull(lease);
         lock (_gate)
         {
-            if (_desk is not { } desk || !desk.LegEnded(lease, side, outcome, _clock.GetUtcNow(), _clock.GetTimestamp()))
+            if (_state is not { } desk || !desk.LegEnded(lease, side, outcome, _clock.GetUtcNow(), _clock.GetTimestamp()))
             {
                 return;
             }
@@ -184,7 +184,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
             if (desk.IsUrgent(worker.Slot) && RegistrationOf(worker.Id) is { } registration
                 && _links.TryGetValue((worker.Id, registration), out var link))
             {
-                link.Ring();
+                link.Signal();
             }
         }
     }
@@ -193,7 +193,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     {
         lock (_gate)
         {
-            return _desk?.Tell(id, registration, _clock.GetTimestamp(), _clock.TimestampFrequency);
+            return _state?.Tell(id, registration, _clock.GetTimestamp(), _clock.TimestampFrequency);
         }
     }
 
@@ -202,17 +202,17 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     {
         lock (_gate)
         {
-            _desk!.Answered(id, report, answer, sentAt, _clock.GetUtcNow(), _clock.GetTimestamp());
+            _state!.Answered(id, report, answer, sentAt, _clock.GetUtcNow(), _clock.GetTimestamp());
             CompleteGranted();
-            return _desk.IsUrgent(id, report.Registration);
+            return _state.IsUrgent(id, report.Registration);
         }
     }
 
-    private T Read<T>(Func<GatewayDesk, T> read)
+    private T Read<T>(Func<GatewayState, T> read)
     {
         lock (_gate)
         {
-            return _desk is null ? default! : read(_desk);
+            return _state is null ? default! : read(_state);
         }
     }
 
@@ -227,7 +227,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     {
         lock (_gate)
         {
-            if (_desk!.TimedOut(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
+            if (_state!.TimedOut(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
             {
                 outcome.TrySetResult(waiting.Grant!.Value);
             }
@@ -239,7 +239,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     {
         lock (_gate)
         {
-            if (_desk!.Abandon(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
+            if (_state!.Abandon(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
             {
                 outcome.TrySetCanceled(cancellationToken);
             }
@@ -249,7 +249,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
 
     private void CompleteGranted()
     {
-        _desk?.TakeGranted(_granted);
+        _state?.TakeGranted(_granted);
         foreach (var waiting in _granted)
         {
             ((TaskCompletionSource<PairGrant>)waiting.Tag!).TrySetResult(waiting.Grant!.Value);
@@ -257,11 +257,11 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         _granted.Clear();
     }
 
-    private void RingAll()
+    private void SignalAll()
     {
         foreach (var link in _links.Values)
         {
-            link.Ring();
+            link.Signal();
         }
     }
 }

@@ -16,11 +16,11 @@ internal sealed class WorkerLink(
     ClusterControlPlane plane, WorkerId id, long registration, PdClusterOptions options, IGrainFactory grains, TimeProvider clock, ILogger log)
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
-    private readonly Bell _bell = new(clock);
-    private readonly RetryPause _pause = new(clock);
+    private readonly AsyncSignal _signal = new(clock);
+    private readonly RetryDelay _pause = new(clock);
 
     /// <summary>There is something to tell.</summary>
-    public void Ring() => _bell.Ring();
+    public void Signal() => _signal.Signal();
 
     /// <summary>The cluster has changed: what failed before may work now.</summary>
     public void TryAgain() => _pause.End();
@@ -53,7 +53,7 @@ internal sealed class WorkerLink(
             await Task.Delay(urgent, clock, cancellationToken).ConfigureAwait(false);
             if (!more)
             {
-                await _bell.WaitAsync(interval - urgent, cancellationToken).ConfigureAwait(false);
+                await _signal.WaitAsync(interval - urgent, cancellationToken).ConfigureAwait(false);
             }
         }
     }

@@ -16,7 +16,7 @@ internal sealed class FleetGrain(
 {
     // Twice what a gateway takes to come back with what it remembers.
     private readonly FleetRoster _roster = new(2 * TimeSpan.FromSeconds(options.HelloIntervalSecs));
-    private FleetMemory _memory = null!;
+    private FleetRecovery _memory = null!;
     private FleetFeed? _feed;
     private FleetRecord _record = new();
     private bool _untold;
@@ -24,7 +24,7 @@ internal sealed class FleetGrain(
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _record = stored.State;
-        _memory = new FleetMemory(_roster, GrainFactory, time, log);
+        _memory = new FleetRecovery(_roster, GrainFactory, time, log);
         _feed = new FleetFeed(time.Now.UtcTicks, members.Leaving);
         if (!stored.RecordExists)
         {
@@ -47,9 +47,9 @@ internal sealed class FleetGrain(
         {
             return new GatewayTerm(-1); // one that others have would make their rooms this gateway's too
         }
-        var prefixes = new GatewayPrefixes(_record.Prefixes).Without(members.IsDead);
+        var prefixes = new RoomPrefixes(_record.Prefixes).Without(members.IsDead);
         var (next, prefix) = prefixes.Take(hello.Gateway, hello.Prefix)
-            ?? throw new InvalidOperationException($"all {GatewayPrefixes.Most} prefixes of rooms are taken");
+            ?? throw new InvalidOperationException($"all {RoomPrefixes.Most} prefixes of rooms are taken");
         if (next.Owners.Count != _record.Prefixes.Count || !_record.Prefixes.ContainsKey(prefix) || !stored.RecordExists)
         {
             await StoreAsync(_record.Pools, next.Owners);

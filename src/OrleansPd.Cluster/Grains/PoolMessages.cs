@@ -7,12 +7,12 @@ namespace OrleansPd.Cluster.Grains;
 internal static class PoolMessages
 {
     public static PoolState State(this PoolSnapshot pool) =>
-        new(pool.Key, pool.Epoch, pool.Version, new(pool.Wanted, pool.WantedAt), pool.IsBlank, pool.Workers);
+        new(pool.Key, pool.Epoch, pool.Version, new(pool.Wanted, pool.TargetAt), pool.IsBlank, pool.Workers);
 
     public static PoolSnapshot Snapshot(this PoolState pool) =>
         new(pool.Key, pool.Epoch, pool.Version, pool.Wanted.Workers, pool.Workers, pool.IsBlank, pool.Wanted.At);
 
-    public static PoolSize Size(string pool, WantedSize wanted) => new(pool, wanted.Workers, wanted.At);
+    public static PoolSize Size(string pool, TargetSize wanted) => new(pool, wanted.Workers, wanted.At);
 
-    public static WantedSize Wanted(this PoolSize size) => new(size.Wanted, size.At);
+    public static TargetSize Wanted(this PoolSize size) => new(size.Wanted, size.At);
 }

@@ -17,16 +17,16 @@ internal sealed class PoolRecord
     public long LastRegistration { get; set; }
 
     [Id(3)]
-    public long WantedAt { get; set; }
+    public long TargetAt { get; set; }
 
     public static PoolRecord Of(PoolRoster roster) => new()
     {
         Members = roster.Members,
         Wanted = roster.Wanted.Workers,
-        WantedAt = roster.Wanted.At,
+        TargetAt = roster.Wanted.At,
         LastRegistration = roster.LastRegistration,
     };
 
     public PoolRoster Roster() =>
-        PoolRoster.Empty with { Members = Members, Wanted = new(Wanted, WantedAt), LastRegistration = LastRegistration };
+        PoolRoster.Empty with { Members = Members, Wanted = new(Wanted, TargetAt), LastRegistration = LastRegistration };
 }

@@ -68,11 +68,11 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         };
     }
 
-    public Task Report(ImmutableArray<LegReport> ended, ImmutableArray<LeaseBeat> live)
+    public Task Report(ImmutableArray<LegReport> ended, ImmutableArray<LeaseProgress> live)
     {
         foreach (var beat in live)
         {
-            _held.Beat(beat.Lease, beat.Rids, time.Now);
+            _held.SharedTick(beat.Lease, beat.Rids, time.Now);
         }
         foreach (var leg in ended)
         {

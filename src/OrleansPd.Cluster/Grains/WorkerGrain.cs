@@ -93,7 +93,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         if (_host is { } host && input is not null)
         {
             host.Apply(input);
-            host.Ring();
+            host.Signal();
         }
         return View();
     }

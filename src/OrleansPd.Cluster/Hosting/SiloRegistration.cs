@@ -47,7 +47,7 @@ public static class SiloRegistration
         services.AddSingleton<WorkerRegistry>();
         services.AddSingleton<Witnesses>();
         services.AddSingleton<WorkerServices>();
-        services.TryAddSingleton<IUpstream>(_ => new SocketsUpstream());
+        services.TryAddSingleton<IUpstream>(_ => new HandlerUpstream());
         services.TryAddSingleton<IEngineProbe>(provider => new EngineProbe(controlPlane, provider.GetRequiredService<IUpstream>()));
         services.AddSingleton(provider => new EngineAborter(
             provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));

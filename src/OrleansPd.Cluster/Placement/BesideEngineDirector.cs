@@ -7,7 +7,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Placement;
 
 /// <summary>
-/// Places writers by <see cref="EngineSide"/>. A worker that was just added is known to its pool alone, which runs in this process
+/// Places writers by <see cref="EngineLocation"/>. A worker that was just added is known to its pool alone, which runs in this process
 /// when it asks for its writer; all others are known to the gateway here.
 /// </summary>
 internal sealed class BesideEngineDirector(SiloMap silos, ClusterControlPlane plane, WorkerRegistry registry) : IPlacementDirector
@@ -16,10 +16,10 @@ internal sealed class BesideEngineDirector(SiloMap silos, ClusterControlPlane pl
     {
         var all = context.GetCompatibleSilos(target);
         var serving = all.Where(silos.IsActive).ToArray();
-        var places = (serving.Length > 0 ? serving : all).ToDictionary(silos.PlaceOf);
+        var places = (serving.Length > 0 ? serving : all).ToDictionary(silos.LocationOf);
         var worker = new WorkerId(target.GrainIdentity.Key.ToString()!);
         var engine = plane.ReportOf(worker)?.Spec ?? registry.Expected(worker) ?? Unknown(worker);
-        return Task.FromResult(places[EngineSide.Choose(worker, engine, places.Keys)!]);
+        return Task.FromResult(places[EngineLocation.Choose(worker, engine, places.Keys)!]);
     }
 
     /// <summary>Most workers are named by the addresses of their engines.</summary>

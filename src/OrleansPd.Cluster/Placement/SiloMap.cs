@@ -16,24 +16,24 @@ internal sealed class SiloMap(
     private readonly ISiloMetadataCache? _told = services.GetService<ISiloMetadataCache>();
 
     /// <summary>The silo of this process.</summary>
-    public SiloPlace Here { get; } = PlaceOf(local.SiloAddress, own.Value);
+    public SiloLocation Here { get; } = LocationOf(local.SiloAddress, own.Value);
 
     /// <summary>Where others reach it.</summary>
     public string Address { get; } = local.SiloAddress.Endpoint.ToString();
 
     /// <summary>The silos that serve now.</summary>
-    public IEnumerable<SiloPlace> Active => membership.CurrentSnapshot.Members.Values
-        .Where(m => m.Status == SiloStatus.Active).Select(m => PlaceOf(m.SiloAddress));
+    public IEnumerable<SiloLocation> Active => membership.CurrentSnapshot.Members.Values
+        .Where(m => m.Status == SiloStatus.Active).Select(m => LocationOf(m.SiloAddress));
 
     public bool IsActive(SiloAddress silo) =>
         membership.CurrentSnapshot.Members.TryGetValue(silo, out var member) && member.Status == SiloStatus.Active;
 
-    public SiloPlace PlaceOf(SiloAddress silo) =>
-        silo.Equals(local.SiloAddress) ? Here : PlaceOf(silo, _told?.GetSiloMetadata(silo));
+    public SiloLocation LocationOf(SiloAddress silo) =>
+        silo.Equals(local.SiloAddress) ? Here : LocationOf(silo, _told?.GetSiloMetadata(silo));
 
-    private static SiloPlace PlaceOf(SiloAddress silo, SiloMetadata? told) => new(
+    private static SiloLocation LocationOf(SiloAddress silo, SiloMetadata? told) => new(
         ClusterMembers.NameOf(silo),
         silo.Endpoint.Address.ToString(),
-        told?.Metadata.GetValueOrDefault(EngineSide.Node) ?? "",
-        told?.Metadata.GetValueOrDefault(EngineSide.Zone) ?? "");
+        told?.Metadata.GetValueOrDefault(EngineLocation.Node) ?? "",
+        told?.Metadata.GetValueOrDefault(EngineLocation.Zone) ?? "");
 }

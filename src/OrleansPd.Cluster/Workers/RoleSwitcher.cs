@@ -41,7 +41,7 @@ internal static class RoleSwitcher
             {
                 // Whatever happened, the worker does not stay out of rotation.
                 host.Apply(new WorkerInput.SwitchEnded(false));
-                host.Ring();
+                host.Signal();
             }
         }
         if (answer.Outcome != RoleSwitchOutcome.Switched || host.Current is not { } switched)

@@ -10,22 +10,22 @@ using OrleansPd.Engines.Monitoring;
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
-/// Runs one worker's <see cref="WorkerDesk"/> for its grain: probing, a tick, telling the pool, and aborting what dead gateways
+/// Runs one worker's <see cref="WorkerWriterState"/> for its grain: probing, a tick, telling the pool, and aborting what dead gateways
 /// left. Its loops are none of the grain's turns, since a probe may take seconds and a claim must not wait for it; so the desk is
 /// under a lock, inside which nothing waits.
 /// </summary>
-internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
+internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
     private readonly Lock _gate = new();
     private readonly WorkerServices _services;
-    private readonly WorkerDesk _desk;
-    private readonly WorkerKeeper _keeper;
+    private readonly WorkerWriterState _desk;
+    private readonly WorkerMonitor _monitor;
     private readonly PartnerCredit _partner;
     private readonly DateTimeOffset _learnAtLeast;
-    private readonly MoveWatch _watch;
-    private readonly Bell _changed;
+    private readonly MoveTimer _watch;
+    private readonly AsyncSignal _changed;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _loops = [];
     private bool _moves;
@@ -38,13 +38,13 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
         var limits = new CreditLimits(
             TimeSpan.FromSeconds(services.Cluster.CreditSecs), TimeSpan.FromMilliseconds(services.Cluster.LearnMs), CreditLimits.Default.Turn);
         // Two lives of a writer are never in the same tick: one ends, and is noticed, before the next begins.
-        _desk = new WorkerDesk(services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
+        _desk = new WorkerWriterState(services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
         _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
-        _watch = new MoveWatch(TimeSpan.FromSeconds(services.Cluster.MoveAfterSecs), now);
-        _changed = new Bell(services.Clock);
+        _watch = new MoveTimer(TimeSpan.FromSeconds(services.Cluster.MoveAfterSecs), now);
+        _changed = new AsyncSignal(services.Clock);
         _partner = new PartnerCredit(services);
         var seed = HashCode.Combine(member.Id, member.Registration);
-        _keeper = new WorkerKeeper(this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed), services.Pace);
+        _monitor = new WorkerMonitor(this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed), services.Pace);
     }
 
     public WorkerId Id => _desk.Id;
@@ -90,7 +90,7 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
     public void Start()
     {
         _services.Registry.Add(this);
-        _loops.Add(Guarded(_keeper.RunAsync(_stop.Token)));
+        _loops.Add(Guarded(_monitor.RunAsync(_stop.Token)));
         _loops.Add(Guarded(TickAsync(_stop.Token)));
         _loops.Add(Guarded(TellAsync(_stop.Token)));
     }
@@ -122,11 +122,11 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
                 _desk.Learned();
             }
             failed = report.Outcomes.Any(o => o.Outcome == LegOutcome.Failed);
-            RingIfChanged(before);
+            SignalIfChanged(before);
         }
         if (failed)
         {
-            _keeper.Ring(doubtful: true);
+            _monitor.Signal(doubtful: true);
         }
         return answer;
     }
@@ -160,18 +160,18 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
     public void Loaded(EngineLoad load) => Change(desk => desk.Loaded(load, _services.Clock.GetUtcNow()));
 
     /// <summary>Something happened that is worth a look at once.</summary>
-    public void Ring() => _keeper.Ring(doubtful: false);
+    public void Signal() => _monitor.Signal(doubtful: false);
 
     /// <summary>The engine tells something else of itself than before.</summary>
-    public void ReadAgain() => _keeper.ReadAgain();
+    public void ReadAgain() => _monitor.ReadAgain();
 
-    public async ValueTask<PairTrial?> BeginTrialAsync(CancellationToken cancellationToken)
+    public async ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken)
     {
-        if (_services.Plane.TrialMint is not { } mint)
+        if (_services.Plane.ReadinessRoomMint is not { } mint)
         {
             return null; // this silo has no prefix yet
         }
-        PairTrial? trial;
+        ReadinessCheck? trial;
         bool busy;
         lock (_gate)
         {
@@ -179,7 +179,7 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
             {
                 return null;
             }
-            trial = _desk.BeginTrial(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
+            trial = _desk.BeginReadinessCheck(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
             // Requests beside the trial. A worker that is not proved yet gets none: what is counted there was its former life's.
             busy = _desk.InFlight > 1 && _desk.Report.Shown.Phase == WorkerPhase.Broken;
         }
@@ -190,17 +190,17 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
         var partner = trial.Prefill?.Id == Id ? trial.Decode : trial.Prefill;
         if (busy || (partner is not null && !await _partner.TakeAsync(Id, partner, cancellationToken).ConfigureAwait(false)))
         {
-            Change(desk => desk.EndTrial(trial, null, null, _services.Clock.GetUtcNow()));
+            Change(desk => desk.EndReadinessCheck(trial, null, null, _services.Clock.GetUtcNow()));
             return null;
         }
         return trial;
     }
 
-    public async ValueTask EndTrialAsync(PairTrial trial, bool? good, string? reason)
+    public async ValueTask EndReadinessCheckAsync(ReadinessCheck trial, bool? good, string? reason)
     {
         // Before the worker is seen to be ready: its first requests need the partner's place.
         await _partner.ReturnAsync().ConfigureAwait(false);
-        Change(desk => desk.EndTrial(trial, good, reason, _services.Clock.GetUtcNow()));
+        Change(desk => desk.EndReadinessCheck(trial, good, reason, _services.Clock.GetUtcNow()));
     }
 
     /// <summary>Takes the worker out of rotation to give it another role; answers when that has begun.</summary>
@@ -224,7 +224,7 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
             }
             var before = _desk.Version;
             _desk.Apply(new WorkerInput.Switch(role), _services.Clock.GetUtcNow());
-            RingIfChanged(before);
+            SignalIfChanged(before);
             _loops.RemoveAll(loop => loop.IsCompleted);
             _loops.Add(Guarded(RoleSwitcher.RunAsync(this, _services, role, _stop.Token)));
             return Task.FromResult(AdminAnswer.Done(_desk.View()));
@@ -247,28 +247,28 @@ internal sealed partial class WorkerHost : IKeptWorker, IAsyncDisposable
         }
     }
 
-    private void Change(Action<WorkerDesk> transition)
+    private void Change(Action<WorkerWriterState> transition)
     {
         lock (_gate)
         {
             var before = _desk.Version;
             transition(_desk);
-            RingIfChanged(before);
+            SignalIfChanged(before);
         }
     }
 
-    private void RingIfChanged(long before)
+    private void SignalIfChanged(long before)
     {
         if (_desk.Version == before)
         {
             return;
         }
-        _changed.Ring();
+        _changed.Signal();
         var broke = !_isBroken && _desk.Report.Shown.Phase == WorkerPhase.Broken;
         _isBroken = _desk.Report.Shown.Phase == WorkerPhase.Broken;
         if (broke)
         {
-            _keeper.Ring(doubtful: false); // from now on trials come due
+            _monitor.Signal(doubtful: false); // from now on trials come due
         }
     }
 }

@@ -18,5 +18,5 @@ internal sealed record WorkerServices(
 {
     public TimeProvider Clock => Time.Clock;
 
-    public KeeperPace Pace { get; } = new();
+    public MonitorPace Pace { get; } = new();
 }

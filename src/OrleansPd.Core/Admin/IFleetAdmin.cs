@@ -36,7 +36,7 @@ public interface IFleetAdmin
     /// Says how many workers a pool should have. Kept for as long as the host keeps anything: a cluster stores it, one process
     /// forgets it with its end.
     /// </summary>
-    ValueTask<PoolAnswer> ScaleAsync(PoolWish wish, CancellationToken cancellationToken);
+    ValueTask<PoolAnswer> ScaleAsync(PoolTarget wish, CancellationToken cancellationToken);
 
     /// <summary>The caches of a worker's engine were emptied: nothing is to be expected there.</summary>
     ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken);

@@ -3,7 +3,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admin;
 
-/// <summary>What became of a <see cref="PoolWish"/>: the pool afterwards, or why not.</summary>
+/// <summary>What became of a <see cref="PoolTarget"/>: the pool afterwards, or why not.</summary>
 /// <param name="Pool">Null when it could not be done.</param>
 /// <param name="Drained">Workers that were taken out of rotation for it.</param>
 /// <param name="Problem">Null when it was done.</param>

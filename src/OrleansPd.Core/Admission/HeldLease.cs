@@ -20,9 +20,9 @@ internal sealed class HeldLease : PairLease
     public required int DecodeCell { get; init; }
 
     /// <summary>The leg is the trial of a worker whose breaker is open.</summary>
-    public bool PrefillTrial { get; init; }
+    public bool PrefillHalfOpen { get; init; }
 
-    public bool DecodeTrial { get; init; }
+    public bool DecodeHalfOpen { get; init; }
 
     public bool PrefillEnded { get; set; }
 

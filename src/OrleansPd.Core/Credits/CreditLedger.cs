@@ -72,7 +72,7 @@ public sealed class CreditLedger
     }
 
     /// <summary>Sets what each rank holds. Fewer places take nothing away from what is in flight.</summary>
-    public void SetPlaces(ReadOnlySpan<int> places)
+    public void SetCapacity(ReadOnlySpan<int> places)
     {
         if (places.Length != _places.Length)
         {

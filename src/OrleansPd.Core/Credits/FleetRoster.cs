@@ -10,7 +10,7 @@ namespace OrleansPd.Core.Credits;
 /// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
 /// <param name="Workers">The newest report of each member.</param>
 public sealed record PoolState(
-    string Key, long Epoch, long Version, WantedSize Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
+    string Key, long Epoch, long Version, TargetSize Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
 
 /// <summary>
 /// All pools as they last told of themselves, and whether that may be told on. Storage can lose everything or a part of it; a
@@ -88,12 +88,12 @@ public sealed class FleetRoster(TimeSpan patience)
     public bool IsBlank(string pool) => _blankSince.ContainsKey(pool);
 
     /// <summary>What is known here of how many workers a pool should have.</summary>
-    public WantedSize WantedOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.Wanted : default;
+    public TargetSize TargetOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.Wanted : default;
 
     /// <summary>Those of somebody's memory that are newer than what is known here, unless it is too early to say.</summary>
-    public IEnumerable<(string Pool, WantedSize Wanted)> Newer(
-        IEnumerable<(string Pool, WantedSize Wanted)> remembered, DateTimeOffset now) =>
-        IsLearning(now) ? [] : remembered.Where(r => r.Wanted.At > WantedOf(r.Pool).At);
+    public IEnumerable<(string Pool, TargetSize Wanted)> Newer(
+        IEnumerable<(string Pool, TargetSize Wanted)> remembered, DateTimeOffset now) =>
+        IsLearning(now) ? [] : remembered.Where(r => r.Wanted.At > TargetOf(r.Pool).At);
 
     /// <summary>What is remembered here of a pool.</summary>
     public ImmutableArray<WorkerReport> Remembered(string pool) => _pools.TryGetValue(pool, out var known) ? known.Workers : [];

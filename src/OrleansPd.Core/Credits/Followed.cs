@@ -49,7 +49,7 @@ internal sealed class Followed(WorkerReport report, int slot)
 
     public IReadOnlyList<OutcomeRun> Sent { get; private set; } = [];
 
-    public bool HasNews => Sent.Count > 0 || _outcomes.Count > 0;
+    public bool HasChanges => Sent.Count > 0 || _outcomes.Count > 0;
 
     public void Ended(OutcomeRun outcome, long epoch)
     {

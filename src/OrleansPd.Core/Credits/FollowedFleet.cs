@@ -7,7 +7,7 @@ namespace OrleansPd.Core.Credits;
 /// The fleet as a reader composes it of workers' reports: each reader numbers the workers for itself, and finds out who can
 /// exchange KV by the same rule from the same order.
 /// </summary>
-internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
+internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
 {
     private readonly Dictionary<WorkerId, Followed> _byId = [];
     private readonly List<Followed?> _slots = [];
@@ -30,7 +30,7 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IDeskFleet
         At(worker.Slot) is { } followed && followed.Id == worker.Id && followed.Report.Shown.Epoch == worker.Epoch;
 
     /// <summary>Trials are the writer's: gateways make none.</summary>
-    public bool TryTrial(int slot, bool take, DateTimeOffset now) => false;
+    public bool TryHalfOpen(int slot, bool take, DateTimeOffset now) => false;
 
     /// <summary>Some are gone and not forgotten yet.</summary>
     public bool AnyGone { get; private set; }

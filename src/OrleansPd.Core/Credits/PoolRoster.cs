@@ -11,7 +11,7 @@ public sealed record PoolRoster
     public ImmutableArray<WorkerMember> Members { get; init; } = [];
 
     /// <summary>How many workers there should be.</summary>
-    public WantedSize Wanted { get; init; }
+    public TargetSize Wanted { get; init; }
 
     /// <summary>The highest registration that was given away.</summary>
     public long LastRegistration { get; init; }
@@ -44,7 +44,7 @@ public sealed record PoolRoster
         this with { Wanted = new(wanted, Math.Max(Wanted.At + 1, now.UtcTicks)) };
 
     /// <summary>Takes back a wanted size that others remember, if it was said later than what is known here.</summary>
-    public PoolRoster Restore(WantedSize remembered) => remembered.At > Wanted.At ? this with { Wanted = remembered } : this;
+    public PoolRoster Restore(TargetSize remembered) => remembered.At > Wanted.At ? this with { Wanted = remembered } : this;
 
     /// <summary>Takes back members that others remember.</summary>
     public PoolRoster Adopt(IEnumerable<WorkerReport> known)

@@ -29,7 +29,7 @@ public sealed class ServiceLeases(TimeSpan validFor)
     }
 
     /// <summary>The service lives, and says by which ids the engines know the lease's requests.</summary>
-    public void Beat(long lease, ImmutableArray<string> rids, DateTimeOffset now)
+    public void SharedTick(long lease, ImmutableArray<string> rids, DateTimeOffset now)
     {
         if (_held.TryGetValue(lease, out var held))
         {

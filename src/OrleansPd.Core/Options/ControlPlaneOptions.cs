@@ -32,8 +32,8 @@ public sealed class ControlPlaneOptions
     /// </summary>
     public List<string> ModelPolicy { get; init; } = [];
 
-    /// <summary>Who chooses data-parallel ranks. Default <see cref="DpRankRecipe.Explicit"/>, the only one that holds on every load-balance method.</summary>
-    public DpRankRecipe DpRanks { get; set; } = DpRankRecipe.Explicit;
+    /// <summary>Who chooses data-parallel ranks. Default <see cref="DpRankMode.Explicit"/>, the only one that holds on every load-balance method.</summary>
+    public DpRankMode DpRanks { get; set; } = DpRankMode.Explicit;
 
     /// <summary>Blocks of prompts that <c>cache_aware</c> remembers per role, 1024 to 2^26, rounded up to a power of two; 24 bytes each. Default 2^20.</summary>
     [Range(1024, 1 << 26)]

@@ -81,7 +81,7 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
     }
 
     public override void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys) =>
-        _index.AddTold(keys, Holder(set.Slot(leaf), set.Rank(leaf)));
+        _index.AddRemote(keys, Holder(set.Slot(leaf), set.Rank(leaf)));
 
     public override void Forget(int slot)
     {

@@ -28,7 +28,7 @@ internal abstract class PickPolicy
     };
 
     /// <summary>Takes what this policy learns, for other gateways; null = there are none, or nobody asks.</summary>
-    public AffinityNews? News { get; set; }
+    public AffinityUpdates? News { get; set; }
 
     /// <summary>Whether it chooses prefill workers, for whom it is told.</summary>
     public LegSide Side { get; set; }

@@ -50,7 +50,7 @@ internal sealed class PrefixIndex
     /// <param name="blocks">The prompt.</param>
     /// <param name="holder">Whoever has it now; not 0, and without the top bit.</param>
     /// <param name="news">Takes what was not known before; null = nobody asks.</param>
-    public void Add(ReadOnlySpan<ulong> blocks, uint holder, AffinityNews? news = null)
+    public void Add(ReadOnlySpan<ulong> blocks, uint holder, AffinityUpdates? news = null)
     {
         if (blocks.IsEmpty)
         {
@@ -69,7 +69,7 @@ internal sealed class PrefixIndex
     }
 
     /// <summary>Adds blocks that another index had on its grid.</summary>
-    public void AddTold(ReadOnlySpan<ulong> keys, uint holder)
+    public void AddRemote(ReadOnlySpan<ulong> keys, uint holder)
     {
         _clock += 2;
         foreach (var key in keys)
@@ -78,7 +78,7 @@ internal sealed class PrefixIndex
         }
     }
 
-    private void AddBlock(ulong key, uint holder, AffinityNews? news)
+    private void AddBlock(ulong key, uint holder, AffinityUpdates? news)
     {
         var entry = Find(key);
         if (entry < 0)
@@ -91,7 +91,7 @@ internal sealed class PrefixIndex
         var common = _stamps[entry] & 1;
         var holders = _holders.AsSpan(entry * MaxHolders, MaxHolders);
         var at = holders.IndexOf(holder);
-        if (news is not null && (news.TellsAll || (at < 0 && common == 0)))
+        if (news is not null && (news.PublishesAll || (at < 0 && common == 0)))
         {
             news.Add(key);
         }

@@ -31,7 +31,7 @@ internal sealed class SessionPolicy : PickPolicy
         var now = new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch);
         var known = Find(request.SessionKey);
         var stays = known is { } at && Stays(set, at);
-        if (News is { } news && (!stays || news.TellsAll))
+        if (News is { } news && (!stays || news.PublishesAll))
         {
             news.Begin(Side, now.Slot, now.Rank);
             news.Add(request.SessionKey);

@@ -34,10 +34,10 @@ public class PairLease
     public LegTarget DecodeTarget { get; init; }
 
     /// <summary>Why this pair, in numbers.</summary>
-    public WhyFacts WhyFacts { get; init; }
+    public RouteExplanation RouteExplanation { get; init; }
 
-    /// <summary>Why this pair, for <c>/debug/requests</c>: made of <see cref="WhyFacts"/> when asked for. Null when nothing was recorded.</summary>
-    public string? Why { get => field ?? (WhyFacts.IsNone ? null : WhyFacts.ToString()); init; }
+    /// <summary>Why this pair, for <c>/debug/requests</c>: made of <see cref="RouteExplanation"/> when asked for. Null when nothing was recorded.</summary>
+    public string? Why { get => field ?? (RouteExplanation.IsNone ? null : RouteExplanation.ToString()); init; }
 
     public bool IsRegular => Prefill is null;
 

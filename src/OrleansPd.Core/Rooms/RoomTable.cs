@@ -64,7 +64,7 @@ internal sealed class RoomTable
     /// the rank no engine asks either; they are entered all the same, for some 100 ns each, because an engine that registers another
     /// rank than the one we sent is a fault that must be seen, not a second truth.
     /// </summary>
-    public void Open(PairLease lease, DpRankRecipe recipe)
+    public void Open(PairLease lease, DpRankMode recipe)
     {
         if (lease.Prefill is not { DpSize: > 1 } prefill)
         {
@@ -72,7 +72,7 @@ internal sealed class RoomTable
         }
         foreach (var room in lease.Rooms.Span)
         {
-            Open(room, prefill, recipe == DpRankRecipe.Engine ? -1 : lease.PrefillRank, lease.Decode);
+            Open(room, prefill, recipe == DpRankMode.Engine ? -1 : lease.PrefillRank, lease.Decode);
         }
     }
 

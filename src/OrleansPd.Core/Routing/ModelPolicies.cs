@@ -11,7 +11,7 @@ internal sealed class ModelPolicies
     private readonly PoolPolicies _shared;
 
     /// <exception cref="ArgumentException">A policy's name is wrong, or a model has two.</exception>
-    public ModelPolicies(ControlPlaneOptions options, Random random, AffinityNews? news = null)
+    public ModelPolicies(ControlPlaneOptions options, Random random, AffinityUpdates? news = null)
     {
         _shared = PoolPolicies.Create(
             options.PrefillPolicy ?? options.Policy,
@@ -57,7 +57,7 @@ internal sealed class ModelPolicies
 /// <param name="Routes">Decides between pairs and regular workers.</param>
 internal sealed record PoolPolicies(string Prefill, string Decode, PairPicker Picker, RoutePicker Routes)
 {
-    public static PoolPolicies Create(string prefill, string decode, ControlPlaneOptions options, Random random, AffinityNews? news)
+    public static PoolPolicies Create(string prefill, string decode, ControlPlaneOptions options, Random random, AffinityUpdates? news)
     {
         var (first, second) = (PickPolicy.Create(prefill, options), PickPolicy.Create(decode, options));
         (first.News, first.Side) = (news, LegSide.Prefill);

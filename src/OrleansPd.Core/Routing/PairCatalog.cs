@@ -24,7 +24,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
 
     public RankSet? SetOf(int slot) => (uint)slot < (uint)_sets.Length ? _sets[slot] : null;
 
-    public int Ranks(WorkerSnapshot worker) => options.DpRanks == DpRankRecipe.Engine ? 1 : worker.DpSize;
+    public int Ranks(WorkerSnapshot worker) => options.DpRanks == DpRankMode.Engine ? 1 : worker.DpSize;
 
     /// <summary>The pool of a model, or why there is none.</summary>
     public ModelPool? Find(string? model, out Refusal? refusal)

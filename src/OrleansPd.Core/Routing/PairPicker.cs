@@ -6,7 +6,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Routing;
 
 /// <summary>A choice: a leaf on each side. Prefill is -1 for regular workers.</summary>
-internal readonly record struct PairPick(PairGroup Group, int Prefill, int Decode, bool PrefillTrial = false, bool DecodeTrial = false)
+internal readonly record struct PairPick(PairGroup Group, int Prefill, int Decode, bool PrefillHalfOpen = false, bool DecodeHalfOpen = false)
 {
     public RouteReason Route { get; init; }
 }

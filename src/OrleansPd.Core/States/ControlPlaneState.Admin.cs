@@ -8,14 +8,14 @@ namespace OrleansPd.Core.States;
 /// <summary>What operators do to the fleet, and what engines tell of their load.</summary>
 public sealed partial class ControlPlaneState
 {
-    private readonly Departures _departures;
+    private readonly RetiredWorkers _retired;
     private readonly Dictionary<int, DateTimeOffset> _idleSince = [];
     private readonly Dictionary<int, EngineLoad> _told = [];
     private readonly SortedDictionary<string, int> _wanted = new(StringComparer.Ordinal);
 
     /// <summary>All workers, then those that were removed.</summary>
     public ImmutableArray<WorkerView> List() =>
-        [.. Fleet.Workers.Select(View), .. _departures.All.Select(View)];
+        [.. Fleet.Workers.Select(View), .. _retired.All.Select(View)];
 
     /// <summary>All pools with a worker or a wanted size.</summary>
     public ImmutableArray<PoolView> Pools() =>
@@ -25,7 +25,7 @@ public sealed partial class ControlPlaneState
     ];
 
     /// <summary>Says how many workers a pool should have, and drains those beyond where that is wished.</summary>
-    public PoolAnswer Scale(PoolWish wish, DateTimeOffset now, long timestamp)
+    public PoolAnswer Scale(PoolTarget wish, DateTimeOffset now, long timestamp)
     {
         ArgumentNullException.ThrowIfNull(wish);
         if (wish.Problem is { } problem)
@@ -57,7 +57,7 @@ public sealed partial class ControlPlaneState
     /// <returns>Null when there is no worker of that name, neither registered nor removed a while ago.</returns>
     public WorkerView? View(WorkerId id) =>
         Fleet.Workers.FirstOrDefault(w => w.Id == id) is { } worker ? View(worker)
-        : _departures.All.FirstOrDefault(d => d.Worker.Id == id) is { } gone ? View(gone)
+        : _retired.All.FirstOrDefault(d => d.Worker.Id == id) is { } gone ? View(gone)
         : null;
 
     /// <summary>Takes a worker out of rotation. It is gone when nothing is left on it, or at once.</summary>
@@ -95,7 +95,7 @@ public sealed partial class ControlPlaneState
         _told[worker.Slot] = load;
         if (load.Problem is null && _fleet.Shown(worker.Slot) is { } shown)
         {
-            _desk.Read(shown, load, now);
+            _admission.Read(shown, load, now);
             if (!load.Ranks.IsEmpty)
             {
                 var capacity = new WorkerInput.Capacity(load.Ranks.Min(r => r.MaxRunning), load.Ranks.Min(r => r.MaxTokens));
@@ -107,7 +107,7 @@ public sealed partial class ControlPlaneState
             EndDrains(now);
         }
         Changed(now, timestamp);
-        _desk.Pump(now, timestamp);
+        _admission.Pump(now, timestamp);
     }
 
     /// <summary>The caches of a worker's engine are empty.</summary>
@@ -115,7 +115,7 @@ public sealed partial class ControlPlaneState
     {
         if (_fleet.Find(id) is { } worker)
         {
-            _desk.ForgetCaches(worker.Slot);
+            _admission.ForgetCaches(worker.Slot);
         }
     }
 
@@ -128,7 +128,7 @@ public sealed partial class ControlPlaneState
     private IEnumerable<WorkerSnapshot> MembersOf(PoolName name) =>
         Fleet.Workers.Where(w => PoolName.Of(_fleet.At(w.Slot)!.Spec) == name);
 
-    private int OnSlot(int slot) => _desk.InFlight(slot) + (_trials.IsBusy(slot) ? 1 : 0);
+    private int OnSlot(int slot) => _admission.InFlight(slot) + (_trials.IsBusy(slot) ? 1 : 0);
 
     private void Leave(WorkerId id, WorkerInput how, DateTimeOffset now, long timestamp)
     {
@@ -183,7 +183,7 @@ public sealed partial class ControlPlaneState
         };
         var safety = SafetyOf(state.Id, slot);
         _ = _fleet.Apply(slot, new WorkerInput.Remove(), now);
-        _departures.Add(new Departed(shown, state.Spec.Cost, now, safety, forced));
+        _retired.Add(new RetiredWorker(shown, state.Spec.Cost, now, safety, forced));
         ForgetIfGone(slot);
     }
 
@@ -198,7 +198,7 @@ public sealed partial class ControlPlaneState
             Worker = worker with { ApiKey = null },
             Cost = state.Spec.Cost,
             Since = state.Since,
-            Ranks = [.. Enumerable.Range(0, _desk.Catalog.SetOf(worker.Slot) is null ? 0 : _desk.Catalog.Ranks(worker)).Select(Rank)],
+            Ranks = [.. Enumerable.Range(0, _admission.Catalog.SetOf(worker.Slot) is null ? 0 : _admission.Catalog.Ranks(worker)).Select(Rank)],
             InFlight = OnWorker(worker.Id),
             Safety = worker.Phase == WorkerPhase.Draining ? SafetyOf(worker.Id, worker.Slot) : KillSafety.InRotation,
             SwitchTo = state.SwitchTo,
@@ -206,12 +206,12 @@ public sealed partial class ControlPlaneState
 
         RankView Rank(int rank)
         {
-            ref readonly var load = ref _desk.Load(worker.Slot, rank);
+            ref readonly var load = ref _admission.Load(worker.Slot, rank);
             return new(rank, load.Running, load.Foreign, load.Window, load.Tokens);
         }
     }
 
-    private WorkerView View(Departed gone)
+    private WorkerView View(RetiredWorker gone)
     {
         var own = OnWorker(gone.Worker.Id);
         return new WorkerView

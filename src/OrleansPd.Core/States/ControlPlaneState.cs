@@ -18,8 +18,8 @@ public sealed partial class ControlPlaneState
 
     private readonly ControlPlaneOptions _options;
     private readonly FleetState _fleet;
-    private readonly PairDesk _desk;
-    private readonly ReadyTrials _trials;
+    private readonly PairAdmission _admission;
+    private readonly ReadinessChecks _trials;
     private readonly RoomTable _rooms;
     private readonly StallScan _stalls = new();
     private FleetSnapshot _shown = FleetSnapshot.Empty;
@@ -35,9 +35,9 @@ public sealed partial class ControlPlaneState
         ArgumentNullException.ThrowIfNull(options);
         _options = options;
         _fleet = new FleetState(options);
-        _desk = new PairDesk(options, _fleet, mint, new Random(seed));
-        _trials = new ReadyTrials(_fleet, mint, options.DpRanks);
-        _departures = new Departures(TimeSpan.FromSeconds(options.GoneWorkerSecs));
+        _admission = new PairAdmission(options, _fleet, mint, new Random(seed));
+        _trials = new ReadinessChecks(_fleet, mint, options.DpRanks);
+        _retired = new RetiredWorkers(TimeSpan.FromSeconds(options.GoneWorkerSecs));
         _rooms = new RoomTable(TimeSpan.FromSeconds(options.RoomTtlSecs), options.MaxRooms);
     }
 
@@ -45,18 +45,18 @@ public sealed partial class ControlPlaneState
     public FleetSnapshot Fleet => Volatile.Read(ref _shown);
 
     /// <summary>True when a policy reads <see cref="PairRequest.PrefixBlocks"/>.</summary>
-    public bool NeedsPrefix => _desk.NeedsPrefix;
+    public bool NeedsPrefix => _admission.NeedsPrefix;
 
     /// <summary>Leases of which a leg still runs.</summary>
-    public int Live => _desk.Live;
+    public int Live => _admission.Live;
 
     /// <summary>Requests that wait for capacity.</summary>
-    public int Waiting => _desk.Waiting;
+    public int Waiting => _admission.Waiting;
 
     /// <summary>What the room table holds and has done.</summary>
     public RoomStats Rooms => _rooms.Stats;
 
-    internal PairDesk Desk => _desk;
+    internal PairAdmission Desk => _admission;
 
     /// <summary>Null when there is no worker of that name.</summary>
     public WorkerState? Find(WorkerId id) => _fleet.Find(id);
@@ -65,7 +65,7 @@ public sealed partial class ControlPlaneState
     public WorkerPhase PhaseOf(WorkerId id) => _fleet.SlotOf(id) is >= 0 and var slot ? _fleet.Shown(slot)!.Phase : WorkerPhase.Gone;
 
     /// <summary>Items in flight on a worker.</summary>
-    public int InFlight(WorkerId id) => _fleet.Find(id) is { } worker ? _desk.InFlight(worker.Slot) : 0;
+    public int InFlight(WorkerId id) => _fleet.Find(id) is { } worker ? _admission.InFlight(worker.Slot) : 0;
 
     /// <returns>Null when a worker of that name is registered already.</returns>
     public WorkerState? Register(WorkerSpec spec, DateTimeOffset now)
@@ -73,10 +73,10 @@ public sealed partial class ControlPlaneState
         var worker = _fleet.Register(spec, now);
         if (worker is not null)
         {
-            _desk.Forget(worker.Slot); // the slot may have been another's
+            _admission.Forget(worker.Slot); // the slot may have been another's
             _rooms.Forget(worker.Slot);
             _told.Remove(worker.Slot);
-            _departures.Forget(worker.Id);
+            _retired.Forget(worker.Id);
             Show(now);
         }
         return worker;
@@ -101,7 +101,7 @@ public sealed partial class ControlPlaneState
 
     public AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)
     {
-        var answer = _desk.Acquire(request, now, timestamp);
+        var answer = _admission.Acquire(request, now, timestamp);
         if (answer.Grant?.Lease is { } lease)
         {
             _rooms.Open(lease, _options.DpRanks);
@@ -110,17 +110,17 @@ public sealed partial class ControlPlaneState
     }
 
     /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
-    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _desk.Abandon(waiting, now, timestamp);
+    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _admission.Abandon(waiting, now, timestamp);
 
     /// <summary>Ends a wait that was too long, with a refusal as its outcome. False: it has its outcome already.</summary>
-    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _desk.TimedOut(waiting, now, timestamp);
+    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _admission.TimedOut(waiting, now, timestamp);
 
     /// <summary>Moves the requests whose wait ended with an outcome to the caller's list.</summary>
     public void TakeGranted(List<WaitingRequest> into)
     {
         ArgumentNullException.ThrowIfNull(into);
         var first = into.Count;
-        _desk.TakeGranted(into);
+        _admission.TakeGranted(into);
         for (var i = first; i < into.Count; i++)
         {
             if (into[i].Grant?.Lease is { } lease)
@@ -133,7 +133,7 @@ public sealed partial class ControlPlaneState
     /// <returns>False when that leg had been reported before, or the lease is not of this state.</returns>
     public bool LegEnded(PairLease lease, LegSide side, LegOutcome outcome, DateTimeOffset now, long timestamp)
     {
-        if (lease is not HeldLease held || !_desk.Release(held, side, now, timestamp))
+        if (lease is not HeldLease held || !_admission.Release(held, side, now, timestamp))
         {
             return false;
         }
@@ -142,7 +142,7 @@ public sealed partial class ControlPlaneState
             _rooms.Close(held);
         }
         var worker = side == LegSide.Prefill ? held.Prefill! : held.Decode;
-        var trial = side == LegSide.Prefill ? held.PrefillTrial : held.DecodeTrial;
+        var trial = side == LegSide.Prefill ? held.PrefillHalfOpen : held.DecodeHalfOpen;
         if (outcome == LegOutcome.Succeeded)
         {
             _stalls.Moved(worker.Slot, timestamp);
@@ -170,11 +170,11 @@ public sealed partial class ControlPlaneState
     public void Tick(DateTimeOffset now, long timestamp, long frequency)
     {
         _rooms.Sweep(now);
-        var ages = _stalls.Ages(_desk.Leases, _fleet, timestamp);
-        _departures.Sweep(now);
+        var ages = _stalls.Ages(_admission.Leases, _fleet, timestamp);
+        _retired.Sweep(now);
         foreach (var worker in _fleet.Snapshot.Workers)
         {
-            _desk.Fade(worker, now);
+            _admission.Fade(worker, now);
             var age = worker.Slot < ages.Length ? ages[worker.Slot] / frequency : 0;
             var stall = age < _options.StallSuspectSecs ? WorkerInput.Stall.None
                 : new WorkerInput.Stall($"nothing in flight has moved for {age / 10 * 10} s");
@@ -185,18 +185,18 @@ public sealed partial class ControlPlaneState
             }
         }
         Changed(now, timestamp);
-        _desk.Pump(now, timestamp); // what others had may have faded
+        _admission.Pump(now, timestamp); // what others had may have faded
     }
 
     /// <summary>A generation of our own that is due for this worker; null when none is, or there is nobody to try with.</summary>
-    public PairTrial? BeginTrial(WorkerId id, DateTimeOffset now) => _trials.Begin(id, now);
+    public ReadinessCheck? BeginReadinessCheck(WorkerId id, DateTimeOffset now) => _trials.Begin(id, now);
 
     /// <param name="trial">The trial that ended.</param>
     /// <param name="good">Null: it was called off and says nothing.</param>
     /// <param name="reason">Why it was not good.</param>
     /// <param name="now">The time.</param>
     /// <param name="timestamp">The same as a timestamp.</param>
-    public void EndTrial(PairTrial trial, bool? good, string? reason, DateTimeOffset now, long timestamp)
+    public void EndReadinessCheck(ReadinessCheck trial, bool? good, string? reason, DateTimeOffset now, long timestamp)
     {
         _trials.End(trial, good, reason, now);
         foreach (var worker in (ReadOnlySpan<WorkerSnapshot?>)[trial.Prefill, trial.Decode])
@@ -215,7 +215,7 @@ public sealed partial class ControlPlaneState
     }
 
     /// <summary>Refuses all that waits and all that comes; leases in flight live on.</summary>
-    public void Stop() => _desk.Stop();
+    public void Stop() => _admission.Stop();
 
     /// <param name="room">The room.</param>
     /// <param name="rank">Who owns it.</param>
@@ -258,7 +258,7 @@ public sealed partial class ControlPlaneState
         if (!ReferenceEquals(_shown, _fleet.Snapshot))
         {
             Show(now);
-            _desk.Pump(now, timestamp);
+            _admission.Pump(now, timestamp);
         }
     }
 
@@ -274,12 +274,12 @@ public sealed partial class ControlPlaneState
             ref var epoch = ref _epochs[worker.Slot];
             if (epoch != 0 && epoch != worker.Epoch)
             {
-                _desk.Forget(worker.Slot); // a new process has an empty cache
+                _admission.Forget(worker.Slot); // a new process has an empty cache
                 _rooms.Forget(worker.Slot); // and knows no room of the old one
             }
             epoch = worker.Epoch;
         }
-        _desk.Take(fleet, now);
+        _admission.Take(fleet, now);
         Volatile.Write(ref _shown, fleet);
     }
 }

@@ -8,9 +8,9 @@ namespace OrleansPd.Core.States;
 /// <summary>
 /// The workers of a fleet, their breakers, and the snapshot that tells of them. One writer; the snapshot may be read by all.
 /// </summary>
-internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
+internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
 {
-    private readonly LifeLimits _life = LifeLimits.Of(options);
+    private readonly ProbeLimits _life = ProbeLimits.Of(options);
     private readonly Dictionary<WorkerId, int> _slots = [];
     private readonly List<WorkerId> _order = [];
     private WorkerState?[] _workers = new WorkerState?[16];
@@ -30,9 +30,9 @@ internal sealed class FleetState(ControlPlaneOptions options) : IDeskFleet
     public bool IsPresent(WorkerSnapshot worker) =>
         At(worker.Slot) is { } state && state.Id == worker.Id && state.Epoch == worker.Epoch;
 
-    public bool TryTrial(int slot, bool take, DateTimeOffset now)
+    public bool TryHalfOpen(int slot, bool take, DateTimeOffset now)
     {
-        var granted = BreakerAt(slot).TryTrial(BreakerLimits, now, out var next);
+        var granted = BreakerAt(slot).TryHalfOpen(BreakerLimits, now, out var next);
         if (granted && take)
         {
             _ = SetBreaker(slot, next);

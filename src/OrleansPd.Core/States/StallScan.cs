@@ -21,7 +21,7 @@ internal sealed class StallScan
     }
 
     /// <summary>For each slot how long nothing has moved, in timestamp units; 0 when nothing is in flight.</summary>
-    public ReadOnlySpan<long> Ages(HeldLease? leases, IDeskFleet fleet, long timestamp)
+    public ReadOnlySpan<long> Ages(HeldLease? leases, IAdmissionFleet fleet, long timestamp)
     {
         Array.Clear(_oldest);
         for (var lease = leases; lease is not null; lease = lease.Next)

@@ -57,7 +57,7 @@ public readonly record struct Breaker
     public static Breaker Opened(BreakerLimits limits, DateTimeOffset now) => new() { IsOpen = true, RetryAt = now + limits.Open };
 
     /// <summary>True: one trial may start; it must be reported by <see cref="TrialEnded"/> or its lease runs out.</summary>
-    public bool TryTrial(BreakerLimits limits, DateTimeOffset now, out Breaker next)
+    public bool TryHalfOpen(BreakerLimits limits, DateTimeOffset now, out Breaker next)
     {
         var granted = IsOpen && now >= RetryAt;
         next = granted ? this with { RetryAt = now + limits.TrialLease } : this;

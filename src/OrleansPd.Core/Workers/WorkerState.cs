@@ -71,7 +71,7 @@ public sealed record WorkerState
         : Misses > 0 || Unhealthy || Stalled || Doubted ? WorkerPhase.Suspect
         : WorkerPhase.Ready;
 
-    public WorkerState Apply(WorkerInput input, LifeLimits limits, DateTimeOffset now) => (input, Stage) switch
+    public WorkerState Apply(WorkerInput input, ProbeLimits limits, DateTimeOffset now) => (input, Stage) switch
     {
         (_, WorkerPhase.Gone) => this,
         (WorkerInput.Remove, _) => this with { Stage = WorkerPhase.Gone, Since = now, Reason = "removed" },
@@ -164,7 +164,7 @@ public sealed record WorkerState
         Reason = Unhealthy || Stalled || Stage != WorkerPhase.Ready ? Reason : null,
     };
 
-    private WorkerState Missed(WorkerInput.Missed missed, LifeLimits limits, DateTimeOffset now)
+    private WorkerState Missed(WorkerInput.Missed missed, ProbeLimits limits, DateTimeOffset now)
     {
         var next = this with
         {
@@ -178,7 +178,7 @@ public sealed record WorkerState
         return leave ? next with { Stage = WorkerPhase.Registered, Since = now } : next;
     }
 
-    private WorkerState Described(WorkerFacts facts, LifeLimits limits, DateTimeOffset now)
+    private WorkerState Described(WorkerFacts facts, ProbeLimits limits, DateTimeOffset now)
     {
         var same = ProcessIdentity.Same(Facts.ProcessIdentity, facts.ProcessIdentity);
         var restarted = WasDescribed && (same == false || (same is null && Stage == WorkerPhase.Registered && DownSince is not null));

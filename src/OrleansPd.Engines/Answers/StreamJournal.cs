@@ -91,7 +91,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     }
 
     /// <summary>A new life begins: what the next engine writes comes behind what is there.</summary>
-    public void NextLife()
+    public void NextAttempt()
     {
         var (text, ids, tokens) = (Text, OutputIds, Tokens);
         (_before, _idsBefore, _tokensBefore) = (text, [.. ids], tokens);

@@ -72,7 +72,7 @@ internal sealed partial class Attempt
         }
         LegSpan.End(span, end);
         Raise(DispatchEvent.DecodeEnded(end));
-        TellDecodeEnded();
+        ReportDecodeEnded();
         return end;
     }
 
@@ -224,7 +224,7 @@ internal sealed partial class Attempt
                 started = true;
                 if (response.HasTakenBody)
                 {
-                    LetGo(body);
+                    Release(body);
                 }
             }
             if (started && scan.HasOutput)
@@ -257,12 +257,12 @@ internal sealed partial class Attempt
     }
 
     /// <summary>Nothing is sent again once an answer has begun, unless streams are resumed: a stream that is long holds no request.</summary>
-    private void LetGo(SplicedBody body)
+    private void Release(SplicedBody body)
     {
         body.Dispose();
-        if (_journal is null && _call.MayLetGo)
+        if (_journal is null && _call.MayReleaseBody)
         {
-            _call.Body.LetGo();
+            _call.Body.Release();
         }
     }
 

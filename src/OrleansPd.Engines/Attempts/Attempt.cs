@@ -196,7 +196,7 @@ internal sealed partial class Attempt : ILimited
         return wait > TimeSpan.Zero;
     }
 
-    private void TellDecodeEnded()
+    private void ReportDecodeEnded()
     {
         TaskCompletionSource? waits;
         lock (_gate)

@@ -14,7 +14,7 @@ public sealed record DispatchCall
     public required SharedBody Body { get; init; }
 
     /// <summary>Nobody but this call reads the body any more: its owner's hold may end with the first output. Default false.</summary>
-    public bool MayLetGo { get; init; }
+    public bool MayReleaseBody { get; init; }
 
     public required RequestShape Shape { get; init; }
 

@@ -145,7 +145,7 @@ public sealed class PairDispatcher(
                 }
                 else if (journal is not null && MayResume(attempt, verdict, journal, report))
                 {
-                    journal.NextLife();
+                    journal.NextAttempt();
                     if (ResumeBody.Next(first, journal) is not { } next)
                     {
                         await attempt.AnswerFailureAsync(clientGone).ConfigureAwait(false);

@@ -26,7 +26,7 @@ public sealed class RequestDispatcher(PairDispatcher pairs)
                 return [report];
             }
         }
-        var join = new FanOut(pairs, call, sink);
+        var join = new SampleFanOut(pairs, call, sink);
         return await join.RunAsync(clientGone).ConfigureAwait(false);
     }
 }

@@ -100,7 +100,7 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         return reply.IsOk ? ProbeAnswer.Good : Why(reply, "/health");
     }
 
-    public async Task<ProbeAnswer> GenerateAsync(PairTrial trial, CancellationToken cancellationToken)
+    public async Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(trial);
         var rid = $"orleanspd-ready-{(trial.Room != 0 ? trial.Room : (long)trial.Decode.Slot):x16}";

@@ -26,7 +26,7 @@ public interface IEngineProbe
     Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken);
 
     /// <summary>A real generation of two tokens, through both legs at the same time or on a regular worker alone.</summary>
-    Task<ProbeAnswer> GenerateAsync(PairTrial trial, CancellationToken cancellationToken);
+    Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken);
 
     /// <summary>What the engine says of its load: cheap, asks nothing of a scheduler. By default: it says nothing.</summary>
     Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken) =>

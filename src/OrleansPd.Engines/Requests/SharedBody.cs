@@ -38,7 +38,7 @@ public sealed class SharedBody : IDisposable
     }
 
     /// <summary>Ends the owner's own hold, before or when its owner does; the second time it does nothing.</summary>
-    public void LetGo()
+    public void Release()
     {
         if (Interlocked.Exchange(ref _isLetGo, 1) == 0)
         {

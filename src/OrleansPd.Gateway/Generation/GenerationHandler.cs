@@ -126,7 +126,7 @@ internal sealed class GenerationHandler(
         }
         finally
         {
-            body.LetGo();
+            body.Release();
             if (call is not null)
             {
                 account?.Leave();
@@ -158,7 +158,7 @@ internal sealed class GenerationHandler(
         {
             return null;
         }
-        account = ClientGate.AccountOf(context);
+        account = ClientAuthentication.AccountOf(context);
         refusal = account?.Enter(TokensOf(shape));
         if (refusal is not null)
         {
@@ -171,7 +171,7 @@ internal sealed class GenerationHandler(
             {
                 Path = route,
                 Body = body,
-                MayLetGo = shape.Samples == 1 && shape.Items == 1,
+                MayReleaseBody = shape.Samples == 1 && shape.Items == 1,
                 Shape = shape,
                 ClientRids = rids,
                 Pair = PairOf(context, body, shape, model, id, account?.Spec.Priority ?? 0),
@@ -207,7 +207,7 @@ internal sealed class GenerationHandler(
             for (var j = 0; j < report.Attempts.Count; j++)
             {
                 var attempt = report.Attempts[j];
-                metrics.Routed(attempt.Lease.WhyFacts.Route);
+                metrics.Routed(attempt.Lease.RouteExplanation.Route);
                 if (attempt.Verdict is { IsSuccess: false } failed)
                 {
                     metrics.Failed(failed);

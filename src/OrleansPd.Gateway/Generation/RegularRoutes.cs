@@ -49,7 +49,7 @@ internal sealed class RegularRoutes(
             var gone = context.RequestAborted;
             using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
             var error = Read(body, path, out var found);
-            var account = ClientGate.AccountOf(context);
+            var account = ClientAuthentication.AccountOf(context);
             var entered = false;
             if (error is null)
             {
@@ -141,7 +141,7 @@ internal sealed class RegularRoutes(
     {
         foreach (var attempt in report.Attempts)
         {
-            metrics.Routed(attempt.Lease.WhyFacts.Route);
+            metrics.Routed(attempt.Lease.RouteExplanation.Route);
             if (attempt.Verdict is { IsSuccess: false } failed)
             {
                 metrics.Failed(failed);

@@ -17,7 +17,7 @@ public static class EngineClient
             : Reference(options);
     }
 
-    /// <summary>The same by <see cref="SocketsUpstream"/>, whatever the options ask for: for those who may block where an answer is awaited.</summary>
+    /// <summary>The same by <see cref="HandlerUpstream"/>, whatever the options ask for: for those who may block where an answer is awaited.</summary>
     /// <exception cref="ArgumentException">As above.</exception>
-    public static IUpstream Reference(GatewayOptions options) => new SocketsUpstream(new UpstreamOptions { Tls = EngineTls.Of(options) });
+    public static IUpstream Reference(GatewayOptions options) => new HandlerUpstream(new UpstreamOptions { Tls = EngineTls.Of(options) });
 }

@@ -152,7 +152,7 @@ public sealed class GatewayServer : IAsyncDisposable
     {
         var options = _app.Services.GetRequiredService<GatewayOptions>();
         var clock = _app.Services.GetRequiredService<TimeProvider>();
-        _app.Services.GetRequiredService<GatewayLife>().Stop();
+        _app.Services.GetRequiredService<GatewayLifetime>().Stop();
         Log.Stopping(_app.Services.GetRequiredService<ILogger<GatewayServer>>(), Metrics.Active);
         try
         {

@@ -56,7 +56,7 @@ public static class GatewayServices
         services.AddSingleton<RequestDispatcher>();
         services.AddSingleton<GatewayMetrics>();
         services.AddSingleton(new RequestLog());
-        services.AddSingleton<GatewayLife>();
+        services.AddSingleton<GatewayLifetime>();
         services.AddSingleton<ModelNames>();
         services.AddSingleton<RequestIds>();
         services.AddSingleton<RegularDispatcher>();
@@ -70,10 +70,10 @@ public static class GatewayServices
         services.AddSingleton<RoomEndpoints>();
         services.AddSingleton<PairRoutes>();
         services.AddSingleton<KeyRing>();
-        services.AddSingleton<ClientGate>();
-        services.AddSingleton<AdminGate>();
+        services.AddSingleton<ClientAuthentication>();
+        services.AddSingleton<AdminAuthentication>();
         services.AddSingleton(new WorkerAllowList(options.WorkerUrlAllow));
-        services.AddSingleton<EngineFanOut>();
+        services.AddSingleton<EngineBroadcast>();
         return services;
     }
 
@@ -81,7 +81,7 @@ public static class GatewayServices
     public static IApplicationBuilder UsePd(this IApplicationBuilder app)
     {
         ArgumentNullException.ThrowIfNull(app);
-        var gate = app.ApplicationServices.GetRequiredService<ClientGate>();
+        var gate = app.ApplicationServices.GetRequiredService<ClientAuthentication>();
         return app.Use(next => context => gate.InvokeAsync(context, next));
     }
 

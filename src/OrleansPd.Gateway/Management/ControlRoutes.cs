@@ -15,7 +15,7 @@ namespace OrleansPd.Gateway.Management;
 /// do by hand. All of them change something, so all of them ask for the admin key.
 /// </summary>
 internal sealed class ControlRoutes(
-    EngineFanOut engines, PairDispatcher dispatcher, AdapterWatch adapters, IFleetAdmin? admin, GatewayOptions options)
+    EngineBroadcast engines, PairDispatcher dispatcher, AdapterWatch adapters, IFleetAdmin? admin, GatewayOptions options)
 {
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
 
@@ -47,7 +47,7 @@ internal sealed class ControlRoutes(
         new("/set_trace_level", "GET POST", Quick, "have the new level"),
     ];
 
-    public void Map(IEndpointRouteBuilder routes, AdminGate gate)
+    public void Map(IEndpointRouteBuilder routes, AdminAuthentication gate)
     {
         foreach (var control in Controls)
         {
@@ -100,7 +100,7 @@ internal sealed class ControlRoutes(
                 await admin.CachesFlushedAsync(done.Worker.Id, context.RequestAborted).ConfigureAwait(false);
             }
         }
-        await ManagementJson.WriteAsync(context, FanOutAnswer.StatusOf(said), FanOutAnswer.Of(said, control.Did)).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), BroadcastAnswer.Of(said, control.Did)).ConfigureAwait(false);
     }
 
     /// <summary>Aborts what the client's id stands for and the engines know by other ids (protocol §2.6, §2.7).</summary>

@@ -10,7 +10,7 @@ namespace OrleansPd.Gateway.Management;
 /// How loaded the engines are, by their own figures: <c>/v1/loads</c> as one engine would say it, with all ranks of all engines;
 /// <c>/get_loads</c> as the SGLang gateway says it, one number an engine; <c>/get_load</c>, the engines' older form.
 /// </summary>
-internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
+internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -33,7 +33,7 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
         {
             return;
         }
-        await ManagementJson.WriteAsync(context, FanOutAnswer.StatusOf(said), new JsonObject
+        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), new JsonObject
         {
             ["timestamp"] = clock.GetUtcNow().ToString("O", CultureInfo.InvariantCulture),
             ["version"] = said.Select(s => (s.Body as JsonObject)?["version"]).FirstOrDefault(v => v is not null)?.DeepClone(),
@@ -48,7 +48,7 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
         {
             return;
         }
-        await ManagementJson.WriteAsync(context, FanOutAnswer.StatusOf(said), new JsonObject
+        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), new JsonObject
         {
             ["workers"] = new JsonArray([.. said.Select(s => (JsonNode)new JsonObject
             {
@@ -69,11 +69,11 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
             return;
         }
         var ranks = said.Where(s => s.IsGood).SelectMany(s => (s.Body as JsonArray ?? []).OfType<JsonObject>().Select(r => Named(s, r)));
-        await ManagementJson.WriteAsync(context, FanOutAnswer.StatusOf(said), new JsonArray([.. ranks])).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), new JsonArray([.. ranks])).ConfigureAwait(false);
     }
 
     /// <returns>Null when the call was refused.</returns>
-    private async Task<EngineSaid[]?> AskAsync(HttpContext context, string path, QueryString query)
+    private async Task<BroadcastReply[]?> AskAsync(HttpContext context, string path, QueryString query)
     {
         var workers = engines.Select(context.Request.Query, out var problem);
         if (problem is not null)
@@ -84,13 +84,13 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
         return await engines.CallAsync(workers, "GET", path + query, default, Patience, context.RequestAborted).ConfigureAwait(false);
     }
 
-    private static IEnumerable<JsonObject> RanksOf(EngineSaid said) =>
+    private static IEnumerable<JsonObject> RanksOf(BroadcastReply said) =>
         ((said.Body as JsonObject)?["loads"] as JsonArray ?? []).OfType<JsonObject>();
 
-    private static JsonArray Ranks(IEnumerable<EngineSaid> said) =>
+    private static JsonArray Ranks(IEnumerable<BroadcastReply> said) =>
         new([.. said.Where(s => s.IsGood).SelectMany(s => RanksOf(s).Select(r => Named(s, r)))]);
 
-    private static JsonNode Named(EngineSaid said, JsonObject rank)
+    private static JsonNode Named(BroadcastReply said, JsonObject rank)
     {
         var copy = (JsonObject)rank.DeepClone();
         copy["worker"] = said.Url;
@@ -98,6 +98,6 @@ internal sealed class LoadRoutes(EngineFanOut engines, TimeProvider clock)
         return copy;
     }
 
-    private static JsonArray Failed(IEnumerable<EngineSaid> said) =>
+    private static JsonArray Failed(IEnumerable<BroadcastReply> said) =>
         new([.. said.Where(s => !s.IsGood).Select(s => (JsonNode)new JsonArray(s.Url, s.Problem))]);
 }

@@ -29,7 +29,7 @@ public static class ManagementEndpoints
         ArgumentNullException.ThrowIfNull(routes);
         var services = routes.ServiceProvider;
         var admin = services.GetRequiredService<IFleetAdmin>();
-        var gate = services.GetRequiredService<AdminGate>();
+        var gate = services.GetRequiredService<AdminAuthentication>();
         var allowed = services.GetRequiredService<WorkerAllowList>();
 
         routes.MapGet("/workers", gate.Guard(context => ListAsync(context, admin)));
@@ -39,7 +39,7 @@ public static class ManagementEndpoints
         routes.MapDelete("/workers/{id}", gate.Guard(context => RemoveAsync(context, admin)));
         routes.MapPost("/workers/{id}/role", gate.Guard(context => SwitchAsync(context, admin)));
         PoolRoutes.Map(routes, gate, admin);
-        OldWorkerRoutes.Map(routes, gate, admin, allowed);
+        LegacyWorkerRoutes.Map(routes, gate, admin, allowed);
         return routes;
     }
 
@@ -53,8 +53,8 @@ public static class ManagementEndpoints
         var services = routes.ServiceProvider;
         var options = services.GetRequiredService<GatewayOptions>();
         var clock = services.GetRequiredService<TimeProvider>();
-        var gate = services.GetRequiredService<AdminGate>();
-        var engines = services.GetRequiredService<EngineFanOut>();
+        var gate = services.GetRequiredService<AdminAuthentication>();
+        var engines = services.GetRequiredService<EngineBroadcast>();
         var admin = services.GetService<IFleetAdmin>();
         var adapters = new AdapterWatch(services.GetRequiredService<IControlPlane>(), admin, clock);
         new ControlRoutes(engines, services.GetRequiredService<PairDispatcher>(), adapters, admin, options).Map(routes, gate);

@@ -39,7 +39,7 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
         }
     }
 
-    public void Map(IEndpointRouteBuilder routes, AdminGate gate)
+    public void Map(IEndpointRouteBuilder routes, AdminAuthentication gate)
     {
         routes.MapPost("/route_pd", gate.Guard(RouteAsync));
         routes.MapDelete("/route_pd/{lease}", gate.Guard(ReleaseAsync));
@@ -64,7 +64,7 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
     {
         using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
         string? problem = "The body is too large.";
-        if (body is null || PairWish.Read(body.Memory, options.MaxBatch, LongestLease, out problem) is not { } wish)
+        if (body is null || RoutePairRequest.Read(body.Memory, options.MaxBatch, LongestLease, out problem) is not { } wish)
         {
             await RefuseAsync(context, 400, "bad_request", problem!).ConfigureAwait(false);
             return;
@@ -162,7 +162,7 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
         controlPlane.LegEnded(held.Lease, LegSide.Decode, decode);
     }
 
-    private static JsonObject Answer(string id, PairLease lease, PairWish wish) => new()
+    private static JsonObject Answer(string id, PairLease lease, RoutePairRequest wish) => new()
     {
         ["prefill_addr"] = lease.Prefill!.Url.GetLeftPart(UriPartial.Authority),
         ["decode_addr"] = lease.Decode.Url.GetLeftPart(UriPartial.Authority),

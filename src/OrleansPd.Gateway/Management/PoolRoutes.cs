@@ -14,7 +14,7 @@ internal static class PoolRoutes
 {
     private const long MaxBody = 1 << 16;
 
-    public static void Map(IEndpointRouteBuilder routes, AdminGate gate, IFleetAdmin admin)
+    public static void Map(IEndpointRouteBuilder routes, AdminAuthentication gate, IFleetAdmin admin)
     {
         routes.MapGet("/pools", gate.Guard(context => ListAsync(context, admin)));
         // Names of models have slashes, escaped or not.

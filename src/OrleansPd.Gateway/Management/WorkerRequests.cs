@@ -93,7 +93,7 @@ internal static class WorkerRequests
     }
 
     /// <summary>Null = <paramref name="problem"/> says what is wrong.</summary>
-    public static PoolWish? Wish(PoolName pool, ReadOnlyMemory<byte> body, out string? problem)
+    public static PoolTarget? Wish(PoolName pool, ReadOnlyMemory<byte> body, out string? problem)
     {
         int? wanted = null;
         var (said, drain) = (false, false);
@@ -103,7 +103,7 @@ internal static class WorkerRequests
             {
                 case "wanted":
                     said = true;
-                    return value.ValueKind == JsonValueKind.Null ? null : Whole(value, name, 0, PoolWish.Most, out wanted);
+                    return value.ValueKind == JsonValueKind.Null ? null : Whole(value, name, 0, PoolTarget.Most, out wanted);
                 case "drain_surplus":
                     drain = value.ValueKind == JsonValueKind.True;
                     return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? null : "'drain_surplus' must be true or false.";
@@ -111,8 +111,8 @@ internal static class WorkerRequests
                     return Unknown(name);
             }
         }, nulls: true);
-        problem ??= said ? null : $"'wanted' must be a whole number from 0 to {PoolWish.Most}, or null.";
-        var wish = new PoolWish(pool, wanted, drain);
+        problem ??= said ? null : $"'wanted' must be a whole number from 0 to {PoolTarget.Most}, or null.";
+        var wish = new PoolTarget(pool, wanted, drain);
         problem ??= wish.Problem;
         return problem is null ? wish : null;
     }

@@ -9,7 +9,7 @@ using OrleansPd.Gateway.Telemetry;
 namespace OrleansPd.Gateway.Observing;
 
 /// <summary><c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: what was decided about a request, and why.</summary>
-internal sealed class DebugEndpoints(RequestLog log, AdminGate gate, TimeProvider clock)
+internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, TimeProvider clock)
 {
     private const int MostListed = 100;
 
@@ -53,7 +53,7 @@ internal sealed class DebugEndpoints(RequestLog log, AdminGate gate, TimeProvide
         rooms = attempt.Lease.Rooms.ToArray().Select(room => room.ToString(System.Globalization.CultureInfo.InvariantCulture)),
         rids = attempt.Rids,
         why = attempt.Lease.Why,
-        choice = View(attempt.Lease.WhyFacts),
+        choice = View(attempt.Lease.RouteExplanation),
         reason = attempt.Verdict?.Reason,
         message = attempt.Verdict is { IsSuccess: false } verdict ? verdict.Message : null,
         blame = attempt.Verdict?.Blame.ToString().ToLowerInvariant(),
@@ -64,7 +64,7 @@ internal sealed class DebugEndpoints(RequestLog log, AdminGate gate, TimeProvide
     };
 
     /// <summary>The numbers behind <c>why</c>; null where nothing was recorded.</summary>
-    private static object? View(WhyFacts why) => why.IsNone ? null : new
+    private static object? View(RouteExplanation why) => why.IsNone ? null : new
     {
         route = GatewayMetrics.Word(why.Route),
         prefill_policy = why.PrefillPolicy,
@@ -75,7 +75,7 @@ internal sealed class DebugEndpoints(RequestLog log, AdminGate gate, TimeProvide
         decode_candidates = why.DecodeCandidates,
         uncached_tokens = why.UncachedTokens,
         waited_ms = Math.Round(why.Waited.TotalMilliseconds, 3),
-        trial = why.IsTrial,
+        trial = why.IsHalfOpen,
     };
 
     private double? Between(long from, long to) =>

@@ -13,7 +13,7 @@ namespace OrleansPd.Gateway.Observing;
 /// Four questions: does the process live (<c>/liveness</c>, <c>/health</c>; asks nobody), can it serve (<c>/readiness</c>; a
 /// look at the fleet), does a real generation work (<c>/health_generate</c>).
 /// </summary>
-internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatcher dispatcher, GatewayLife life)
+internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatcher dispatcher, GatewayLifetime life)
 {
     private static readonly byte[] Probe = """{"text":"ping","sampling_params":{"max_new_tokens":1,"temperature":0,"ignore_eos":true}}"""u8.ToArray();
 

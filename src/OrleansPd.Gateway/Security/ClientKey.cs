@@ -12,6 +12,6 @@ internal static class ClientKey
     public static string? ForEngines(HttpContext context)
     {
         var value = context.Request.Headers.Authorization.ToString();
-        return value.Length == 0 || ClientPass.Of(context) is not null ? null : value;
+        return value.Length == 0 || ClientIdentity.Of(context) is not null ? null : value;
     }
 }

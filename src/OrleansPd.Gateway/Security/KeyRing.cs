@@ -20,9 +20,9 @@ namespace OrleansPd.Gateway.Security;
 internal sealed class KeyRing
 {
     private const string Scheme = "Bearer ";
-    private readonly ClientPass[] _clients;
+    private readonly ClientIdentity[] _clients;
     private readonly byte[]? _admin;
-    private readonly ClientPass _adminPass = new(null);
+    private readonly ClientIdentity _adminIdentity = new(null);
 
     public KeyRing(GatewayOptions options, TimeProvider clock)
     {
@@ -31,7 +31,7 @@ internal sealed class KeyRing
         {
             specs.Insert(0, new ClientKeySpec { Name = "api-key", Hash = Hash(options.ApiKey) });
         }
-        _clients = [.. specs.Select(spec => new ClientPass(new ClientAccount(spec, clock)))];
+        _clients = [.. specs.Select(spec => new ClientIdentity(new ClientAccount(spec, clock)))];
         _admin = string.IsNullOrEmpty(options.AdminApiKey) ? null : Hash(options.AdminApiKey);
     }
 
@@ -49,7 +49,7 @@ internal sealed class KeyRing
 
     /// <summary>A client's, or the admin's: of a key that is both, the client's, as that one has limits.</summary>
     /// <returns>Null where the key is none of ours.</returns>
-    public ClientPass? PassOf(HttpRequest request)
+    public ClientIdentity? IdentityOf(HttpRequest request)
     {
         if ((_clients.Length == 0 && _admin is null) || HeaderOf(request) is not { } header)
         {
@@ -69,15 +69,15 @@ internal sealed class KeyRing
         return pass;
     }
 
-    private ClientPass? Find(string header)
+    private ClientIdentity? Find(string header)
     {
         Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];
         if (!TryHash(header, given))
         {
             return null;
         }
-        var found = _admin is not null && CryptographicOperations.FixedTimeEquals(given, _admin) ? _adminPass : null;
-        ClientPass? client = null;
+        var found = _admin is not null && CryptographicOperations.FixedTimeEquals(given, _admin) ? _adminIdentity : null;
+        ClientIdentity? client = null;
         foreach (var pass in _clients)
         {
             client = CryptographicOperations.FixedTimeEquals(given, pass.Account!.Spec.Hash.Span) ? pass : client;
@@ -116,9 +116,9 @@ internal sealed class KeyRing
     }
 
     /// <summary>The header that opened the gateway last on a connection.</summary>
-    private sealed class Shown(string header, ClientPass pass)
+    private sealed class Shown(string header, ClientIdentity pass)
     {
-        public ClientPass Pass => pass;
+        public ClientIdentity Pass => pass;
 
         public bool IsBy(string other) => ReferenceEquals(header, other);
     }

@@ -12,7 +12,7 @@ internal static class EngineMetricsMerge
 {
     private static readonly string[] Suffixes = ["_bucket", "_sum", "_count", "_total", "_created"];
 
-    public static string Of(IReadOnlyCollection<EngineSaid> said)
+    public static string Of(IReadOnlyCollection<BroadcastReply> said)
     {
         var families = new Dictionary<string, Family>(StringComparer.Ordinal);
         var order = new List<Family>();
@@ -34,7 +34,7 @@ internal static class EngineMetricsMerge
         return output.ToString();
     }
 
-    private static void Read(EngineSaid engine, Dictionary<string, Family> families, List<Family> order)
+    private static void Read(BroadcastReply engine, Dictionary<string, Family> families, List<Family> order)
     {
         if (engine.Body is not JsonValue text || !text.TryGetValue<string>(out var all))
         {
@@ -107,7 +107,7 @@ internal static class EngineMetricsMerge
         return family;
     }
 
-    private static string Labels(EngineSaid engine) =>
+    private static string Labels(BroadcastReply engine) =>
         $"worker=\"{PromText.Escape(engine.Url)}\",worker_type=\"{engine.Worker.Role.ToString().ToLowerInvariant()}\"";
 
     private sealed class Family

@@ -19,12 +19,12 @@ internal static class RequestSpan
         ActivityContext parent = default;
         var hasParent = headers.TraceParent is { Count: > 0 } told
             && ActivityContext.TryParse(told.ToString(), headers.TraceState.ToString(), isRemote: true, out parent);
-        if (DispatchTelemetry.SampleRatio < 1 && !IsDrawn(hasParent, parent))
+        if (DispatchTelemetry.SampleRatio < 1 && !IsSampled(hasParent, parent))
         {
             if (!hasParent)
             {
                 // Engines that trace are told that this one was not drawn; else they would draw for themselves.
-                headers.TraceParent = NotDrawn();
+                headers.TraceParent = NotSampled();
                 headers.TraceState = default;
             }
             return null;
@@ -71,12 +71,12 @@ internal static class RequestSpan
         span.Dispose();
     }
 
-    private static bool IsDrawn(bool hasParent, in ActivityContext parent) => hasParent
+    private static bool IsSampled(bool hasParent, in ActivityContext parent) => hasParent
         ? (parent.TraceFlags & ActivityTraceFlags.Recorded) != 0
         : Random.Shared.NextDouble() < DispatchTelemetry.SampleRatio;
 
     /// <summary>A context of its own for each request, as two that were not drawn are not one.</summary>
-    private static string NotDrawn()
+    private static string NotSampled()
     {
         const int TraceDigits = 32;
         const int TraceAt = 3;

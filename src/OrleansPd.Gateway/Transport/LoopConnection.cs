@@ -21,7 +21,7 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
     private readonly LoopWriter _writer;
     private IDictionary<object, object?>? _items;
     private string? _id;
-    private int _toldClosed;
+    private int _notifiedClosed;
 
     public LoopConnection(Socket socket, MemoryPool<byte> pool)
     {
@@ -90,13 +90,13 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
             // As its own sockets do: half an answer must not look like a whole one that lasts until the connection ends.
             _socket.Reset();
         }
-        TellClosed();
+        NotifyClosed();
     }
 
     /// <summary>The request that runs is told, at once but elsewhere: whoever notices may be in the midst of writing.</summary>
-    public void TellClosed()
+    public void NotifyClosed()
     {
-        if (Interlocked.Exchange(ref _toldClosed, 1) == 0)
+        if (Interlocked.Exchange(ref _notifiedClosed, 1) == 0)
         {
             // Not awaited: what a callback throws ends there, and not this process.
             _ = _closed.CancelAsync();
@@ -107,7 +107,7 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
     {
         if (broken)
         {
-            TellClosed();
+            NotifyClosed();
         }
         else
         {
@@ -122,7 +122,7 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
         _socket.Dispose();
         _reader.Release();
         _writer.Release();
-        TellClosed();
+        NotifyClosed();
         return base.DisposeAsync();
     }
 }

@@ -377,13 +377,13 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
             if (read == 0)
             {
                 _isEnded = true;
-                connection.TellClosed();
+                connection.NotifyClosed();
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             _error = Seen(e);
-            connection.TellClosed();
+            connection.NotifyClosed();
         }
         return true;
     }

@@ -153,7 +153,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         {
             // As Kestrel's own sockets: a write to one who is gone says that it is completed, and the request is told.
             _isClosed = true;
-            connection.TellClosed();
+            connection.NotifyClosed();
         }
         blocks.GiveBack();
     }

@@ -8,7 +8,7 @@ namespace OrleansPd.Net.Http1;
 /// <summary>One exchange on a connection of <see cref="DirectUpstream"/>: the connection is its own until the answer's last byte.</summary>
 internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpstreamResponse>, IValueTaskSource<int>
 {
-    private readonly EnginePool _pool;
+    private readonly EngineConnections _pool;
     private readonly UpstreamOptions _options;
     private readonly CancellationToken _token;
     private readonly CancellationTokenRegistration _watch;
@@ -29,7 +29,7 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
     private Action? _goOnInBody;
     private Action? _goOnInWait;
 
-    public DirectResponse(EnginePool pool, EngineLink link, UpstreamOptions options, TimeProvider clock, CancellationToken token)
+    public DirectResponse(EngineConnections pool, EngineLink link, UpstreamOptions options, TimeProvider clock, CancellationToken token)
     {
         (_pool, _link, _options, _clock, _token) = (pool, link, options, clock, token);
         _started = clock.GetTimestamp();

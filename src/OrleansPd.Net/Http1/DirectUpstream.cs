@@ -8,7 +8,7 @@ namespace OrleansPd.Net.Http1;
 
 /// <summary>
 /// HTTP/1.1 to engines over sockets, made for this job: connections kept per engine, one send for head and body, answers parsed
-/// where they lie, nothing allocated that can be kept. What it does is what <see cref="SocketsUpstream"/> does.
+/// where they lie, nothing allocated that can be kept. What it does is what <see cref="HandlerUpstream"/> does.
 /// </summary>
 public sealed class DirectUpstream : IUpstream
 {
@@ -17,9 +17,9 @@ public sealed class DirectUpstream : IUpstream
 
     private readonly UpstreamOptions _options;
     private readonly TimeProvider _clock;
-    private readonly ConcurrentDictionary<string, EnginePool> _pools = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, EngineConnections> _pools = new(StringComparer.Ordinal);
     // In front of the dictionary: snapshots hand the same Uri out again and again, and hashing one is dear.
-    private readonly ConditionalWeakTable<Uri, EnginePool> _known = [];
+    private readonly ConditionalWeakTable<Uri, EngineConnections> _known = [];
     private readonly ITimer _sweep;
     private volatile bool _disposed;
 
@@ -40,13 +40,13 @@ public sealed class DirectUpstream : IUpstream
             : ConnectAndSendAsync(pool, request, cancellationToken);
     }
 
-    private async ValueTask<IUpstreamResponse> ConnectAndSendAsync(EnginePool pool, UpstreamRequest request, CancellationToken cancellationToken)
+    private async ValueTask<IUpstreamResponse> ConnectAndSendAsync(EngineConnections pool, UpstreamRequest request, CancellationToken cancellationToken)
     {
         var link = await pool.ConnectAsync(request.ConnectTimeout, cancellationToken).ConfigureAwait(false);
         return await Begin(pool, link, request, cancellationToken).ConfigureAwait(false);
     }
 
-    private ValueTask<IUpstreamResponse> Begin(EnginePool pool, EngineLink link, in UpstreamRequest request, CancellationToken cancellationToken)
+    private ValueTask<IUpstreamResponse> Begin(EngineConnections pool, EngineLink link, in UpstreamRequest request, CancellationToken cancellationToken)
     {
         var head = RentHead(pool, request, out var length);
         return new DirectResponse(pool, link, _options, _clock, cancellationToken).ExchangeAsync(head, length, request.Body);
@@ -62,13 +62,13 @@ public sealed class DirectUpstream : IUpstream
         }
     }
 
-    private EnginePool PoolOf(Uri engine)
+    private EngineConnections PoolOf(Uri engine)
     {
         if (_known.TryGetValue(engine, out var pool) && !pool.IsDisposed)
         {
             return pool;
         }
-        pool = _pools.GetOrAdd(engine.GetLeftPart(UriPartial.Authority), static (_, at) => new EnginePool(at.engine, at.options, at.clock),
+        pool = _pools.GetOrAdd(engine.GetLeftPart(UriPartial.Authority), static (_, at) => new EngineConnections(at.engine, at.options, at.clock),
             (engine, options: _options, clock: _clock));
         _known.AddOrUpdate(engine, pool);
         return pool;
@@ -88,7 +88,7 @@ public sealed class DirectUpstream : IUpstream
     }
 
     /// <summary>The whole head in pooled memory, with room for the body behind it where that is short.</summary>
-    private static byte[] RentHead(EnginePool pool, in UpstreamRequest request, out int length)
+    private static byte[] RentHead(EngineConnections pool, in UpstreamRequest request, out int length)
     {
         var method = request.Method ?? "POST";
         var hasBody = request.Body.SegmentCount > 0;

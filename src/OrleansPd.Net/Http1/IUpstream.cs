@@ -1,7 +1,7 @@
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
-/// Sends HTTP requests to engines. A seam: <see cref="SocketsUpstream"/> is the reference implementation, and every test of a
+/// Sends HTTP requests to engines. A seam: <see cref="HandlerUpstream"/> is the reference implementation, and every test of a
 /// leg holds for any other.
 /// </summary>
 public interface IUpstream : IAsyncDisposable
@@ -59,7 +59,7 @@ public readonly record struct UpstreamRequest
 
     /// <summary>
     /// Longest time to make a connection where one must be made; null = the client's own, which is also the most, and the only one that
-    /// <see cref="SocketsUpstream"/> knows.
+    /// <see cref="HandlerUpstream"/> knows.
     /// </summary>
     public TimeSpan? ConnectTimeout { get; init; }
 

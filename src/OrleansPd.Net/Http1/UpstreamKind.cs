@@ -6,6 +6,6 @@ public enum UpstreamKind
     /// <summary><see cref="DirectUpstream"/>: HTTP/1.1 over sockets, made for this job.</summary>
     Direct,
 
-    /// <summary><see cref="SocketsUpstream"/>: the HTTP client of .NET, the reference.</summary>
+    /// <summary><see cref="HandlerUpstream"/>: the HTTP client of .NET, the reference.</summary>
     Handler,
 }

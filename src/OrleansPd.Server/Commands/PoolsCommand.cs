@@ -46,7 +46,7 @@ internal static class PoolsCommand
         var role = new Argument<string>("ROLE") { Description = "prefill, decode or regular." };
         var size = new Argument<string>("WANTED")
         {
-            Description = $"How many engines there should be, 0-{PoolWish.Most}; '{Nobody}' takes the wish back.",
+            Description = $"How many engines there should be, 0-{PoolTarget.Most}; '{Nobody}' takes the wish back.",
         };
         var model = new Option<string>("--model")
         {
@@ -69,7 +69,7 @@ internal static class PoolsCommand
         {
             if (!PoolName.TryParse($"{parsed.GetValue(role)}/{parsed.GetValue(model)}", out var pool))
                 throw new BadInputException($"ROLE: '{parsed.GetValue(role)}' is not prefill, decode or regular, or --model is empty.");
-            var wish = new PoolWish(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));
+            var wish = new PoolTarget(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));
             if (wish.Problem is { } problem) throw new BadInputException(problem);
             using var client = gateway.Client(parsed, context);
             var path = $"/pools/{parsed.GetValue(role)}/{Uri.EscapeDataString(pool.Model ?? PoolName.AnyModel)}";
@@ -86,7 +86,7 @@ internal static class PoolsCommand
 
     private static int? Wanted(string text) => text == Nobody ? null
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var wanted) ? wanted
-        : throw new BadInputException($"WANTED: '{text}' is not a whole number from 0 to {PoolWish.Most}, nor '{Nobody}'.");
+        : throw new BadInputException($"WANTED: '{text}' is not a whole number from 0 to {PoolTarget.Most}, nor '{Nobody}'.");
 
     private static void Write(JsonArray pools, CommandContext context)
     {

@@ -124,7 +124,7 @@ internal sealed class ReplayFlags
             Timeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
             TokenIds = !parsed.GetValue(_text),
             Url = target,
-            Verifier = parsed.GetValue(_verify) ? UnsplitAnswer.CompareAsync : null,
+            Verifier = parsed.GetValue(_verify) ? ReferenceAnswer.CompareAsync : null,
         };
         if (options.Verifier is not null && (options.Endpoint != ReplayEndpoint.Generate || !options.TokenIds))
             throw new BadInputException(

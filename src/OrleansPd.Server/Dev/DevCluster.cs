@@ -165,7 +165,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
 
     private static WorkerSpec Spec(SimulatedEngine engine, string node) => new()
     {
-        Labels = ImmutableDictionary<string, string>.Empty.Add(EngineSide.Node, node),
+        Labels = ImmutableDictionary<string, string>.Empty.Add(EngineLocation.Node, node),
         Role = engine.Options.Role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
         Url = engine.Url,
     };

@@ -78,7 +78,7 @@ internal sealed record GatewaySettings(
                 : "is not a number",
             FlagKind.Switch when flag.Means is not null => null,
             FlagKind.Switch => bool.TryParse(value, out _) ? null : "is not true or false",
-            FlagKind.Ranks => Enum.GetNames<DpRankRecipe>().Contains(value, StringComparer.OrdinalIgnoreCase)
+            FlagKind.Ranks => Enum.GetNames<DpRankMode>().Contains(value, StringComparer.OrdinalIgnoreCase)
                 ? null
                 : "is not explicit, modulo or engine",
             FlagKind.Upstream => Enum.GetNames<UpstreamKind>().Contains(value, StringComparer.OrdinalIgnoreCase)

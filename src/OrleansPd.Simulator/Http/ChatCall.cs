@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace OrleansPd.Simulator;
 
 /// <summary><c>/v1/chat/completions</c>.</summary>
-internal sealed class ChatCall(EngineProcess engine, FrontDesk desk) : OpenAiCall(engine, desk)
+internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : OpenAiCall(engine, intake)
 {
     protected override string ObjectName => "chat.completion";
 
@@ -24,8 +24,8 @@ internal sealed class ChatCall(EngineProcess engine, FrontDesk desk) : OpenAiCal
         var pd = ReadPd(root, false, 0, headerRank);
         var samples = Engine.Options.Role == EngineRole.Regular ? n : 1;
         var rid = RidOf(root, 0, 1);
-        var requests = Enumerable.Range(0, samples).Select(sample => Desk.Build(
-            samples == 1 ? rid : $"{rid}_{Desk.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
+        var requests = Enumerable.Range(0, samples).Select(sample => Intake.Build(
+            samples == 1 ? rid : $"{rid}_{Intake.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
             pd, spec, Salt(root), n, rejection)).ToList();
         return Make(root, requests, samples) with { ForcedTool = ForcedTool(root) };
     }

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace OrleansPd.Simulator;
 
 /// <summary><c>/v1/completions</c>, with one prompt or several.</summary>
-internal sealed class CompletionCall(EngineProcess engine, FrontDesk desk) : OpenAiCall(engine, desk)
+internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake) : OpenAiCall(engine, intake)
 {
     private const int DefaultLength = 16;
 
@@ -31,8 +31,8 @@ internal sealed class CompletionCall(EngineProcess engine, FrontDesk desk) : Ope
             var rid = RidOf(root, i, prompts.Count);
             for (var sample = 0; sample < samples; sample++)
             {
-                requests.Add(Desk.Build(
-                    samples == 1 ? rid : $"{rid}_{Desk.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
+                requests.Add(Intake.Build(
+                    samples == 1 ? rid : $"{rid}_{Intake.NewRid()}", tokens, sampling with { Seed = sampling.Seed + sample },
                     pd, spec, Salt(root), n, rejection));
             }
         }

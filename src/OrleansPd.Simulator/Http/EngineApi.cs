@@ -21,10 +21,10 @@ internal sealed class EngineApi
     public EngineApi(EngineProcess engine)
     {
         _engine = engine;
-        var desk = new FrontDesk(engine);
-        var generate = new GenerateCall(engine, desk);
-        var chat = new ChatCall(engine, desk);
-        var completions = new CompletionCall(engine, desk);
+        var intake = new RequestIntake(engine);
+        var generate = new GenerateCall(engine, intake);
+        var chat = new ChatCall(engine, intake);
+        var completions = new CompletionCall(engine, intake);
         var info = new InfoCalls(engine);
         var health = new HealthCalls(engine);
         var control = new ControlCalls(engine);

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace OrleansPd.Simulator;
 
 /// <summary><c>/generate</c>: single or batch, streaming or not.</summary>
-internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
+internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
 {
     public async Task AnswerAsync(HttpContext context)
     {
@@ -26,8 +26,8 @@ internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
                 return;
             }
 
-            using var left = desk.WatchClient(context, requests, () => stream);
-            await desk.SubmitAsync(requests, context.RequestAborted);
+            using var left = intake.WatchClient(context, requests, () => stream);
+            await intake.SubmitAsync(requests, context.RequestAborted);
             await (stream ? StreamAsync(context, requests, array) : WholeAsync(context, requests, array));
         }
         catch (ApiError error) when (stream && error.Status == 400 && error.Type == "BadRequestError")
@@ -72,8 +72,8 @@ internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
             var expand = engine.Options.Role == EngineRole.Regular ? n : 1;
             for (var sample = 0; sample < expand; sample++)
             {
-                requests.Add(desk.Build(
-                    expand == 1 ? rids[i] : $"{rids[i]}_{desk.NewRid()}", prompts[i],
+                requests.Add(intake.Build(
+                    expand == 1 ? rids[i] : $"{rids[i]}_{intake.NewRid()}", prompts[i],
                     sampling with { Seed = sampling.Seed + sample }, pd, Logprobs(root, i), Salt(root, i), n, rejection));
             }
         }
@@ -194,7 +194,7 @@ internal sealed class GenerateCall(EngineProcess engine, FrontDesk desk)
         switch (rid)
         {
             case null:
-                return [.. Enumerable.Range(0, count).Select(_ => desk.NewRid())];
+                return [.. Enumerable.Range(0, count).Select(_ => intake.NewRid())];
             case { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() == count:
                 return [.. list.EnumerateArray().Select(item => item.GetString()!)];
             case { ValueKind: JsonValueKind.String } one when !batch || (count == 1 && engine.Profile.August):

@@ -4,11 +4,11 @@ using Microsoft.AspNetCore.Http;
 namespace OrleansPd.Simulator;
 
 /// <summary>What chat and completions have in common.</summary>
-internal abstract class OpenAiCall(EngineProcess engine, FrontDesk desk)
+internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
 {
     protected EngineProcess Engine => engine;
 
-    protected FrontDesk Desk => desk;
+    protected RequestIntake Intake => intake;
 
     public async Task AnswerAsync(HttpContext context)
     {
@@ -21,8 +21,8 @@ internal abstract class OpenAiCall(EngineProcess engine, FrontDesk desk)
         }
 
         EventStream? events = null;
-        using var left = desk.WatchClient(context, call.Requests, () => events is { Started: true });
-        await desk.SubmitAsync(call.Requests, context.RequestAborted);
+        using var left = intake.WatchClient(context, call.Requests, () => events is { Started: true });
+        await intake.SubmitAsync(call.Requests, context.RequestAborted);
         if (call.Stream)
         {
             events = new EventStream(context, engine.Faults, call.Requests[0].Rid);
@@ -110,7 +110,7 @@ internal abstract class OpenAiCall(EngineProcess engine, FrontDesk desk)
 
     protected string RidOf(JsonElement root, int index, int count) => root.Member("rid") switch
     {
-        null => Desk.NewRid(),
+        null => Intake.NewRid(),
         { ValueKind: JsonValueKind.Array } list => list[index].GetString()!,
         { } one when count == 1 => one.GetString()!,
         { } prefix => $"{prefix.GetString()}_{index}",

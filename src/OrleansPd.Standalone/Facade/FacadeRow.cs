@@ -22,7 +22,7 @@ internal sealed class FacadeRow
     private readonly EmbeddedControlPlane _plane;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
-    private readonly Bell _bell;
+    private readonly AsyncSignal _signal;
     private readonly FacadePorts _ports;
     private readonly string _host;
     private readonly IPAddress? _listenOn;
@@ -38,7 +38,7 @@ internal sealed class FacadeRow
             throw new ArgumentException("FacadeHost must be the address under which decode engines reach this gateway", nameof(options));
         }
         (_plane, _clock, _log) = (plane, clock, log);
-        _bell = new Bell(clock);
+        _signal = new AsyncSignal(clock);
         _host = WorkerAddress.Host(url);
         // What others call us by need not be an address of this machine, unless nobody but this machine is meant.
         _listenOn = IPAddress.TryParse(_host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address) ? address : null;
@@ -46,7 +46,7 @@ internal sealed class FacadeRow
     }
 
     /// <summary>The fleet has changed.</summary>
-    public void Ring() => _bell.Ring();
+    public void Signal() => _signal.Signal();
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -64,7 +64,7 @@ internal sealed class FacadeRow
                         all &= await OpenAsync(prefill, cancellationToken).ConfigureAwait(false);
                     }
                 }
-                await _bell.WaitAsync(all && _fenced.Count == 0 ? TimeSpan.FromMinutes(1) : RetryAfter, cancellationToken).ConfigureAwait(false);
+                await _signal.WaitAsync(all && _fenced.Count == 0 ? TimeSpan.FromMinutes(1) : RetryAfter, cancellationToken).ConfigureAwait(false);
             }
         }
         finally

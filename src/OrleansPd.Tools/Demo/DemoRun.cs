@@ -37,12 +37,12 @@ internal sealed class DemoRun(
         _screen.Sample(sample, await view.RequestAsync(sample.Id, cancellationToken), stage);
         // 3
         using var replayer = new TraceReplayer(
-            options.Replay with { Url = stage.Gateway, Verifier = UnsplitAnswer.CompareAsync }, context.Time);
+            options.Replay with { Url = stage.Gateway, Verifier = ReferenceAnswer.CompareAsync }, context.Time);
         var memory = new MemoryWatch(stage, replayer.Meter, options.Trace.Count ?? 0, context.Time);
         var report = await memory.RunAsync(() => ReplayDisplay.RunAsync(replayer, options.Trace, context, cancellationToken));
         cancellationToken.ThrowIfCancellationRequested();
         // 4
-        var remains = await Remains.FindAsync(http, stage, context.Time, IdlePatience, cancellationToken);
+        var remains = await Leftovers.FindAsync(http, stage, context.Time, IdlePatience, cancellationToken);
         // 5
         _screen.Report(report, remains, memory.Samples, stage.MemoryOf);
         if (options.Json is { } file) await ReplayJson.WriteAsync(report, file, CancellationToken.None);

@@ -52,7 +52,7 @@ internal sealed class DemoScreen(CommandContext context)
         Labelled("unsplit", answer.Same ? "[green]the same text[/]" : "[red]another text[/]", markup: true);
     }
 
-    public void Report(ReplayReport report, Remains remains, IReadOnlyList<MemorySample> memory, string memoryOf)
+    public void Report(ReplayReport report, Leftovers remains, IReadOnlyList<MemorySample> memory, string memoryOf)
     {
         Heading("A trace through the gateway");
         ReplayDisplay.Write(report, context);

@@ -105,7 +105,7 @@ internal static class AffinityCommand
         private readonly Random _random = new(7);
         private readonly LoadTable _loads = new();
         private readonly RankSet _set;
-        private readonly (PickPolicy Policy, AffinityNews News)[] _gateways;
+        private readonly (PickPolicy Policy, AffinityUpdates News)[] _gateways;
         private readonly Cache[] _caches;
         private readonly double[] _busyUntil;
         private readonly PriorityQueue<Action, double> _later = new();
@@ -128,7 +128,7 @@ internal static class AffinityCommand
             }
             _gateways = [.. Enumerable.Range(0, gateways).Select(_ =>
             {
-                var news = new AffinityNews();
+                var news = new AffinityUpdates();
                 var policy = PickPolicy.Create(variant.Policy, options);
                 policy.News = news;
                 return (policy, news);
@@ -191,7 +191,7 @@ internal static class AffinityCommand
             }, end);
         }
 
-        private void Tell(PickPolicy by, AffinityNews news, double now)
+        private void Tell(PickPolicy by, AffinityUpdates news, double now)
         {
             if (news.Take(slot => _set.Workers[slot]?.Id) is not { } told || _variant.TellAfter < 0)
             {
@@ -202,7 +202,7 @@ internal static class AffinityCommand
             {
                 foreach (var (policy, _) in _gateways.Where(g => g.Policy != by))
                 {
-                    AffinityNews.Read(told, (worker, _, rank, keys) => policy.Learn(_set, LeafOf(worker, rank), keys));
+                    AffinityUpdates.Read(told, (worker, _, rank, keys) => policy.Learn(_set, LeafOf(worker, rank), keys));
                 }
             }, now + _variant.TellAfter);
         }

@@ -65,7 +65,7 @@ internal static class PoliciesCommand
         var options = new GatewayOptions();
         options.ControlPlane.Policy = byEngine ? "round_robin" : policy;
         options.ControlPlane.DecodePolicy = "least_load";
-        options.ControlPlane.DpRanks = byEngine ? DpRankRecipe.Engine : DpRankRecipe.Explicit;
+        options.ControlPlane.DpRanks = byEngine ? DpRankMode.Engine : DpRankMode.Explicit;
         options.ControlPlane.HealthIntervalSecs = 0;
         await using var stage = await BenchStage.StartAsync(
         [

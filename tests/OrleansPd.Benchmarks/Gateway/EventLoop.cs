@@ -7,7 +7,7 @@ internal sealed unsafe class EventLoop : IDisposable
 {
     private const int ScratchBytes = 1 << 20;
     private readonly int _poll = Native.CreatePoll();
-    private readonly int _bell = Native.CreateBell();
+    private readonly int _signal = Native.CreateBell();
     private readonly ConcurrentQueue<Action> _posted = new();
     private readonly byte[] _scratch = GC.AllocateArray<byte>(ScratchBytes, pinned: true);
     private readonly PriorityQueue<IPaced, long> _due = new();
@@ -17,7 +17,7 @@ internal sealed unsafe class EventLoop : IDisposable
 
     public EventLoop()
     {
-        Native.Watch(_poll, _bell, Native.EpollIn, isNew: true);
+        Native.Watch(_poll, _signal, Native.EpollIn, isNew: true);
         _thread = new Thread(Run) { IsBackground = true, Name = "load" };
         _thread.Start();
     }
@@ -33,7 +33,7 @@ internal sealed unsafe class EventLoop : IDisposable
     public void Post(Action action)
     {
         _posted.Enqueue(action);
-        Native.Ring(_bell);
+        Native.Signal(_signal);
     }
 
     /// <summary>Runs in the loop and waits for it.</summary>
@@ -89,10 +89,10 @@ internal sealed unsafe class EventLoop : IDisposable
     public void Dispose()
     {
         _stopped = true;
-        Native.Ring(_bell);
+        Native.Signal(_signal);
         _thread.Join();
         _ = Native.Close(_poll);
-        _ = Native.Close(_bell);
+        _ = Native.Close(_signal);
     }
 
     private void Run()
@@ -106,9 +106,9 @@ internal sealed unsafe class EventLoop : IDisposable
                 var count = Native.Wait(_poll, events, pause);
                 foreach (ref readonly var e in events[..count])
                 {
-                    if (e.Fd == _bell)
+                    if (e.Fd == _signal)
                     {
-                        Native.Silence(_bell);
+                        Native.Silence(_signal);
                         while (_posted.TryDequeue(out var action))
                         {
                             action();

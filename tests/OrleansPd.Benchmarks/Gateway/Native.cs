@@ -97,7 +97,7 @@ internal static unsafe partial class Native
 
     public static int CreateBell() => Check(EventFd(0, NonBlock | CloseOnExec), "eventfd");
 
-    public static void Ring(int bell)
+    public static void Signal(int bell)
     {
         long one = 1;
         _ = Write(bell, &one, sizeof(long));

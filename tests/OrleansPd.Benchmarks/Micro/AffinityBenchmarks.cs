@@ -16,13 +16,13 @@ public class AffinityBenchmarks
     private const int Blocks = 96;
     private const int Batches = 512;
 
-    private readonly AffinityNews _news = new();
+    private readonly AffinityUpdates _news = new();
     private RankSet _set = null!;
     private PickPolicy _silent = null!;
     private PickPolicy _telling = null!;
     private PickPolicy _learning = null!;
     private PairRequest[][] _batches = [];
-    private AffinityTold[] _told = [];
+    private AffinityUpdate[] _told = [];
     private int _next;
 
     [GlobalSetup]
@@ -62,7 +62,7 @@ public class AffinityBenchmarks
     public int Learn()
     {
         var keys = 0;
-        AffinityNews.Read(_told[_next++ % Batches], (_, _, rank, found) =>
+        AffinityUpdates.Read(_told[_next++ % Batches], (_, _, rank, found) =>
         {
             _learning.Learn(_set, rank, found);
             keys += found.Length;

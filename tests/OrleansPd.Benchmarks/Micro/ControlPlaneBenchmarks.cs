@@ -59,6 +59,6 @@ public class ControlPlaneBenchmarks
 
         public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
 
-        public Task<ProbeAnswer> GenerateAsync(PairTrial trial, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
+        public Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
     }
 }

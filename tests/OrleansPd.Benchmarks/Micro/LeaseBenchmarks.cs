@@ -71,7 +71,7 @@ public class RoomBenchmarks
     public int OpenAndClose()
     {
         _mint.Fill(_rooms, BenchFleet.Ranks, 3);
-        _table.Open(_lease, DpRankRecipe.Explicit);
+        _table.Open(_lease, DpRankMode.Explicit);
         _table.Close(_lease);
         return _table.Count == Held ? Held : throw new InvalidOperationException("a room was lost");
     }
@@ -80,7 +80,7 @@ public class RoomBenchmarks
     public RoomOwner? OpenAskAndClose()
     {
         _mint.Fill(_rooms, BenchFleet.Ranks, 3);
-        _table.Open(_lease, DpRankRecipe.Explicit);
+        _table.Open(_lease, DpRankMode.Explicit);
         var owner = _table.Owner(_rooms[0], Now) ?? throw new InvalidOperationException("the room is not known");
         _table.Close(_lease);
         return owner;

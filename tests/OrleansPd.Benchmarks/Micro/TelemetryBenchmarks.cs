@@ -54,7 +54,7 @@ public class SpanBenchmarks
     }
 
     [Benchmark]
-    public int NotDrawn()
+    public int NotSampled()
     {
         DispatchTelemetry.SampleRatio = 0;
         _context.Request.Headers.Clear();
@@ -155,7 +155,7 @@ public class KeyBenchmarks
     }
 
     private string NameOf(HttpRequest request) =>
-        _ring.PassOf(request)?.Account?.Spec.Name ?? throw new InvalidOperationException("the key does not open");
+        _ring.IdentityOf(request)?.Account?.Spec.Name ?? throw new InvalidOperationException("the key does not open");
 
     private sealed class Connection : IPersistentStateFeature
     {

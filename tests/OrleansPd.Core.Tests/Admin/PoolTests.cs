@@ -38,7 +38,7 @@ public class PoolTests
     [InlineData(1, false, " m", "model")]
     [InlineData(1, false, "a\nb", "model")]
     public void Nonsense_is_named(int? wanted, bool drain, string model, string problem) =>
-        Assert.Contains(problem, new PoolWish(new(WorkerRole.Decode, model), wanted, drain).Problem);
+        Assert.Contains(problem, new PoolTarget(new(WorkerRole.Decode, model), wanted, drain).Problem);
 
     [Theory]
     [InlineData(null, 0, 0)]
@@ -62,7 +62,7 @@ public class PoolTests
             View("draining", WorkerPhase.Draining), View("old", WorkerPhase.Ready), View("busy", WorkerPhase.Ready, inFlight: 3),
             View("cheap", WorkerPhase.Ready, priority: 10, inFlight: 9), View("broken", WorkerPhase.Broken), View("new", WorkerPhase.Ready),
         ];
-        string[] Drained(int? wanted, bool drain = true) => [.. new PoolWish(Decode, wanted, drain).Surplus(members).Select(id => id.Value)];
+        string[] Drained(int? wanted, bool drain = true) => [.. new PoolTarget(Decode, wanted, drain).Surplus(members).Select(id => id.Value)];
         Assert.Equal(["broken", "cheap", "new", "old", "busy"], Drained(0));
         Assert.Equal(["broken", "cheap"], Drained(3));
         Assert.Empty(Drained(5));

@@ -14,7 +14,7 @@ public class CreditLedgerTests
     private CreditLedger Ledger(int places, bool learn = false)
     {
         var ledger = new CreditLedger(1, Limits, learn, _now);
-        ledger.SetPlaces([places]);
+        ledger.SetCapacity([places]);
         return ledger;
     }
 

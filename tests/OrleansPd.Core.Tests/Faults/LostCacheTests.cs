@@ -34,14 +34,14 @@ public sealed class LostCacheTests
             var after = Ask(fleet, conversation);
             if (before.Prefill!.Id == lost)
             {
-                Assert.Equal(2560, after.WhyFacts.UncachedTokens); // anybody's again, and all of it to be computed
+                Assert.Equal(2560, after.RouteExplanation.UncachedTokens); // anybody's again, and all of it to be computed
             }
             else
             {
-                Assert.Equal((before.Prefill.Id, 1L), (after.Prefill!.Id, after.WhyFacts.UncachedTokens)); // the last token always is
+                Assert.Equal((before.Prefill.Id, 1L), (after.Prefill!.Id, after.RouteExplanation.UncachedTokens)); // the last token always is
             }
             var again = Ask(fleet, conversation);
-            Assert.Equal((after.Prefill!.Id, 1L), (again.Prefill!.Id, again.WhyFacts.UncachedTokens));
+            Assert.Equal((after.Prefill!.Id, 1L), (again.Prefill!.Id, again.RouteExplanation.UncachedTokens));
         }
     }
 

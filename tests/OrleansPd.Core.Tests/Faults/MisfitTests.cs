@@ -24,8 +24,8 @@ public sealed class MisfitTests
         fleet.Apply(p, new WorkerInput.Described(prefill));
         fleet.Apply(d, new WorkerInput.Described(TestFleet.Facts()));
 
-        Assert.Null(fleet.State.BeginTrial(p, fleet.Now));
-        Assert.Null(fleet.State.BeginTrial(d, fleet.Now));
+        Assert.Null(fleet.State.BeginReadinessCheck(p, fleet.Now));
+        Assert.Null(fleet.State.BeginReadinessCheck(d, fleet.Now));
 
         Assert.Equal("no prefill worker can exchange KV with it: " + says, fleet.State.Find(d)!.Reason);
         Assert.StartsWith("no decode worker can exchange KV with it: ", fleet.State.Find(p)!.Reason);
@@ -40,7 +40,7 @@ public sealed class MisfitTests
         var fleet = new TestFleet().With(prefill: 2, decode: 2, slots: 100);
         var misfit = fleet.Add(WorkerRole.Decode, "misfit", ready: false);
         fleet.Apply(misfit, new WorkerInput.Described(TestFleet.Facts(slots: 100) with { KvCacheDtype = "fp8_e5m2" }));
-        Assert.Null(fleet.State.BeginTrial(misfit, fleet.Now));
+        Assert.Null(fleet.State.BeginReadinessCheck(misfit, fleet.Now));
         var leases = Enumerable.Range(0, 50).Select(_ => fleet.Take()).ToArray();
         Assert.DoesNotContain(leases, lease => lease.Decode.Id == misfit);
         // With nobody left of its own kind but one side, the other side is refused too, not tried in the hope that it fits.

@@ -8,10 +8,10 @@ namespace OrleansPd.Core.Tests.Faults;
 public sealed class RankFaultTests
 {
     [Theory]
-    [InlineData(DpRankRecipe.Explicit)]
-    [InlineData(DpRankRecipe.Modulo)]
-    [InlineData(DpRankRecipe.Engine)]
-    public void F21_with_one_rank_no_leg_says_a_word_of_ranks(DpRankRecipe recipe)
+    [InlineData(DpRankMode.Explicit)]
+    [InlineData(DpRankMode.Modulo)]
+    [InlineData(DpRankMode.Engine)]
+    public void F21_with_one_rank_no_leg_says_a_word_of_ranks(DpRankMode recipe)
     {
         var fleet = new TestFleet(new() { Policy = "round_robin", DpRanks = recipe }).With(prefill: 2, decode: 2, slots: 100);
         foreach (var lease in Enumerable.Range(0, 20).Select(_ => fleet.Take()))
@@ -25,7 +25,7 @@ public sealed class RankFaultTests
     [Fact]
     public void F23_an_explicit_rank_and_the_room_agree_by_construction() => SeededRandom.ForEachSeed(40, random =>
     {
-        var recipe = random.Next(2) == 0 ? DpRankRecipe.Explicit : DpRankRecipe.Modulo;
+        var recipe = random.Next(2) == 0 ? DpRankMode.Explicit : DpRankMode.Modulo;
         string[] policies = ["cache_aware", "consistent_hashing", "least_load", "power_of_two", "random", "round_robin", "session"];
         var fleet = new TestFleet(new() { Policy = policies[random.Next(policies.Length)], DpRanks = recipe }, random.Next());
         foreach (var i in Enumerable.Range(0, random.Next(1, 5)))

@@ -51,7 +51,7 @@ public class RoomTableTests(ITestOutputHelper output)
         {
             var table = new RoomTable(TimeSpan.FromSeconds(new ControlPlaneOptions().RoomTtlSecs), 100);
             table.Register(17, 3, null, Start);
-            table.Open(Lease(18, rank: 2), DpRankRecipe.Explicit);
+            table.Open(Lease(18, rank: 2), DpRankMode.Explicit);
 
             if (swept)
             {
@@ -91,7 +91,7 @@ public class RoomTableTests(ITestOutputHelper output)
     {
         var table = new RoomTable(Ttl, 100);
         var lease = Lease(17, rank: 2);
-        table.Open(lease, DpRankRecipe.Explicit);
+        table.Open(lease, DpRankMode.Explicit);
         var late = Start + Ttl * 10;
         table.Sweep(late);
         Assert.Equal(new RoomOwner(Prefill, 2, Decode), table.Owner(17, late));
@@ -108,7 +108,7 @@ public class RoomTableTests(ITestOutputHelper output)
     public void Where_the_engine_chooses_the_room_is_unowned_until_it_tells()
     {
         var table = new RoomTable(Ttl, 100);
-        table.Open(Lease(17, rank: 0), DpRankRecipe.Engine);
+        table.Open(Lease(17, rank: 0), DpRankMode.Engine);
         Assert.Equal(-1, table.Owner(17, Start)!.Value.Rank);
         Assert.Equal(RankRegistration.Stored, table.Register(17, 3, Prefill, Start));
         Assert.Equal(3, table.Owner(17, Start)!.Value.Rank);
@@ -120,7 +120,7 @@ public class RoomTableTests(ITestOutputHelper output)
     {
         var table = new RoomTable(Ttl, 100);
         var lease = Lease(17, rank: 0, prefill: Worker(WorkerRole.Prefill, "one", 3, dp: 1));
-        table.Open(lease, DpRankRecipe.Engine);
+        table.Open(lease, DpRankMode.Engine);
         table.Close(lease);
         Assert.Equal(default, table.Stats);
     }
@@ -130,7 +130,7 @@ public class RoomTableTests(ITestOutputHelper output)
     {
         var table = new RoomTable(Ttl, 100);
         var lease = Lease(17, rank: 2);
-        table.Open(lease, DpRankRecipe.Explicit);
+        table.Open(lease, DpRankMode.Explicit);
         table.Register(18, 1, Prefill, Start);
         table.Register(19, 1, Other, Start);
         table.Forget(Prefill.Slot);
@@ -149,11 +149,11 @@ public class RoomTableTests(ITestOutputHelper output)
     {
         var table = new RoomTable(Ttl, 3);
         var lease = Lease(1, rank: 2);
-        table.Open(lease, DpRankRecipe.Explicit);
+        table.Open(lease, DpRankMode.Explicit);
         table.Register(2, 0, null, Start);
         table.Register(3, 0, null, Start + Ttl / 2);
         Assert.Equal(RankRegistration.Full, table.Register(4, 0, null, Start + Ttl / 2));
-        table.Open(Lease(5, rank: 1), DpRankRecipe.Explicit);
+        table.Open(Lease(5, rank: 1), DpRankMode.Explicit);
         Assert.Equal((3, 2L), (table.Count, table.Stats.Refused));
         Assert.Equal(RankRegistration.Stored, table.Register(4, 0, null, Start + Ttl));
         Assert.NotNull(table.Owner(1, Start + Ttl));
@@ -178,7 +178,7 @@ public class RoomTableTests(ITestOutputHelper output)
                 case < 3:
                     var lease = Lease(1_000_000 + next++, random.Next(4));
                     var room = table.Count < most;
-                    table.Open(lease, DpRankRecipe.Explicit);
+                    table.Open(lease, DpRankMode.Explicit);
                     live.Add((lease, room, false));
                     break;
                 case < 6 when live.Count > 0:
@@ -258,7 +258,7 @@ public class RoomTableTests(ITestOutputHelper output)
             {
                 foreach (var lease in leases)
                 {
-                    table.Open(lease, DpRankRecipe.Explicit);
+                    table.Open(lease, DpRankMode.Explicit);
                 }
                 foreach (var lease in leases)
                 {

@@ -59,14 +59,14 @@ public sealed class ModelPolicyTests
         fleet.EndBoth(first);
         var again = fleet.Take(prompt);
         Assert.Equal(first.Prefill!.Id, again.Prefill!.Id);
-        Assert.True(again.WhyFacts.UncachedTokens < 4000, again.Why);
+        Assert.True(again.RouteExplanation.UncachedTokens < 4000, again.Why);
         fleet.EndBoth(again);
         fleet.State.CachesFlushed(first.Prefill.Id);
-        Assert.Equal(4000, fleet.Take(prompt).WhyFacts.UncachedTokens);
+        Assert.Equal(4000, fleet.Take(prompt).RouteExplanation.UncachedTokens);
     }
 
     private static IEnumerable<(string?, string?)> Policies(TestFleet fleet, params string[] models) =>
-        models.Select(model => fleet.Take(new PairRequest { Model = model }).WhyFacts)
+        models.Select(model => fleet.Take(new PairRequest { Model = model }).RouteExplanation)
             .Select(why => (why.PrefillPolicy, why.DecodePolicy));
 
     /// <summary>Two prefill workers and one decode worker of each model.</summary>

@@ -6,13 +6,13 @@ namespace OrleansPd.Core.Tests.Routing;
 public sealed class RecipeTests
 {
     [Theory]
-    [InlineData(DpRankRecipe.Explicit, 4, 2, true, true, true)]
-    [InlineData(DpRankRecipe.Explicit, 4, 1, true, false, true)]
-    [InlineData(DpRankRecipe.Explicit, 1, 4, false, true, false)]
-    [InlineData(DpRankRecipe.Explicit, 1, 1, false, false, false)]
-    [InlineData(DpRankRecipe.Modulo, 4, 2, false, true, false)]
-    [InlineData(DpRankRecipe.Engine, 4, 2, false, false, false)]
-    public void Each_leg_is_told_what_its_recipe_says(DpRankRecipe recipe, int prefillDp, int decodeDp, bool prefillRank, bool decodeRank, bool partner)
+    [InlineData(DpRankMode.Explicit, 4, 2, true, true, true)]
+    [InlineData(DpRankMode.Explicit, 4, 1, true, false, true)]
+    [InlineData(DpRankMode.Explicit, 1, 4, false, true, false)]
+    [InlineData(DpRankMode.Explicit, 1, 1, false, false, false)]
+    [InlineData(DpRankMode.Modulo, 4, 2, false, true, false)]
+    [InlineData(DpRankMode.Engine, 4, 2, false, false, false)]
+    public void Each_leg_is_told_what_its_recipe_says(DpRankMode recipe, int prefillDp, int decodeDp, bool prefillRank, bool decodeRank, bool partner)
     {
         var fleet = new TestFleet(new() { Policy = "round_robin", DpRanks = recipe });
         fleet.Add(WorkerRole.Prefill, "p", TestFleet.Facts(prefillDp, 100));
@@ -23,7 +23,7 @@ public sealed class RecipeTests
             Assert.Equal(new LegTarget("p", 8998, prefillRank ? lease.PrefillRank : null, prefillRank ? lease.PrefillRank : null), lease.PrefillTarget);
             Assert.Equal(new LegTarget("p", 8998, decodeRank ? lease.DecodeRank : null, partner ? lease.PrefillRank : null), lease.DecodeTarget);
             Assert.Equal(3, lease.Rooms.Length);
-            if (recipe != DpRankRecipe.Engine)
+            if (recipe != DpRankMode.Engine)
             {
                 Assert.All(lease.Rooms.ToArray(), room => Assert.Equal(lease.PrefillRank, room % prefillDp));
             }

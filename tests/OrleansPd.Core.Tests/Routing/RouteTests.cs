@@ -22,7 +22,7 @@ public sealed class RouteTests
     public void Short_prompts_go_to_a_regular_worker_where_that_is_on(int minUncached, int prompt, RouteReason route)
     {
         var lease = Mixed(minUncached).Take(new PairRequest { PromptTokens = prompt });
-        Assert.Equal((route, route == RouteReason.ShortPrompt), (lease.WhyFacts.Route, lease.IsRegular));
+        Assert.Equal((route, route == RouteReason.ShortPrompt), (lease.RouteExplanation.Route, lease.IsRegular));
     }
 
     [Fact]
@@ -30,12 +30,12 @@ public sealed class RouteTests
     {
         var fleet = Mixed(1000, policy: "cache_aware");
         var prompt = new PairRequest { PromptTokens = 6000, PrefixBlocks = Blocks(60) };
-        Assert.Equal(RouteReason.Pair, fleet.Take(prompt).WhyFacts.Route);
+        Assert.Equal(RouteReason.Pair, fleet.Take(prompt).RouteExplanation.Route);
         // 900 tokens go there; a prompt of 1500 that begins with them has 600 left to compute.
-        Assert.Equal(RouteReason.ShortPrompt, fleet.Take(new PairRequest { PromptTokens = 900, PrefixBlocks = Blocks(9, 7) }).WhyFacts.Route);
+        Assert.Equal(RouteReason.ShortPrompt, fleet.Take(new PairRequest { PromptTokens = 900, PrefixBlocks = Blocks(9, 7) }).RouteExplanation.Route);
         var longer = fleet.Take(new PairRequest { PromptTokens = 1500, PrefixBlocks = Blocks(15, 7) });
-        Assert.Equal(RouteReason.ShortPrompt, longer.WhyFacts.Route);
-        Assert.InRange(longer.WhyFacts.UncachedTokens, 500, 999);
+        Assert.Equal(RouteReason.ShortPrompt, longer.RouteExplanation.Route);
+        Assert.InRange(longer.RouteExplanation.UncachedTokens, 500, 999);
     }
 
     [Fact]
@@ -45,7 +45,7 @@ public sealed class RouteTests
         var request = new PairRequest { PromptTokens = 10 };
         Assert.Equal(
             [RouteReason.ShortPrompt, RouteReason.ShortPrompt, RouteReason.RegularBusy],
-            Enumerable.Range(0, 3).Select(_ => fleet.Take(request).WhyFacts.Route));
+            Enumerable.Range(0, 3).Select(_ => fleet.Take(request).RouteExplanation.Route));
     }
 
     [Fact]
@@ -59,7 +59,7 @@ public sealed class RouteTests
             if (fallback)
             {
                 var lease = fleet.Take();
-                Assert.Equal((RouteReason.Fallback, "r"), (lease.WhyFacts.Route, lease.Decode.Url.Host));
+                Assert.Equal((RouteReason.Fallback, "r"), (lease.RouteExplanation.Route, lease.Decode.Url.Host));
             }
             else
             {
@@ -75,7 +75,7 @@ public sealed class RouteTests
     {
         var fleet = Mixed(1000);
         fleet.Apply(fleet.State.Fleet.Decode[0].Id, new WorkerInput.Drain());
-        Assert.Equal(RouteReason.ShortPrompt, fleet.Take(new PairRequest { PromptTokens = 10 }).WhyFacts.Route);
+        Assert.Equal(RouteReason.ShortPrompt, fleet.Take(new PairRequest { PromptTokens = 10 }).RouteExplanation.Route);
         Assert.Equal(RefusalReason.NoDecode, fleet.Refused(new PairRequest { PromptTokens = 5000 }).Reason);
     }
 
@@ -93,7 +93,7 @@ public sealed class RouteTests
     {
         var fleet = new TestFleet();
         fleet.Add(WorkerRole.Regular, "r");
-        Assert.Equal(RouteReason.OnlyRegular, fleet.Take().WhyFacts.Route);
+        Assert.Equal(RouteReason.OnlyRegular, fleet.Take().RouteExplanation.Route);
         Assert.True(fleet.State.Fleet.IsReady);
     }
 
@@ -110,7 +110,7 @@ public sealed class RouteTests
         fleet.Now = fleet.Now.AddMilliseconds(250);
         fleet.EndBoth(first);
         var waited = Assert.Single(fleet.Granted()).Grant!.Value.Lease!;
-        Assert.Equal(TimeSpan.FromMilliseconds(250), waited.WhyFacts.Waited);
+        Assert.Equal(TimeSpan.FromMilliseconds(250), waited.RouteExplanation.Waited);
         Assert.EndsWith("waited 250 ms", waited.Why);
     }
 

@@ -47,30 +47,30 @@ public sealed class BreakerTests
     public void Half_open_grants_one_trial_at_a_time_and_enough_good_ones_close_it()
     {
         var open = Breaker.Opened(Limits, Start);
-        Assert.False(open.TryTrial(Limits, Start.AddSeconds(4.9), out _));
-        Assert.True(open.TryTrial(Limits, Start.AddSeconds(5), out var trying));
-        Assert.False(trying.TryTrial(Limits, Start.AddSeconds(6), out _));
+        Assert.False(open.TryHalfOpen(Limits, Start.AddSeconds(4.9), out _));
+        Assert.True(open.TryHalfOpen(Limits, Start.AddSeconds(5), out var trying));
+        Assert.False(trying.TryHalfOpen(Limits, Start.AddSeconds(6), out _));
         var once = trying.TrialEnded(Limits, good: true, Start.AddSeconds(7));
         Assert.True(once.IsOpen);
-        Assert.True(once.TryTrial(Limits, Start.AddSeconds(7), out var again));
+        Assert.True(once.TryHalfOpen(Limits, Start.AddSeconds(7), out var again));
         Assert.Equal(default, again.TrialEnded(Limits, good: true, Start.AddSeconds(8)));
     }
 
     [Fact]
     public void A_bad_trial_opens_it_for_another_round()
     {
-        _ = Breaker.Opened(Limits, Start).TryTrial(Limits, Start.AddSeconds(5), out var trying);
+        _ = Breaker.Opened(Limits, Start).TryHalfOpen(Limits, Start.AddSeconds(5), out var trying);
         var next = trying.TrialEnded(Limits, good: false, Start.AddSeconds(6));
-        Assert.False(next.TryTrial(Limits, Start.AddSeconds(10.9), out _));
-        Assert.True(next.TryTrial(Limits, Start.AddSeconds(11), out _));
+        Assert.False(next.TryHalfOpen(Limits, Start.AddSeconds(10.9), out _));
+        Assert.True(next.TryHalfOpen(Limits, Start.AddSeconds(11), out _));
     }
 
     [Fact]
     public void A_trial_that_never_reports_is_given_to_another_when_its_lease_is_over()
     {
-        _ = Breaker.Opened(Limits, Start).TryTrial(Limits, Start.AddSeconds(5), out var trying);
-        Assert.False(trying.TryTrial(Limits, Start.AddSeconds(34.9), out _));
-        Assert.True(trying.TryTrial(Limits, Start.AddSeconds(35), out _));
+        _ = Breaker.Opened(Limits, Start).TryHalfOpen(Limits, Start.AddSeconds(5), out var trying);
+        Assert.False(trying.TryHalfOpen(Limits, Start.AddSeconds(34.9), out _));
+        Assert.True(trying.TryHalfOpen(Limits, Start.AddSeconds(35), out _));
     }
 
     [Fact]

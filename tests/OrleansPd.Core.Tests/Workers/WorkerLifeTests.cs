@@ -105,8 +105,8 @@ public sealed class WorkerLifeTests
         var decode = _fleet.Add(WorkerRole.Decode, "d");
         var id = _fleet.Add(WorkerRole.Prefill, "p");
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
-        Assert.Null(_fleet.State.BeginTrial(id, _fleet.Now.AddSeconds(14)));
-        var trial = _fleet.State.BeginTrial(id, _fleet.Now.AddSeconds(15));
+        Assert.Null(_fleet.State.BeginReadinessCheck(id, _fleet.Now.AddSeconds(14)));
+        var trial = _fleet.State.BeginReadinessCheck(id, _fleet.Now.AddSeconds(15));
         Assert.Equal(decode, trial?.Decode.Id);
     }
 
@@ -119,7 +119,7 @@ public sealed class WorkerLifeTests
         _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
         _fleet.Now = _fleet.Now.AddSeconds(16);
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
-        Assert.NotNull(_fleet.State.BeginTrial(id, _fleet.Now));
+        Assert.NotNull(_fleet.State.BeginReadinessCheck(id, _fleet.Now));
     }
 
     [Fact]
@@ -128,11 +128,11 @@ public sealed class WorkerLifeTests
         var prefill = _fleet.Add(WorkerRole.Prefill, "p", ready: false);
         var decode = _fleet.Add(WorkerRole.Decode, "d", ready: false);
         _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts()));
-        Assert.Null(_fleet.State.BeginTrial(prefill, _fleet.Now));
+        Assert.Null(_fleet.State.BeginReadinessCheck(prefill, _fleet.Now));
         _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
-        var trial = _fleet.State.BeginTrial(decode, _fleet.Now)!;
-        Assert.Null(_fleet.State.BeginTrial(prefill, _fleet.Now));
-        _fleet.State.EndTrial(trial, good: true, null, _fleet.Now, _fleet.Timestamp);
+        var trial = _fleet.State.BeginReadinessCheck(decode, _fleet.Now)!;
+        Assert.Null(_fleet.State.BeginReadinessCheck(prefill, _fleet.Now));
+        _fleet.State.EndReadinessCheck(trial, good: true, null, _fleet.Now, _fleet.Timestamp);
         Assert.True(_fleet.State.Fleet.IsReady);
     }
 
@@ -143,10 +143,10 @@ public sealed class WorkerLifeTests
         _fleet.Add(WorkerRole.Prefill, "p0");
         _fleet.Add(WorkerRole.Prefill, "p1");
         _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
-        var first = _fleet.State.BeginTrial(decode, _fleet.Now)!;
-        _fleet.State.EndTrial(first, good: false, "it failed", _fleet.Now, _fleet.Timestamp);
+        var first = _fleet.State.BeginReadinessCheck(decode, _fleet.Now)!;
+        _fleet.State.EndReadinessCheck(first, good: false, "it failed", _fleet.Now, _fleet.Timestamp);
         Assert.Equal("it failed", _fleet.Shown(decode).Reason);
-        var second = _fleet.State.BeginTrial(decode, _fleet.Now)!;
+        var second = _fleet.State.BeginReadinessCheck(decode, _fleet.Now)!;
         Assert.NotEqual(first.Prefill!.Id, second.Prefill!.Id);
     }
 
@@ -245,8 +245,8 @@ public sealed class WorkerLifeTests
         _fleet.Now = _fleet.Now.AddSeconds(_fleet.Options.CbTimeoutDurationSecs);
         for (var i = 0; i < _fleet.Options.CbSuccessThreshold; i++)
         {
-            var trial = _fleet.State.BeginTrial(stuck.Decode.Id, _fleet.Now)!;
-            _fleet.State.EndTrial(trial, true, null, _fleet.Now, _fleet.Timestamp);
+            var trial = _fleet.State.BeginReadinessCheck(stuck.Decode.Id, _fleet.Now)!;
+            _fleet.State.EndReadinessCheck(trial, true, null, _fleet.Now, _fleet.Timestamp);
         }
         Pass(seconds: 20);
         Assert.Equal(WorkerPhase.Ready, _fleet.Shown(stuck.Decode.Id).Phase);

@@ -148,7 +148,7 @@ public sealed class StreamFuzzTests
                 }
             }
             _ = (journal.Text, journal.Tokens, journal.OutputIds, journal.IsBroken);
-            journal.NextLife();
+            journal.NextAttempt();
         }
         foreach (var (data, isDone) in Frame(output.Written.ToArray(), [output.Length], 1 << 20).Events)
         {

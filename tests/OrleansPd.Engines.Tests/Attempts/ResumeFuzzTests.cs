@@ -39,7 +39,7 @@ public sealed class ResumeFuzzTests
         using var journal = new StreamJournal(dialect, false, false);
         using var output = new PooledBuffer();
         Feed(journal, dialect, output);
-        journal.NextLife();
+        journal.NextAttempt();
         var next = ResumeBody.Next(first, journal);
         if (next is not null)
         {

@@ -110,7 +110,7 @@ public class F15ToF18Tests(ITestOutputHelper output)
         await using var stage = await FaultStage.StartAsync(
             gateway: o =>
             {
-                o.ControlPlane.DpRanks = DpRankRecipe.Engine;
+                o.ControlPlane.DpRanks = DpRankMode.Engine;
                 o.ControlPlane.BootstrapFacade = true;
                 o.ControlPlane.FacadeHost = "127.0.0.1";
             },

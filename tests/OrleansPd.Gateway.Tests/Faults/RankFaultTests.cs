@@ -119,7 +119,7 @@ public sealed class RankFaultTests
     private static Task<LiveStage> FacadeAsync(int prefillDp, string balance)
     {
         var options = new GatewayOptions { Upstream = Stage.DefaultUpstream };
-        options.ControlPlane.DpRanks = DpRankRecipe.Engine;
+        options.ControlPlane.DpRanks = DpRankMode.Engine;
         return LiveStage.StartAsync(1, 1, options, engine => engine with
         {
             Speed = 0,

@@ -160,11 +160,11 @@ public sealed class KeyTests
                 ClientKeys = { "name=a,key=nam3d", $"name=b,sha256={hash}" },
             },
             TimeProvider.System);
-        var opened = ((string[])["cl1ent", "nam3d", "hash3d"]).Select(key => ring.PassOf(With(key))?.Account?.Spec.Name);
+        var opened = ((string[])["cl1ent", "nam3d", "hash3d"]).Select(key => ring.IdentityOf(With(key))?.Account?.Spec.Name);
         Assert.Equal(["api-key", "a", "b"], opened);
-        Assert.All((string[])["cl1en", "cl1ent2", "adm1", "", hash], key => Assert.Null(ring.PassOf(With(key))));
+        Assert.All((string[])["cl1en", "cl1ent2", "adm1", "", hash], key => Assert.Null(ring.IdentityOf(With(key))));
         Assert.True(ring.IsAdmin(With("adm1n")));
-        Assert.True(ring.PassOf(With("adm1n")) is { Account: null });
+        Assert.True(ring.IdentityOf(With("adm1n")) is { Account: null });
         Assert.False(ring.IsAdmin(With("cl1ent")));
         Assert.DoesNotContain(Texts(ring, []), text => ((string[])["cl1ent", "adm1n", "nam3d", "hash3d"]).Any(text.Contains));
 
@@ -203,17 +203,17 @@ public sealed class KeyTests
         var other = new KeyRing(new GatewayOptions { ApiKey = "an0ther" }, TimeProvider.System);
         var connection = new Connection();
 
-        Assert.Null(ring.PassOf(Showing("Bearer wr0ng")));
+        Assert.Null(ring.IdentityOf(Showing("Bearer wr0ng")));
         Assert.Empty(connection.State);
         const string Header = "Bearer cl1ent";
-        var pass = ring.PassOf(Showing(Header));
+        var pass = ring.IdentityOf(Showing(Header));
         Assert.NotNull(pass);
-        Assert.Same(pass, ring.PassOf(Showing(Header)));
-        Assert.Null(other.PassOf(Showing(Header)));
-        Assert.Null(ring.PassOf(Showing("Bearer cl1enT")));
-        Assert.Null(ring.PassOf(Showing(null)));
-        Assert.Null(ring.PassOf(Showing("Bearer adm1n"))!.Account);
-        Assert.Same(pass, ring.PassOf(Showing(Header)));
+        Assert.Same(pass, ring.IdentityOf(Showing(Header)));
+        Assert.Null(other.IdentityOf(Showing(Header)));
+        Assert.Null(ring.IdentityOf(Showing("Bearer cl1enT")));
+        Assert.Null(ring.IdentityOf(Showing(null)));
+        Assert.Null(ring.IdentityOf(Showing("Bearer adm1n"))!.Account);
+        Assert.Same(pass, ring.IdentityOf(Showing(Header)));
         Assert.Single(connection.State);
 
         HttpRequest Showing(string? header)

@@ -22,7 +22,7 @@ public sealed class PoolTests
     [MemberData(nameof(AllPairs))]
     public async Task Every_pair_of_load_balance_methods_serves(string prefill, string decode)
     {
-        foreach (var recipe in (DpRankRecipe[])[DpRankRecipe.Explicit, DpRankRecipe.Engine])
+        foreach (var recipe in (DpRankMode[])[DpRankMode.Explicit, DpRankMode.Engine])
         {
             var options = new GatewayOptions { ControlPlane = new ControlPlaneOptions { DpRanks = recipe } };
             await using var stage = await Suite.StartAsync(1, 1, 0, options: options, engine: o => o with

@@ -117,7 +117,7 @@ public sealed class EngineProbeTests : IAsyncDisposable
     {
         var api = await ServeAsync(_ => { });
         await _apps[0].StopAsync(Token);
-        await using var reference = new SocketsUpstream();
+        await using var reference = new HandlerUpstream();
         var answer = await new EngineProbe(new ControlPlaneOptions(), reference).LivenessAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token);
         Assert.True(answer.Refused);
     }
@@ -192,10 +192,10 @@ public sealed class EngineProbeTests : IAsyncDisposable
         await left.Task.WaitAsync(TimeSpan.FromSeconds(20), Token);
     }
 
-    private static PairTrial Trial(Uri prefill, Uri decode)
+    private static ReadinessCheck Trial(Uri prefill, Uri decode)
     {
         var target = new LegTarget("127.0.0.1", 8998, null, null);
-        return new PairTrial(Worker(prefill, WorkerRole.Prefill), Worker(decode, WorkerRole.Decode), long.MaxValue, target, target);
+        return new ReadinessCheck(Worker(prefill, WorkerRole.Prefill), Worker(decode, WorkerRole.Decode), long.MaxValue, target, target);
     }
 
     private static WorkerSnapshot Worker(Uri url, WorkerRole role) => new()

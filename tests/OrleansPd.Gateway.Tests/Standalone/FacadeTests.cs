@@ -80,7 +80,7 @@ public sealed class FacadeTests
     [Fact]
     public async Task Engines_that_choose_their_ranks_find_each_other_through_it()
     {
-        await using var stage = await StartAsync(dp: 4, ranks: DpRankRecipe.Engine, balance: "round_robin");
+        await using var stage = await StartAsync(dp: 4, ranks: DpRankMode.Engine, balance: "round_robin");
         for (var i = 0; i < 12; i++)
         {
             Assert.Equal(Good, await AskAsync(stage));
@@ -160,7 +160,7 @@ public sealed class FacadeTests
     }
 
     private static Task<LiveStage> StartAsync(
-        int dp = 1, DpRankRecipe ranks = DpRankRecipe.Explicit, string balance = "auto", int hold = 15, TimeSpan? heartbeat = null, string? ports = null)
+        int dp = 1, DpRankMode ranks = DpRankMode.Explicit, string balance = "auto", int hold = 15, TimeSpan? heartbeat = null, string? ports = null)
     {
         var options = new GatewayOptions();
         options.ControlPlane.Policy = "round_robin";

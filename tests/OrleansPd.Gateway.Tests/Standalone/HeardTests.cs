@@ -90,7 +90,7 @@ public sealed class HeardTests
 
         public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) => _engines.HealthAsync(worker, cancellationToken);
 
-        public Task<ProbeAnswer> GenerateAsync(PairTrial trial, CancellationToken cancellationToken) => _engines.GenerateAsync(trial, cancellationToken);
+        public Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken) => _engines.GenerateAsync(trial, cancellationToken);
 
         public Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken)
         {

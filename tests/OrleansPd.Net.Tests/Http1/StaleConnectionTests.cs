@@ -157,5 +157,5 @@ public sealed class StaleConnectionLoopTests : StaleConnectionTests
 
 public sealed class StaleConnectionHandlerTests : StaleConnectionTests
 {
-    protected override IUpstream Create(TimeProvider clock) => new SocketsUpstream(clock: clock);
+    protected override IUpstream Create(TimeProvider clock) => new HandlerUpstream(clock: clock);
 }

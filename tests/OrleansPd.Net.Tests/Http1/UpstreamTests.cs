@@ -355,5 +355,5 @@ public sealed class LoopUpstreamTests : UpstreamTests
 
 public sealed class HandlerUpstreamTests : UpstreamTests
 {
-    protected override IUpstream Create(UpstreamOptions? options = null) => new SocketsUpstream(options);
+    protected override IUpstream Create(UpstreamOptions? options = null) => new HandlerUpstream(options);
 }

@@ -186,7 +186,7 @@ public sealed class GatewaySettingsTests
             .Options.ControlPlane;
 
         Assert.Equal((7, 0.5, 9), (plane.MaxRunningPerDecodeRank!.Value, plane.DecodeSlotFactor, plane.MaxPrefillTokensPerRank));
-        Assert.Equal((DpRankRecipe.Modulo, 11, 0), (plane.DpRanks, plane.RoomTtlSecs, plane.PrefillRestartHoldSecs));
+        Assert.Equal((DpRankMode.Modulo, 11, 0), (plane.DpRanks, plane.RoomTtlSecs, plane.PrefillRestartHoldSecs));
         Assert.Equal((3, 40, 50, 8),
             (plane.CbFailureThreshold, plane.HealthIntervalSecs, plane.HealthTimeoutSecs, plane.MaxConcurrentRequests));
     }

@@ -223,7 +223,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         await StartAsync(["p"], ["d"]);
         await ScaleAsync(new(WorkerRole.Decode, "m"), 3);
         var before = await PoolsAsync();
-        var answer = await _host!.Admin.ScaleAsync(new PoolWish(new(WorkerRole.Decode, model), wanted, drain), Token);
+        var answer = await _host!.Admin.ScaleAsync(new PoolTarget(new(WorkerRole.Decode, model), wanted, drain), Token);
         Assert.Equal(AdminProblem.Invalid, answer.Problem);
         Assert.NotEmpty(answer.Message!);
         Assert.Equal(before, await PoolsAsync());
@@ -234,7 +234,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
     {
         await StartAsync(["p"], ["d0", "d1", "d2"]);
         var held = await TakeAsync();
-        var answer = await _host!.Admin.ScaleAsync(new PoolWish(new(WorkerRole.Decode, null), 0, DrainSurplus: true), Token);
+        var answer = await _host!.Admin.ScaleAsync(new PoolTarget(new(WorkerRole.Decode, null), 0, DrainSurplus: true), Token);
         Assert.Null(answer.Problem);
         Assert.Equal(3, answer.Drained.Length);
         Assert.Equal((0, 3, 0), (answer.Pool!.Present, answer.Pool.Draining, answer.Pool.Surplus));
@@ -371,7 +371,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         Assert.True(lease.IsRegular);
         Assert.True(lease.Rooms.IsEmpty);
         Assert.Null(lease.DecodeTarget.BootstrapHost);
-        Assert.Equal(RouteReason.OnlyRegular, lease.WhyFacts.Route);
+        Assert.Equal(RouteReason.OnlyRegular, lease.RouteExplanation.Route);
         Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Succeeded);
     }
 
@@ -385,7 +385,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
             o.Workers.Add(Spec("r", WorkerRole.Regular));
         });
         var (small, large) = (await TakeAsync(new PairRequest { PromptTokens = 10 }), await TakeAsync(new PairRequest { PromptTokens = 5000 }));
-        Assert.Equal((RouteReason.ShortPrompt, RouteReason.Pair), (small.WhyFacts.Route, large.WhyFacts.Route));
+        Assert.Equal((RouteReason.ShortPrompt, RouteReason.Pair), (small.RouteExplanation.Route, large.RouteExplanation.Route));
         End(small);
         End(large);
         Engines.Down("d");
@@ -419,9 +419,9 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         await UntilAsync(() => Plane.Fleet.Workers is { Length: 4 } workers && workers.All(w => w.Phase == WorkerPhase.Ready));
         var (a, b) = (await TakeAsync(new PairRequest { Model = "a" }), await TakeAsync(new PairRequest { Model = "b" }));
         Assert.Equal(("pa", "da"), (a.Prefill!.Url.Host, a.Decode.Url.Host));
-        Assert.Equal(("least_load", "least_load"), (a.WhyFacts.PrefillPolicy, a.WhyFacts.DecodePolicy));
+        Assert.Equal(("least_load", "least_load"), (a.RouteExplanation.PrefillPolicy, a.RouteExplanation.DecodePolicy));
         Assert.Equal(("pb", "db"), (b.Prefill!.Url.Host, b.Decode.Url.Host));
-        Assert.Equal(("round_robin", "random"), (b.WhyFacts.PrefillPolicy, b.WhyFacts.DecodePolicy));
+        Assert.Equal(("round_robin", "random"), (b.RouteExplanation.PrefillPolicy, b.RouteExplanation.DecodePolicy));
         End(a);
         End(b);
     }
@@ -488,7 +488,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
 
     private async Task<(int? Wanted, int Present, int Missing)> ScaleAsync(PoolName pool, int? wanted)
     {
-        var answer = await _host!.Admin.ScaleAsync(new PoolWish(pool, wanted), Token);
+        var answer = await _host!.Admin.ScaleAsync(new PoolTarget(pool, wanted), Token);
         Assert.True(answer.Pool is not null, answer.Message);
         Assert.Empty(answer.Drained);
         return (answer.Pool.Wanted, answer.Pool.Present, answer.Pool.Missing);

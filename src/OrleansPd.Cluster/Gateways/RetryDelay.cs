@@ -1,0 +1,28 @@
+using OrleansPd.Engines.Monitoring;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>Between calls that fail: longer each time, and cut short when there is a reason to try again.</summary>
+internal sealed class RetryDelay(TimeProvider clock)
+{
+    private static readonly TimeSpan First = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
+    private readonly AsyncSignal _signal = new(clock);
+    private int _failures;
+
+    public Task WaitAsync(CancellationToken cancellationToken)
+    {
+        var failures = Math.Min(Interlocked.Increment(ref _failures) - 1, 10);
+        var pause = First * (1 << failures);
+        return _signal.WaitAsync(pause < Longest ? pause : Longest, cancellationToken).AsTask();
+    }
+
+    public void Succeeded() => Volatile.Write(ref _failures, 0);
+
+    /// <summary>Ends the pause that is, and begins anew with short ones.</summary>
+    public void End()
+    {
+        Volatile.Write(ref _failures, 0);
+        _signal.Signal();
+    }
+}

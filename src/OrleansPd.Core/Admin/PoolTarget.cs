@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Admin;
+
+/// <summary>
+/// How many workers a pool should have. A wish: whoever starts and stops engines reads it. Nothing is started or killed here; at
+/// most what is too much is drained, so that it can be stopped.
+/// </summary>
+/// <param name="Pool">The pool; it need not have a worker yet.</param>
+/// <param name="Wanted">0-10000; null = nobody says any more.</param>
+/// <param name="DrainSurplus">Take workers beyond the wanted number out of rotation now, as one does by hand.</param>
+public sealed record PoolTarget(PoolName Pool, int? Wanted, bool DrainSurplus = false)
+{
+    /// <summary>Most workers that can be wanted of one pool.</summary>
+    public const int Most = 10_000;
+
+    /// <summary>What is wrong with it, in one sentence; null = nothing.</summary>
+    public string? Problem =>
+        !Enum.IsDefined(Pool.Role) ? "The role must be prefill, decode or regular."
+        : Pool.Model is { } model && !IsName(model)
+            ? $"The model must be a name of 1 to {PoolName.MostLetters} characters without blanks around it, "
+                + "or '-' where engines tell it."
+        : Wanted is < 0 or > Most ? $"'wanted' must be a whole number from 0 to {Most}, or null."
+        : DrainSurplus && Wanted is null ? "'drain_surplus' needs a 'wanted' number."
+        : null;
+
+    private static bool IsName(string model) => model.Length is > 0 and <= PoolName.MostLetters
+        && model != PoolName.AnyModel && model == model.Trim() && !model.Any(char.IsControl);
+
+    /// <summary>
+    /// The workers to drain where there are more than wanted: first those that serve nobody, then the lowest priority, then those
+    /// with the least in flight, then the newest.
+    /// </summary>
+    /// <param name="members">The pool's workers in order of registration.</param>
+    public ImmutableArray<WorkerId> Surplus(IEnumerable<WorkerView> members)
+    {
+        var present = members.Where(m => m.Worker.Phase is not (WorkerPhase.Gone or WorkerPhase.Draining)).ToArray();
+        return Wanted is not { } wanted || !DrainSurplus ? [] :
+        [
+            .. present.Select((view, order) => (view, order))
+                .OrderBy(m => m.view.Worker.IsPairable)
+                .ThenBy(m => m.view.Worker.Priority)
+                .ThenBy(m => m.view.InFlight)
+                .ThenByDescending(m => m.order)
+                .Take(Math.Max(0, present.Length - wanted))
+                .Select(m => m.view.Worker.Id),
+        ];
+    }
+}

@@ -1,0 +1,49 @@
+using System.Collections.Immutable;
+
+namespace OrleansPd.Core.Credits;
+
+/// <summary>
+/// Who mints rooms under which prefix. A prefix is its gateway's for as long as that one lives; it may be another's afterwards,
+/// since counters start at the time. Each gateway has two of <see cref="Rooms.RoomMint"/>'s: one for requests, one for trials.
+/// </summary>
+/// <param name="Owners">Gateways by prefix.</param>
+public sealed record RoomPrefixes(ImmutableSortedDictionary<int, string> Owners)
+{
+    /// <summary>Prefixes there are.</summary>
+    public const int Most = 1 << (Rooms.RoomMint.PrefixBits - 1);
+
+    public static RoomPrefixes None { get; } = new(ImmutableSortedDictionary<int, string>.Empty);
+
+    /// <summary>The prefix of a gateway: the one it has, else the one it says it has, else a free one.</summary>
+    /// <returns>Null when all are taken.</returns>
+    public (RoomPrefixes Next, int Prefix)? Take(string gateway, int claimed)
+    {
+        foreach (var (prefix, owner) in Owners)
+        {
+            if (owner == gateway)
+            {
+                return (this, prefix);
+            }
+        }
+        if (claimed is >= 0 and < Most && !Owners.ContainsKey(claimed))
+        {
+            return (new(Owners.Add(claimed, gateway)), claimed);
+        }
+        for (var prefix = 0; prefix < Most; prefix++)
+        {
+            if (!Owners.ContainsKey(prefix))
+            {
+                return (new(Owners.Add(prefix, gateway)), prefix);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Frees the prefixes of gateways that are dead.</summary>
+    public RoomPrefixes Without(Func<string, bool> isDead)
+    {
+        ArgumentNullException.ThrowIfNull(isDead);
+        var left = Owners.Where(o => !isDead(o.Value)).ToImmutableSortedDictionary();
+        return left.Count == Owners.Count ? this : new(left);
+    }
+}

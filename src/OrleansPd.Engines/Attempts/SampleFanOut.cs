@@ -1,0 +1,99 @@
+using OrleansPd.Core.Attempts;
+using OrleansPd.Core.Requests;
+using OrleansPd.Engines.Requests;
+
+namespace OrleansPd.Engines.Attempts;
+
+/// <summary>
+/// One client request as several single ones, each with a room, a request id and a lease of its own, and their answers as one.
+/// The first is placed by policy, the others near it while there is room, since they share its prefix. The first that fails
+/// ends all.
+/// </summary>
+internal sealed class SampleFanOut(PairDispatcher pairs, DispatchCall call, IAnswerSink sink)
+{
+    /// <summary>Singles of one request in flight at the same time: one client must not fill every queue.</summary>
+    private const int MostAtOnce = 64;
+
+    private readonly RequestShape _shape = call.Shape;
+
+    public async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(CancellationToken clientGone)
+    {
+        var count = _shape.Items * _shape.Samples;
+        var id = call.ClientRids.Count == 1 ? call.ClientRids[0] : pairs.Rids.Next();
+        // Known without an id too: whoever aborts everything means also the parts that have not gone out yet.
+        var live = call.Live ?? pairs.LiveRequests.Add(null, []);
+        try
+        {
+            return await RunAsync(live, count, id, clientGone).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (call.Live is null)
+            {
+                pairs.LiveRequests.Remove(live);
+            }
+        }
+    }
+
+    private async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(
+        LiveRequest live, int count, string id, CancellationToken clientGone)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(clientGone);
+        IJoin join = call.Stream
+            ? new StreamJoin(call, sink, id, stop)
+            : new WholeJoin(call, sink, id, count, stop);
+        var reports = new DispatchReport[count];
+        using var gate = new SemaphoreSlim(MostAtOnce, MostAtOnce);
+        var leased = new TaskCompletionSource<PairLease?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var tasks = new Task[count];
+        tasks[0] = RunOneAsync(0, null, lease => leased.TrySetResult(lease));
+        _ = tasks[0].ContinueWith(_ => leased.TrySetResult(null), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        var near = await leased.Task.ConfigureAwait(false);
+        for (var i = 1; i < count; i++)
+        {
+            tasks[i] = RunOneAsync(i, near, null);
+        }
+        await Task.WhenAll(tasks).ConfigureAwait(false);
+        await join.FinishAsync(clientGone).ConfigureAwait(false);
+        return reports;
+
+        async Task RunOneAsync(int index, PairLease? beside, Action<PairLease>? onLeased)
+        {
+            var single = call with
+            {
+                Item = index / _shape.Samples,
+                Sample = index % _shape.Samples,
+                ClientRids = [],
+                Live = live,
+                Leased = onLeased,
+                Pair = call.Pair with { Items = 1, PromptTokens = call.Pair.PromptTokens / _shape.Items, Near = beside },
+            };
+            try
+            {
+                await gate.WaitAsync(stop.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                reports[index] = new DispatchReport { Verdict = Verdict.ClientGone };
+                return;
+            }
+            try
+            {
+                reports[index] = await pairs.RunAsync(single, join.Part(index), stop.Token).ConfigureAwait(false);
+            }
+            finally
+            {
+                gate.Release();
+            }
+        }
+    }
+}
+
+/// <summary>Puts the parts' answers together.</summary>
+internal interface IJoin
+{
+    IAnswerSink Part(int index);
+
+    /// <summary>All parts have ended: what is left to be said is said.</summary>
+    ValueTask FinishAsync(CancellationToken clientGone);
+}

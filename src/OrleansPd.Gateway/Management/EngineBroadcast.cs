@@ -1,0 +1,134 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
+using OrleansPd.Engines.Answers;
+using OrleansPd.Gateway.Wire;
+using OrleansPd.Net.Http1;
+
+namespace OrleansPd.Gateway.Management;
+
+/// <summary>
+/// One call to many engines at the same time: control calls act on one engine each (protocol §1.7), and whoever stands before a
+/// fleet means all of it. An engine that does not answer holds nobody but itself, and no longer than the call's patience.
+/// </summary>
+internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upstream, TimeProvider clock)
+{
+    private const int MaxAnswer = 16 * 1024 * 1024;
+
+    /// <summary>
+    /// The workers that a call is for: all, or those named by <c>?role=prefill|decode|regular</c> and <c>?worker=</c> (an id, or an
+    /// engine's address; may be repeated). Both are ours and are not passed on.
+    /// </summary>
+    /// <param name="problem">Why the selection makes no sense; null when it does.</param>
+    public ImmutableArray<WorkerSnapshot> Select(IQueryCollection query, out string? problem)
+    {
+        problem = null;
+        var workers = controlPlane.Fleet.Workers;
+        if (query["role"].ToString() is { Length: > 0 } role)
+        {
+            if (!Enum.TryParse<WorkerRole>(role, ignoreCase: true, out var wanted) || !Enum.IsDefined(wanted) || char.IsDigit(role[0]))
+            {
+                problem = "'role' must be prefill, decode or regular.";
+                return [];
+            }
+            workers = [.. workers.Where(w => w.Role == wanted)];
+        }
+        var named = query["worker"];
+        if (named.Count == 0)
+        {
+            return workers;
+        }
+        if (named.FirstOrDefault(n => !workers.Any(w => IsNamed(w, n))) is { } unknown)
+        {
+            problem = $"No such worker has the id or address '{unknown}'.";
+            return [];
+        }
+        return [.. workers.Where(w => named.Any(n => IsNamed(w, n)))];
+    }
+
+    private static bool IsNamed(WorkerSnapshot worker, string? given) =>
+        given is not null && (WorkerNames.Names(given, worker.Id) || WorkerNames.Names(given, WorkerAddress.IdOf(worker.Url)));
+
+    /// <summary>Calls each of the workers and returns what each said, in their order.</summary>
+    /// <param name="path">Path and query on the engines.</param>
+    /// <param name="body">JSON for all of them; empty = none.</param>
+    /// <param name="patience">Longest wait for one engine.</param>
+    public Task<BroadcastReply[]> CallAsync(
+        ImmutableArray<WorkerSnapshot> workers, string method, string path, ReadOnlyMemory<byte> body, TimeSpan patience,
+        CancellationToken cancellationToken) =>
+        Task.WhenAll(workers.Select(w => OneAsync(w, method, path, body, patience, cancellationToken)));
+
+    private async Task<BroadcastReply> OneAsync(
+        WorkerSnapshot worker, string method, string path, ReadOnlyMemory<byte> body, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        using var timer = new CancellationTokenSource(patience, clock);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
+        try
+        {
+            await using var response = await upstream.SendAsync(
+                new UpstreamRequest
+                {
+                    Engine = worker.Url,
+                    Path = path,
+                    Method = method,
+                    Body = new UpstreamBody(body),
+                    Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
+                },
+                limit.Token).ConfigureAwait(false);
+            using var text = new MemoryStream();
+            var chunk = new byte[4096];
+            int read;
+            while (text.Length < MaxAnswer && (read = await response.ReadAsync(chunk, limit.Token).ConfigureAwait(false)) > 0)
+            {
+                text.Write(chunk, 0, read);
+            }
+            return Said(worker, response.Status, text.GetBuffer().AsSpan(0, (int)text.Length));
+        }
+        catch (UpstreamException e)
+        {
+            return new(worker, 0, null, e.Message);
+        }
+        catch (OperationCanceledException) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return new(worker, 0, null, "no answer in time");
+        }
+    }
+
+    private static BroadcastReply Said(WorkerSnapshot worker, int status, ReadOnlySpan<byte> text)
+    {
+        JsonNode? json = null;
+        try
+        {
+            json = text.IsEmpty ? null : JsonNode.Parse(text);
+            Secrets.Remove(json);
+        }
+        catch (JsonException)
+        {
+            json = JsonValue.Create(Masked(worker, Encoding.UTF8.GetString(text).Trim()));
+        }
+        // Engines quote what they were sent; an object of theirs is looked at as text, wherever a key may stand in it.
+        if (worker.ApiKey is { Length: > 0 } key && json is not null && json.ToJsonString().Contains(key, StringComparison.Ordinal))
+        {
+            json = null;
+        }
+        return new(worker, status, json, status == 200 ? null : $"{status}: {Masked(worker, ErrorBody.Extract(text).Trim())}");
+    }
+
+    private static string Masked(WorkerSnapshot worker, string text) =>
+        worker.ApiKey is { Length: > 0 } key ? text.Replace(key, "***", StringComparison.Ordinal) : text;
+}
+
+/// <summary>What became of a call to one engine.</summary>
+/// <param name="Status">Its HTTP status; 0 = it gave no answer.</param>
+/// <param name="Body">Its answer without secrets: JSON, or its text as a JSON string; null = empty.</param>
+/// <param name="Problem">Why it failed; null when it did not.</param>
+internal sealed record BroadcastReply(WorkerSnapshot Worker, int Status, JsonNode? Body, string? Problem)
+{
+    public bool IsGood => Problem is null;
+
+    public string Url => Worker.Url.GetLeftPart(UriPartial.Authority);
+}

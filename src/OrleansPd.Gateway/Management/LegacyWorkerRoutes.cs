@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using OrleansPd.Core.Admin;
+using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Security;
+
+namespace OrleansPd.Gateway.Management;
+
+/// <summary>The routes that SGLang routers had before <c>/workers</c>: scripts still call them. They answer with text.</summary>
+internal static class LegacyWorkerRoutes
+{
+    public static void Map(IEndpointRouteBuilder routes, AdminAuthentication gate, IFleetAdmin admin, WorkerAllowList allowed)
+    {
+        routes.MapPost("/add_worker", gate.Guard(context => AddAsync(context, admin, allowed)));
+        routes.MapPost("/remove_worker", gate.Guard(context => RemoveAsync(context, admin)));
+        routes.MapGet("/list_workers", gate.Guard(context => ListAsync(context, admin)));
+    }
+
+    private static async Task AddAsync(HttpContext context, IFleetAdmin admin, WorkerAllowList allowed)
+    {
+        var query = context.Request.Query;
+        var port = query["bootstrap_port"].ToString();
+        var number = 0;
+        var problem = WorkerRequests.Address(query["url"], out var url);
+        var role = WorkerRole.Regular;
+        problem ??= WorkerRequests.Role(query["worker_type"] is [{ Length: > 0 } type] ? type : "regular", out role);
+        if (problem is null && port.Length > 0
+            && (!int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out number) || number is < 1 or > 65535 || role != WorkerRole.Prefill))
+        {
+            problem = "'bootstrap_port' must be 1 to 65535, and is for prefill workers only.";
+        }
+        if (problem is not null)
+        {
+            await TextAsync(context, 400, problem).ConfigureAwait(false);
+            return;
+        }
+        if (await allowed.CheckAsync(url!, context.RequestAborted).ConfigureAwait(false) is { } forbidden)
+        {
+            await TextAsync(context, 403, $"'url': {forbidden}.").ConfigureAwait(false);
+            return;
+        }
+        var answer = await admin.AddAsync(
+            new WorkerSpec { Url = url!, Role = role, BootstrapPort = number == 0 ? null : number }, context.RequestAborted).ConfigureAwait(false);
+        await TextAsync(context, answer.Worker is null ? 409 : 200, answer.Message ?? $"Successfully added worker: {answer.Worker!.Worker.Id}")
+            .ConfigureAwait(false);
+    }
+
+    private static async Task RemoveAsync(HttpContext context, IFleetAdmin admin)
+    {
+        var worker = await ManagementEndpoints.FindAsync(admin, context.Request.Query["url"].ToString(), context.RequestAborted).ConfigureAwait(false);
+        if (worker is null)
+        {
+            await TextAsync(context, 404, "No worker has that url.").ConfigureAwait(false);
+            return;
+        }
+        _ = await admin.RemoveAsync(worker.Worker.Id, force: false, context.RequestAborted).ConfigureAwait(false);
+        await TextAsync(context, 200, $"Successfully removed worker: {worker.Worker.Id}").ConfigureAwait(false);
+    }
+
+    private static async Task ListAsync(HttpContext context, IFleetAdmin admin)
+    {
+        var workers = await admin.ListAsync(context.RequestAborted).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, 200, new JsonObject
+        {
+            ["urls"] = new JsonArray([.. workers.Where(w => w.Worker.Phase != WorkerPhase.Gone)
+                .Select(w => (JsonNode)w.Worker.Url.GetLeftPart(UriPartial.Authority))]),
+        }).ConfigureAwait(false);
+    }
+
+    private static Task TextAsync(HttpContext context, int status, string text)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        return context.Response.WriteAsync(text, context.RequestAborted);
+    }
+}

@@ -1,0 +1,68 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Tests.Credits;
+
+/// <summary>How many workers a pool should have, through all that storage may lose.</summary>
+public class WantedSizeTests
+{
+    private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private static PoolState Pool(long epoch, TargetSize wanted, bool isBlank = false, ImmutableArray<WorkerReport>? workers = null) =>
+        new("decode/-", epoch, 1, wanted, isBlank, workers ?? []);
+
+    private static WorkerReport Report() =>
+        new WorkerMember(new("w"), new WorkerSpec { Url = new Uri("http://h:1"), Role = WorkerRole.Decode }, 1).FirstReport(Now);
+
+    [Fact]
+    public void The_later_word_stands_wherever_it_is_remembered()
+    {
+        var first = PoolRoster.Empty.Scale(4, Now);
+        var second = first.Scale(7, Now); // within one tick
+        Assert.True(second.Wanted.At > first.Wanted.At);
+        Assert.Same(second, second.Restore(first.Wanted));
+        Assert.Equal(second.Wanted, first.Restore(second.Wanted).Wanted);
+        var cleared = second.Scale(null, Now.AddSeconds(1));
+        Assert.Null(cleared.Restore(second.Wanted).Wanted.Workers); // a wish that was taken back does not come again
+    }
+
+    [Fact]
+    public void What_a_pool_has_lost_is_remembered_and_given_back()
+    {
+        var roster = new FleetRoster(Patience);
+        Assert.True(roster.Take(Pool(1, new(4, 100)), Now));
+        Assert.False(roster.Take(Pool(2, default, isBlank: true), Now.AddHours(1))); // nothing stored: it never speaks for itself
+        Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
+        Assert.True(roster.Take(Pool(3, new(2, 50), workers: [Report()]), Now)); // an older store
+        Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
+        Assert.Equal(new TargetSize(4, 100), roster.Pools.Single().Wanted);
+    }
+
+    [Fact]
+    public void Gateways_give_back_what_is_newer_once_it_is_not_too_early()
+    {
+        var roster = new FleetRoster(Patience);
+        (string, TargetSize)[] told = [("decode/-", new(4, 100)), ("prefill/-", new(2, 100))];
+        roster.BeginLearning(Now);
+        Assert.Empty(roster.Newer(told, Now.AddSeconds(9)));
+        roster.Take(Pool(1, new(3, 100)), Now);
+        Assert.Equal([("prefill/-", new TargetSize(2, 100))], roster.Newer(told, Now.AddSeconds(10)));
+    }
+
+    [Fact]
+    public void An_empty_pool_of_which_nobody_remembers_anything_is_waited_for_once()
+    {
+        var roster = new FleetRoster(Patience);
+        var blank = Pool(1, default, isBlank: true);
+        Assert.False(roster.Take(blank, Now));
+        Assert.True(roster.IsBlank("decode/-"));
+        Assert.True(roster.Take(blank, Now + Patience));
+        for (var second = 11; second < 40; second++)
+        {
+            roster.Take(blank, Now.AddSeconds(second));
+            Assert.False(roster.IsBlank("decode/-"));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Placement;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Tests.Placement;
+
+/// <summary>When a writer moves, and that it does not move to and fro.</summary>
+public class MoveWatchTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly SiloLocation Beside = new("beside", "10.0.0.1", "gpu-1", "a");
+    private static readonly SiloLocation Near = new("near", "10.0.0.2", "gpu-2", "a");
+    private static readonly SiloLocation Far = new("far", "10.0.0.3", "gpu-3", "b");
+    private readonly MoveTimer _watch = new(TimeSpan.FromSeconds(10), Start);
+
+    private string? Look(double second, SiloLocation here, params SiloLocation[] silos) => _watch.Look(
+        new WorkerId("w"),
+        new WorkerSpec
+        {
+            Url = new Uri("http://10.0.0.1:30000"),
+            Role = WorkerRole.Decode,
+            Labels = ImmutableDictionary<string, string>.Empty.Add("node", "gpu-1").Add("zone", "a"),
+        },
+        here, silos, Start.AddSeconds(second))?.Silo;
+
+    [Fact]
+    public void It_moves_when_a_nearer_silo_has_been_there_for_a_while()
+    {
+        Assert.Null(Look(20, Far, Far));
+        Assert.Null(Look(21, Far, Far, Beside));
+        Assert.Null(Look(30.9, Far, Far, Beside));
+        Assert.Equal("beside", Look(31, Far, Far, Beside));
+    }
+
+    [Fact]
+    public void It_never_moves_to_one_that_is_as_near_or_farther()
+    {
+        for (var second = 0; second < 100; second++)
+        {
+            Assert.Null(Look(second, Beside, Near, Far, Beside));
+            Assert.Null(Look(second, Near, Far, Near with { Silo = "another" }));
+        }
+    }
+
+    [Fact]
+    public void A_silo_that_comes_and_goes_draws_nobody()
+    {
+        for (var second = 0.0; second < 200; second++)
+        {
+            Assert.Null((int)second % 9 < 8 ? Look(second, Far, Far, Beside) : Look(second, Far, Far));
+        }
+        for (var life = 0; life < 20; life++) // each life of a silo has a name of its own
+        {
+            for (var second = 0; second < 9; second++)
+            {
+                Assert.Null(Look(200 + (life * 9) + second, Far, Far, Beside with { Silo = $"life {life}" }));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_writer_that_has_just_come_stays_for_a_while()
+    {
+        for (var second = 0; second < 10; second++)
+        {
+            Assert.Null(Look(second, Far, Far, Near, Beside));
+        }
+        Assert.Equal("beside", Look(10, Far, Far, Near, Beside));
+    }
+}

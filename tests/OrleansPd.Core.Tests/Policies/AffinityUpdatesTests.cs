@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Policies;
+using OrleansPd.Core.Requests;
+using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Core.Tests.Policies;
+
+/// <summary>Gateways that tell each other of prefixes and sessions choose as one.</summary>
+public class AffinityNewsTests
+{
+    private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private static GatewayState Gateway(string name, int prefix, string policy, params string[] prefills)
+    {
+        var options = new ControlPlaneOptions { Policy = "least_load", PrefillPolicy = policy };
+        var desk = new GatewayState(options, GatewayLimits.Default, name, new RoomMint(prefix, 0), seed: prefix);
+        var reports = prefills.Select(host => Report(host, WorkerRole.Prefill)).Append(Report("d0", WorkerRole.Decode)).ToImmutableArray();
+        desk.SharedTick(Now, Now.UtcTicks);
+        desk.Take(reports, Now, Now.UtcTicks);
+        foreach (var (id, registration) in desk.Followed)
+        {
+            // Twice: what is granted before the worker was known to be usable does not count.
+            for (var i = 0; i < 2; i++)
+            {
+                var report = desk.Tell(id, registration, Now.UtcTicks, TimeSpan.TicksPerSecond)!;
+                var grant = new CreditGrant
+                {
+                    Ledger = 1,
+                    ValidFor = TimeSpan.FromHours(1),
+                    Ranks = [new RankGrant(1000, 1000, 0, 0), new RankGrant(1000, 1000, 0, 0)],
+                };
+                desk.Answered(id, report, new ReportAnswer(grant, report.Batch, IsKnown: true), Now, Now, Now.UtcTicks);
+            }
+        }
+        return desk;
+    }
+
+    private static WorkerReport Report(string host, WorkerRole role)
+    {
+        var spec = new WorkerSpec { Url = new Uri($"http://{host}:30000"), Role = role };
+        var first = new WorkerMember(WorkerAddress.IdOf(spec.Url), spec, 1).FirstReport(Now);
+        return first with
+        {
+            Writer = 1,
+            Version = 1,
+            Shown = first.Shown with { Phase = WorkerPhase.Ready, Facts = TestFleet.Facts(dp: 2, slots: 1000), Model = "m" },
+        };
+    }
+
+    private static (WorkerId Worker, int Rank) Ask(GatewayState desk, ulong[] blocks, ulong session = 0)
+    {
+        var request = new PairRequest { PrefixBlocks = blocks, PromptTokens = blocks.Length * 128, SessionKey = session };
+        var answer = desk.Acquire(request, Now, Now.UtcTicks);
+        var lease = answer.Grant?.Lease ?? throw new InvalidOperationException(answer.Grant?.Refusal?.ToString() ?? "it waits");
+        desk.LegEnded(lease, LegSide.Prefill, LegOutcome.Succeeded, Now, Now.UtcTicks);
+        desk.LegEnded(lease, LegSide.Decode, LegOutcome.Succeeded, Now, Now.UtcTicks);
+        return (lease.Prefill!.Id, lease.PrefillRank);
+    }
+
+    private static ulong[] Prompt(int number, int blocks) => [.. Enumerable.Range(1, blocks).Select(i => ((ulong)number << 32) | (uint)i)];
+
+    [Theory]
+    [InlineData("cache_aware")]
+    [InlineData("session")]
+    public void What_one_gateway_has_put_somewhere_another_finds_there(string policy)
+    {
+        // Numbered otherwise in each gateway: the words name workers, not slots.
+        var (left, right) = (Gateway("a", 1, policy, "p0", "p1", "p2"), Gateway("b", 2, policy, "p2", "p0", "p1"));
+        var homes = Enumerable.Range(1, 50).Select(i => Ask(left, Prompt(i, 40), (ulong)i)).ToArray();
+        Assert.Equal(6, homes.Distinct().Count());
+        Assert.True(right.Learn(left.TakeUpdates(all: false)!) > 0);
+        for (var i = 1; i <= 50; i++)
+        {
+            Assert.Equal(homes[i - 1], Ask(right, Prompt(i, 60), (ulong)i));
+        }
+    }
+
+    [Fact]
+    public void Nothing_is_said_twice_unless_somebody_is_new()
+    {
+        var desk = Gateway("a", 1, "cache_aware", "p0");
+        Ask(desk, Prompt(1, 40));
+        var first = desk.TakeUpdates(all: false)!;
+        Assert.Null(desk.TakeUpdates(all: false));
+        var (worker, rank) = Ask(desk, Prompt(1, 40));
+        Assert.Null(desk.TakeUpdates(all: true));
+        Assert.Equal((worker, rank), Ask(desk, Prompt(1, 40)));
+        Assert.Equal(first.Words.Length, desk.TakeUpdates(all: false)!.Words.Length);
+    }
+
+    [Fact]
+    public void Only_the_new_end_of_a_conversation_is_told()
+    {
+        var desk = Gateway("a", 1, "cache_aware", "p0");
+        Ask(desk, Prompt(1, 30));
+        Assert.Equal(1 + 30, desk.TakeUpdates(all: false)!.Words.Length);
+        Ask(desk, Prompt(1, 32));
+        Assert.Equal(1 + 2, desk.TakeUpdates(all: false)!.Words.Length);
+    }
+
+    [Fact]
+    public void What_is_not_asked_for_is_bounded()
+    {
+        var desk = Gateway("a", 1, "cache_aware", "p0", "p1");
+        for (var i = 1; i <= 2000; i++)
+        {
+            Ask(desk, Prompt(i, 40));
+        }
+        Assert.InRange(desk.TakeUpdates(all: false)!.Words.Length, AffinityUpdates.MaxWords - 64, AffinityUpdates.MaxWords);
+    }
+
+    [Fact]
+    public void Words_that_make_no_sense_and_workers_that_are_unknown_change_nothing()
+    {
+        var desk = Gateway("a", 1, "cache_aware", "p0");
+        var id = WorkerAddress.IdOf(new Uri("http://p0:30000"));
+        var nobody = WorkerAddress.IdOf(new Uri("http://p9:30000"));
+        Assert.Equal(0, desk.Learn(new AffinityUpdate([id], new ulong[] { 5 }))); // five keys, and none there
+        Assert.Equal(0, desk.Learn(new AffinityUpdate([id], new ulong[] { (1UL << 32) | 1, 7 }))); // the second of one worker
+        Assert.Equal(0, desk.Learn(new AffinityUpdate([id], new ulong[] { ulong.MaxValue, 1 })));
+        Assert.Equal(0, desk.Learn(new AffinityUpdate([nobody], new ulong[] { 1, 7 })));
+        desk.Learn(new AffinityUpdate([id], new ulong[] { (900UL << 17) | (1UL << 16) | 1, 7 })); // a rank that it does not have
+        Ask(desk, Prompt(1, 4));
+    }
+}
