@@ -46,7 +46,11 @@ public sealed class StubEngine : IAsyncDisposable
     /// <summary>Answers with a stream of these frames, each flushed alone.</summary>
     public static async Task StreamAsync(HttpContext context, params IEnumerable<string> frames)
     {
-        if (!context.Response.HasStarted) context.Response.ContentType = "text/event-stream";
+        if (!context.Response.HasStarted)
+        {
+            context.Response.ContentType = "text/event-stream";
+        }
+
         foreach (var frame in frames)
         {
             await context.Response.WriteAsync($"data: {frame}\n\n");

@@ -3,7 +3,6 @@ using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Core.Options;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Monitoring;

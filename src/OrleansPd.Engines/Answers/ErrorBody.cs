@@ -35,7 +35,10 @@ public static class ErrorBody
             }
         }
         if (!reader.Failed && (nested ?? message ?? error ?? detail) is { } found)
+        {
             return found;
+        }
+
         return Encoding.UTF8.GetString(body[..Math.Min(body.Length, LongestRaw)]).Trim();
     }
 
@@ -49,7 +52,10 @@ public static class ErrorBody
     {
         abort = default;
         if (!EventClassifier.MayBeError(body))
+        {
             return false;
+        }
+
         if (body.TrimStart(" \t\r\n"u8) is not [(byte)'[', ..])
         {
             abort = EventClassifier.Classify(body, dialect);
@@ -60,7 +66,9 @@ public static class ErrorBody
         {
             abort = EventClassifier.Classify(list.Token, dialect);
             if (abort.Kind is EventKind.Abort)
+            {
                 return true;
+            }
         }
         return false;
     }
@@ -69,7 +77,10 @@ public static class ErrorBody
     internal static EventFacts ReadError(ReadOnlySpan<byte> data, Slice error)
     {
         if (data[error.Start] != '{')
+        {
             return new(EventKind.Error, Text(error.Of(data)) ?? Encoding.UTF8.GetString(error.Of(data)));
+        }
+
         return new(
             EventKind.Error,
             Text(JsonObjectReader.Find(data, error.Start, "message"u8).Of(data)),
@@ -80,7 +91,10 @@ public static class ErrorBody
     internal static string? Text(ReadOnlySpan<byte> token)
     {
         if (JsonText.TryGetString(token, out var text))
+        {
             return text;
+        }
+
         return JsonText.IsString(token) ? Encoding.UTF8.GetString(token[1..^1]) : null;
     }
 
@@ -88,7 +102,10 @@ public static class ErrorBody
     internal static int? Integer(ReadOnlySpan<byte> token)
     {
         if (token is [(byte)'"', .., (byte)'"'])
+        {
             token = token[1..^1];
+        }
+
         return !token.IsEmpty && JsonText.TryGetInteger(token, out var value) && value is >= 100 and <= 599 ? (int)value : null;
     }
 }

@@ -28,7 +28,10 @@ public static class EventClassifier
     {
         data = data.Trim(" \t\r\n"u8);
         if (data.IsEmpty || data[0] != '{')
+        {
             return false;
+        }
+
         var walker = new JsonWalker(data, 0, 0, JsonWalker.DeepestNesting);
         return walker.SkipValue() && walker.AtEnd && (Ascii.IsValid(data) || System.Text.Unicode.Utf8.IsValid(data));
     }
@@ -40,37 +43,68 @@ public static class EventClassifier
     {
         data = data.Trim(" \t\r\n"u8);
         if (data.SequenceEqual("[DONE]"u8))
+        {
             return new(EventKind.Done);
+        }
+
         Slice error = default, message = default, code = default, meta = default, choices = default, usage = default;
         bool flatError = false, generated = false;
         var reader = new JsonObjectReader(data, 0);
         while (reader.Read())
         {
             if (reader.KeyIs("choices"u8))
+            {
                 choices = reader.Value;
+            }
             else if (reader.KeyIs("meta_info"u8))
+            {
                 meta = reader.Value;
+            }
             else if (reader.KeyIs("usage"u8))
+            {
                 usage = reader.Value;
+            }
             else if (reader.KeyIs("error"u8))
+            {
                 error = reader.Value;
+            }
             else if (reader.KeyIs("message"u8))
+            {
                 message = reader.Value;
+            }
             else if (reader.KeyIs("code"u8))
+            {
                 code = reader.Value;
+            }
             else if (reader.KeyIs("object"u8))
+            {
                 flatError = JsonText.KeyIs(reader.Token.Trim((byte)'"'), "error"u8);
+            }
             else if (reader.KeyIs("text"u8) || reader.KeyIs("output_ids"u8))
+            {
                 generated = true;
+            }
         }
         if (reader.Failed || reader.End != data.Length || !Ascii.IsValid(data) && !System.Text.Unicode.Utf8.IsValid(data))
+        {
             return new(EventKind.Malformed);
+        }
+
         if (!error.IsNone && !JsonText.IsNull(error.Of(data)))
+        {
             return ErrorBody.ReadError(data, error);
+        }
+
         if (flatError)
+        {
             return new(EventKind.Error, ErrorBody.Text(message.Of(data)), ErrorBody.Integer(code.Of(data)));
+        }
+
         if (dialect == Dialect.Generate)
+        {
             return OfGenerate(data, meta, generated);
+        }
+
         return choices.IsNone || data[choices.Start] != '[' ? new(EventKind.Malformed) : OfChoices(data, choices, usage, dialect);
     }
 
@@ -79,9 +113,15 @@ public static class EventClassifier
     {
         var reason = meta.IsNone || data[meta.Start] != '{' ? default : JsonObjectReader.Find(data, meta.Start, "finish_reason"u8);
         if (reason.IsNone)
+        {
             return new(generated || !meta.IsNone ? EventKind.Content : EventKind.Malformed);
+        }
+
         if (data[reason.Start] != '{')
+        {
             return OfReason(ErrorBody.Text(reason.Of(data)), null, null);
+        }
+
         var type = JsonObjectReader.Find(data, reason.Start, "type"u8);
         return OfReason(
             ErrorBody.Text(type.Of(data)),
@@ -104,10 +144,15 @@ public static class EventClassifier
                 if (choice.KeyIs("finish_reason"u8))
                 {
                     if (JsonText.IsNull(choice.Token))
+                    {
                         continue;
+                    }
+
                     var facts = OfReason(ErrorBody.Text(choice.Token), null, null);
                     if (finish.Kind != EventKind.Abort)
+                    {
                         finish = facts;
+                    }
                 }
                 else if (choice.KeyIs("delta"u8) || choice.KeyIs("message"u8))
                 {
@@ -119,14 +164,25 @@ public static class EventClassifier
                 }
             }
             if (choice.Failed)
+            {
                 return new(EventKind.Malformed);
+            }
         }
         if (finish.Kind is EventKind.Abort or EventKind.Finish)
+        {
             return finish;
+        }
+
         if (content)
+        {
             return new(EventKind.Content);
+        }
+
         if (any)
+        {
             return new(dialect == Dialect.Chat ? EventKind.RoleOnly : EventKind.Content);
+        }
+
         return new(usage.IsNone || JsonText.IsNull(usage.Of(data)) ? EventKind.Other : EventKind.Usage);
     }
 
@@ -138,7 +194,9 @@ public static class EventClassifier
         {
             if (!reader.KeyIs("role"u8) && !JsonText.IsNull(reader.Token)
                 && !reader.Token.SequenceEqual("\"\""u8) && !reader.Token.SequenceEqual("[]"u8))
+            {
                 return true;
+            }
         }
         return false;
     }

@@ -26,13 +26,19 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         if (Find(RequestMember.Stream) is >= 0 and var stream)
         {
             if (!JsonText.IsBoolean(Token(stream)))
+            {
                 return Refuse(stream, "'stream' must be true, false or null.", ref error);
+            }
+
             _shape.Stream = JsonText.IsTrue(Token(stream));
         }
         if (Find(RequestMember.Model) is >= 0 and var model)
         {
             if (!JsonText.IsString(Token(model)))
+            {
                 return Refuse(model, "'model' must be a string.", ref error);
+            }
+
             _shape.Model = Value(model);
         }
         ReadOnlySpan<RequestMember> sessions =
@@ -56,20 +62,28 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         if (Find(RequestMember.N) is >= 0 and var n)
         {
             if (!TryReadSamples(Token(n), out var samples))
+            {
                 return Refuse(n, $"'n' must be an integer from 1 to {_limits.MaxSamples}.", ref error);
+            }
+
             _shape.Samples = samples;
         }
         if (Find(RequestMember.StreamOptions) is >= 0 and var options)
         {
             if (Token(options)[0] != '{')
+            {
                 return Refuse(options, "'stream_options' must be an object or null.", ref error);
+            }
+
             _shape.IncludeUsage = JsonText.IsTrue(Inside(options, "include_usage"u8).Of(_body));
             _shape.ContinuousUsage = JsonText.IsTrue(Inside(options, "continuous_usage_stats"u8).Of(_body));
         }
 
         // Chat looks at max_tokens only when its successor is absent or 0; completions do not know the successor.
         if (_shape.Dialect != Dialect.Chat || !TrySetMaxNewTokens(Find(RequestMember.MaxCompletionTokens)))
+        {
             TrySetMaxNewTokens(Find(RequestMember.MaxTokens));
+        }
 
         var logprobs = _shape.Dialect == Dialect.Chat ? RequestMember.TopLogprobs : RequestMember.Logprobs;
         return TryCheckTopLogprobs(logprobs, ref error);
@@ -78,17 +92,26 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     private bool TryReadGenerate(ref ScanError error)
     {
         if (Find(RequestMember.SamplingParams) is >= 0 and var parameters && !TryReadSamplingParams(parameters, ref error))
+        {
             return false;
+        }
+
         if (Find(RequestMember.ReturnLogprob) is >= 0 and var logprob)
         {
             if (Token(logprob)[0] == '[')
             {
                 if (!TryReadList(logprob, ref error))
+                {
                     return false;
+                }
+
                 foreach (var item in ItemsOf(logprob))
                 {
                     if (!JsonText.IsBoolean(item.Of(_body)) && !JsonText.IsNull(item.Of(_body)))
+                    {
                         return Refuse(logprob, "'return_logprob' must be a boolean, a list of booleans or null.", ref error);
+                    }
+
                     _shape.ReturnLogprob |= JsonText.IsTrue(item.Of(_body));
                 }
             }
@@ -104,8 +127,10 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         if (Find(RequestMember.LogprobStartLen) is >= 0 and var start)
         {
             if (Token(start)[0] == '[' ? !TryReadList(start, ref error) : !JsonText.TryGetInteger(Token(start), out _))
+            {
                 return error.Message is null
                     ? Refuse(start, "'logprob_start_len' must be an integer, a list of integers or null.", ref error) : false;
+            }
         }
         return TryCheckTopLogprobs(RequestMember.TopLogprobsNum, ref error);
     }
@@ -114,18 +139,33 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     {
         var token = Token(parameters);
         if (token[0] == '{')
+        {
             return TryReadOneSamplingParams(parameters, Value(parameters), first: true, ref error);
+        }
+
         if (token[0] != '[')
+        {
             return Refuse(parameters, "'sampling_params' must be an object, a list of objects or null.", ref error);
+        }
+
         if (!TryReadList(parameters, ref error))
+        {
             return false;
+        }
+
         var first = true;
         foreach (var item in ItemsOf(parameters))
         {
             if (_body[item.Start] != '{')
+            {
                 return Refuse(parameters, "'sampling_params' must be an object, a list of objects or null.", ref error);
+            }
+
             if (!TryReadOneSamplingParams(parameters, item, first, ref error))
+            {
                 return false;
+            }
+
             first = false;
         }
         return true;
@@ -138,9 +178,13 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         while (reader.Read())
         {
             if (reader.KeyIs("n"u8))
+            {
                 n = reader.Value;
+            }
             else if (reader.KeyIs("max_new_tokens"u8))
+            {
                 most = reader.Value;
+            }
         }
         var samples = 1;
         if (!n.IsNone && !JsonText.IsNull(n.Of(_body)) && !TryReadSamples(n.Of(_body), out samples))
@@ -149,10 +193,16 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
                 parameters, $"'sampling_params.n' must be an integer from 1 to {_limits.MaxSamples}.", ref error, n.Start);
         }
         if (!first && samples != _shape.Samples)
+        {
             return Refuse(parameters, "'n' must be the same in all elements of 'sampling_params'.", ref error, value.Start);
+        }
+
         _shape.Samples = samples;
         if (!most.IsNone && JsonText.TryGetInteger(most.Of(_body), out var tokens) && tokens is >= 0 and <= int.MaxValue)
+        {
             _shape.MaxNewTokens = Math.Max(_shape.MaxNewTokens, (int)tokens);
+        }
+
         return true;
     }
 
@@ -163,15 +213,23 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     private bool TryCheckTopLogprobs(RequestMember name, ref ScanError error)
     {
         if (Find(name) is not (>= 0 and var member))
+        {
             return true;
+        }
+
         if (name == RequestMember.TopLogprobsNum && Token(member)[0] == '[')
         {
             if (!TryReadList(member, ref error))
+            {
                 return false;
+            }
+
             foreach (var item in ItemsOf(member))
             {
                 if (!JsonText.IsNull(item.Of(_body)) && !TryCheckTopLogprobs(member, item, ref error))
+                {
                     return false;
+                }
             }
             return true;
         }
@@ -182,9 +240,15 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     {
         var name = RequestMemberNames.Spell(_shape.At(member).Name);
         if (!JsonText.TryGetInteger(value.Of(_body), out var count) || count < 0)
+        {
             return Refuse(member, $"'{name}' must be an integer that is not negative.", ref error, value.Start);
+        }
+
         if (count <= _limits.MaxTopLogprobs)
+        {
             return true;
+        }
+
         return Refuse(
             member,
             $"'{name}' is {count}, but at most {_limits.MaxTopLogprobs} are allowed: more than 128 would bring a prefill engine down.",
@@ -194,7 +258,10 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     private bool TryCheckFanOut(ref ScanError error)
     {
         if (_shape.Samples == 1 || (long)_shape.Items * _shape.Samples <= _limits.MaxFanOut)
+        {
             return true;
+        }
+
         error = new(
             _shape.Prompt.Start,
             $"{_shape.Items} prompts with {_shape.Samples} samples each are more than the {_limits.MaxFanOut} answers allowed.", "n");
@@ -211,7 +278,10 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     private bool TrySetMaxNewTokens(int member)
     {
         if (member < 0 || !JsonText.TryGetInteger(Token(member), out var tokens) || tokens is <= 0 or > int.MaxValue)
+        {
             return false;
+        }
+
         _shape.MaxNewTokens = (int)tokens;
         return true;
     }

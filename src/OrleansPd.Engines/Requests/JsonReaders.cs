@@ -32,37 +32,60 @@ internal ref struct JsonObjectReader
     public bool Read()
     {
         if (Failed)
+        {
             return false;
+        }
+
         if (!_started)
         {
             _started = true;
             _walker.SkipWhitespace();
             if (!_walker.Take((byte)'{'))
+            {
                 return Fail();
+            }
+
             _walker.SkipWhitespace();
             if (_walker.Current == '}')
+            {
                 return Close();
+            }
         }
         else
         {
             _walker.SkipWhitespace();
             if (_walker.Current == '}')
+            {
                 return Close();
+            }
+
             if (!_walker.Take((byte)','))
+            {
                 return Fail();
+            }
+
             _walker.SkipWhitespace();
         }
         var key = _walker.Position + 1;
         if (!_walker.SkipString())
+        {
             return Fail();
+        }
+
         Key = Slice.Between(key, _walker.Position - 1);
         _walker.SkipWhitespace();
         if (!_walker.Take((byte)':'))
+        {
             return Fail();
+        }
+
         _walker.SkipWhitespace();
         var value = _walker.Position;
         if (!_walker.SkipValue())
+        {
             return Fail();
+        }
+
         Value = Slice.Between(value, _walker.Position);
         return true;
     }
@@ -75,7 +98,9 @@ internal ref struct JsonObjectReader
         while (reader.Read())
         {
             if (reader.KeyIs(name))
+            {
                 found = JsonText.IsNull(reader.Token) ? default : reader.Value;
+            }
         }
         return reader.Failed ? default : found;
     }
@@ -118,12 +143,18 @@ internal ref struct JsonArrayReader
     public bool Read()
     {
         if (Failed)
+        {
             return false;
+        }
+
         _walker.SkipWhitespace();
         if (!_started)
         {
             if (!_walker.Take((byte)'['))
+            {
                 return Fail();
+            }
+
             _walker.SkipWhitespace();
         }
         if (_walker.Current == ']')
@@ -135,13 +166,19 @@ internal ref struct JsonArrayReader
         if (_started)
         {
             if (!_walker.Take((byte)','))
+            {
                 return Fail();
+            }
+
             _walker.SkipWhitespace();
         }
         _started = true;
         var value = _walker.Position;
         if (!_walker.SkipValue())
+        {
             return Fail();
+        }
+
         Value = Slice.Between(value, _walker.Position);
         return true;
     }

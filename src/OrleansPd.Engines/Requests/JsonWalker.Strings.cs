@@ -35,7 +35,10 @@ internal ref partial struct JsonWalker
     private readonly void SkipEscapedBlocks(ref int start)
     {
         if (!Avx2.IsSupported)
+        {
             return;
+        }
+
         var at = start;
         var last = _json.Length - 64;
         ref var bytes = ref MemoryMarshal.GetReference(_json);
@@ -58,12 +61,19 @@ internal ref partial struct JsonWalker
                 var digits = unicode << 1 | unicode << 2 | unicode << 3 | unicode << 4 | digitsFirst;
                 wrong |= (quotes & ~escaped) | (escaped & ~legal) | (digits & ~hex);
                 if (wrong == 0)
+                {
                     digitsFirst = unicode >> 63 | unicode >> 62 | unicode >> 61 | unicode >> 60;
+                }
                 else
+                {
                     escapedFirst = 0;
+                }
             }
             if (wrong != 0)
+            {
                 break;
+            }
+
             at += 64;
             start = at - (int)escapedFirst - (digitsFirst == 0 ? 0 : 6 - BitOperations.PopCount(digitsFirst));
         }

@@ -81,7 +81,10 @@ internal ref partial struct JsonWalker
         var at = Position;
         var json = _json;
         while ((uint)at < (uint)json.Length && json[at] is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t')
+        {
             at++;
+        }
+
         Position = at;
     }
 
@@ -92,7 +95,10 @@ internal ref partial struct JsonWalker
     public bool Take(byte expected)
     {
         if (Current != expected || AtEnd)
+        {
             return Stop();
+        }
+
         Position++;
         return true;
     }
@@ -116,7 +122,10 @@ internal ref partial struct JsonWalker
     public bool SkipString()
     {
         if (Current != '"')
+        {
             return Stop();
+        }
+
         Escaped = false;
         var inBlocks = false;
         var at = Position + 1;
@@ -129,7 +138,10 @@ internal ref partial struct JsonWalker
             }
             var run = _json[at..].IndexOfAny(StringStops);
             if (run < 0)
+            {
                 return Fail(JsonFault.Truncated, _json.Length);
+            }
+
             at += run;
             var stop = _json[at];
             if (stop == '"')
@@ -138,10 +150,16 @@ internal ref partial struct JsonWalker
                 return true;
             }
             if (stop != '\\')
+            {
                 return Fail(JsonFault.ControlCharacter, at);
+            }
+
             Escaped = true;
             if (at + 1 >= _json.Length)
+            {
                 return Fail(JsonFault.Truncated, _json.Length);
+            }
+
             switch (_json[at + 1])
             {
                 case (byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t':
@@ -149,11 +167,16 @@ internal ref partial struct JsonWalker
                     break;
                 case (byte)'u':
                     if (at + 6 > _json.Length)
+                    {
                         return Fail(JsonFault.Truncated, _json.Length);
+                    }
+
                     for (var digit = at + 2; digit < at + 6; digit++)
                     {
                         if (JsonText.HexValue(_json[digit]) < 0)
+                        {
                             return Fail(JsonFault.Escape, at);
+                        }
                     }
                     at += 6;
                     break;
@@ -171,7 +194,10 @@ internal ref partial struct JsonWalker
             // Position: at the bracket that opens a container.
             var isObject = Current == '{';
             if (_depth >= _maxDepth)
+            {
                 return Fail(JsonFault.TooDeep, Position);
+            }
+
             Push(isObject);
             Position++;
             SkipWhitespace();
@@ -179,17 +205,25 @@ internal ref partial struct JsonWalker
             if (Current != (isObject ? (byte)'}' : (byte)']') || AtEnd)
             {
                 if (!SkipItems(isObject, out opened))
+                {
                     return false;
+                }
             }
             // A container has been closed, or a new one is to be opened.
             while (!opened)
             {
                 if (Current != (isObject ? (byte)'}' : (byte)']') || AtEnd)
+                {
                     return Stop();
+                }
+
                 Position++;
                 _depth--;
                 if (_depth == floor)
+                {
                     return true;
+                }
+
                 isObject = IsObject(_depth - 1);
                 SkipWhitespace();
                 if (Current == ',')
@@ -197,7 +231,9 @@ internal ref partial struct JsonWalker
                     Position++;
                     SkipWhitespace();
                     if (!SkipItems(isObject, out opened))
+                    {
                         return false;
+                    }
                 }
             }
         }
@@ -215,10 +251,16 @@ internal ref partial struct JsonWalker
             if (isObject)
             {
                 if (!SkipString())
+                {
                     return false;
+                }
+
                 SkipWhitespace();
                 if (!Take((byte)':'))
+                {
                     return false;
+                }
+
                 SkipWhitespace();
             }
             var first = Current;
@@ -226,7 +268,9 @@ internal ref partial struct JsonWalker
             {
                 Counts.Strings++;
                 if (!SkipString())
+                {
                     return false;
+                }
             }
             else if (first is (byte)'{' or (byte)'[')
             {
@@ -236,13 +280,21 @@ internal ref partial struct JsonWalker
             else
             {
                 if (!isObject && first is >= (byte)'0' and <= (byte)'9')
+                {
                     SkipIntegerRun();
+                }
+
                 if (!SkipScalar())
+                {
                     return false;
+                }
             }
             SkipWhitespace();
             if (Current != ',')
+            {
                 return true;
+            }
+
             Position++;
             SkipWhitespace();
         }

@@ -36,10 +36,15 @@ public static class PrefixBlocks
     {
         ArgumentNullException.ThrowIfNull(shape);
         if (blockBytes is < 32 or > 65536 || blockBytes % 32 != 0)
+        {
             throw new ArgumentOutOfRangeException(nameof(blockBytes), blockBytes, "A multiple of 32, from 32 to 65536.");
+        }
+
         var prompt = shape.PromptItems is { Length: > 0 } items ? items[0] : shape.Prompt;
         if (prompt.Length < 2)
+        {
             return 0;
+        }
 
         // Without the quotes or brackets: the closing one is where a longer prompt goes on.
         var bytes = prompt.Of(body)[1..^1];
@@ -59,7 +64,10 @@ public static class PrefixBlocks
     {
         var count = Math.Min(bytes.Length / blockBytes, hashes.Length);
         for (var at = 0; at < count; at++)
+        {
             hashes[at] = seed = Block(bytes.Slice(at * blockBytes, blockBytes), seed);
+        }
+
         return count;
     }
 
@@ -72,7 +80,10 @@ public static class PrefixBlocks
         {
             filled += Squeeze(ref bytes, block[filled..]);
             if (filled < blockBytes)
+            {
                 continue;
+            }
+
             hashes[count++] = seed = Block(block[..blockBytes], seed);
             block[blockBytes..filled].CopyTo(block);
             filled -= blockBytes;

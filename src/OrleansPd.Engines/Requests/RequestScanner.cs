@@ -36,7 +36,10 @@ public static class RequestScanner
             return false;
         }
         if (!TryWalk(body, limits, shape, ref error))
+        {
             return false;
+        }
+
         shape.SetCuts(RequestMemberNames.NotForClients);
         return new FactReader(body, limits, shape).TryRead(out error);
     }
@@ -59,12 +62,18 @@ public static class RequestScanner
         if (!TryWalkMembers(body, ref walker, limits, shape, ref error))
         {
             if (error.Message is null)
+            {
                 error = Describe(walker, limits);
+            }
+
             return false;
         }
         walker.SkipWhitespace();
         if (walker.AtEnd)
+        {
             return true;
+        }
+
         error = new(walker.Position, "There is more text behind the end of the JSON object.", null);
         return false;
     }
@@ -79,19 +88,31 @@ public static class RequestScanner
         {
             var start = walker.Position;
             if (recordedBefore)
+            {
                 shape.Last.Follow = start;
+            }
+
             if (!walker.SkipString())
+            {
                 return false;
+            }
+
             var key = Slice.Between(start + 1, walker.Position - 1);
             var name = RequestMemberNames.Find(key.Of(body), walker.Escaped);
             walker.SkipWhitespace();
             if (!walker.Take((byte)':'))
+            {
                 return false;
+            }
+
             walker.SkipWhitespace();
             var before = walker.Counts;
             var value = walker.Position;
             if (!walker.SkipValue())
+            {
                 return false;
+            }
+
             recordedBefore = name != RequestMember.None;
             if (recordedBefore)
             {
@@ -117,7 +138,10 @@ public static class RequestScanner
             shape.MemberCount = ordinal + 1;
             walker.SkipWhitespace();
             if (walker.Current != ',')
+            {
                 break;
+            }
+
             walker.Position++;
             walker.SkipWhitespace();
         }
@@ -144,7 +168,10 @@ public static class RequestScanner
     {
         var at = 0;
         while (Rune.DecodeFromUtf8(body[at..], out _, out var used) == System.Buffers.OperationStatus.Done)
+        {
             at += used;
+        }
+
         return at;
     }
 }

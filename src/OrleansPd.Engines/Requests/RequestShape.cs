@@ -196,7 +196,10 @@ public sealed class RequestShape
         {
             ref readonly var member = ref _members[at];
             if (member.Name != name)
+            {
                 continue;
+            }
+
             position = new(name, member.Key, member.Value, Slice.Between(member.Start, member.Value.End));
             return true;
         }
@@ -221,7 +224,10 @@ public sealed class RequestShape
     internal ref RecordedMember Record()
     {
         if (_memberCount == _members.Length)
+        {
             Array.Resize(ref _members, _memberCount * 2);
+        }
+
         return ref _members[_memberCount++];
     }
 
@@ -235,7 +241,9 @@ public sealed class RequestShape
         for (var at = _memberCount - 1; at >= 0; at--)
         {
             if (_members[at].Name == name)
+            {
                 return JsonText.IsNull(_members[at].Value.Of(body)) ? -1 : at;
+            }
         }
         return -1;
     }
@@ -245,7 +253,10 @@ public sealed class RequestShape
     internal void AddItem(Slice item)
     {
         if (_itemCount == _items.Length)
+        {
             Array.Resize(ref _items, Math.Max(16, _itemCount * 2));
+        }
+
         _items[_itemCount++] = item;
     }
 
@@ -256,7 +267,9 @@ public sealed class RequestShape
         for (var at = _memberCount - 1; at >= 0; at--)
         {
             if (_members[at].Name == name)
+            {
                 return ItemsOf(_members[at]);
+            }
         }
         return default;
     }
@@ -267,7 +280,10 @@ public sealed class RequestShape
         for (_cutCount = 0; plan.Next(out var cut); _cutCount++)
         {
             if (_cutCount == _cuts.Length)
+            {
                 Array.Resize(ref _cuts, Math.Max(8, _cutCount * 2));
+            }
+
             _cuts[_cutCount] = cut;
         }
     }
@@ -277,7 +293,9 @@ public sealed class RequestShape
         foreach (ref readonly var member in Members)
         {
             if (member.Value == value)
+            {
                 return ItemsOf(member);
+            }
         }
         return default;
     }

@@ -63,9 +63,14 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         // Whoever keeps this object does not keep the client's body.
         _body = default;
         if (Interlocked.Exchange(ref _own, null) is { } own)
+        {
             ArrayPool<byte>.Shared.Return(own);
+        }
+
         if (Interlocked.Exchange(ref _pieces, null) is { } pieces)
+        {
             ArrayPool<Piece>.Shared.Return(pieces);
+        }
     }
 
     /// <summary>Walks the segments.</summary>
@@ -80,7 +85,10 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         public bool MoveNext()
         {
             if (_next >= owner._count)
+            {
                 return false;
+            }
+
             Current = owner.Segment(_next++);
             return true;
         }

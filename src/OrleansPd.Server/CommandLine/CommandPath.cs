@@ -10,7 +10,10 @@ internal static class CommandPath
         var names = new List<string>();
         for (var at = command; at is not null; at = at.Parents.OfType<Command>().FirstOrDefault())
         {
-            if (at is not RootCommand) names.Add(at.Name);
+            if (at is not RootCommand)
+            {
+                names.Add(at.Name);
+            }
         }
         names.Add("orleanspd");
         names.Reverse();

@@ -14,7 +14,11 @@ internal sealed class DocumentedCommand(string name, string description) : Comma
     public void Add(string group, params IEnumerable<Option> options)
     {
         var added = options.ToArray();
-        foreach (var option in added) Add(option);
+        foreach (var option in added)
+        {
+            Add(option);
+        }
+
         _groups.Add(new(group, added));
     }
 }

@@ -22,12 +22,19 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         Section(output, "Arguments", command.Arguments.Where(argument => !argument.Hidden)
             .Select(argument => (Shown(argument), argument.Description ?? "")));
         var groups = command is DocumentedCommand documented ? documented.Groups : [];
-        foreach (var group in groups) Section(output, group.Title, group.Options.Where(option => !option.Hidden).Select(Row));
+        foreach (var group in groups)
+        {
+            Section(output, group.Title, group.Options.Where(option => !option.Hidden).Select(Row));
+        }
+
         if (command is DocumentedCommand { Examples: { Count: > 0 } examples })
         {
             output.WriteLine();
             output.WriteLine("Examples:");
-            foreach (var example in examples) output.WriteLine($"  {example}");
+            foreach (var example in examples)
+            {
+                output.WriteLine($"  {example}");
+            }
         }
 
         if (command.Subcommands.Count > 0)
@@ -47,7 +54,11 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
 
     private static string Usage(Command command)
     {
-        if (command.Subcommands.Count > 0) return $"{CommandPath.Of(command)} COMMAND [options]";
+        if (command.Subcommands.Count > 0)
+        {
+            return $"{CommandPath.Of(command)} COMMAND [options]";
+        }
+
         var arguments =
             string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => " " + Shown(argument)));
         return $"{CommandPath.Of(command)}{arguments} [options]";
@@ -62,7 +73,11 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
     private void Section(TextWriter output, string title, IEnumerable<(string Left, string Right)> rows)
     {
         var list = rows.ToArray();
-        if (list.Length == 0) return;
+        if (list.Length == 0)
+        {
+            return;
+        }
+
         output.WriteLine();
         output.WriteLine($"{title}:");
         foreach (var (left, right) in list)

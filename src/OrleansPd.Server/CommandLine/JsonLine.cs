@@ -30,14 +30,25 @@ internal static class JsonLine
                 json.WriteStartObject("values");
                 foreach (var (name, value) in values.DistinctBy(v => v.Key))
                 {
-                    if (name != "{OriginalFormat}") json.WriteString(name, Convert.ToString(value, CultureInfo.InvariantCulture));
+                    if (name != "{OriginalFormat}")
+                    {
+                        json.WriteString(name, Convert.ToString(value, CultureInfo.InvariantCulture));
+                    }
                 }
 
                 json.WriteEndObject();
             }
 
-            if (Activity.Current is { } span) json.WriteString("trace_id", span.TraceId.ToString());
-            if (error is not null) json.WriteString("exception", error.ToString());
+            if (Activity.Current is { } span)
+            {
+                json.WriteString("trace_id", span.TraceId.ToString());
+            }
+
+            if (error is not null)
+            {
+                json.WriteString("exception", error.ToString());
+            }
+
             json.WriteEndObject();
         }
 

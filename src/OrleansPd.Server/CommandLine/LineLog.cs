@@ -59,10 +59,14 @@ internal sealed class LineLog(TextWriter output, TimeProvider time, bool json) :
             LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             if (log.IsJson)
+            {
                 log._output.WriteLine(
                     JsonLine.Of(log.Now, logLevel, category, eventId, formatter(state, exception), state as IReadOnlyList<KeyValuePair<string, object?>>, exception));
+            }
             else
+            {
                 log.Write(logLevel, formatter(state, exception), exception);
+            }
         }
     }
 }

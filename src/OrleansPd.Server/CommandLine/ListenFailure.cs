@@ -11,7 +11,11 @@ internal static class ListenFailure
     {
         for (var cause = error; cause is not null; cause = cause.InnerException)
         {
-            if (cause is not SocketException socket) continue;
+            if (cause is not SocketException socket)
+            {
+                continue;
+            }
+
             var (port, flag) = ports.FirstOrDefault(
                 wanted => error.Message.Contains($":{wanted.Port}", StringComparison.Ordinal), ports[0]);
             switch (socket.SocketErrorCode)

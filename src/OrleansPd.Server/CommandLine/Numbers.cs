@@ -30,7 +30,11 @@ internal static class Numbers
             CustomParser = result =>
             {
                 var text = result.Tokens[0].Value;
-                if (parse(text) is { } number) return number;
+                if (parse(text) is { } number)
+                {
+                    return number;
+                }
+
                 result.AddError($"{name}: '{text}' is not {form}.");
                 return default;
             },

@@ -17,7 +17,9 @@ internal static class Spelling
                         Math.Min(rows[i - 1, j], rows[i, j - 1]) + 1,
                         rows[i - 1, j - 1] + (left[i - 1] == right[j - 1] ? 0 : 1));
                 if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1])
+                {
                     rows[i, j] = Math.Min(rows[i, j], rows[i - 2, j - 2] + 1);
+                }
             }
         }
 

@@ -23,13 +23,21 @@ internal sealed class StopSignals : IDisposable
 
     public void Dispose()
     {
-        foreach (var registration in _registrations) registration.Dispose();
+        foreach (var registration in _registrations)
+        {
+            registration.Dispose();
+        }
+
         _stop.Dispose();
     }
 
     private void OnSignal(PosixSignalContext context)
     {
-        if (_stop.IsCancellationRequested) return;
+        if (_stop.IsCancellationRequested)
+        {
+            return;
+        }
+
         context.Cancel = true;
         _stop.Cancel();
     }

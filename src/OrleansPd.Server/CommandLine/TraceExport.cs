@@ -49,8 +49,15 @@ internal static class TraceExport
     {
         var text = given.Contains("://", StringComparison.Ordinal) ? given : "http://" + given;
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.UserInfo.Length > 0)
+        {
             throw new BadInputException($"--otlp-traces-endpoint: '{given}' is neither host:port nor a URL.");
-        if (url.AbsolutePath == "/" && url.Port != 4318) return (url, OtlpExportProtocol.Grpc);
+        }
+
+        if (url.AbsolutePath == "/" && url.Port != 4318)
+        {
+            return (url, OtlpExportProtocol.Grpc);
+        }
+
         return (url.AbsolutePath == "/" ? new Uri(url, "/v1/traces") : url, OtlpExportProtocol.HttpProtobuf);
     }
 

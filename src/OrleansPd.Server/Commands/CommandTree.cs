@@ -26,7 +26,11 @@ internal static class CommandTree
             WorkersCommand.Create(context),
             PoolsCommand.Create(context),
         };
-        foreach (var help in root.Options.OfType<HelpOption>()) help.Action = new GroupedHelp(context);
+        foreach (var help in root.Options.OfType<HelpOption>())
+        {
+            help.Action = new GroupedHelp(context);
+        }
+
         return root;
     }
 

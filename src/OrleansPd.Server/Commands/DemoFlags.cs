@@ -119,20 +119,34 @@ internal sealed class DemoFlags
         Trace trace;
         if (parsed.GetValue(_trace) is { } path)
         {
-            if (!File.Exists(path)) throw new BadInputException($"--trace: there is no file {path}.");
+            if (!File.Exists(path))
+            {
+                throw new BadInputException($"--trace: there is no file {path}.");
+            }
+
             trace = TraceFile.Open(path).Take(requests);
-            if (scale == 0) scale = FileScale;
+            if (scale == 0)
+            {
+                scale = FileScale;
+            }
         }
         else
         {
             trace = SyntheticTrace.Create(
                 new() { OutputTokens = SyntheticOutput, Rate = Rate, Requests = requests, Seed = parsed.GetValue(_seed) });
-            if (scale == 0) scale = 1;
+            if (scale == 0)
+            {
+                scale = 1;
+            }
         }
 
         var sent = trace.Scale(new(scale, scale, parsed.GetValue(_maxInput), parsed.GetValue(_maxOutput)));
         var list = sent.Requests.ToArray();
-        if (list.Length == 0) throw new BadInputException($"--trace: {trace.Name} holds no request.");
+        if (list.Length == 0)
+        {
+            throw new BadInputException($"--trace: {trace.Name} holds no request.");
+        }
+
         return sent with { Count = list.Length, Requests = list };
     }
 }

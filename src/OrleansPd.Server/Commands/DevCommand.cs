@@ -48,7 +48,11 @@ internal static class DevCommand
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         var ended = cluster.EndedAsync();
-        if (await Task.WhenAny(ended, stop.Task) == ended) throw new CommandFailedException(await ended + ".");
+        if (await Task.WhenAny(ended, stop.Task) == ended)
+        {
+            throw new CommandFailedException(await ended + ".");
+        }
+
         return ExitCode.Success;
     }
 

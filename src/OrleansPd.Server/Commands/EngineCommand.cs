@@ -37,7 +37,10 @@ internal static class EngineCommand
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         if (await Task.WhenAny(engine.Exited, stop.Task) == engine.Exited)
+        {
             throw new CommandFailedException($"the engine died: {await engine.Exited}");
+        }
+
         return ExitCode.Success;
     }
 

@@ -39,7 +39,11 @@ internal static class GatewayCommand
         ParseResult parsed, GatewayFlagSet flags, CommandContext context, CancellationToken cancellationToken)
     {
         var settings = SiloSettings.Load(parsed, flags, context.Environment);
-        foreach (var warning in settings.Warnings) context.Warn(warning);
+        foreach (var warning in settings.Warnings)
+        {
+            context.Warn(warning);
+        }
+
         InlineSockets.TurnOn();
         return settings.Node.Redis is null
             ? await RunAloneAsync(settings, context, cancellationToken)
@@ -57,7 +61,11 @@ internal static class GatewayCommand
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         var ended = node.EndedAsync();
-        if (await Task.WhenAny(ended, stop.Task) == ended) throw new CommandFailedException(await ended + ".");
+        if (await Task.WhenAny(ended, stop.Task) == ended)
+        {
+            throw new CommandFailedException(await ended + ".");
+        }
+
         await node.StopAsync();
         return ExitCode.Success;
     }
@@ -70,7 +78,11 @@ internal static class GatewayCommand
             $"orleanspd gateway on {gateway.Url} serves {Describe(settings.Gateway.ControlPlane.Workers)}");
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
-        if (await Task.WhenAny(gateway.Completion, stop.Task) == gateway.Completion) throw Ended(gateway.Failure);
+        if (await Task.WhenAny(gateway.Completion, stop.Task) == gateway.Completion)
+        {
+            throw Ended(gateway.Failure);
+        }
+
         await gateway.StopAsync(CancellationToken.None);
         return ExitCode.Success;
     }
@@ -101,7 +113,11 @@ internal static class GatewayCommand
 
     private static string Describe(IReadOnlyCollection<WorkerSpec> workers)
     {
-        if (workers.Count == 0) return "no engines: name some with --prefill and --decode, or --worker";
+        if (workers.Count == 0)
+        {
+            return "no engines: name some with --prefill and --decode, or --worker";
+        }
+
         var counts = Enum.GetValues<WorkerRole>()
             .Select(role => (Role: role, Count: workers.Count(worker => worker.Role == role)))
             .Where(pair => pair.Count > 0)

@@ -33,8 +33,15 @@ internal static class PoolsCommand
         {
             using var client = gateway.Client(parsed, context);
             var answer = await client.SendAsync(HttpMethod.Get, "/pools", null, cancellationToken);
-            if (parsed.GetValue(json)) await context.Out.WriteLineAsync(answer.ToJsonString(Indented));
-            else Write(answer["pools"]!.AsArray(), context);
+            if (parsed.GetValue(json))
+            {
+                await context.Out.WriteLineAsync(answer.ToJsonString(Indented));
+            }
+            else
+            {
+                Write(answer["pools"]!.AsArray(), context);
+            }
+
             return ExitCode.Success;
         });
         return command;
@@ -68,9 +75,16 @@ internal static class PoolsCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (!PoolName.TryParse($"{parsed.GetValue(role)}/{parsed.GetValue(model)}", out var pool))
+            {
                 throw new BadInputException($"ROLE: '{parsed.GetValue(role)}' is not prefill, decode or regular, or --model is empty.");
+            }
+
             var wish = new PoolTarget(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));
-            if (wish.Problem is { } problem) throw new BadInputException(problem);
+            if (wish.Problem is { } problem)
+            {
+                throw new BadInputException(problem);
+            }
+
             using var client = gateway.Client(parsed, context);
             var path = $"/pools/{parsed.GetValue(role)}/{Uri.EscapeDataString(pool.Model ?? PoolName.AnyModel)}";
             var body = new JsonObject { ["wanted"] = wish.Wanted, ["drain_surplus"] = wish.DrainSurplus };
@@ -98,7 +112,10 @@ internal static class PoolsCommand
 
         string[][] rows = [Heads, .. pools.Select(pool => Members.Select(member => Text(pool![member])).ToArray())];
         var widths = Heads.Select((_, i) => rows.Max(row => row[i].Length)).ToArray();
-        foreach (var row in rows) context.Out.WriteLine(string.Join("  ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
+        foreach (var row in rows)
+        {
+            context.Out.WriteLine(string.Join("  ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
+        }
     }
 
     private static string Text(JsonNode? value) => value?.ToString() ?? Nobody;

@@ -34,10 +34,17 @@ internal static class ReplayCommand
         var trace = flags.Trace(parsed);
         using var replayer = new TraceReplayer(options, context.Time);
         if (await replayer.ProbeAsync(cancellationToken) is { } problem)
+        {
             throw new CommandFailedException($"nothing answers at {options.Url}: {problem}");
+        }
+
         var report = await ReplayDisplay.RunAsync(replayer, trace, context, cancellationToken);
         ReplayDisplay.Write(report, context);
-        if (parsed.GetValue(flags.Json) is { } file) await ReplayJson.WriteAsync(report, file, CancellationToken.None);
+        if (parsed.GetValue(flags.Json) is { } file)
+        {
+            await ReplayJson.WriteAsync(report, file, CancellationToken.None);
+        }
+
         return report.Failed > 0 ? ExitCode.Failure : ExitCode.Success;
     }
 }

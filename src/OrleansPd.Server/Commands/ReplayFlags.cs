@@ -105,7 +105,10 @@ internal sealed class ReplayFlags
     {
         var url = parsed.GetValue(_url)!;
         if (!Uri.TryCreate(url, UriKind.Absolute, out var target) || target.Scheme is not ("http" or "https"))
+        {
             throw new BadInputException($"--url: '{url}' is not a URL such as http://localhost:30000.");
+        }
+
         var options = new ReplayOptions
         {
             ApiKey = parsed.GetValue(_apiKey),
@@ -127,8 +130,11 @@ internal sealed class ReplayFlags
             Verifier = parsed.GetValue(_verify) ? ReferenceAnswer.CompareAsync : null,
         };
         if (options.Verifier is not null && (options.Endpoint != ReplayEndpoint.Generate || !options.TokenIds))
+        {
             throw new BadInputException(
                 "--verify: only answers of /generate to token ids can be compared; leave --endpoint and --text out.");
+        }
+
         return options;
     }
 
@@ -138,9 +144,16 @@ internal sealed class ReplayFlags
         Trace trace;
         if (parsed.GetValue(_trace) is { } path)
         {
-            if (!File.Exists(path)) throw new BadInputException($"there is no trace file {path}.");
+            if (!File.Exists(path))
+            {
+                throw new BadInputException($"there is no trace file {path}.");
+            }
+
             trace = TraceFile.Open(path);
-            if (limit > 0) trace = trace.Take(limit);
+            if (limit > 0)
+            {
+                trace = trace.Take(limit);
+            }
         }
         else
         {

@@ -16,8 +16,16 @@ internal sealed class WorkersClient : IDisposable
     public WorkersClient(Uri gateway, string? adminKey)
     {
         _http = new HttpClient { BaseAddress = gateway, Timeout = Patience };
-        if (string.IsNullOrEmpty(adminKey)) return;
-        if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~')) throw new BadInputException("--admin-api-key: a key is visible ASCII without blanks.");
+        if (string.IsNullOrEmpty(adminKey))
+        {
+            return;
+        }
+
+        if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~'))
+        {
+            throw new BadInputException("--admin-api-key: a key is visible ASCII without blanks.");
+        }
+
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", adminKey);
     }
 
@@ -29,12 +37,20 @@ internal sealed class WorkersClient : IDisposable
     public async Task<JsonNode> SendAsync(HttpMethod method, string path, JsonNode? body, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, path);
-        if (body is not null) request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        if (body is not null)
+        {
+            request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        }
+
         try
         {
             using var response = await _http.SendAsync(request, cancellationToken);
             var answer = Parse(await response.Content.ReadAsStringAsync(cancellationToken));
-            if (response.IsSuccessStatusCode && answer is not null) return answer;
+            if (response.IsSuccessStatusCode && answer is not null)
+            {
+                return answer;
+            }
+
             throw new CommandFailedException((answer?["error"] as JsonValue)?.ToString()
                 ?? $"{_http.BaseAddress} answered {(int)response.StatusCode}; is it an OrleansPd gateway?");
         }

@@ -25,7 +25,10 @@ internal sealed class WorkersGatewayFlags
     {
         var text = parsed.GetValue(_url);
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
+        {
             throw new BadInputException($"--url: '{text}' is not a URL such as http://127.0.0.1:30000.");
+        }
+
         return new(url, parsed.GetValue(_key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_ADMIN_API_KEY"));
     }
 }

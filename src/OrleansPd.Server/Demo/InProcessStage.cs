@@ -56,7 +56,11 @@ internal sealed class InProcessStage : IDemoStage
         catch (Exception error)
         {
             await fleet.DisposeAsync().ConfigureAwait(false);
-            if (ListenFailure.Explain(error, settings.Host, (settings.Port, "--port")) is { } explained) throw explained;
+            if (ListenFailure.Explain(error, settings.Host, (settings.Port, "--port")) is { } explained)
+            {
+                throw explained;
+            }
+
             throw;
         }
     }

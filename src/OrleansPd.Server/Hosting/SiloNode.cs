@@ -9,7 +9,6 @@ using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Hosting;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Hosting;
-using OrleansPd.Gateway.Options;
 using OrleansPd.Net.Http1;
 using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Settings;

@@ -46,9 +46,17 @@ internal sealed class GatewayFlagSet
     public void AddTo(DocumentedCommand command)
     {
         command.Add("Engines", Workers.All);
-        foreach (var (title, flags) in _groups) command.Add(title, flags.Select(flag => _options[flag.Name]));
+        foreach (var (title, flags) in _groups)
+        {
+            command.Add(title, flags.Select(flag => _options[flag.Name]));
+        }
+
         command.Add("Settings", Config);
-        foreach (var (_, option) in _router) command.Add(option);
+        foreach (var (_, option) in _router)
+        {
+            command.Add(option);
+        }
+
         command.Add(Backend);
     }
 
@@ -58,22 +66,40 @@ internal sealed class GatewayFlagSet
         var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         foreach (var flag in All)
         {
-            if (!IsGiven(parsed, _options[flag.Name])) continue;
+            if (!IsGiven(parsed, _options[flag.Name]))
+            {
+                continue;
+            }
+
             switch (_options[flag.Name])
             {
                 case Option<bool> option:
                     var given = parsed.GetValue(option);
-                    if (flag.Means is null) keys[flag.Key] = given ? "true" : "false";
-                    else if (given) keys[flag.Key] = flag.Means;
+                    if (flag.Means is null)
+                    {
+                        keys[flag.Key] = given ? "true" : "false";
+                    }
+                    else if (given)
+                    {
+                        keys[flag.Key] = flag.Means;
+                    }
+
                     break;
                 case Option<string> option:
                     keys[flag.Key] = parsed.GetValue(option);
                     break;
                 case Option<string[]> option:
                     var values = parsed.GetValue(option) ?? [];
-                    if (values.Length == 0) throw new BadInputException($"{flag.Display}: {flag.Value} is missing.");
+                    if (values.Length == 0)
+                    {
+                        throw new BadInputException($"{flag.Display}: {flag.Value} is missing.");
+                    }
+
                     for (var i = 0; i < values.Length; i++)
+                    {
                         keys[$"{flag.Key}:{i.ToString(CultureInfo.InvariantCulture)}"] = values[i];
+                    }
+
                     break;
             }
         }
@@ -85,11 +111,22 @@ internal sealed class GatewayFlagSet
     public void CheckRouterFlags(ParseResult parsed, List<string> warnings)
     {
         if (parsed.GetValue(Backend) is { } backend && backend != "sglang")
+        {
             throw new BadInputException($"--backend: only sglang is served, not '{backend}'.");
+        }
+
         foreach (var (flag, option) in _router)
         {
-            if (!IsGiven(parsed, option)) continue;
-            if (flag.Refused) throw new BadInputException($"{flag.Display} is not served: {flag.Reason}.");
+            if (!IsGiven(parsed, option))
+            {
+                continue;
+            }
+
+            if (flag.Refused)
+            {
+                throw new BadInputException($"{flag.Display} is not served: {flag.Reason}.");
+            }
+
             warnings.Add($"{flag.Display} is ignored: {flag.Reason}.");
         }
     }

@@ -23,14 +23,25 @@ internal sealed record GatewaySettings(
         var warnings = new List<string>();
         flags.CheckRouterFlags(parsed, warnings);
         var sources = new SettingSources(flags.Settings);
-        if (parsed.GetValue(flags.Config) is { } file) sources.AddFile(file);
+        if (parsed.GetValue(flags.Config) is { } file)
+        {
+            sources.AddFile(file);
+        }
+
         sources.AddEnvironment(environment);
         sources.Add("", flags.Workers.Read(parsed));
         sources.Add("", flags.Read(parsed));
         if (sources.Keys.FirstOrDefault(key => flags.Settings.IsSection(key) && !flags.Settings.Exists(key)) is { } unknown)
+        {
             throw new BadInputException(
                 $"{unknown}{Where(sources, unknown)} is no setting; '{parsed.CommandResult.Command.Name} --help' lists them as flags.");
-        foreach (var flag in flags.All) CheckForm(flag, sources);
+        }
+
+        foreach (var flag in flags.All)
+        {
+            CheckForm(flag, sources);
+        }
+
         GiveWorkersTheKey(sources, parsed.GetValue(flags.Workers.ApiKey));
         var configuration = sources.Build();
         var options = new GatewayOptions();
@@ -54,11 +65,22 @@ internal sealed record GatewaySettings(
 
     private static void GiveWorkersTheKey(SettingSources sources, string? apiKey)
     {
-        if (apiKey is null) return;
-        if (!sources.Has("Gateway:ApiKey")) sources.Set("Gateway:ApiKey", apiKey);
+        if (apiKey is null)
+        {
+            return;
+        }
+
+        if (!sources.Has("Gateway:ApiKey"))
+        {
+            sources.Set("Gateway:ApiKey", apiKey);
+        }
+
         for (var i = 0; sources.Has(WorkerKey(i)); i++)
         {
-            if (!sources.Has($"{WorkerKey(i)}:ApiKey")) sources.Set($"{WorkerKey(i)}:ApiKey", apiKey);
+            if (!sources.Has($"{WorkerKey(i)}:ApiKey"))
+            {
+                sources.Set($"{WorkerKey(i)}:ApiKey", apiKey);
+            }
         }
 
         static string WorkerKey(int index) => $"ControlPlane:Workers:{index.ToString(CultureInfo.InvariantCulture)}";
@@ -66,7 +88,11 @@ internal sealed record GatewaySettings(
 
     private static void CheckForm(GatewayFlag flag, SettingSources sources)
     {
-        if (sources.Value(flag.Key) is not { } value) return;
+        if (sources.Value(flag.Key) is not { } value)
+        {
+            return;
+        }
+
         var wanted = flag.Kind switch
         {
             FlagKind.Whole => long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _)
@@ -93,7 +119,9 @@ internal sealed record GatewaySettings(
             _ => null,
         };
         if (wanted is not null)
+        {
             throw new BadInputException($"{flag.Display}: '{value}' {wanted}{Where(sources, flag.Key)}.");
+        }
 
         string? SetLevel(string level)
         {

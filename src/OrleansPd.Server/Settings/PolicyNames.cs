@@ -9,7 +9,11 @@ internal static class PolicyNames
     /// <summary>Null if it is one of them, else what to say after the value.</summary>
     public static string? Problem(string name)
     {
-        if (All.Contains(name, StringComparer.Ordinal)) return null;
+        if (All.Contains(name, StringComparer.Ordinal))
+        {
+            return null;
+        }
+
         var nearest = name switch
         {
             "bucket" => " (nearest to the router's bucket: least_load)",

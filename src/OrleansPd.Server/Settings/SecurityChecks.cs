@@ -16,7 +16,10 @@ internal static class SecurityChecks
             try
             {
                 var spec = ClientKeySpec.Parse(options.ClientKeys[i]);
-                if (!names.Add(spec.Name)) throw new FormatException($"the name '{spec.Name}' is taken");
+                if (!names.Add(spec.Name))
+                {
+                    throw new FormatException($"the name '{spec.Name}' is taken");
+                }
             }
             catch (FormatException error)
             {
@@ -35,6 +38,8 @@ internal static class SecurityChecks
 
         var clientsNeedKeys = options.ClientKeys.Count > 0 || !string.IsNullOrEmpty(options.ApiKey);
         if (clientsNeedKeys && string.IsNullOrEmpty(options.AdminApiKey))
+        {
             warnings.Add("--admin-api-key is not set: every client's key may change the fleet and pause its engines.");
+        }
     }
 }

@@ -34,7 +34,10 @@ internal static class SettingChecks
             var url = worker.Url
                 ?? throw new BadInputException($"{key} has no Url{GatewaySettings.Where(sources, $"{key}:Role")}.");
             if (!url.IsAbsoluteUri || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
+            {
                 throw new BadInputException($"{name}: '{url.OriginalString}' is not a URL such as http://10.0.0.1:30000.");
+            }
+
             if (url.AbsolutePath != "/" || url.Query.Length > 0 || url.UserInfo.Length > 0)
             {
                 throw new BadInputException(
@@ -42,7 +45,10 @@ internal static class SettingChecks
             }
 
             if (!seen.Add(url.GetLeftPart(UriPartial.Authority)))
+            {
                 throw new BadInputException($"{name}: {url.GetLeftPart(UriPartial.Authority)} is named twice.");
+            }
+
             CheckRanges(worker, key, sources);
         }
     }
@@ -56,7 +62,11 @@ internal static class SettingChecks
                 + $"({plane.StallSuspectSecs}){GatewaySettings.Where(sources, key)}.");
         }
 
-        if (plane.HealthIntervalSecs == 0 || plane.HealthTimeoutSecs >= LeastHealthTimeout) return;
+        if (plane.HealthIntervalSecs == 0 || plane.HealthTimeoutSecs >= LeastHealthTimeout)
+        {
+            return;
+        }
+
         var used = new ControlPlaneOptions().HealthTimeoutSecs;
         warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
             + $"takes up to {LeastHealthTimeout} s to answer and is well.");
@@ -66,9 +76,16 @@ internal static class SettingChecks
     private static void CheckFacade(ControlPlaneOptions plane, SettingSources sources)
     {
         const string key = "ControlPlane:FacadeHost";
-        if (!plane.BootstrapFacade) return;
+        if (!plane.BootstrapFacade)
+        {
+            return;
+        }
+
         if (string.IsNullOrWhiteSpace(plane.FacadeHost))
+        {
             throw new BadInputException("--bootstrap-facade needs --facade-host: the address under which decode engines reach this host.");
+        }
+
         if (Uri.CheckHostName(plane.FacadeHost.Trim('[', ']')) == UriHostNameType.Unknown)
         {
             throw new BadInputException(
@@ -83,9 +100,14 @@ internal static class SettingChecks
         {
             var given = options.ModelAlias[i];
             if (given.Split('=', 2, StringSplitOptions.TrimEntries) is not [{ Length: > 0 } alias, { Length: > 0 } model])
+            {
                 throw new BadInputException($"--model-alias: '{given}' is not ALIAS=MODEL{At("Gateway:ModelAlias", i)}.");
+            }
+
             if (!aliases.TryAdd(alias, model))
+            {
                 throw new BadInputException($"--model-alias: '{alias}' has two models{At("Gateway:ModelAlias", i)}.");
+            }
         }
 
         var models = new HashSet<string>(StringComparer.Ordinal);
@@ -95,8 +117,14 @@ internal static class SettingChecks
             {
                 var model = ModelPolicySpec.Parse(options.ControlPlane.ModelPolicy[i]).Model;
                 if (aliases.TryGetValue(model, out var own))
+                {
                     throw new FormatException($"'{model}' is an alias; name its model, '{own}'");
-                if (!models.Add(model)) throw new FormatException($"'{model}' is named twice");
+                }
+
+                if (!models.Add(model))
+                {
+                    throw new FormatException($"'{model}' is named twice");
+                }
             }
             catch (FormatException error)
             {
@@ -119,7 +147,11 @@ internal static class SettingChecks
             var value = property.GetValue(options);
             foreach (var rule in property.GetCustomAttributes<ValidationAttribute>())
             {
-                if (rule.IsValid(value)) continue;
+                if (rule.IsValid(value))
+                {
+                    continue;
+                }
+
                 var key = $"{section}:{property.Name}";
                 var problem = rule switch
                 {

@@ -19,12 +19,20 @@ internal sealed class SettingPath(params (string Name, Type Options)[] more)
     /// <summary>Whether a key such as <c>ControlPlane:Workers:0:Url</c> names something that can be set.</summary>
     public bool Exists(string key)
     {
-        if (IsLogging(key)) return true;
+        if (IsLogging(key))
+        {
+            return true;
+        }
+
         var segments = key.Split(':');
         var type = _sections.GetValueOrDefault(segments[0]);
         foreach (var segment in segments.Skip(1))
         {
-            if (type is null) return false;
+            if (type is null)
+            {
+                return false;
+            }
+
             type = ElementOf(type) is { } element
                 ? int.TryParse(segment, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? element : null
                 : type.GetProperty(segment, BindingFlags.Instance | BindingFlags.Public | BindingFlags.IgnoreCase)?.PropertyType;

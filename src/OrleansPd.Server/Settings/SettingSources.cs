@@ -20,7 +20,11 @@ internal sealed partial class SettingSources(SettingPath path)
 
     public void AddFile(string name)
     {
-        if (!File.Exists(name)) throw new BadInputException($"--config: there is no file {name}.");
+        if (!File.Exists(name))
+        {
+            throw new BadInputException($"--config: there is no file {name}.");
+        }
+
         try
         {
             var file = new ConfigurationBuilder().AddJsonFile(Path.GetFullPath(name)).Build();
@@ -55,7 +59,10 @@ internal sealed partial class SettingSources(SettingPath path)
 
     public void Remove(string key)
     {
-        foreach (var known in _settings.Keys.Where(known => IsUnder(known, key)).ToArray()) _settings.Remove(known);
+        foreach (var known in _settings.Keys.Where(known => IsUnder(known, key)).ToArray())
+        {
+            _settings.Remove(known);
+        }
     }
 
     public bool Has(string key) => _settings.Keys.Any(known => IsUnder(known, key));
@@ -68,8 +75,15 @@ internal sealed partial class SettingSources(SettingPath path)
     private void Add(IReadOnlyDictionary<string, string?> settings, Func<string, string> source)
     {
         foreach (var list in settings.Keys.Select(key => ListItem().Match(key)).Where(match => match.Success)
-                     .Select(match => match.Groups[1].Value).Distinct(StringComparer.OrdinalIgnoreCase)) Remove(list);
-        foreach (var (key, value) in settings) _settings[key] = (value, source(key));
+                     .Select(match => match.Groups[1].Value).Distinct(StringComparer.OrdinalIgnoreCase))
+        {
+            Remove(list);
+        }
+
+        foreach (var (key, value) in settings)
+        {
+            _settings[key] = (value, source(key));
+        }
     }
 
     private static bool IsUnder(string key, string parent) =>

@@ -48,7 +48,9 @@ internal sealed class WorkerFlags
         {
             // A variable that is empty must not start a gateway without engines. The router's own --worker-urls may be empty.
             if (parsed.GetResult(flag) is { Implicit: false, Tokens.Count: 0 })
+            {
                 throw new BadInputException($"{flag.Name}: the engine's URL is missing, such as http://10.0.0.1:30000.");
+            }
         }
 
         foreach (var word in parsed.GetValue(Prefill) ?? [])
@@ -61,7 +63,10 @@ internal sealed class WorkerFlags
             }
 
             if (last is null || keys.ContainsKey($"{last}:BootstrapPort"))
+            {
                 throw new BadInputException($"--prefill: '{word}' is not a URL such as http://10.0.0.1:30000.");
+            }
+
             if (word.Equals("none", StringComparison.OrdinalIgnoreCase))
             {
                 keys[$"{last}:BootstrapPort"] = null;
@@ -69,13 +74,28 @@ internal sealed class WorkerFlags
             }
 
             if (!int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535)
+            {
                 throw new BadInputException($"--prefill: '{word}' is not a bootstrap port; give 1 to 65535, or 'none'.");
+            }
+
             keys[$"{last}:BootstrapPort"] = word;
         }
 
-        foreach (var url in parsed.GetValue(Decode) ?? []) Add(url, WorkerRole.Decode);
-        foreach (var url in parsed.GetValue(Worker) ?? []) Add(url, WorkerRole.Regular);
-        foreach (var url in parsed.GetValue(WorkerUrls) ?? []) Add(url, WorkerRole.Regular);
+        foreach (var url in parsed.GetValue(Decode) ?? [])
+        {
+            Add(url, WorkerRole.Decode);
+        }
+
+        foreach (var url in parsed.GetValue(Worker) ?? [])
+        {
+            Add(url, WorkerRole.Regular);
+        }
+
+        foreach (var url in parsed.GetValue(WorkerUrls) ?? [])
+        {
+            Add(url, WorkerRole.Regular);
+        }
+
         return keys;
 
         string Add(string url, WorkerRole role)

@@ -69,7 +69,11 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (!_process.HasExited) _process.Kill();
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
         await EndAsync().ConfigureAwait(false);
         _process.Dispose();
     }
@@ -79,7 +83,10 @@ internal sealed class ChildProcess : IAsyncDisposable
         const string mark = "error: ";
         while (await errors.ReadLineAsync().ConfigureAwait(false) is { } line)
         {
-            if (line.StartsWith(mark, StringComparison.Ordinal)) _lastError = line[mark.Length..];
+            if (line.StartsWith(mark, StringComparison.Ordinal))
+            {
+                _lastError = line[mark.Length..];
+            }
         }
     }
 }

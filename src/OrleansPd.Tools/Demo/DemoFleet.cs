@@ -56,13 +56,20 @@ internal sealed class DemoFleet : IAsyncDisposable
     public string NameOf(Uri url)
     {
         var role = _engines.FirstOrDefault(engine => engine.Url == url)?.Options.Role;
-        if (role is null) return url.Authority;
+        if (role is null)
+        {
+            return url.Authority;
+        }
+
         var number = _engines.Where(engine => engine.Options.Role == role).TakeWhile(engine => engine.Url != url).Count() + 1;
         return $"{role.ToString()!.ToLowerInvariant()}-{number}";
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var engine in _engines) await engine.DisposeAsync();
+        foreach (var engine in _engines)
+        {
+            await engine.DisposeAsync();
+        }
     }
 }

@@ -45,7 +45,11 @@ internal sealed class DemoRun(
         var remains = await Leftovers.FindAsync(http, stage, context.Time, IdlePatience, cancellationToken);
         // 5
         _screen.Report(report, remains, memory.Samples, stage.MemoryOf);
-        if (options.Json is { } file) await ReplayJson.WriteAsync(report, file, CancellationToken.None);
+        if (options.Json is { } file)
+        {
+            await ReplayJson.WriteAsync(report, file, CancellationToken.None);
+        }
+
         string[] problems =
         [
             .. sample.Same ? [] : (string[])["the first answer differs from the unsplit one"],
@@ -53,8 +57,16 @@ internal sealed class DemoRun(
                 $"{failure.Value.Count} requests failed: {failure.Key}, e.g. {failure.Value.First}"),
             .. remains.Problems(),
         ];
-        if (problems.Length > 0) throw new CommandFailedException($"{string.Join("; ", problems)}.");
-        if (options.Once) return;
+        if (problems.Length > 0)
+        {
+            throw new CommandFailedException($"{string.Join("; ", problems)}.");
+        }
+
+        if (options.Once)
+        {
+            return;
+        }
+
         _screen.Serving(stage.Gateway);
         await UnlessBrokenAsync(stage, Task.Delay(Timeout.Infinite, cancellationToken), cancellationToken);
     }
@@ -63,7 +75,10 @@ internal sealed class DemoRun(
     {
         // Children get a Ctrl-C too, and may be gone before it is our turn.
         if (await Task.WhenAny(work, stage.Broken) == stage.Broken && !cancellationToken.IsCancellationRequested)
+        {
             throw new CommandFailedException($"{await stage.Broken}.");
+        }
+
         await work;
     }
 }

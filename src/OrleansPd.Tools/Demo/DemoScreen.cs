@@ -22,7 +22,10 @@ internal sealed class DemoScreen(CommandContext context)
     public void Stage(IDemoStage stage, TimeSpan ready)
     {
         foreach (var engine in stage.Engines)
+        {
             Labelled(engine.Name, $"{Address(engine.Url)}, {engine.Ranks} data-parallel rank{(engine.Ranks == 1 ? "" : "s")}");
+        }
+
         Labelled("gateway",
             Invariant($"{Address(stage.Gateway)}, each engine has answered in a pair after {ready.TotalSeconds:0.0} s"));
     }
@@ -70,7 +73,10 @@ internal sealed class DemoScreen(CommandContext context)
         Line(Invariant($"{cached:0.#} % of the prompt tokens were in the cache of the chosen engine; {remains.Retries} retries"));
         Line($"memory at 0, 25, 50, 75, 100 % of the trace, {memoryOf}:");
         if (memory.All(sample => sample.Heap is not null))
+        {
             Labelled("managed", Sizes(memory.Select(sample => sample.Heap!.Value)));
+        }
+
         Labelled("resident", Sizes(memory.Select(sample => sample.Resident)));
     }
 

@@ -20,7 +20,11 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
             using var response = await http.GetAsync(new Uri(gateway, "/readiness"), cancellationToken).ConfigureAwait(false);
             using var json = await ReadAsync(response, cancellationToken).ConfigureAwait(false);
             var ready = json.RootElement.GetProperty("prefill").GetInt32() + json.RootElement.GetProperty("decode").GetInt32();
-            if (response.IsSuccessStatusCode && ready == engines) return;
+            if (response.IsSuccessStatusCode && ready == engines)
+            {
+                return;
+            }
+
             if (time.GetElapsedTime(start) > patience)
             {
                 var why = json.RootElement.GetProperty("reason").GetString() ?? $"{ready} of {engines} engines are";
@@ -38,7 +42,11 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
         while (true)
         {
             var view = await TryRequestAsync(id, cancellationToken).ConfigureAwait(false);
-            if (view is { Prefilled: not null, Decoded: not null }) return view;
+            if (view is { Prefilled: not null, Decoded: not null })
+            {
+                return view;
+            }
+
             if (time.GetElapsedTime(start) > Patience)
             {
                 throw new CommandFailedException(view is null
@@ -63,10 +71,18 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
     {
         using var response = await http.GetAsync(new Uri(gateway, $"/debug/requests/{id}"), cancellationToken)
             .ConfigureAwait(false);
-        if (!response.IsSuccessStatusCode) return null;
+        if (!response.IsSuccessStatusCode)
+        {
+            return null;
+        }
+
         using var json = await ReadAsync(response, cancellationToken).ConfigureAwait(false);
         var attempts = json.RootElement.GetProperty("calls")[0].GetProperty("attempts");
-        if (attempts.GetArrayLength() == 0) throw new CommandFailedException($"the request {id} was refused.");
+        if (attempts.GetArrayLength() == 0)
+        {
+            throw new CommandFailedException($"the request {id} was refused.");
+        }
+
         var attempt = attempts[attempts.GetArrayLength() - 1];
         return new(
             attempt.GetProperty("prefill").GetString() ?? "", attempt.GetProperty("prefill_rank").GetInt32(),

@@ -45,7 +45,11 @@ internal sealed record Leftovers
         while (true)
         {
             var remains = await LookAsync(http, stage, time, cancellationToken).ConfigureAwait(false);
-            if (remains.IsIdle || time.GetElapsedTime(start) > patience) return remains;
+            if (remains.IsIdle || time.GetElapsedTime(start) > patience)
+            {
+                return remains;
+            }
+
             await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(false);
         }
     }
@@ -53,14 +57,40 @@ internal sealed record Leftovers
     /// <summary>A sentence for each thing that should not be.</summary>
     public IEnumerable<string> Problems()
     {
-        if (ActiveRequests != 0) yield return $"{ActiveRequests} requests are still active in the gateway";
-        if (OpenLegs != 0) yield return $"{OpenLegs} legs are still open in the gateway";
-        if (LiveRequests != 0) yield return $"{LiveRequests} requests are still in the engines";
-        if (Slots != 0) yield return $"{Slots} request slots of engines are still held";
-        if (DuplicateRooms != 0) yield return $"{DuplicateRooms} rooms were used twice";
-        if (EngineFailures != 0) yield return $"{EngineFailures} requests failed or were aborted inside the engines";
+        if (ActiveRequests != 0)
+        {
+            yield return $"{ActiveRequests} requests are still active in the gateway";
+        }
+
+        if (OpenLegs != 0)
+        {
+            yield return $"{OpenLegs} legs are still open in the gateway";
+        }
+
+        if (LiveRequests != 0)
+        {
+            yield return $"{LiveRequests} requests are still in the engines";
+        }
+
+        if (Slots != 0)
+        {
+            yield return $"{Slots} request slots of engines are still held";
+        }
+
+        if (DuplicateRooms != 0)
+        {
+            yield return $"{DuplicateRooms} rooms were used twice";
+        }
+
+        if (EngineFailures != 0)
+        {
+            yield return $"{EngineFailures} requests failed or were aborted inside the engines";
+        }
+
         if (RouterErrors.Count != 0)
+        {
             yield return $"engines saw {RouterErrors.Count} mistakes of the gateway, e.g. {RouterErrors[0]}";
+        }
     }
 
     private static async Task<Leftovers> LookAsync(

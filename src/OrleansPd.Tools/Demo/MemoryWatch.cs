@@ -22,12 +22,22 @@ internal sealed class MemoryWatch(IDemoStage stage, ReplayMeter meter, int reque
         while (!replay.IsCompleted)
         {
             var due = (long)requests * _samples.Count / Quarters;
-            if (_samples.Count < Quarters && meter.Succeeded + meter.Failed >= due) _samples.Add(stage.Measure());
-            else await Task.WhenAny(replay, Task.Delay(Pause, time, CancellationToken.None)).ConfigureAwait(false);
+            if (_samples.Count < Quarters && meter.Succeeded + meter.Failed >= due)
+            {
+                _samples.Add(stage.Measure());
+            }
+            else
+            {
+                await Task.WhenAny(replay, Task.Delay(Pause, time, CancellationToken.None)).ConfigureAwait(false);
+            }
         }
 
         // A short replay may end between two looks.
-        while (_samples.Count <= Quarters) _samples.Add(stage.Measure());
+        while (_samples.Count <= Quarters)
+        {
+            _samples.Add(stage.Measure());
+        }
+
         return await replay.ConfigureAwait(false);
     }
 }

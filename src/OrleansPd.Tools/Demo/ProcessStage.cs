@@ -53,7 +53,10 @@ internal sealed class ProcessStage : IDemoStage
     public async ValueTask DisposeAsync()
     {
         // The gateway first: it would log that its engines are gone.
-        foreach (var child in _children.AsEnumerable().Reverse()) await child.DisposeAsync().ConfigureAwait(false);
+        foreach (var child in _children.AsEnumerable().Reverse())
+        {
+            await child.DisposeAsync().ConfigureAwait(false);
+        }
     }
 
     private async Task StartEnginesAsync(DemoFleetOptions fleet, CancellationToken cancellationToken)

@@ -17,7 +17,11 @@ internal static class ReferenceAnswer
         var ids = body.RootElement.GetProperty("input_ids").EnumerateArray().Select(id => id.GetInt32()).ToArray();
         var tokens = body.RootElement.GetProperty("sampling_params").GetProperty("max_new_tokens").GetInt32();
         var expected = ReferenceModel.CompleteIds(ids, tokens, new() { IgnoreEos = true });
-        if (request.OutputIds.SequenceEqual(expected)) return ValueTask.FromResult<string?>(null);
+        if (request.OutputIds.SequenceEqual(expected))
+        {
+            return ValueTask.FromResult<string?>(null);
+        }
+
         var same = request.OutputIds.Zip(expected).TakeWhile(pair => pair.First == pair.Second).Count();
         return ValueTask.FromResult<string?>(
             $"request {request.Index}: {request.OutputIds.Count} tokens where {expected.Length} were due, "

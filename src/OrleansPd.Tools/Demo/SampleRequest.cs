@@ -52,8 +52,15 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
             var shown = parser.Text.Length;
             var step = Take(parser, data);
             if (step.Failure is { } failure)
+            {
                 throw new CommandFailedException($"the first request failed: {failure}, {step.Detail}");
-            if (step.Tokens == 0) continue;
+            }
+
+            if (step.Tokens == 0)
+            {
+                continue;
+            }
+
             first ??= time.GetElapsedTime(sent);
             onText(parser.Text[shown..]);
         }

@@ -10,7 +10,11 @@ internal static class Terminal
 
     public static IAnsiConsole Create(CommandContext context)
     {
-        if (context.Interactive) return AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(context.Out) });
+        if (context.Interactive)
+        {
+            return AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(context.Out) });
+        }
+
         var plain = AnsiConsole.Create(new()
         {
             Ansi = AnsiSupport.No,

@@ -31,9 +31,16 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
     {
         using var document = JsonDocument.Parse(json);
         var root = document.RootElement;
-        if (root.ValueKind != JsonValueKind.Object) return new(0, FailureKind.BadAnswer, "not an object");
+        if (root.ValueKind != JsonValueKind.Object)
+        {
+            return new(0, FailureKind.BadAnswer, "not an object");
+        }
+
         if (root.TryGetProperty("error", out var error) && error.ValueKind != JsonValueKind.Null)
+        {
             return new(0, FailureKind.ErrorEvent, ErrorText.Of(root));
+        }
+
         return endpoint == ReplayEndpoint.Generate ? TakeGenerate(root) : TakeOpenAi(root);
     }
 
@@ -50,17 +57,31 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
             {
                 Finished = true;
                 if (reason.TryGetProperty("type", out var type) && type.ValueEquals("abort"))
+                {
                     return new(0, FailureKind.Aborted, ErrorText.Of(reason));
+                }
             }
         }
 
         if (keepOutput)
         {
             // Cumulative unless the engine runs with --incremental-streaming-output; the counts tell which.
-            if (idCount == OutputTokens) _ids.Clear();
-            for (var i = 0; i < idCount; i++) _ids.Add(ids[i].GetInt32());
+            if (idCount == OutputTokens)
+            {
+                _ids.Clear();
+            }
+
+            for (var i = 0; i < idCount; i++)
+            {
+                _ids.Add(ids[i].GetInt32());
+            }
+
             var text = Str(root, "text") ?? "";
-            if (idCount == OutputTokens || text.StartsWith(_text.ToString(), StringComparison.Ordinal)) _text.Clear();
+            if (idCount == OutputTokens || text.StartsWith(_text.ToString(), StringComparison.Ordinal))
+            {
+                _text.Clear();
+            }
+
             _text.Append(text);
         }
 
@@ -77,11 +98,18 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
             if (choice.TryGetProperty("finish_reason", out var reason) && reason.ValueKind == JsonValueKind.String)
             {
                 Finished = true;
-                if (reason.ValueEquals("abort")) return new(0, FailureKind.Aborted, "finish_reason is abort");
+                if (reason.ValueEquals("abort"))
+                {
+                    return new(0, FailureKind.Aborted, "finish_reason is abort");
+                }
             }
 
             var message = choice;
-            if (choice.TryGetProperty("delta", out var delta) || choice.TryGetProperty("message", out delta)) message = delta;
+            if (choice.TryGetProperty("delta", out var delta) || choice.TryGetProperty("message", out delta))
+            {
+                message = delta;
+            }
+
             output |= Append(Str(message, "reasoning_content"));
             output |= Append(Str(message, "content"));
             output |= Append(Str(message, "text"));
@@ -89,7 +117,11 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
                 && calls.GetArrayLength() > 0;
         }
 
-        if (output) OutputTokens++;
+        if (output)
+        {
+            OutputTokens++;
+        }
+
         if (root.TryGetProperty("usage", out var usage) && usage.ValueKind == JsonValueKind.Object)
         {
             OutputTokens = Number(usage, "completion_tokens") ?? OutputTokens;
@@ -101,8 +133,16 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
 
     private bool Append(string? text)
     {
-        if (string.IsNullOrEmpty(text)) return false;
-        if (keepOutput) _text.Append(text);
+        if (string.IsNullOrEmpty(text))
+        {
+            return false;
+        }
+
+        if (keepOutput)
+        {
+            _text.Append(text);
+        }
+
         return true;
     }
 

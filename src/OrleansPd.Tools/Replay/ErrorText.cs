@@ -10,11 +10,22 @@ internal static class ErrorText
 
     public static string Of(JsonElement root)
     {
-        if (root.ValueKind != JsonValueKind.Object) return Short(root.ToString());
+        if (root.ValueKind != JsonValueKind.Object)
+        {
+            return Short(root.ToString());
+        }
+
         if (root.TryGetProperty("error", out var error))
         {
-            if (error.ValueKind == JsonValueKind.Object && Text(error, "message") is { } inner) return Short(inner);
-            if (error.ValueKind == JsonValueKind.String) return Short(error.GetString()!);
+            if (error.ValueKind == JsonValueKind.Object && Text(error, "message") is { } inner)
+            {
+                return Short(inner);
+            }
+
+            if (error.ValueKind == JsonValueKind.String)
+            {
+                return Short(error.GetString()!);
+            }
         }
 
         return Short(Text(root, "message") ?? Text(root, "detail") ?? root.ToString());

@@ -21,17 +21,28 @@ internal sealed class EventStream(Stream stream, int maxEventBytes = 64 * 1024 *
         {
             if (!TryReadLine(out var line))
             {
-                if (!await FillAsync(cancellationToken).ConfigureAwait(false)) return null;
+                if (!await FillAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    return null;
+                }
+
                 continue;
             }
 
             if (line.IsEmpty)
             {
-                if (hasData) return _data.WrittenMemory;
+                if (hasData)
+                {
+                    return _data.WrittenMemory;
+                }
             }
             else if (line.Span.StartsWith("data:"u8))
             {
-                if (hasData) _data.Write("\n"u8);
+                if (hasData)
+                {
+                    _data.Write("\n"u8);
+                }
+
                 hasData = true;
                 var value = line.Span[5..];
                 _data.Write(value.StartsWith(" "u8) ? value[1..] : value);
@@ -57,7 +68,11 @@ internal sealed class EventStream(Stream stream, int maxEventBytes = 64 * 1024 *
 
         var stop = _scanned + at;
         var length = stop - _start;
-        if (length > 0 && _buffer[stop - 1] == '\r') length--;
+        if (length > 0 && _buffer[stop - 1] == '\r')
+        {
+            length--;
+        }
+
         line = _buffer.AsMemory(_start, length);
         _start = _scanned = stop + 1;
         return true;
@@ -66,7 +81,10 @@ internal sealed class EventStream(Stream stream, int maxEventBytes = 64 * 1024 *
     private async ValueTask<bool> FillAsync(CancellationToken cancellationToken)
     {
         if (_end - _start > maxEventBytes || _data.WrittenCount > maxEventBytes)
+        {
             throw new InvalidDataException($"An event is larger than {maxEventBytes} bytes.");
+        }
+
         if (_start > 0)
         {
             _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);

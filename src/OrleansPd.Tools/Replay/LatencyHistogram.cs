@@ -29,7 +29,11 @@ internal sealed class LatencyHistogram
             _max = Math.Max(_max, ticks);
             if (_exact is not null && _exact.Count + times <= ExactSamples)
             {
-                for (var i = 0; i < times; i++) _exact.Add(ticks);
+                for (var i = 0; i < times; i++)
+                {
+                    _exact.Add(ticks);
+                }
+
                 return;
             }
 
@@ -42,7 +46,11 @@ internal sealed class LatencyHistogram
     {
         lock (_gate)
         {
-            if (_count == 0) return Distribution.None;
+            if (_count == 0)
+            {
+                return Distribution.None;
+            }
+
             var sorted = _exact?.Order().ToArray();
             return new(_count, TimeSpan.FromTicks((long)(_sum / _count)), At(0.5), At(0.9), At(0.99), TimeSpan.FromTicks(_max));
 
@@ -57,9 +65,17 @@ internal sealed class LatencyHistogram
 
     private void Spill()
     {
-        if (_exact is null) return;
+        if (_exact is null)
+        {
+            return;
+        }
+
         _buckets = new long[(64 - StepBits) * Steps];
-        foreach (var ticks in _exact) _buckets[BucketOf(ticks)]++;
+        foreach (var ticks in _exact)
+        {
+            _buckets[BucketOf(ticks)]++;
+        }
+
         _exact = null;
     }
 
@@ -69,7 +85,10 @@ internal sealed class LatencyHistogram
         for (var bucket = 0; bucket < _buckets!.Length; bucket++)
         {
             seen += _buckets[bucket];
-            if (seen >= rank) return MiddleOf(bucket);
+            if (seen >= rank)
+            {
+                return MiddleOf(bucket);
+            }
         }
 
         return _max;

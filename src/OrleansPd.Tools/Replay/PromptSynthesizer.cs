@@ -16,7 +16,11 @@ internal sealed class PromptSynthesizer(int blockSize, int seed)
     public int[] Ids(TraceRequest request, int index)
     {
         var ids = new int[request.InputTokens];
-        for (var position = 0; position < ids.Length; position++) ids[position] = Token(request, index, position);
+        for (var position = 0; position < ids.Length; position++)
+        {
+            ids[position] = Token(request, index, position);
+        }
+
         return ids;
     }
 
@@ -26,7 +30,11 @@ internal sealed class PromptSynthesizer(int blockSize, int seed)
         var text = new StringBuilder(request.InputTokens * 7);
         for (var position = 0; position < request.InputTokens; position++)
         {
-            if (position > 0) text.Append(' ');
+            if (position > 0)
+            {
+                text.Append(' ');
+            }
+
             text.Append('w').Append(CultureInfo.InvariantCulture, $"{Token(request, index, position)}");
         }
 

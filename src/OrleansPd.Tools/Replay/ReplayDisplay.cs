@@ -19,7 +19,10 @@ internal static class ReplayDisplay
         if (!context.Interactive)
         {
             while (await Task.WhenAny(replay, Task.Delay(PlainLine, context.Time, CancellationToken.None)) != replay)
+            {
                 await context.Out.WriteLineAsync(Status(replayer.Meter, trace));
+            }
+
             return await replay;
         }
 
@@ -52,7 +55,10 @@ internal static class ReplayDisplay
             + Invariant($"{report.OutputTokensPerSecond:0.#} output tokens/s; ")
             + Invariant($"{report.InputTokens} tokens in, {report.OutputTokens} out"));
         foreach (var (kind, failure) in report.Failures)
+        {
             output.WriteLine(Invariant($"  {failure.Count} x {kind}") + (failure.First is { } first ? $", e.g. {first}" : ""));
+        }
+
         var rows = new (string Name, Distribution Times)[]
         {
             ("time to first token", report.FirstOutput),
@@ -60,8 +66,14 @@ internal static class ReplayDisplay
             ("end to end", report.Total),
             ("start lag", report.Lag),
         };
-        if (context.Interactive) WriteTable(rows, context);
-        else WritePlain(rows, output);
+        if (context.Interactive)
+        {
+            WriteTable(rows, context);
+        }
+        else
+        {
+            WritePlain(rows, output);
+        }
     }
 
     private static string Status(ReplayMeter meter, Trace trace)
@@ -76,8 +88,16 @@ internal static class ReplayDisplay
     {
         var table = new Table { Border = TableBorder.Rounded };
         table.AddColumn("ms");
-        foreach (var column in Header) table.AddColumn(new TableColumn(column).RightAligned());
-        foreach (var (name, times) in rows) table.AddRow([name, .. Cells(times)]);
+        foreach (var column in Header)
+        {
+            table.AddColumn(new TableColumn(column).RightAligned());
+        }
+
+        foreach (var (name, times) in rows)
+        {
+            table.AddRow([name, .. Cells(times)]);
+        }
+
         Terminal.Create(context).Write(table);
     }
 
@@ -85,7 +105,9 @@ internal static class ReplayDisplay
     {
         output.WriteLine($"{"ms",-20}{string.Concat(Header.Select(column => $"{column,11}"))}");
         foreach (var (name, times) in rows)
+        {
             output.WriteLine($"{name,-20}{string.Concat(Cells(times).Select(cell => $"{cell,11}"))}");
+        }
     }
 
     private static readonly string[] Header = ["mean", "p50", "p90", "p99", "max"];

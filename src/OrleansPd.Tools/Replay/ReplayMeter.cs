@@ -46,7 +46,10 @@ internal sealed class ReplayMeter
         Interlocked.Increment(ref _succeeded);
         Interlocked.Add(ref _inputTokens, request.InputTokens);
         _total.Record(request.Total);
-        if (request.FirstOutput is { } first) _first.Record(first);
+        if (request.FirstOutput is { } first)
+        {
+            _first.Record(first);
+        }
     }
 
     internal ReplayReport Report(ReplayOptions options, string trace, TimeSpan elapsed, bool interrupted)

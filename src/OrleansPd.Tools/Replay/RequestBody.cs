@@ -27,7 +27,11 @@ internal static class RequestBody
             if (options.TokenIds)
             {
                 json.WriteStartArray("input_ids");
-                foreach (var id in prompts.Ids(request, index)) json.WriteNumberValue(id);
+                foreach (var id in prompts.Ids(request, index))
+                {
+                    json.WriteNumberValue(id);
+                }
+
                 json.WriteEndArray();
             }
             else

@@ -20,11 +20,18 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
         {
             using var message = new HttpRequestMessage(HttpMethod.Post, _target) { Content = new ReadOnlyMemoryContent(body) };
             message.Content.Headers.ContentType = new("application/json");
-            if (options.ApiKey is { } key) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+            if (options.ApiKey is { } key)
+            {
+                message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+            }
+
             using var response = await http.SendAsync(message, both.Token).ConfigureAwait(false);
             if (options.Verifier is not null)
+            {
                 attempt.Headers = response.Headers.ToDictionary(
                     header => header.Key, header => string.Join(", ", header.Value), StringComparer.OrdinalIgnoreCase);
+            }
+
             await ReadAsync(attempt, response, both.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -66,11 +73,17 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
             using var whole = new MemoryStream();
             await stream.CopyToAsync(whole, cancellationToken).ConfigureAwait(false);
             var step = attempt.Parser.Take(whole.GetBuffer().AsMemory(0, (int)whole.Length));
-            if (step.Failure is { } failure) attempt.Fail(failure, step.Detail);
+            if (step.Failure is { } failure)
+            {
+                attempt.Fail(failure, step.Detail);
+            }
         }
 
         attempt.End = time.GetTimestamp();
-        if (attempt.Parser.OutputTokens == 0) attempt.Fail(FailureKind.Empty, "the answer holds no token");
+        if (attempt.Parser.OutputTokens == 0)
+        {
+            attempt.Fail(FailureKind.Empty, "the answer holds no token");
+        }
     }
 
     private async Task ReadEventsAsync(Attempt attempt, Stream stream, CancellationToken cancellationToken)
@@ -79,12 +92,28 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
         while (await events.NextAsync(cancellationToken).ConfigureAwait(false) is { } data)
         {
             // An error event does not end the reading: what follows it must still be a proper end.
-            if (data.Span.SequenceEqual("[DONE]"u8)) return;
+            if (data.Span.SequenceEqual("[DONE]"u8))
+            {
+                return;
+            }
+
             var step = attempt.Parser.Take(data);
-            if (step.Failure is { } failure) attempt.Fail(failure, step.Detail);
-            if (step.Tokens == 0) continue;
+            if (step.Failure is { } failure)
+            {
+                attempt.Fail(failure, step.Detail);
+            }
+
+            if (step.Tokens == 0)
+            {
+                continue;
+            }
+
             var now = time.GetTimestamp();
-            if (attempt.LastOutput is { } last) meter.OnOutput(time.GetElapsedTime(last, now), step.Tokens);
+            if (attempt.LastOutput is { } last)
+            {
+                meter.OnOutput(time.GetElapsedTime(last, now), step.Tokens);
+            }
+
             attempt.FirstOutput ??= now;
             attempt.LastOutput = now;
             attempt.Counted += step.Tokens;
@@ -103,7 +132,11 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
     private ReplayedRequest Result(Attempt attempt, int index, ReadOnlyMemory<byte> body)
     {
         // The engine's own count at the end corrects the events' (a chunk may hold several tokens).
-        if (attempt.Failure is null) meter.OnTokens(attempt.Parser.OutputTokens - attempt.Counted);
+        if (attempt.Failure is null)
+        {
+            meter.OnTokens(attempt.Parser.OutputTokens - attempt.Counted);
+        }
+
         var end = attempt.End ?? time.GetTimestamp();
         return new()
         {
@@ -144,7 +177,11 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
         /// <summary>The first failure is the cause; later ones follow from it.</summary>
         public void Fail(string failure, string? detail)
         {
-            if (Failure is not null) return;
+            if (Failure is not null)
+            {
+                return;
+            }
+
             (Failure, Detail) = (failure, detail);
         }
     }

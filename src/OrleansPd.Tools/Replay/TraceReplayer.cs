@@ -85,7 +85,11 @@ internal sealed class TraceReplayer : IDisposable
 
     private async Task<ReplayedRequest> JudgeAsync(ReplayedRequest request, CancellationToken cancellationToken)
     {
-        if (_options.Verifier is not { } verify || request.Failure is not null) return request;
+        if (_options.Verifier is not { } verify || request.Failure is not null)
+        {
+            return request;
+        }
+
         var wrong = await verify(request, cancellationToken).ConfigureAwait(false);
         return wrong is null ? request : request with { Failure = FailureKind.Mismatch, Detail = wrong };
     }
@@ -98,7 +102,11 @@ internal sealed class TraceReplayer : IDisposable
         {
             var due = _options.Speed > 0 ? request.Arrival / _options.Speed : TimeSpan.Zero;
             var wait = due - _time.GetElapsedTime(start);
-            if (wait > TimeSpan.Zero) await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
+            if (wait > TimeSpan.Zero)
+            {
+                await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
+            }
+
             cancellationToken.ThrowIfCancellationRequested();
             yield return new(index++, request, due);
         }

@@ -23,7 +23,11 @@ internal static class AzureTrace
         foreach (var line in File.ReadLines(path))
         {
             number++;
-            if (string.IsNullOrWhiteSpace(line)) continue;
+            if (string.IsNullOrWhiteSpace(line))
+            {
+                continue;
+            }
+
             var cells = line.Split(',', StringSplitOptions.TrimEntries);
             if (header is null)
             {
@@ -32,11 +36,17 @@ internal static class AzureTrace
             }
 
             if (cells.Length != header.Length)
+            {
                 throw new TraceFormatException(
                     $"{path}, line {number}: {cells.Length} cells where the header has {header.Length}.");
+            }
+
             if (!DateTimeOffset.TryParse(cells[Array.IndexOf(header, "TIMESTAMP")], CultureInfo.InvariantCulture,
                     DateTimeStyles.AssumeUniversal, out var time))
+            {
                 throw new TraceFormatException($"{path}, line {number}: TIMESTAMP is not a time.");
+            }
+
             start ??= time;
             yield return new(time - start.Value, Tokens("ContextTokens"), Tokens("GeneratedTokens"), []);
 

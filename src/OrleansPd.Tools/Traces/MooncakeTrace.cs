@@ -17,7 +17,11 @@ internal static class MooncakeTrace
         foreach (var line in File.ReadLines(path))
         {
             number++;
-            if (string.IsNullOrWhiteSpace(line)) continue;
+            if (string.IsNullOrWhiteSpace(line))
+            {
+                continue;
+            }
+
             var (timestamp, request) = Parse(line, path, number);
             start ??= timestamp;
             yield return request with { Arrival = TimeSpan.FromMilliseconds(timestamp - start.Value) };

@@ -63,7 +63,9 @@ public sealed class AnswerRewritingTests
                 foreach (var key in keys[..3])
                 {
                     if (decode[item]!["meta_info"]![key] is JsonArray own && prefill[item]!["meta_info"]![key] is JsonArray front)
+                    {
                         decode[item]!["meta_info"]![key] = new JsonArray([.. front.Concat(own).Select(value => value!.DeepClone())]);
+                    }
                 }
             }
             Assert.True(decode.ToJsonString() == merged, $"seed {seed}");
@@ -73,7 +75,10 @@ public sealed class AnswerRewritingTests
         {
             var meta = new JsonObject { ["id"] = "x" };
             foreach (var key in keys.Where(_ => random.Next(3) > 0))
+            {
                 meta[key] = new JsonArray([.. Enumerable.Range(0, random.Next(3)).Select(_ => (JsonNode)new JsonArray(random.Next(), "t"))]);
+            }
+
             return new JsonObject { ["text"] = "a", ["meta_info"] = meta };
         }
     }

@@ -19,7 +19,9 @@ public sealed class SseFramerTests
     public void Frames_whatever_the_chunks(string stream, string expected)
     {
         for (var size = 1; size <= stream.Length; size++)
+        {
             Assert.Equal(expected, string.Join('|', Read(stream, () => size).Data));
+        }
     }
 
     [Fact]

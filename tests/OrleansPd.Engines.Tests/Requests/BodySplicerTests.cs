@@ -61,7 +61,10 @@ public sealed class BodySplicerTests
             new() { BootstrapHost = "h", Rooms = new[] { 1L } }, new() { Rids = new[] { "a" } },
         ];
         foreach (var members in forSingle)
+        {
             Assert.Throws<ArgumentException>(() => Spliced("""{"text":"a"}""", members));
+        }
+
         LegMembers[] forBatch =
         [
             new() { BootstrapHost = "h", Room = 1 }, new() { BootstrapHost = "h", Rooms = new[] { 1L } },
@@ -69,7 +72,9 @@ public sealed class BodySplicerTests
             new() { Rids = new[] { "a" } }, new() { Rid = "a", Rids = new[] { "a", "b" } },
         ];
         foreach (var members in forBatch)
+        {
             Assert.Throws<ArgumentException>(() => Spliced("""{"text":["a","b"]}""", members));
+        }
     }
 
     [Fact]

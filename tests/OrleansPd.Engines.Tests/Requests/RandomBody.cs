@@ -18,9 +18,15 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     {
         var members = new List<(string Name, Action Value)> { (PromptName(), Prompt) };
         for (var count = random.Next(14); count > 0; count--)
+        {
             members.Add(Member());
+        }
+
         if (random.Next(4) == 0)
+        {
             members.AddRange(members.Slice(0, random.Next(1, members.Count)));
+        }
+
         var order = members.ToArray();
         random.Shuffle(order);
         Space();
@@ -29,7 +35,10 @@ internal sealed class RandomBody(Random random, Dialect dialect)
         for (var at = 0; at < order.Length; at++)
         {
             if (at > 0)
+            {
                 Separate(',');
+            }
+
             Text(order[at].Name);
             Separate(':');
             order[at].Value();
@@ -79,9 +88,13 @@ internal sealed class RandomBody(Random random, Dialect dialect)
             ? () => List(random.Next(1, 200), () => _text.Append(random.Next(10) == 0 ? random.Next(10) : random.Next(200_000)))
             : () => Text(Word());
         if (_batch == 0)
+        {
             one();
+        }
         else
+        {
             List(_batch, one);
+        }
     }
 
     private void Rid()
@@ -98,9 +111,13 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     private void SamplingParams()
     {
         if (_batch == 0 || random.Next(2) == 0)
+        {
             One();
+        }
         else
+        {
             List(_batch, One);
+        }
 
         void One()
         {
@@ -108,7 +125,10 @@ internal sealed class RandomBody(Random random, Dialect dialect)
             Space();
             _text.Append("\"sampling_seed\": ").Append(random.Next(100)).Append(",\"temperature\":0.50");
             if (_samples != 1 || random.Next(2) == 0)
+            {
                 _text.Append(",\"n\":").Append(_samples);
+            }
+
             _text.Append('}');
         }
     }
@@ -116,9 +136,13 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     private void PerItem(Action one)
     {
         if (_batch == 0 || random.Next(2) == 0)
+        {
             one();
+        }
         else
+        {
             List(_batch, one);
+        }
     }
 
     private void Anything() => Anything(random.Next(4));
@@ -151,7 +175,9 @@ internal sealed class RandomBody(Random random, Dialect dialect)
                     Separate(':');
                     Anything(depth - 1);
                     if (count > 0)
+                    {
                         Separate(',');
+                    }
                 }
                 _text.Append('}');
                 break;
@@ -165,9 +191,14 @@ internal sealed class RandomBody(Random random, Dialect dialect)
         for (var at = 0; at < length; at++)
         {
             if (at > 0 && tight)
+            {
                 _text.Append(", ");
+            }
             else if (at > 0)
+            {
                 Separate(',');
+            }
+
             one();
         }
         _text.Append(']');
@@ -187,11 +218,17 @@ internal sealed class RandomBody(Random random, Dialect dialect)
         foreach (var letter in value)
         {
             if (letter is '"' or '\\' && random.Next(2) == 0)
+            {
                 quoted.Append('\\').Append(letter);
+            }
             else if (letter < ' ' || letter is '"' or '\\' || random.Next(40) == 0 && !char.IsSurrogate(letter))
+            {
                 quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)letter:x4}");
+            }
             else
+            {
                 quoted.Append(letter);
+            }
         }
         return quoted.Append('"').ToString();
     }
@@ -210,6 +247,8 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     private void Space()
     {
         for (var count = random.Next(6) - 3; count > 0; count--)
+        {
             _text.Append(" \t\r\n"[random.Next(4)]);
+        }
     }
 }

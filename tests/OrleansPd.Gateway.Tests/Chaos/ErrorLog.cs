@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using OrleansPd.Gateway.Telemetry;
 
 namespace OrleansPd.Gateway.Tests.Chaos;
 

@@ -7,7 +7,6 @@ using Microsoft.Extensions.Logging;
 using OrleansPd.Core.Options;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Gateway.Telemetry;
 using OrleansPd.Simulator;
 using OrleansPd.Standalone;
 

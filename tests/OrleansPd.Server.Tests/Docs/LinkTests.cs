@@ -18,7 +18,11 @@ public sealed partial class LinkTests
         foreach (Match link in Link().Matches(File.ReadAllText(path)))
         {
             var target = link.Groups[1].Value;
-            if (target.Contains("://", StringComparison.Ordinal) || target.StartsWith('#')) continue;
+            if (target.Contains("://", StringComparison.Ordinal) || target.StartsWith('#'))
+            {
+                continue;
+            }
+
             var file = Path.Combine(Path.GetDirectoryName(path)!, target.Split('#')[0]);
 
             Assert.True(File.Exists(file) || Directory.Exists(file), $"{page} links to {target}, which is not there");

@@ -53,7 +53,11 @@ public sealed class OperationsTests
     /// <summary>The value of the option itself: where the help says otherwise, the table shows both.</summary>
     private static string Default(GatewayFlag flag)
     {
-        if (flag.Means is not null || flag.Key.StartsWith("Logging:", StringComparison.Ordinal)) return "";
+        if (flag.Means is not null || flag.Key.StartsWith("Logging:", StringComparison.Ordinal))
+        {
+            return "";
+        }
+
         var options = new GatewayOptions();
         object section = flag.Key.StartsWith("Gateway:", StringComparison.Ordinal) ? options : options.ControlPlane;
         var property = section.GetType().GetProperty(flag.Key[(flag.Key.IndexOf(':', StringComparison.Ordinal) + 1)..])!;
@@ -71,7 +75,10 @@ public sealed class OperationsTests
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (File.Exists(Path.Combine(folder.FullName, "OrleansPd.sln"))) return Path.Combine(folder.FullName, file);
+            if (File.Exists(Path.Combine(folder.FullName, "OrleansPd.sln")))
+            {
+                return Path.Combine(folder.FullName, file);
+            }
         }
 
         throw new InvalidOperationException("The tests do not run inside the repository.");

@@ -21,7 +21,9 @@ public sealed class EventStreamTests
             using var events = new EventStream(new Pieces(Encoding.UTF8.GetBytes(text), piece));
             var found = new List<string>();
             while (await events.NextAsync(TestContext.Current.CancellationToken) is { } data)
+            {
                 found.Add(Encoding.UTF8.GetString(data.Span));
+            }
 
             Assert.Equal(expected, string.Join('|', found));
         }

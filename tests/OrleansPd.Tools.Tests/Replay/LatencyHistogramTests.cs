@@ -11,7 +11,10 @@ public sealed class LatencyHistogramTests
     public void A_small_sample_is_exact()
     {
         var histogram = new LatencyHistogram();
-        foreach (var ms in Enumerable.Range(1, 1000).Reverse()) histogram.Record(TimeSpan.FromMilliseconds(ms));
+        foreach (var ms in Enumerable.Range(1, 1000).Reverse())
+        {
+            histogram.Record(TimeSpan.FromMilliseconds(ms));
+        }
 
         var found = histogram.Summarize();
 
@@ -38,7 +41,10 @@ public sealed class LatencyHistogramTests
     public void A_large_sample_is_within_one_percent(long unit)
     {
         var histogram = new LatencyHistogram();
-        for (var i = 1; i <= 100_000; i++) histogram.Record(TimeSpan.FromTicks(i * unit));
+        for (var i = 1; i <= 100_000; i++)
+        {
+            histogram.Record(TimeSpan.FromTicks(i * unit));
+        }
 
         var found = histogram.Summarize();
 
