@@ -102,7 +102,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
             _loops.RemoveAll(loop => loop.IsCompleted);
             _loops.Add(Guarded(running, id.Value));
         }
-        return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await running.WaitAsync(cancellationToken);
     }
 
     public ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken)
@@ -152,13 +152,13 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
                 }
                 if (InFlight(id) > 0)
                 {
-                    await Task.Delay(IdlePoll, _clock, cancellationToken).ConfigureAwait(false);
+                    await Task.Delay(IdlePoll, _clock, cancellationToken);
                     continue;
                 }
-                answer = await _probe.SwitchRoleAsync(worker.Spec, role, cancellationToken).ConfigureAwait(false);
+                answer = await _probe.SwitchRoleAsync(worker.Spec, role, cancellationToken);
                 if (answer.Outcome == RoleSwitchOutcome.Busy)
                 {
-                    await Task.Delay(SwitchRetry, _clock, cancellationToken).ConfigureAwait(false);
+                    await Task.Delay(SwitchRetry, _clock, cancellationToken);
                 }
             }
         }

@@ -140,13 +140,13 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
             CompleteGranted();
             loops = [.. _loops];
         }
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(loops).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await _stop.CancelAsync();
+        await Task.WhenAll(loops).WaitAsync(cancellationToken);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await StopAsync().ConfigureAwait(false);
+        await StopAsync();
         _stop.Dispose();
     }
 
@@ -311,7 +311,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     {
         using var timer = _clock.CreateTimer(_ => TimedOut(waiting, outcome), null, waiting.Wait, Timeout.InfiniteTimeSpan);
         using var gone = cancellationToken.UnsafeRegister(_ => Abandoned(waiting, outcome, cancellationToken), null);
-        return await outcome.Task.ConfigureAwait(false);
+        return await outcome.Task;
     }
 
     private void TimedOut(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome)
@@ -435,7 +435,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     private async Task TickAsync(CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(TickInterval, _clock);
-        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+        while (await timer.WaitForNextTickAsync(cancellationToken))
         {
             Change(() => _state.Tick(_clock.GetUtcNow(), _clock.GetTimestamp(), _clock.TimestampFrequency));
         }
@@ -445,7 +445,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     {
         try
         {
-            await loop.ConfigureAwait(false);
+            await loop;
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {

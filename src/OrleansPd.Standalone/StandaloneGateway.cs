@@ -28,15 +28,15 @@ public static class StandaloneGateway
             loggers.CreateLogger<EmbeddedControlPlane>());
         try
         {
-            var server = await GatewayServer.StartAsync(options, plane, logging, clock, upstream, cancellationToken).ConfigureAwait(false);
-            await plane.StartAsync(cancellationToken).ConfigureAwait(false);
+            var server = await GatewayServer.StartAsync(options, plane, logging, clock, upstream, cancellationToken);
+            await plane.StartAsync(cancellationToken);
             server.Own(plane.Died, plane, upstream, new Loggers(loggers));
             return server;
         }
         catch
         {
-            await plane.DisposeAsync().ConfigureAwait(false);
-            await upstream.DisposeAsync().ConfigureAwait(false);
+            await plane.DisposeAsync();
+            await upstream.DisposeAsync();
             loggers.Dispose();
             throw;
         }

@@ -50,7 +50,7 @@ internal sealed class GenerationHandler(
         metrics.Started();
         try
         {
-            end = await RunAsync(context, dialect, route, id, started, sink, span).ConfigureAwait(false);
+            end = await RunAsync(context, dialect, route, id, started, sink, span);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -59,14 +59,14 @@ internal sealed class GenerationHandler(
         catch (BadHttpRequestException e)
         {
             end = new RequestEnd("bad_request", "client", null);
-            await RefuseAsync(sink, new AnswerError(e.StatusCode, "bad_request", e.Message)).ConfigureAwait(false);
+            await RefuseAsync(sink, new AnswerError(e.StatusCode, "bad_request", e.Message));
         }
         catch (IOException e) when (e is not ConnectionResetException && sink.Status == 0)
         {
             // The web server's word for a body whose framing makes no sense.
             end = RequestEnd.Client("bad_request");
             context.Response.Headers.Connection = "close";
-            await RefuseAsync(sink, new AnswerError(400, "bad_request", "The body of the request cannot be read.")).ConfigureAwait(false);
+            await RefuseAsync(sink, new AnswerError(400, "bad_request", "The body of the request cannot be read."));
         }
         catch (ConnectionResetException)
         {
@@ -75,7 +75,7 @@ internal sealed class GenerationHandler(
         catch (Exception e)
         {
             Log.RequestFailed(logger, e, id);
-            await RefuseAsync(sink, new AnswerError(500, "internal_error", "The gateway failed; its log has the details.")).ConfigureAwait(false);
+            await RefuseAsync(sink, new AnswerError(500, "internal_error", "The gateway failed; its log has the details."));
         }
         finally
         {
@@ -88,7 +88,7 @@ internal sealed class GenerationHandler(
     {
         if (sink.Status == 0)
         {
-            await sink.RefuseAsync(error, CancellationToken.None).ConfigureAwait(false);
+            await sink.RefuseAsync(error, CancellationToken.None);
         }
     }
 
@@ -98,14 +98,14 @@ internal sealed class GenerationHandler(
         var gone = context.RequestAborted;
         if (HeaderError(context.Request, dialect) is { } wrong)
         {
-            await sink.RefuseAsync(wrong, gone).ConfigureAwait(false);
+            await sink.RefuseAsync(wrong, gone);
             return RequestEnd.Client(wrong.Code);
         }
-        var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
+        var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone);
         if (body is null)
         {
             // The rest of the body is not read; Kestrel closes the connection.
-            await sink.RefuseAsync(TooLong(), gone).ConfigureAwait(false);
+            await sink.RefuseAsync(TooLong(), gone);
             return RequestEnd.Client("payload_too_large");
         }
         ClientAccount? account = null;
@@ -115,12 +115,12 @@ internal sealed class GenerationHandler(
             call = CallOf(context, dialect, route, id, span, body, out account, out var refusal);
             if (call is null)
             {
-                await sink.RefuseAsync(refusal!, gone).ConfigureAwait(false);
+                await sink.RefuseAsync(refusal!, gone);
                 return RequestEnd.Client(refusal!.Code);
             }
             IReadOnlyList<DispatchReport> reports = RequestDispatcher.IsOneCall(call)
-                ? [await dispatcher.Pairs.RunAsync(call, sink, gone).ConfigureAwait(false)]
-                : await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
+                ? [await dispatcher.Pairs.RunAsync(call, sink, gone)]
+                : await dispatcher.RunAsync(call, sink, gone);
             log.Add(new RequestRecord(id, route, clock.GetUtcNow(), reports));
             return Account(reports, started);
         }

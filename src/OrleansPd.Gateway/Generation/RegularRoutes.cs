@@ -47,7 +47,7 @@ internal sealed class RegularRoutes(
         try
         {
             var gone = context.RequestAborted;
-            using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone).ConfigureAwait(false);
+            using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, gone);
             var error = Read(body, path, out var found);
             var account = ClientAuthentication.AccountOf(context);
             var entered = false;
@@ -59,13 +59,13 @@ internal sealed class RegularRoutes(
             if (error is not null)
             {
                 (reason, side) = (error.Code, error.Status < 500 ? "client" : "gateway");
-                await sink.RefuseAsync(error, gone).ConfigureAwait(false);
+                await sink.RefuseAsync(error, gone);
                 return;
             }
             try
             {
                 var call = CallOf(context, path, body!, found, id, account, span);
-                report = await dispatcher.RunAsync(call, sink, gone).ConfigureAwait(false);
+                report = await dispatcher.RunAsync(call, sink, gone);
             }
             finally
             {

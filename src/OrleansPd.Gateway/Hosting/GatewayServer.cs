@@ -123,11 +123,11 @@ public sealed class GatewayServer : IAsyncDisposable
         app.MapPd();
         try
         {
-            await app.StartAsync(cancellationToken).ConfigureAwait(false);
+            await app.StartAsync(cancellationToken);
         }
         catch
         {
-            await app.DisposeAsync().ConfigureAwait(false);
+            await app.DisposeAsync();
             throw;
         }
         var server = new GatewayServer(app);
@@ -156,10 +156,10 @@ public sealed class GatewayServer : IAsyncDisposable
         Log.Stopping(_app.Services.GetRequiredService<ILogger<GatewayServer>>(), Metrics.Active);
         try
         {
-            await Task.Delay(TimeSpan.FromSeconds(options.ShutdownDelaySecs), clock, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromSeconds(options.ShutdownDelaySecs), clock, cancellationToken);
             using var grace = new CancellationTokenSource(TimeSpan.FromSeconds(options.ShutdownGracePeriodSecs), clock);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(grace.Token, cancellationToken);
-            await IdleAsync(clock, either.Token).ConfigureAwait(false);
+            await IdleAsync(clock, either.Token);
         }
         catch (OperationCanceledException)
         {
@@ -169,32 +169,32 @@ public sealed class GatewayServer : IAsyncDisposable
         using var last = new CancellationTokenSource(AbortPatience, clock);
         try
         {
-            await IdleAsync(clock, last.Token).ConfigureAwait(false);
+            await IdleAsync(clock, last.Token);
         }
         catch (OperationCanceledException)
         {
             // Engines that do not even take an abort are left to their own clocks.
         }
-        await _app.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        await _app.StopAsync(CancellationToken.None);
     }
 
     private async Task IdleAsync(TimeProvider clock, CancellationToken cancellationToken)
     {
         while (Metrics.Active > 0 || Dispatcher.OpenPrefillLegs > 0 || Dispatcher.OpenDecodeLegs > 0)
         {
-            await Task.Delay(IdlePoll, clock, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(IdlePoll, clock, cancellationToken);
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _app.DisposeAsync().ConfigureAwait(false);
+        await _app.DisposeAsync();
         foreach (var part in _owned)
         {
-            await part.DisposeAsync().ConfigureAwait(false);
+            await part.DisposeAsync();
         }
         _gone.TrySetResult();
-        await _watch.ConfigureAwait(false);
+        await _watch;
     }
 
     /// <summary>
@@ -211,10 +211,10 @@ public sealed class GatewayServer : IAsyncDisposable
 
     private async Task StopWhenDeadAsync(Task<Exception> died)
     {
-        if (await Task.WhenAny(died, _gone.Task).ConfigureAwait(false) == died)
+        if (await Task.WhenAny(died, _gone.Task) == died)
         {
-            Failure = await died.ConfigureAwait(false);
-            await _app.StopAsync().ConfigureAwait(false);
+            Failure = await died;
+            await _app.StopAsync();
         }
     }
 

@@ -39,7 +39,7 @@ internal sealed class AdapterWatch(IControlPlane controlPlane, IFleetAdmin? admi
         }
         try
         {
-            await Task.WhenAll(workers.Select(id => admin.ReadAgainAsync(id, cancellationToken).AsTask())).ConfigureAwait(false);
+            await Task.WhenAll(workers.Select(id => admin.ReadAgainAsync(id, cancellationToken).AsTask()));
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -48,7 +48,7 @@ internal sealed class AdapterWatch(IControlPlane controlPlane, IFleetAdmin? admi
         var started = clock.GetTimestamp();
         while (adapter is not null && !workers.All(id => Shows(id, adapter, change)) && clock.GetElapsedTime(started) < Patience)
         {
-            await Task.Delay(Poll, clock, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(Poll, clock, cancellationToken);
         }
     }
 

@@ -69,13 +69,13 @@ internal sealed class ControlRoutes(
         }
         if (problem is not null)
         {
-            await ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem).ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem);
             return;
         }
-        using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, options.MaxPayloadSize, context.RequestAborted);
         if (body is null)
         {
-            await ManagementJson.RefuseAsync(context, 413, "PAYLOAD_TOO_LARGE", "The body is larger than --max-payload-size.").ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 413, "PAYLOAD_TOO_LARGE", "The body is larger than --max-payload-size.");
             return;
         }
         // Engines parse the body of a POST whatever it is; an empty one stands for no wishes.
@@ -84,23 +84,22 @@ internal sealed class ControlRoutes(
         var toAll = !context.Request.Query.Any(q => q.Key is "role" or "worker");
         var aborts = control.Aborts && toAll ? AbortAsync(sent) : Task.CompletedTask;
         var said = await engines.CallAsync(
-            workers, context.Request.Method, control.Path + QueryOf(context.Request.Query), sent, control.Patience + wait, context.RequestAborted)
-            .ConfigureAwait(false);
-        await aborts.ConfigureAwait(false);
+            workers, context.Request.Method, control.Path + QueryOf(context.Request.Query), sent, control.Patience + wait, context.RequestAborted);
+        await aborts;
         if (control.Adapter is { } change)
         {
             var done = said.Where(s => s.IsGood).Select(s => s.Worker.Id);
             var name = TextIn(sent, "lora_name");
-            await adapters.ChangedAsync([.. done], name, change, context.RequestAborted).ConfigureAwait(false);
+            await adapters.ChangedAsync([.. done], name, change, context.RequestAborted);
         }
         if (control.Flushes && admin is not null)
         {
             foreach (var done in said.Where(s => s.IsGood))
             {
-                await admin.CachesFlushedAsync(done.Worker.Id, context.RequestAborted).ConfigureAwait(false);
+                await admin.CachesFlushedAsync(done.Worker.Id, context.RequestAborted);
             }
         }
-        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), BroadcastAnswer.Of(said, control.Did)).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), BroadcastAnswer.Of(said, control.Did));
     }
 
     /// <summary>Aborts what the client's id stands for and the engines know by other ids (protocol §2.6, §2.7).</summary>

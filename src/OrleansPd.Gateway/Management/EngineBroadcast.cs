@@ -78,11 +78,11 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
                     Body = new UpstreamBody(body),
                     Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
                 },
-                limit.Token).ConfigureAwait(false);
+                limit.Token);
             using var text = new MemoryStream();
             var chunk = new byte[4096];
             int read;
-            while (text.Length < MaxAnswer && (read = await response.ReadAsync(chunk, limit.Token).ConfigureAwait(false)) > 0)
+            while (text.Length < MaxAnswer && (read = await response.ReadAsync(chunk, limit.Token)) > 0)
             {
                 text.Write(chunk, 0, read);
             }

@@ -34,40 +34,39 @@ internal static class LegacyWorkerRoutes
         }
         if (problem is not null)
         {
-            await TextAsync(context, 400, problem).ConfigureAwait(false);
+            await TextAsync(context, 400, problem);
             return;
         }
-        if (await allowed.CheckAsync(url!, context.RequestAborted).ConfigureAwait(false) is { } forbidden)
+        if (await allowed.CheckAsync(url!, context.RequestAborted) is { } forbidden)
         {
-            await TextAsync(context, 403, $"'url': {forbidden}.").ConfigureAwait(false);
+            await TextAsync(context, 403, $"'url': {forbidden}.");
             return;
         }
         var answer = await admin.AddAsync(
-            new WorkerSpec { Url = url!, Role = role, BootstrapPort = number == 0 ? null : number }, context.RequestAborted).ConfigureAwait(false);
-        await TextAsync(context, answer.Worker is null ? 409 : 200, answer.Message ?? $"Successfully added worker: {answer.Worker!.Worker.Id}")
-            .ConfigureAwait(false);
+            new WorkerSpec { Url = url!, Role = role, BootstrapPort = number == 0 ? null : number }, context.RequestAborted);
+        await TextAsync(context, answer.Worker is null ? 409 : 200, answer.Message ?? $"Successfully added worker: {answer.Worker!.Worker.Id}");
     }
 
     private static async Task RemoveAsync(HttpContext context, IFleetAdmin admin)
     {
-        var worker = await ManagementEndpoints.FindAsync(admin, context.Request.Query["url"].ToString(), context.RequestAborted).ConfigureAwait(false);
+        var worker = await ManagementEndpoints.FindAsync(admin, context.Request.Query["url"].ToString(), context.RequestAborted);
         if (worker is null)
         {
-            await TextAsync(context, 404, "No worker has that url.").ConfigureAwait(false);
+            await TextAsync(context, 404, "No worker has that url.");
             return;
         }
-        _ = await admin.RemoveAsync(worker.Worker.Id, force: false, context.RequestAborted).ConfigureAwait(false);
-        await TextAsync(context, 200, $"Successfully removed worker: {worker.Worker.Id}").ConfigureAwait(false);
+        _ = await admin.RemoveAsync(worker.Worker.Id, force: false, context.RequestAborted);
+        await TextAsync(context, 200, $"Successfully removed worker: {worker.Worker.Id}");
     }
 
     private static async Task ListAsync(HttpContext context, IFleetAdmin admin)
     {
-        var workers = await admin.ListAsync(context.RequestAborted).ConfigureAwait(false);
+        var workers = await admin.ListAsync(context.RequestAborted);
         await ManagementJson.WriteAsync(context, 200, new JsonObject
         {
             ["urls"] = new JsonArray([.. workers.Where(w => w.Worker.Phase != WorkerPhase.Gone)
                 .Select(w => (JsonNode)w.Worker.Url.GetLeftPart(UriPartial.Authority))]),
-        }).ConfigureAwait(false);
+        });
     }
 
     private static Task TextAsync(HttpContext context, int status, string text)

@@ -25,11 +25,10 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
     {
         if (context.Request.Query["format"].ToString() is not ("" or "json"))
         {
-            await ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", "Only format=json is served here; /engine_metrics has Prometheus text.")
-                .ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", "Only format=json is served here; /engine_metrics has Prometheus text.");
             return;
         }
-        if (await AskAsync(context, "/v1/loads", ControlRoutes.QueryOf(context.Request.Query)).ConfigureAwait(false) is not { } said)
+        if (await AskAsync(context, "/v1/loads", ControlRoutes.QueryOf(context.Request.Query)) is not { } said)
         {
             return;
         }
@@ -39,12 +38,12 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
             ["version"] = said.Select(s => (s.Body as JsonObject)?["version"]).FirstOrDefault(v => v is not null)?.DeepClone(),
             ["loads"] = Ranks(said),
             ["failed"] = Failed(said),
-        }).ConfigureAwait(false);
+        });
     }
 
     private async Task NumbersAsync(HttpContext context)
     {
-        if (await AskAsync(context, "/v1/loads", new QueryString("?include=core")).ConfigureAwait(false) is not { } said)
+        if (await AskAsync(context, "/v1/loads", new QueryString("?include=core")) is not { } said)
         {
             return;
         }
@@ -59,17 +58,17 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
                 ["requests"] = s.IsGood ? RanksOf(s).Sum(r => ((long?)r["num_running_reqs"] ?? 0) + ((long?)r["num_waiting_reqs"] ?? 0)) : -1,
                 ["error"] = s.Problem,
             })]),
-        }).ConfigureAwait(false);
+        });
     }
 
     private async Task OldAsync(HttpContext context)
     {
-        if (await AskAsync(context, "/get_load", default).ConfigureAwait(false) is not { } said)
+        if (await AskAsync(context, "/get_load", default) is not { } said)
         {
             return;
         }
         var ranks = said.Where(s => s.IsGood).SelectMany(s => (s.Body as JsonArray ?? []).OfType<JsonObject>().Select(r => Named(s, r)));
-        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), new JsonArray([.. ranks])).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), new JsonArray([.. ranks]));
     }
 
     /// <returns>Null when the call was refused.</returns>
@@ -78,10 +77,10 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
         var workers = engines.Select(context.Request.Query, out var problem);
         if (problem is not null)
         {
-            await ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem).ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem);
             return null;
         }
-        return await engines.CallAsync(workers, "GET", path + query, default, Patience, context.RequestAborted).ConfigureAwait(false);
+        return await engines.CallAsync(workers, "GET", path + query, default, Patience, context.RequestAborted);
     }
 
     private static IEnumerable<JsonObject> RanksOf(BroadcastReply said) =>

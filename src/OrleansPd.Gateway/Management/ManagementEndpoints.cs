@@ -65,13 +65,13 @@ public static class ManagementEndpoints
 
     internal static async Task<WorkerView?> FindAsync(IFleetAdmin admin, string given, CancellationToken cancellationToken)
     {
-        var workers = await admin.ListAsync(cancellationToken).ConfigureAwait(false);
+        var workers = await admin.ListAsync(cancellationToken);
         return workers.FirstOrDefault(w => WorkerNames.Names(given, w.Worker.Id));
     }
 
     private static async Task ListAsync(HttpContext context, IFleetAdmin admin)
     {
-        var workers = await admin.ListAsync(context.RequestAborted).ConfigureAwait(false);
+        var workers = await admin.ListAsync(context.RequestAborted);
         await ManagementJson.WriteAsync(context, 200, new JsonObject
         {
             ["workers"] = new JsonArray([.. workers.Select(WorkerJson.Of)]),
@@ -83,29 +83,29 @@ public static class ManagementEndpoints
                 ["regular_count"] = Count(WorkerRole.Regular),
                 ["gone_count"] = workers.Count(w => w.Worker.Phase == WorkerPhase.Gone),
             },
-        }).ConfigureAwait(false);
+        });
 
         int Count(WorkerRole role) => workers.Count(w => w.Worker.Role == role && w.Worker.Phase != WorkerPhase.Gone);
     }
 
     private static async Task AddAsync(HttpContext context, IFleetAdmin admin, WorkerAllowList allowed)
     {
-        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
         if (body is null || WorkerRequests.Spec(body.Memory, out problem) is not { } spec)
         {
-            await RefuseAsync(context, problem!).ConfigureAwait(false);
+            await RefuseAsync(context, problem!);
             return;
         }
-        if (await allowed.CheckAsync(spec.Url, context.RequestAborted).ConfigureAwait(false) is { } forbidden)
+        if (await allowed.CheckAsync(spec.Url, context.RequestAborted) is { } forbidden)
         {
-            await ManagementJson.RefuseAsync(context, 403, "URL_NOT_ALLOWED", $"'url': {forbidden}.").ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 403, "URL_NOT_ALLOWED", $"'url': {forbidden}.");
             return;
         }
-        var answer = await admin.AddAsync(spec, context.RequestAborted).ConfigureAwait(false);
+        var answer = await admin.AddAsync(spec, context.RequestAborted);
         if (answer.Worker is not { } worker)
         {
-            await ManagementJson.RefuseAsync(context, answer).ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, answer);
             return;
         }
         var id = WorkerNames.IdOf(worker.Worker.Id);
@@ -117,75 +117,73 @@ public static class ManagementEndpoints
             ["url"] = worker.Worker.Url.GetLeftPart(UriPartial.Authority),
             ["location"] = $"/workers/{id}",
             ["message"] = "The worker is added; it serves when a generation went through it.",
-        }).ConfigureAwait(false);
+        });
     }
 
     private static async Task GetAsync(HttpContext context, IFleetAdmin admin)
     {
-        if (await NamedAsync(context, admin).ConfigureAwait(false) is { } worker)
+        if (await NamedAsync(context, admin) is { } worker)
         {
-            await ManagementJson.WriteAsync(context, 200, WorkerJson.Of(worker)).ConfigureAwait(false);
+            await ManagementJson.WriteAsync(context, 200, WorkerJson.Of(worker));
         }
     }
 
     private static async Task PatchAsync(HttpContext context, IFleetAdmin admin)
     {
-        if (await NamedAsync(context, admin).ConfigureAwait(false) is not { } worker)
+        if (await NamedAsync(context, admin) is not { } worker)
         {
             return;
         }
-        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
         if (body is null || WorkerRequests.Patch(body.Memory, out problem) is not { } patch)
         {
-            await RefuseAsync(context, problem!).ConfigureAwait(false);
+            await RefuseAsync(context, problem!);
             return;
         }
-        await AnswerAsync(context, 202, await admin.PatchAsync(worker.Worker.Id, patch, context.RequestAborted).ConfigureAwait(false), "The worker is changed.")
-            .ConfigureAwait(false);
+        await AnswerAsync(context, 202, await admin.PatchAsync(worker.Worker.Id, patch, context.RequestAborted), "The worker is changed.");
     }
 
     private static async Task RemoveAsync(HttpContext context, IFleetAdmin admin)
     {
-        if (await NamedAsync(context, admin).ConfigureAwait(false) is not { } worker)
+        if (await NamedAsync(context, admin) is not { } worker)
         {
             return;
         }
         var text = context.Request.Query["force"].ToString();
         if (text is not ("" or "true" or "false" or "1" or "0"))
         {
-            await RefuseAsync(context, "'force' must be true or false.").ConfigureAwait(false);
+            await RefuseAsync(context, "'force' must be true or false.");
             return;
         }
         var force = text is "true" or "1";
-        var answer = await admin.RemoveAsync(worker.Worker.Id, force, context.RequestAborted).ConfigureAwait(false);
+        var answer = await admin.RemoveAsync(worker.Worker.Id, force, context.RequestAborted);
         await AnswerAsync(context, 202, answer, force
             ? "The worker is removed; what is in flight on it runs on."
-            : "The worker gets nothing new and is gone when nothing is left on it; see safe_to_kill.").ConfigureAwait(false);
+            : "The worker gets nothing new and is gone when nothing is left on it; see safe_to_kill.");
     }
 
     private static async Task SwitchAsync(HttpContext context, IFleetAdmin admin)
     {
-        if (await NamedAsync(context, admin).ConfigureAwait(false) is not { } worker)
+        if (await NamedAsync(context, admin) is not { } worker)
         {
             return;
         }
-        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
         if (body is null || WorkerRequests.NewRole(body.Memory, out problem) is not { } role)
         {
-            await RefuseAsync(context, problem!).ConfigureAwait(false);
+            await RefuseAsync(context, problem!);
             return;
         }
         try
         {
-            var answer = await admin.SwitchRoleAsync(worker.Worker.Id, role, context.RequestAborted).ConfigureAwait(false);
-            await AnswerAsync(context, 200, answer, "Its engine has switched; the worker serves when a generation went through it.")
-                .ConfigureAwait(false);
+            var answer = await admin.SwitchRoleAsync(worker.Worker.Id, role, context.RequestAborted);
+            await AnswerAsync(context, 200, answer, "Its engine has switched; the worker serves when a generation went through it.");
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
-            await ManagementJson.RefuseAsync(context, 503, "SHUTTING_DOWN", "The gateway is stopping.").ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 503, "SHUTTING_DOWN", "The gateway is stopping.");
         }
     }
 
@@ -193,11 +191,10 @@ public static class ManagementEndpoints
     private static async Task<WorkerView?> NamedAsync(HttpContext context, IFleetAdmin admin)
     {
         var given = (string)context.Request.RouteValues["id"]!;
-        var worker = await FindAsync(admin, given, context.RequestAborted).ConfigureAwait(false);
+        var worker = await FindAsync(admin, given, context.RequestAborted);
         if (worker is null)
         {
-            await ManagementJson.RefuseAsync(context, 404, "WORKER_NOT_FOUND", "No worker has that id or address.")
-                .ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, 404, "WORKER_NOT_FOUND", "No worker has that id or address.");
         }
         return worker;
     }

@@ -62,20 +62,20 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
 
     private async Task RouteAsync(HttpContext context)
     {
-        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
         if (body is null || RoutePairRequest.Read(body.Memory, options.MaxBatch, LongestLease, out problem) is not { } wish)
         {
-            await RefuseAsync(context, 400, "bad_request", problem!).ConfigureAwait(false);
+            await RefuseAsync(context, 400, "bad_request", problem!);
             return;
         }
         if (!models.TryFind(wish.Pair.Model, out var found, out var unknown))
         {
-            await RefuseAsync(context, unknown!.Status, unknown.Code, unknown.Message).ConfigureAwait(false);
+            await RefuseAsync(context, unknown!.Status, unknown.Code, unknown.Message);
             return;
         }
         var pair = wish.Pair with { Model = found.Model, Adapters = found.Adapter ?? wish.Pair.Adapters };
-        var grant = await controlPlane.AcquireAsync(pair, context.RequestAborted).ConfigureAwait(false);
+        var grant = await controlPlane.AcquireAsync(pair, context.RequestAborted);
         if (grant.Lease is not { } lease)
         {
             var error = AnswerError.Of(grant.Refusal!);
@@ -83,22 +83,22 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
             {
                 context.Response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
             }
-            await RefuseAsync(context, error.Status, error.Code, error.Message).ConfigureAwait(false);
+            await RefuseAsync(context, error.Status, error.Code, error.Message);
             return;
         }
         if (lease.IsRegular)
         {
             controlPlane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
-            await RefuseAsync(context, 503, "no_pair", "This model is served by engines that do both; there is no pair to give.").ConfigureAwait(false);
+            await RefuseAsync(context, 503, "no_pair", "This model is served by engines that do both; there is no pair to give.");
             return;
         }
         var id = lease.Id.ToString("x", CultureInfo.InvariantCulture);
         if (!Hold(id, lease, wish.Lease))
         {
-            await RefuseAsync(context, 503, "shutting_down", "The gateway is stopping.").ConfigureAwait(false);
+            await RefuseAsync(context, 503, "shutting_down", "The gateway is stopping.");
             return;
         }
-        await ManagementJson.WriteAsync(context, 200, Answer(id, lease, wish)).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, 200, Answer(id, lease, wish));
     }
 
     private async Task ReleaseAsync(HttpContext context)
@@ -113,16 +113,16 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
         };
         if ((int)prefill == -1)
         {
-            await RefuseAsync(context, 400, "bad_request", "'outcome' must be ok, prefill_failed or decode_failed.").ConfigureAwait(false);
+            await RefuseAsync(context, 400, "bad_request", "'outcome' must be ok, prefill_failed or decode_failed.");
             return;
         }
         var id = (string)context.Request.RouteValues["lease"]!;
         if (!End(id, prefill, decode))
         {
-            await RefuseAsync(context, 404, "no_such_lease", "No pair is held under that lease; it may have run out.").ConfigureAwait(false);
+            await RefuseAsync(context, 404, "no_such_lease", "No pair is held under that lease; it may have run out.");
             return;
         }
-        await ManagementJson.WriteAsync(context, 200, new JsonObject { ["status"] = "ok", ["lease_id"] = id }).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, 200, new JsonObject { ["status"] = "ok", ["lease_id"] = id });
     }
 
     private bool Hold(string id, PairLease lease, TimeSpan life)

@@ -23,9 +23,9 @@ internal static class PoolRoutes
 
     private static async Task ListAsync(HttpContext context, IFleetAdmin admin)
     {
-        var pools = await admin.PoolsAsync(context.RequestAborted).ConfigureAwait(false);
+        var pools = await admin.PoolsAsync(context.RequestAborted);
         var json = new JsonObject { ["pools"] = new JsonArray([.. pools.Select(Json)]), ["total"] = pools.Length };
-        await ManagementJson.WriteAsync(context, 200, json).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, 200, json);
     }
 
     private static async Task ScaleAsync(HttpContext context, IFleetAdmin admin)
@@ -35,25 +35,25 @@ internal static class PoolRoutes
         if (!PoolName.TryParse($"{role}/{model?.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase)}", out var pool))
         {
             await RefuseAsync(context, "A pool is named /pools/{role}/{model}: prefill, decode or regular, and the model's name, "
-                + "or '-' where engines tell it.").ConfigureAwait(false);
+                + "or '-' where engines tell it.");
             return;
         }
-        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
         if (body is null || WorkerRequests.Wish(pool, body.Memory, out problem) is not { } wish)
         {
-            await RefuseAsync(context, problem!).ConfigureAwait(false);
+            await RefuseAsync(context, problem!);
             return;
         }
-        var answer = await admin.ScaleAsync(wish, context.RequestAborted).ConfigureAwait(false);
+        var answer = await admin.ScaleAsync(wish, context.RequestAborted);
         if (answer.Pool is not { } scaled)
         {
-            await ManagementJson.RefuseAsync(context, answer.Problem, answer.Message).ConfigureAwait(false);
+            await ManagementJson.RefuseAsync(context, answer.Problem, answer.Message);
             return;
         }
         var json = Json(scaled);
         json["drained"] = new JsonArray([.. answer.Drained.Select(id => (JsonNode)WorkerNames.IdOf(id))]);
-        await ManagementJson.WriteAsync(context, 200, json).ConfigureAwait(false);
+        await ManagementJson.WriteAsync(context, 200, json);
     }
 
     private static JsonObject Json(PoolView pool) => new()

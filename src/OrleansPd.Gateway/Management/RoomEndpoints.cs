@@ -35,18 +35,18 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
     {
         try
         {
-            await answer(context).ConfigureAwait(false);
+            await answer(context);
         }
         catch (Exception error) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
             Log.RoomsAway(log, error.Message);
-            await RefuseAsync(context, 503, "room_table_away", "the room table does not answer now; ask again").ConfigureAwait(false);
+            await RefuseAsync(context, 503, "room_table_away", "the room table does not answer now; ask again");
         }
     }
 
     private async Task RegisterAsync(HttpContext context)
     {
-        using var body = await ReadAsync(context).ConfigureAwait(false);
+        using var body = await ReadAsync(context);
         if (body is null)
         {
             return;
@@ -55,40 +55,40 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
         // monitor that counts 5xx should not take it for ours; engines look at nothing but "is it 200".
         if (RoomWire.ReadRegistration(body.Memory, out var room, out var rank) is { } problem)
         {
-            await RefuseAsync(context, 400, "invalid_request", problem).ConfigureAwait(false);
+            await RefuseAsync(context, 400, "invalid_request", problem);
             return;
         }
-        switch (await controlPlane.RegisterRankAsync(room, rank, context.RequestAborted).ConfigureAwait(false))
+        switch (await controlPlane.RegisterRankAsync(room, rank, context.RequestAborted))
         {
             case RankRegistration.Stored:
                 context.Response.ContentType = "text/plain; charset=utf-8";
-                await context.Response.WriteAsync("OK", context.RequestAborted).ConfigureAwait(false);
+                await context.Response.WriteAsync("OK", context.RequestAborted);
                 break;
             case RankRegistration.Conflict:
-                await RefuseAsync(context, 409, "room_conflict", $"another rank has the room {room}").ConfigureAwait(false);
+                await RefuseAsync(context, 409, "room_conflict", $"another rank has the room {room}");
                 break;
             default:
-                await RefuseAsync(context, 503, "room_table_full", "the room table is full").ConfigureAwait(false);
+                await RefuseAsync(context, 503, "room_table_full", "the room table is full");
                 break;
         }
     }
 
     private async Task QueryAsync(HttpContext context)
     {
-        using var body = await ReadAsync(context).ConfigureAwait(false);
+        using var body = await ReadAsync(context);
         if (body is null)
         {
             return;
         }
         if (RoomWire.ReadQuery(body.Memory, out var rooms) is { } problem)
         {
-            await RefuseAsync(context, 400, "invalid_request", problem).ConfigureAwait(false);
+            await RefuseAsync(context, 400, "invalid_request", problem);
             return;
         }
         var ranks = new int[rooms.Length];
-        await controlPlane.QueryRanksAsync(rooms, ranks, context.RequestAborted).ConfigureAwait(false);
+        await controlPlane.QueryRanksAsync(rooms, ranks, context.RequestAborted);
         context.Response.ContentType = "application/json; charset=utf-8";
-        await context.Response.Body.WriteAsync(RoomWire.Ranks(rooms, ranks), context.RequestAborted).ConfigureAwait(false);
+        await context.Response.Body.WriteAsync(RoomWire.Ranks(rooms, ranks), context.RequestAborted);
     }
 
     /// <summary>The body; null when the call was refused, which is then answered.</summary>
@@ -97,13 +97,13 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
         if (!MayCall(context.Request.Headers.Authorization.ToString()))
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
-            await RefuseAsync(context, 401, "invalid_token", "a bearer token is needed, and this is not it").ConfigureAwait(false);
+            await RefuseAsync(context, 401, "invalid_token", "a bearer token is needed, and this is not it");
             return null;
         }
-        var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted).ConfigureAwait(false);
+        var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted);
         if (body is null)
         {
-            await RefuseAsync(context, 413, "too_large", $"the body is larger than {RoomWire.MaxBody} bytes").ConfigureAwait(false);
+            await RefuseAsync(context, 413, "too_large", $"the body is larger than {RoomWire.MaxBody} bytes");
         }
         return body;
     }
@@ -121,6 +121,6 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
         ErrorJson.Write(output, new AnswerError(status, code, message), Dialect.Chat, inStream: false);
         context.Response.StatusCode = status;
         context.Response.ContentType = "application/json; charset=utf-8";
-        await context.Response.Body.WriteAsync(output.WrittenMemory, context.RequestAborted).ConfigureAwait(false);
+        await context.Response.Body.WriteAsync(output.WrittenMemory, context.RequestAborted);
     }
 }

@@ -50,9 +50,9 @@ internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatc
         var sink = new StatusSink();
         await dispatcher.RunAsync(
             new DispatchCall { Path = "/generate", Body = body, Shape = shape, Pair = new PairRequest { PromptTokens = 1, MaxNewTokens = 1 } },
-            sink, context.RequestAborted).ConfigureAwait(false);
+            sink, context.RequestAborted);
         context.Response.StatusCode = sink.Status == 200 ? 200 : 503;
-        await context.Response.WriteAsync(sink.Reason, context.RequestAborted).ConfigureAwait(false);
+        await context.Response.WriteAsync(sink.Reason, context.RequestAborted);
     }
 
     /// <summary>Keeps the outcome and throws the answer away.</summary>

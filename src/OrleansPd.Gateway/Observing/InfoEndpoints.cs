@@ -78,13 +78,13 @@ internal sealed class InfoEndpoints(
         var fleet = controlPlane.Fleet;
         foreach (var worker in fleet.Prefill.Concat(fleet.Regular).Concat(fleet.Decode).OrderByDescending(w => w.IsPairable))
         {
-            if (await AskAsync(worker, "/model_info", context.RequestAborted).ConfigureAwait(false) is { } info)
+            if (await AskAsync(worker, "/model_info", context.RequestAborted) is { } info)
             {
-                await WriteAsync(context, info).ConfigureAwait(false);
+                await WriteAsync(context, info);
                 return;
             }
         }
-        await RefuseAsync(context, new AnswerError(503, "no_healthy_workers", "No engine answers.")).ConfigureAwait(false);
+        await RefuseAsync(context, new AnswerError(503, "no_healthy_workers", "No engine answers."));
     }
 
     private async Task ServerInfoAsync(HttpContext context)
@@ -93,7 +93,7 @@ internal sealed class InfoEndpoints(
         var prefill = AskAllAsync(fleet.Prefill, context.RequestAborted);
         var decode = AskAllAsync(fleet.Decode, context.RequestAborted);
         var regular = AskAllAsync(fleet.Regular, context.RequestAborted);
-        var answers = await Task.WhenAll(prefill, decode, regular).ConfigureAwait(false);
+        var answers = await Task.WhenAll(prefill, decode, regular);
         var states = new JsonArray();
         foreach (var info in answers[1].Concat(answers[2]))
         {
@@ -117,11 +117,11 @@ internal sealed class InfoEndpoints(
         {
             whole[name] = first?[name]?.DeepClone();
         }
-        await WriteAsync(context, whole).ConfigureAwait(false);
+        await WriteAsync(context, whole);
     }
 
     private async Task<JsonNode?[]> AskAllAsync(IReadOnlyList<WorkerSnapshot> workers, CancellationToken cancellationToken) =>
-        await Task.WhenAll(workers.Select(w => AskAsync(w, "/server_info", cancellationToken))).ConfigureAwait(false);
+        await Task.WhenAll(workers.Select(w => AskAsync(w, "/server_info", cancellationToken)));
 
     /// <returns>The engine's JSON without its keys; null when it does not answer.</returns>
     private async Task<JsonNode?> AskAsync(WorkerSnapshot worker, string path, CancellationToken cancellationToken)
@@ -137,11 +137,11 @@ internal sealed class InfoEndpoints(
                 Path = path,
                 Method = "GET",
                 Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
-            }, limit.Token).ConfigureAwait(false);
+            }, limit.Token);
             using var body = new MemoryStream();
             var chunk = new byte[16 * 1024];
             int read;
-            while ((read = await response.ReadAsync(chunk, limit.Token).ConfigureAwait(false)) > 0 && body.Length < MaxAnswer)
+            while ((read = await response.ReadAsync(chunk, limit.Token)) > 0 && body.Length < MaxAnswer)
             {
                 body.Write(chunk, 0, read);
             }

@@ -52,21 +52,20 @@ internal sealed class MetricsEndpoint(
         if (_admin is not null)
         {
             var (workers, pools) = (_admin.ListAsync(context.RequestAborted), _admin.PoolsAsync(context.RequestAborted));
-            WriteCapacity(text, await workers.ConfigureAwait(false));
-            WritePools(text, await pools.ConfigureAwait(false));
+            WriteCapacity(text, await workers);
+            WritePools(text, await pools);
         }
         WriteRooms(text, controlPlane.Rooms);
         ProcessMetrics.Write(text);
         context.Response.ContentType = ContentType;
-        await context.Response.WriteAsync(output.ToString(), context.RequestAborted).ConfigureAwait(false);
+        await context.Response.WriteAsync(output.ToString(), context.RequestAborted);
     }
 
     private async Task MergeAsync(HttpContext context)
     {
-        var said = await engines.CallAsync(controlPlane.Fleet.Workers, "GET", "/metrics", default, Patience, context.RequestAborted)
-            .ConfigureAwait(false);
+        var said = await engines.CallAsync(controlPlane.Fleet.Workers, "GET", "/metrics", default, Patience, context.RequestAborted);
         context.Response.ContentType = ContentType;
-        await context.Response.WriteAsync(EngineMetricsMerge.Of(said), context.RequestAborted).ConfigureAwait(false);
+        await context.Response.WriteAsync(EngineMetricsMerge.Of(said), context.RequestAborted);
     }
 
     private static void WriteRooms(PromText text, RoomStats rooms)

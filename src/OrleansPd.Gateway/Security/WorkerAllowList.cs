@@ -60,7 +60,7 @@ public sealed class WorkerAllowList
         {
             return null;
         }
-        var addresses = IPAddress.TryParse(host, out var literal) ? [literal] : await ResolveAsync(host, cancellationToken).ConfigureAwait(false);
+        var addresses = IPAddress.TryParse(host, out var literal) ? [literal] : await ResolveAsync(host, cancellationToken);
         if (_networks.Count + _hosts.Count == 0)
         {
             return addresses.Any(IsMetadata) ? "link-local addresses are refused: --worker-url-allow can name them" : null;
@@ -74,7 +74,7 @@ public sealed class WorkerAllowList
     {
         try
         {
-            return await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
+            return await Dns.GetHostAddressesAsync(host, cancellationToken);
         }
         catch (System.Net.Sockets.SocketException)
         {

@@ -51,7 +51,7 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
                 Socket? accepted = null;
                 try
                 {
-                    accepted = await socket.AcceptAsync(cancellationToken).ConfigureAwait(false);
+                    accepted = await socket.AcceptAsync(cancellationToken);
                     accepted.NoDelay = true;
                     return new LoopConnection(accepted, pool);
                 }
@@ -67,7 +67,7 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
                     accepted?.Dispose();
                     if (e is IOException or SocketException { SocketErrorCode: SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable })
                     {
-                        await Task.Delay(WhenFull, cancellationToken).ConfigureAwait(false);
+                        await Task.Delay(WhenFull, cancellationToken);
                     }
                 }
             }

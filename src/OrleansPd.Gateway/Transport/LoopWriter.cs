@@ -128,8 +128,8 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
                 cancel.TrySetResult();
             }
         }
-        var ended = await Task.WhenAny(sending, cancel.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
-        await ended.ConfigureAwait(false);
+        var ended = await Task.WhenAny(sending, cancel.Task).WaitAsync(cancellationToken);
+        await ended;
         lock (_gate)
         {
             _cancel = null;
@@ -139,15 +139,15 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
 
     private async Task BehindAsync(Task before, Blocks blocks)
     {
-        await before.ConfigureAwait(false);
-        await EndAsync(_isClosed ? default : SendAsync(blocks), blocks).ConfigureAwait(false);
+        await before;
+        await EndAsync(_isClosed ? default : SendAsync(blocks), blocks);
     }
 
     private async Task EndAsync(ValueTask sent, Blocks blocks)
     {
         try
         {
-            await sent.ConfigureAwait(false);
+            await sent;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

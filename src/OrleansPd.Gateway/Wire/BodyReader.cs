@@ -35,7 +35,7 @@ internal static class BodyReader
                     target ??= request.HttpContext.Features.Get<IBodyTarget>();
                     target?.ReceiveInto(buffer.AsMemory(length, (int)request.ContentLength!.Value - length));
                 }
-                var read = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+                var read = await reader.ReadAsync(cancellationToken);
                 var part = read.Buffer;
                 var needed = length + part.Length;
                 if (needed > most)

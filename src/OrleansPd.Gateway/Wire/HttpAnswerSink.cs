@@ -48,7 +48,7 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
         return ValueTask.CompletedTask;
     }
 
-    private static async ValueTask WrittenAsync(ValueTask<FlushResult> written) => await written.ConfigureAwait(false);
+    private static async ValueTask WrittenAsync(ValueTask<FlushResult> written) => await written;
 
     public async ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken)
     {
@@ -62,7 +62,7 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
         output.Write("data: "u8);
         ErrorJson.Write(output, error, dialect, inStream: true);
         output.Write("\n\ndata: [DONE]\n\n"u8);
-        await output.FlushAsync(cancellationToken).ConfigureAwait(false);
+        await output.FlushAsync(cancellationToken);
     }
 
     public async ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
@@ -76,7 +76,7 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
         Begin(new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter));
         _response.Headers["x-router-error-code"] = error.Code;
         ErrorJson.Write(_response.BodyWriter, error, dialect, inStream: false);
-        await _response.BodyWriter.FlushAsync(cancellationToken).ConfigureAwait(false);
+        await _response.BodyWriter.FlushAsync(cancellationToken);
     }
 
     private void Begin(AnswerHead head)

@@ -70,7 +70,7 @@ internal static class CommandTree
                     Output = context.Out,
                     ProcessTerminationTimeout = null,
                 },
-                cancellationToken).ConfigureAwait(false);
+                cancellationToken);
         }
         catch (BadInputException error)
         {

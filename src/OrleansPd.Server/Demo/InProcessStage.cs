@@ -37,7 +37,7 @@ internal sealed class InProcessStage : IDemoStage
     public static async Task<InProcessStage> StartAsync(
         DemoOptions options, CommandContext context, CancellationToken cancellationToken)
     {
-        var fleet = await DemoFleet.StartAsync(options.Fleet, context.Time, cancellationToken).ConfigureAwait(false);
+        var fleet = await DemoFleet.StartAsync(options.Fleet, context.Time, cancellationToken);
         var settings = new GatewayOptions
         {
             Host = "127.0.0.1",
@@ -50,12 +50,11 @@ internal sealed class InProcessStage : IDemoStage
         try
         {
             return new(fleet, await StandaloneGateway.StartAsync(
-                settings, logging => LineLog.Configure(logging, warnings, context.Error, context.Time), cancellationToken)
-                .ConfigureAwait(false));
+                settings, logging => LineLog.Configure(logging, warnings, context.Error, context.Time), cancellationToken));
         }
         catch (Exception error)
         {
-            await fleet.DisposeAsync().ConfigureAwait(false);
+            await fleet.DisposeAsync();
             if (ListenFailure.Explain(error, settings.Host, (settings.Port, "--port")) is { } explained)
             {
                 throw explained;
@@ -73,23 +72,23 @@ internal sealed class InProcessStage : IDemoStage
 
     public async ValueTask DisposeAsync()
     {
-        await _gateway.StopAsync().ConfigureAwait(false);
-        await _gateway.DisposeAsync().ConfigureAwait(false);
-        await _fleet.DisposeAsync().ConfigureAwait(false);
+        await _gateway.StopAsync();
+        await _gateway.DisposeAsync();
+        await _fleet.DisposeAsync();
     }
 
     private async Task<string> FirstEndAsync()
     {
         var engines = _fleet.Engines.Select(EngineEndAsync);
-        return await (await Task.WhenAny(engines.Append(GatewayEndAsync())).ConfigureAwait(false)).ConfigureAwait(false);
+        return await (await Task.WhenAny(engines.Append(GatewayEndAsync())));
     }
 
     private async Task<string> EngineEndAsync(SimulatedEngine engine) =>
-        $"{_fleet.NameOf(engine.Url)} died: {await engine.Exited.ConfigureAwait(false)}";
+        $"{_fleet.NameOf(engine.Url)} died: {await engine.Exited}";
 
     private async Task<string> GatewayEndAsync()
     {
-        await _gateway.Completion.ConfigureAwait(false);
+        await _gateway.Completion;
         return GatewayCommand.Ended(_gateway.Failure).Message;
     }
 }

@@ -41,7 +41,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
         {
             var role = i < options.Prefills ? EngineRole.Prefill : EngineRole.Decode;
             var engine = new SimulatedEngineOptions { BootstrapPort = 0, Port = 0, Role = role, Speed = options.Speed };
-            _engines.Add(await SimulatedEngine.StartAsync(engine, context.Time, cancellationToken).ConfigureAwait(false));
+            _engines.Add(await SimulatedEngine.StartAsync(engine, context.Time, cancellationToken));
         }
         // A cluster of its own each time: another that runs here is none of its business.
         var id = $"dev-{Environment.ProcessId}-{context.Time.GetUtcNow().ToUnixTimeSeconds()}";
@@ -49,10 +49,10 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
         for (var i = 0; i < options.Silos; i++)
         {
             var settings = Settings(id, i);
-            var backend = i == 0 ? await FirstAsync(settings, cancellationToken).ConfigureAwait(false) ?? (IBackend)local
+            var backend = i == 0 ? await FirstAsync(settings, cancellationToken) ?? (IBackend)local
                 : WithoutRedis is not null ? local
-                : await ConnectAsync(settings, cancellationToken).ConfigureAwait(false);
-            _nodes.Add(await SiloNode.StartAsync(settings, backend, Log, context.Error, cancellationToken).ConfigureAwait(false));
+                : await ConnectAsync(settings, cancellationToken);
+            _nodes.Add(await SiloNode.StartAsync(settings, backend, Log, context.Error, cancellationToken));
         }
     }
 
@@ -69,36 +69,36 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
                 {
                     throw new CommandFailedException($"the gateway on {node.Url} is not ready: {why}");
                 }
-                await Task.Delay(Poll, context.Time, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(Poll, context.Time, cancellationToken);
             }
         }
     }
 
     /// <summary>Ends when something of it ended by itself, with a sentence.</summary>
     public async Task<string> EndedAsync() =>
-        await (await Task.WhenAny(_nodes.Select(node => node.EndedAsync())).ConfigureAwait(false)).ConfigureAwait(false);
+        await (await Task.WhenAny(_nodes.Select(node => node.EndedAsync())));
 
     public async ValueTask DisposeAsync()
     {
         _ending = true;
-        await Task.WhenAll(_nodes.Select(node => node.DrainAsync())).ConfigureAwait(false);
+        await Task.WhenAll(_nodes.Select(node => node.DrainAsync()));
         // The last that came goes first: the first holds the cluster together where there is no Redis.
         foreach (var node in _nodes.AsEnumerable().Reverse())
         {
-            await node.LeaveAsync().ConfigureAwait(false);
-            await node.DisposeAsync().ConfigureAwait(false);
+            await node.LeaveAsync();
+            await node.DisposeAsync();
         }
         if (_backends is [var any, ..])
         {
-            await any.ForgetServiceAsync().ConfigureAwait(false);
+            await any.ForgetServiceAsync();
         }
         foreach (var backend in _backends)
         {
-            await backend.DisposeAsync().ConfigureAwait(false);
+            await backend.DisposeAsync();
         }
         foreach (var engine in _engines)
         {
-            await engine.DisposeAsync().ConfigureAwait(false);
+            await engine.DisposeAsync();
         }
     }
 
@@ -123,7 +123,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
         }
         try
         {
-            return await ConnectAsync(settings, cancellationToken).ConfigureAwait(false);
+            return await ConnectAsync(settings, cancellationToken);
         }
         catch (CommandFailedException) when (!options.MustHaveRedis)
         {
@@ -134,7 +134,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
 
     private async Task<RedisBackend> ConnectAsync(SiloSettings settings, CancellationToken cancellationToken)
     {
-        var backend = await RedisBackend.ConnectAsync(settings, Log, cancellationToken, isBrandNew: true).ConfigureAwait(false);
+        var backend = await RedisBackend.ConnectAsync(settings, Log, cancellationToken, isBrandNew: true);
         _backends.Add(backend);
         return backend;
     }

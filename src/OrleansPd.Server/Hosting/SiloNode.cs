@@ -63,18 +63,18 @@ internal sealed class SiloNode : IAsyncDisposable
         {
             var plane = host.Services.GetRequiredService<ClusterControlPlane>();
             var upstream = host.Services.GetRequiredKeyedService<IUpstream>(GatewayUpstream);
-            gateway = await ListenAsync(settings.Gateway, plane, upstream, logging, cancellationToken).ConfigureAwait(false);
-            await backend.JoinAsync(silo, cancellationToken).ConfigureAwait(false);
-            await host.StartAsync(cancellationToken).ConfigureAwait(false);
+            gateway = await ListenAsync(settings.Gateway, plane, upstream, logging, cancellationToken);
+            await backend.JoinAsync(silo, cancellationToken);
+            await host.StartAsync(cancellationToken);
             return new SiloNode(host, gateway, plane, silo);
         }
         catch (Exception failure)
         {
             if (gateway is not null)
             {
-                await gateway.DisposeAsync().ConfigureAwait(false);
+                await gateway.DisposeAsync();
             }
-            await DisposeAsync(host).ConfigureAwait(false);
+            await DisposeAsync(host);
             if (failure is CommandFailedException || cancellationToken.IsCancellationRequested)
             {
                 throw;
@@ -90,8 +90,8 @@ internal sealed class SiloNode : IAsyncDisposable
     public async Task<string> EndedAsync()
     {
         var left = _host.WaitForShutdownAsync();
-        var first = await Task.WhenAny(_plane.Died, _gateway.Completion, left).ConfigureAwait(false);
-        return first == _plane.Died ? $"the control plane stopped by itself: {(await _plane.Died.ConfigureAwait(false)).Message}"
+        var first = await Task.WhenAny(_plane.Died, _gateway.Completion, left);
+        return first == _plane.Died ? $"the control plane stopped by itself: {(await _plane.Died).Message}"
             : first == left ? "the silo stopped by itself; its log says why"
             : $"the gateway stopped by itself: {_gateway.Failure?.Message ?? "its log says why"}";
     }
@@ -99,8 +99,8 @@ internal sealed class SiloNode : IAsyncDisposable
     /// <summary>Drains the gateway for as long as its grace lasts, then leaves the cluster in order.</summary>
     public async Task StopAsync()
     {
-        await DrainAsync().ConfigureAwait(false);
-        await LeaveAsync().ConfigureAwait(false);
+        await DrainAsync();
+        await LeaveAsync();
     }
 
     /// <summary>Ends the gateway, for as long as its grace lasts; the silo goes on.</summary>
@@ -111,8 +111,8 @@ internal sealed class SiloNode : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _gateway.DisposeAsync().ConfigureAwait(false);
-        await DisposeAsync(_host).ConfigureAwait(false);
+        await _gateway.DisposeAsync();
+        await DisposeAsync(_host);
     }
 
     private static IHost Build(SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error)
@@ -162,8 +162,7 @@ internal sealed class SiloNode : IAsyncDisposable
     {
         try
         {
-            return await GatewayServer.StartAsync(options, plane, logging, upstream: upstream, cancellationToken: cancellationToken)
-                .ConfigureAwait(false);
+            return await GatewayServer.StartAsync(options, plane, logging, upstream: upstream, cancellationToken: cancellationToken);
         }
         catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
@@ -177,7 +176,7 @@ internal sealed class SiloNode : IAsyncDisposable
     {
         if (host is IAsyncDisposable disposable)
         {
-            await disposable.DisposeAsync().ConfigureAwait(false);
+            await disposable.DisposeAsync();
         }
         else
         {

@@ -33,11 +33,11 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
     {
         if (!isBrandNew)
         {
-            await SettleAsync(cancellationToken).ConfigureAwait(false);
+            await SettleAsync(cancellationToken);
         }
         _self = silo.ToString();
-        var now = await NowAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
-        foreach (var field in await redis.HashGetAllAsync(_key).WaitAsync(cancellationToken).ConfigureAwait(false))
+        var now = await NowAsync().WaitAsync(cancellationToken);
+        foreach (var field in await redis.HashGetAllAsync(_key).WaitAsync(cancellationToken))
         {
             var other = JsonSerializer.Deserialize<Terms>((string)field.Value!)!;
             if (other.Until <= now)
@@ -49,7 +49,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
                 throw new CommandFailedException(clash);
             }
         }
-        await SayAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        await SayAsync().WaitAsync(cancellationToken);
     }
 
     public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(
@@ -62,9 +62,9 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
         },
         async _ =>
         {
-            await _stop.CancelAsync().ConfigureAwait(false);
-            await _loop.ConfigureAwait(false);
-            await redis.HashDeleteAsync(_key, _self, CommandFlags.FireAndForget).ConfigureAwait(false);
+            await _stop.CancelAsync();
+            await _loop;
+            await redis.HashDeleteAsync(_key, _self, CommandFlags.FireAndForget);
         });
 
     private string? Clash(string silo, Terms other)
@@ -91,13 +91,13 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
 
     private async Task SayAsync()
     {
-        var until = await NowAsync().ConfigureAwait(false) + (long)Validity.TotalMilliseconds;
-        await redis.HashSetAsync(_key, _self, JsonSerializer.Serialize(Mine(until))).ConfigureAwait(false);
+        var until = await NowAsync() + (long)Validity.TotalMilliseconds;
+        await redis.HashSetAsync(_key, _self, JsonSerializer.Serialize(Mine(until)));
     }
 
     private async Task<long> NowAsync()
     {
-        var time = (RedisResult[])(await redis.ExecuteAsync("TIME").ConfigureAwait(false))!;
+        var time = (RedisResult[])(await redis.ExecuteAsync("TIME"))!;
         return ((long)time[0] * 1000) + ((long)time[1] / 1000);
     }
 
@@ -110,11 +110,11 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
         var members = RedisKeys.Members(settings.Node);
         for (var told = false; ; told = true)
         {
-            if (await redis.KeyExistsAsync(members).WaitAsync(cancellationToken).ConfigureAwait(false))
+            if (await redis.KeyExistsAsync(members).WaitAsync(cancellationToken))
             {
                 return;
             }
-            if (await UptimeAsync().WaitAsync(cancellationToken).ConfigureAwait(false) is not { } uptime || uptime >= Settled)
+            if (await UptimeAsync().WaitAsync(cancellationToken) is not { } uptime || uptime >= Settled)
             {
                 return;
             }
@@ -122,7 +122,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
             {
                 Log.AwaitingSilos(log, settings.Node.ClusterId, (int)(Settled - uptime).TotalSeconds);
             }
-            await Task.Delay(TimeSpan.FromMilliseconds(250), cancellationToken).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromMilliseconds(250), cancellationToken);
         }
     }
 
@@ -131,7 +131,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
         const string field = "uptime_in_seconds:";
         try
         {
-            var info = (string?)await redis.ExecuteAsync("INFO", "server").ConfigureAwait(false) ?? "";
+            var info = (string?)await redis.ExecuteAsync("INFO", "server") ?? "";
             var line = info.Split('\n').FirstOrDefault(l => l.StartsWith(field, StringComparison.Ordinal));
             return line is null ? null : TimeSpan.FromSeconds(long.Parse(line[field.Length..].Trim(), CultureInfo.InvariantCulture));
         }
@@ -147,11 +147,11 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
         using var timer = new PeriodicTimer(Renewal);
         try
         {
-            while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+            while (await timer.WaitForNextTickAsync(cancellationToken))
             {
                 try
                 {
-                    await SayAsync().ConfigureAwait(false);
+                    await SayAsync();
                 }
                 catch (Exception error) when (error is RedisException or TimeoutException)
                 {

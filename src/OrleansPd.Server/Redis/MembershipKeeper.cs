@@ -29,15 +29,15 @@ internal sealed class MembershipKeeper(
         async _ =>
         {
             // Before the silo takes its own row out of the game.
-            await _stop.CancelAsync().ConfigureAwait(false);
-            await _loop.ConfigureAwait(false);
+            await _stop.CancelAsync();
+            await _loop;
         });
 
     /// <summary>Looks once.</summary>
     /// <returns>Whether the table was put back.</returns>
     internal async Task<bool> LookAsync(CancellationToken cancellationToken)
     {
-        var rows = await redis.HashGetAllAsync(table).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var rows = await redis.HashGetAllAsync(table).WaitAsync(cancellationToken);
         if (rows.Any(row => row.Name == self))
         {
             _remembered = rows;
@@ -55,7 +55,7 @@ internal sealed class MembershipKeeper(
         var known = rows.Select(row => row.Name).ToHashSet();
         var missing = _remembered.Where(row => row.Name != Version && !known.Contains(row.Name)).ToArray();
         _ = transaction.HashSetAsync(table, [.. missing, new HashEntry(Version, NewerThan(found))]);
-        if (!await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false))
+        if (!await transaction.ExecuteAsync().WaitAsync(cancellationToken))
         {
             return false; // another silo was faster
         }
@@ -81,14 +81,14 @@ internal sealed class MembershipKeeper(
             {
                 try
                 {
-                    await LookAsync(cancellationToken).ConfigureAwait(false);
+                    await LookAsync(cancellationToken);
                 }
                 catch (Exception error) when (error is RedisException or TimeoutException)
                 {
                     Log.RedisAway(log, error.Message); // the next look will do
                 }
             }
-            while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
+            while (await timer.WaitForNextTickAsync(cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -58,11 +58,11 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         ConnectionMultiplexer? redis = null;
         try
         {
-            redis = await ConnectionMultiplexer.ConnectAsync(configuration).WaitAsync(cancellationToken).ConfigureAwait(false);
-            await redis.GetDatabase().PingAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            redis = await ConnectionMultiplexer.ConnectAsync(configuration).WaitAsync(cancellationToken);
+            await redis.GetDatabase().PingAsync().WaitAsync(cancellationToken);
             var address = settings.Node.Advertise is { } given
                 ? IPAddress.Parse(given)
-                : await TowardsAsync(redis.GetEndPoints()[0], cancellationToken).ConfigureAwait(false);
+                : await TowardsAsync(redis.GetEndPoints()[0], cancellationToken);
             return new RedisBackend(settings, configuration, redis, address, loggers, isBrandNew);
         }
         catch (Exception error)
@@ -120,9 +120,9 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         {
             foreach (var server in _redis.GetServers())
             {
-                await foreach (var key in server.KeysAsync(pattern: $"{_settings.Node.ServiceId}/*").ConfigureAwait(false))
+                await foreach (var key in server.KeysAsync(pattern: $"{_settings.Node.ServiceId}/*"))
                 {
-                    await _redis.GetDatabase().KeyDeleteAsync(key).ConfigureAwait(false);
+                    await _redis.GetDatabase().KeyDeleteAsync(key);
                 }
             }
         }
@@ -134,7 +134,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _redis.DisposeAsync().ConfigureAwait(false);
+        await _redis.DisposeAsync();
         _loggers.Dispose();
     }
 
@@ -145,7 +145,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         {
             IPEndPoint ip => ip,
             DnsEndPoint dns => new IPEndPoint(
-                (await Dns.GetHostAddressesAsync(dns.Host, cancellationToken).ConfigureAwait(false))[0], dns.Port),
+                (await Dns.GetHostAddressesAsync(dns.Host, cancellationToken))[0], dns.Port),
             _ => new IPEndPoint(IPAddress.Loopback, 1), // a socket file: Redis is on this machine
         };
         using var socket = new Socket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);

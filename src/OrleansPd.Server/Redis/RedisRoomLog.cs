@@ -24,8 +24,8 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
         var transaction = redis.CreateTransaction();
         _ = transaction.HashSetAsync(key, Writer, writer);
         var reading = transaction.HashGetAllAsync(key);
-        await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
-        var fields = await reading.ConfigureAwait(false);
+        await transaction.ExecuteAsync().WaitAsync(cancellationToken);
+        var fields = await reading;
         return new RoomLogOpened(writer, [.. fields.Where(f => f.Name != Writer).Select(Entry)]);
     }
 
@@ -34,11 +34,10 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
     {
         var key = RedisKeys.Rooms(service, shard);
         var mine = stored.Count + dropped.Count == 0
-            ? await redis.HashGetAsync(key, Writer).WaitAsync(cancellationToken).ConfigureAwait(false) == writer
-            : await CommitAsync(key, Condition.HashEqual(key, Writer, writer), null, stored, dropped, cancellationToken)
-                .ConfigureAwait(false);
+            ? await redis.HashGetAsync(key, Writer).WaitAsync(cancellationToken) == writer
+            : await CommitAsync(key, Condition.HashEqual(key, Writer, writer), null, stored, dropped, cancellationToken);
         return mine ? RoomLogAnswer.Written
-            : await redis.HashExistsAsync(key, Writer).WaitAsync(cancellationToken).ConfigureAwait(false) ? RoomLogAnswer.Superseded
+            : await redis.HashExistsAsync(key, Writer).WaitAsync(cancellationToken) ? RoomLogAnswer.Superseded
             : RoomLogAnswer.Lost;
     }
 
@@ -68,7 +67,7 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
         {
             _ = transaction.HashDeleteAsync(key, [.. dropped.Select(room => (RedisValue)room)]);
         }
-        return await transaction.ExecuteAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await transaction.ExecuteAsync().WaitAsync(cancellationToken);
     }
 
     private static HashEntry Field(RoomEntry entry) =>

@@ -49,16 +49,16 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
 
     private async Task RouteAsync(HttpContext context)
     {
-        var reply = await relay.RouteAsync(context.Request.QueryString.Value ?? "").WaitAsync(context.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(context, reply.Status, reply.ContentType, reply.Body).ConfigureAwait(false);
+        var reply = await relay.RouteAsync(context.Request.QueryString.Value ?? "").WaitAsync(context.RequestAborted);
+        await WriteAsync(context, reply.Status, reply.ContentType, reply.Body);
     }
 
     private async Task RegisterAsync(HttpContext context)
     {
-        using var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted);
         if (body is null || RoomWire.ReadRegistration(body.Memory, out var room, out var rank) is not null)
         {
-            await TextAsync(context, 400, "Not a room and its rank.").ConfigureAwait(false);
+            await TextAsync(context, 400, "Not a room and its rank.");
             return;
         }
         await (plane.RegisterRank(room, rank, prefill) switch
@@ -66,25 +66,25 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
             RankRegistration.Stored => TextAsync(context, 200, "OK"),
             RankRegistration.Conflict => TextAsync(context, 409, $"The room {room} is another's."),
             _ => TextAsync(context, 503, "The room table is full."),
-        }).ConfigureAwait(false);
+        });
     }
 
     /// <summary>What we know ourselves; for the rest the real server is asked, and what it tells is checked against the leases.</summary>
     private async Task QueryAsync(HttpContext context)
     {
-        using var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted).ConfigureAwait(false);
+        using var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted);
         if (body is null || RoomWire.ReadQuery(body.Memory, out var rooms) is not null)
         {
-            await TextAsync(context, 400, "Not a list of rooms.").ConfigureAwait(false);
+            await TextAsync(context, 400, "Not a list of rooms.");
             return;
         }
         var ranks = new int[rooms.Length];
-        await plane.QueryRanksAsync(rooms, ranks, context.RequestAborted).ConfigureAwait(false);
+        await plane.QueryRanksAsync(rooms, ranks, context.RequestAborted);
         var unknown = rooms.Where((_, i) => ranks[i] < 0).ToArray();
         if (unknown.Length > 0)
         {
             var told = new int[unknown.Length];
-            await relay.QueryAsync(unknown, told, context.RequestAborted).ConfigureAwait(false);
+            await relay.QueryAsync(unknown, told, context.RequestAborted);
             for (int i = 0, next = 0; i < rooms.Length; i++)
             {
                 if (ranks[i] < 0)
@@ -95,7 +95,7 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
                 }
             }
         }
-        await WriteAsync(context, 200, "application/json; charset=utf-8", RoomWire.Ranks(rooms, ranks)).ConfigureAwait(false);
+        await WriteAsync(context, 200, "application/json; charset=utf-8", RoomWire.Ranks(rooms, ranks));
     }
 
     private static Task TextAsync(HttpContext context, int status, string text) =>
@@ -108,7 +108,7 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
         context.Response.ContentLength = body.Length;
         if (context.Request.Method != "HEAD")
         {
-            await context.Response.Body.WriteAsync(body, context.RequestAborted).ConfigureAwait(false);
+            await context.Response.Body.WriteAsync(body, context.RequestAborted);
         }
     }
 }

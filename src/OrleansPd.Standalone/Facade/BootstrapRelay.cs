@@ -55,7 +55,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         var body = JsonSerializer.SerializeToUtf8Bytes(new { bootstrap_rooms = rooms.ToArray() });
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(server, "/query_dp_ranks"));
         request.Content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } };
-        if (await SendAsync(request, QueryTimeout, cancellationToken).ConfigureAwait(false) is not { IsOk: true } reply)
+        if (await SendAsync(request, QueryTimeout, cancellationToken) is not { IsOk: true } reply)
         {
             return;
         }
@@ -80,7 +80,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     private async Task<RouteReply> AskOnceAsync(string query)
     {
         await Task.Yield(); // so that it is in the table before it can leave it
-        var reply = await AskAsync(query).ConfigureAwait(false);
+        var reply = await AskAsync(query);
         if (!reply.IsOk)
         {
             _replies.TryRemove(query, out _);
@@ -91,7 +91,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     private async Task<RouteReply> AskAsync(string query)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server, "/route" + query));
-        var reply = await SendAsync(request, RouteTimeout, CancellationToken.None).ConfigureAwait(false);
+        var reply = await SendAsync(request, RouteTimeout, CancellationToken.None);
         // "Not registered yet" is what an engine repeats; nothing it could do better with another status.
         return reply?.WithoutHttpPort() ?? new RouteReply(503, "text/plain; charset=utf-8", "The prefill's bootstrap server does not answer."u8.ToArray());
     }
@@ -104,8 +104,8 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         try
         {
             request.Version = HttpVersion.Version11;
-            using var response = await http.SendAsync(request, both.Token).ConfigureAwait(false);
-            var body = await response.Content.ReadAsByteArrayAsync(both.Token).ConfigureAwait(false);
+            using var response = await http.SendAsync(request, both.Token);
+            var body = await response.Content.ReadAsByteArrayAsync(both.Token);
             var type = response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var values) ? values.ToString() : null;
             return new RouteReply((int)response.StatusCode, type, body);
         }

@@ -54,14 +54,14 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
         var listener = new FacadeListener(address, port, maxBody, handler);
         try
         {
-            await listener._server.StartAsync(listener, cancellationToken).ConfigureAwait(false);
+            await listener._server.StartAsync(listener, cancellationToken);
             listener.Port = new Uri(listener._server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First()
                 .Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal)).Port;
             return listener;
         }
         catch
         {
-            await listener.DisposeAsync().ConfigureAwait(false);
+            await listener.DisposeAsync();
             throw;
         }
     }
@@ -69,9 +69,9 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
     /// <summary>Closes at once; whoever is connected is cut off.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _server.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+        await _server.StopAsync(new CancellationToken(canceled: true));
         _server.Dispose();
-        await _services.DisposeAsync().ConfigureAwait(false);
+        await _services.DisposeAsync();
     }
 
     HttpContext IHttpApplication<HttpContext>.CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);

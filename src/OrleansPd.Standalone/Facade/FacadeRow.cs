@@ -55,23 +55,23 @@ internal sealed class FacadeRow
         {
             while (true)
             {
-                await FenceAsync().ConfigureAwait(false);
+                await FenceAsync();
                 var all = true;
                 foreach (var prefill in _plane.Fleet.Prefill)
                 {
                     if (prefill.Phase is not (WorkerPhase.Registered or WorkerPhase.Gone) && !_open.ContainsKey(prefill.Id))
                     {
-                        all &= await OpenAsync(prefill, cancellationToken).ConfigureAwait(false);
+                        all &= await OpenAsync(prefill, cancellationToken);
                     }
                 }
-                await _signal.WaitAsync(all && _fenced.Count == 0 ? TimeSpan.FromMinutes(1) : RetryAfter, cancellationToken).ConfigureAwait(false);
+                await _signal.WaitAsync(all && _fenced.Count == 0 ? TimeSpan.FromMinutes(1) : RetryAfter, cancellationToken);
             }
         }
         finally
         {
             foreach (var facade in _open.Values.Concat(_fenced.Select(f => f.Facade)))
             {
-                await facade.Listener.DisposeAsync().ConfigureAwait(false);
+                await facade.Listener.DisposeAsync();
             }
             _http.Dispose();
         }
@@ -94,7 +94,7 @@ internal sealed class FacadeRow
         foreach (var due in _fenced.Where(f => now >= f.CloseAt).ToArray())
         {
             _fenced.Remove(due);
-            await due.Facade.Listener.DisposeAsync().ConfigureAwait(false);
+            await due.Facade.Listener.DisposeAsync();
         }
     }
 
@@ -108,7 +108,7 @@ internal sealed class FacadeRow
         {
             try
             {
-                var listener = await FacadeListener.StartAsync(_listenOn, port, RoomWire.MaxBody, facade.AnswerAsync, cancellationToken).ConfigureAwait(false);
+                var listener = await FacadeListener.StartAsync(_listenOn, port, RoomWire.MaxBody, facade.AnswerAsync, cancellationToken);
                 _open[prefill.Id] = new Open(facade, listener);
                 _log.FacadeOpened(prefill.Id, prefill.Epoch, _host, listener.Port);
                 _plane.Apply(prefill.Id, new WorkerInput.Fronted(prefill.Epoch, _host, listener.Port));

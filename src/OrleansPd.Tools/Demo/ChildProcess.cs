@@ -33,8 +33,8 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Completes with a sentence when it has ended.</summary>
     public async Task<string> EndAsync()
     {
-        await _process.WaitForExitAsync().ConfigureAwait(false);
-        await _draining.ConfigureAwait(false);
+        await _process.WaitForExitAsync();
+        await _draining;
         return $"{Name} ended with exit code {_process.ExitCode}{(_lastError.Length > 0 ? $": {_lastError}" : "")}";
     }
 
@@ -49,11 +49,11 @@ internal sealed class ChildProcess : IAsyncDisposable
             ?? throw new CommandFailedException($"{program} does not start."));
         try
         {
-            var line = await child._process.StandardOutput.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+            var line = await child._process.StandardOutput.ReadLineAsync(cancellationToken);
             var url = line?.Split(' ').FirstOrDefault(word => word.StartsWith("http://", StringComparison.Ordinal));
             if (url is null)
             {
-                await child.EndAsync().ConfigureAwait(false);
+                await child.EndAsync();
                 throw new CommandFailedException(child._lastError.Length > 0 ? child._lastError : $"{name} did not start.");
             }
 
@@ -62,7 +62,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
         catch
         {
-            await child.DisposeAsync().ConfigureAwait(false);
+            await child.DisposeAsync();
             throw;
         }
     }
@@ -74,14 +74,14 @@ internal sealed class ChildProcess : IAsyncDisposable
             _process.Kill();
         }
 
-        await EndAsync().ConfigureAwait(false);
+        await EndAsync();
         _process.Dispose();
     }
 
     private async Task DrainAsync(StreamReader errors)
     {
         const string mark = "error: ";
-        while (await errors.ReadLineAsync().ConfigureAwait(false) is { } line)
+        while (await errors.ReadLineAsync() is { } line)
         {
             if (line.StartsWith(mark, StringComparison.Ordinal))
             {

@@ -17,8 +17,8 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
         var start = time.GetTimestamp();
         while (true)
         {
-            using var response = await http.GetAsync(new Uri(gateway, "/readiness"), cancellationToken).ConfigureAwait(false);
-            using var json = await ReadAsync(response, cancellationToken).ConfigureAwait(false);
+            using var response = await http.GetAsync(new Uri(gateway, "/readiness"), cancellationToken);
+            using var json = await ReadAsync(response, cancellationToken);
             var ready = json.RootElement.GetProperty("prefill").GetInt32() + json.RootElement.GetProperty("decode").GetInt32();
             if (response.IsSuccessStatusCode && ready == engines)
             {
@@ -31,7 +31,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
                 throw new CommandFailedException($"the gateway is not ready after {patience.TotalSeconds:0} s: {why}.");
             }
 
-            await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(Pause, time, cancellationToken);
         }
     }
 
@@ -41,7 +41,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
         var start = time.GetTimestamp();
         while (true)
         {
-            var view = await TryRequestAsync(id, cancellationToken).ConfigureAwait(false);
+            var view = await TryRequestAsync(id, cancellationToken);
             if (view is { Prefilled: not null, Decoded: not null })
             {
                 return view;
@@ -54,7 +54,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
                     : $"a leg of the request {id} has not ended.");
             }
 
-            await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(Pause, time, cancellationToken);
         }
     }
 
@@ -69,14 +69,13 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
 
     private async Task<RequestView?> TryRequestAsync(string id, CancellationToken cancellationToken)
     {
-        using var response = await http.GetAsync(new Uri(gateway, $"/debug/requests/{id}"), cancellationToken)
-            .ConfigureAwait(false);
+        using var response = await http.GetAsync(new Uri(gateway, $"/debug/requests/{id}"), cancellationToken);
         if (!response.IsSuccessStatusCode)
         {
             return null;
         }
 
-        using var json = await ReadAsync(response, cancellationToken).ConfigureAwait(false);
+        using var json = await ReadAsync(response, cancellationToken);
         var attempts = json.RootElement.GetProperty("calls")[0].GetProperty("attempts");
         if (attempts.GetArrayLength() == 0)
         {
@@ -96,8 +95,8 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
 
     private static async Task<JsonDocument> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        await using var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-        return await JsonDocument.ParseAsync(body, default, cancellationToken).ConfigureAwait(false);
+        await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+        return await JsonDocument.ParseAsync(body, default, cancellationToken);
     }
 
     private static TimeSpan? Time(JsonElement attempt, string name) =>

@@ -44,13 +44,13 @@ internal sealed record Leftovers
         var start = time.GetTimestamp();
         while (true)
         {
-            var remains = await LookAsync(http, stage, time, cancellationToken).ConfigureAwait(false);
+            var remains = await LookAsync(http, stage, time, cancellationToken);
             if (remains.IsIdle || time.GetElapsedTime(start) > patience)
             {
                 return remains;
             }
 
-            await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(Pause, time, cancellationToken);
         }
     }
 
@@ -96,7 +96,7 @@ internal sealed record Leftovers
     private static async Task<Leftovers> LookAsync(
         HttpClient http, IDemoStage stage, TimeProvider time, CancellationToken cancellationToken)
     {
-        var page = await new GatewayView(http, stage.Gateway, time).MetricsAsync(cancellationToken).ConfigureAwait(false);
+        var page = await new GatewayView(http, stage.Gateway, time).MetricsAsync(cancellationToken);
         var remains = new Leftovers
         {
             ActiveRequests = (int)GatewayView.Metric(page, "orleanspd_gateway_active_requests"),
@@ -105,7 +105,7 @@ internal sealed record Leftovers
         };
         foreach (var engine in stage.Engines)
         {
-            var text = await http.GetStringAsync(new Uri(engine.Url, "/sim/stats"), cancellationToken).ConfigureAwait(false);
+            var text = await http.GetStringAsync(new Uri(engine.Url, "/sim/stats"), cancellationToken);
             using var json = JsonDocument.Parse(text);
             remains = remains.With(engine, json.RootElement);
         }

@@ -28,7 +28,7 @@ internal sealed class MemoryWatch(IDemoStage stage, ReplayMeter meter, int reque
             }
             else
             {
-                await Task.WhenAny(replay, Task.Delay(Pause, time, CancellationToken.None)).ConfigureAwait(false);
+                await Task.WhenAny(replay, Task.Delay(Pause, time, CancellationToken.None));
             }
         }
 
@@ -38,6 +38,6 @@ internal sealed class MemoryWatch(IDemoStage stage, ReplayMeter meter, int reque
             _samples.Add(stage.Measure());
         }
 
-        return await replay.ConfigureAwait(false);
+        return await replay;
     }
 }

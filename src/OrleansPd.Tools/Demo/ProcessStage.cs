@@ -28,7 +28,7 @@ internal sealed class ProcessStage : IDemoStage
         var stage = new ProcessStage();
         try
         {
-            await stage.StartEnginesAsync(options.Fleet, cancellationToken).ConfigureAwait(false);
+            await stage.StartEnginesAsync(options.Fleet, cancellationToken);
             string[] gateway =
             [
                 "gateway", "--host", "127.0.0.1", "--port", Text(options.Port), "--log-level", "warn",
@@ -36,11 +36,11 @@ internal sealed class ProcessStage : IDemoStage
                 .. stage._engines.SelectMany(engine => (string[])
                     [engine.Role == EngineRole.Prefill ? "--prefill" : "--decode", engine.Url.GetLeftPart(UriPartial.Authority)]),
             ];
-            stage._children.Add(await ChildProcess.StartAsync("the gateway", gateway, cancellationToken).ConfigureAwait(false));
+            stage._children.Add(await ChildProcess.StartAsync("the gateway", gateway, cancellationToken));
         }
         catch
         {
-            await stage.DisposeAsync().ConfigureAwait(false);
+            await stage.DisposeAsync();
             throw;
         }
 
@@ -55,7 +55,7 @@ internal sealed class ProcessStage : IDemoStage
         // The gateway first: it would log that its engines are gone.
         foreach (var child in _children.AsEnumerable().Reverse())
         {
-            await child.DisposeAsync().ConfigureAwait(false);
+            await child.DisposeAsync();
         }
     }
 
@@ -71,7 +71,7 @@ internal sealed class ProcessStage : IDemoStage
             [
                 "engine", "--role", role.ToString().ToLowerInvariant(), "--port", "0", "--bootstrap-port", "0",
                 "--dp-size", Text(ranks), "--speed", fleet.Speed.ToString(CultureInfo.InvariantCulture),
-            ], cancellationToken).ConfigureAwait(false);
+            ], cancellationToken);
             _children.Add(child);
             _engines.Add(new(name, role, child.Url, ranks));
         }

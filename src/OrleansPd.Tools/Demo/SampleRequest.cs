@@ -27,12 +27,11 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
             Content = new StringContent(Body(Tokens), Encoding.UTF8, new MediaTypeHeaderValue("application/json")),
         };
         var sent = time.GetTimestamp();
-        using var response = await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
-            .ConfigureAwait(false);
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        using var response = await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         if (!response.IsSuccessStatusCode)
         {
-            var body = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
+            var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
             throw new CommandFailedException(
                 $"the first request failed with status {(int)response.StatusCode}: {ErrorText.Of(body)}");
         }
@@ -40,7 +39,7 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
         using var events = new EventStream(stream);
         var parser = new AnswerParser(ReplayEndpoint.Chat, keepOutput: true);
         TimeSpan? first = null;
-        while (await events.NextAsync(cancellationToken).ConfigureAwait(false) is { } data)
+        while (await events.NextAsync(cancellationToken) is { } data)
         {
             if (data.Span.SequenceEqual("[DONE]"u8))
             {

@@ -21,7 +21,7 @@ internal sealed class EventStream(Stream stream, int maxEventBytes = 64 * 1024 *
         {
             if (!TryReadLine(out var line))
             {
-                if (!await FillAsync(cancellationToken).ConfigureAwait(false))
+                if (!await FillAsync(cancellationToken))
                 {
                     return null;
                 }
@@ -99,7 +99,7 @@ internal sealed class EventStream(Stream stream, int maxEventBytes = 64 * 1024 *
             _buffer = larger;
         }
 
-        var read = await stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);
+        var read = await stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
         _end += read;
         return read > 0;
     }

@@ -16,7 +16,7 @@ internal static class ReplayJson
     public static async Task WriteAsync(ReplayReport report, string path, CancellationToken cancellationToken)
     {
         await using var file = File.Create(path);
-        await JsonSerializer.SerializeAsync(file, Named(report), Options, cancellationToken).ConfigureAwait(false);
+        await JsonSerializer.SerializeAsync(file, Named(report), Options, cancellationToken);
     }
 
     private static object Named(ReplayReport report) => new

@@ -25,14 +25,14 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
                 message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
             }
 
-            using var response = await http.SendAsync(message, both.Token).ConfigureAwait(false);
+            using var response = await http.SendAsync(message, both.Token);
             if (options.Verifier is not null)
             {
                 attempt.Headers = response.Headers.ToDictionary(
                     header => header.Key, header => string.Join(", ", header.Value), StringComparer.OrdinalIgnoreCase);
             }
 
-            await ReadAsync(attempt, response, both.Token).ConfigureAwait(false);
+            await ReadAsync(attempt, response, both.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -58,20 +58,20 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
 
     private async Task ReadAsync(Attempt attempt, HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         if (!response.IsSuccessStatusCode)
         {
-            var start = await ReadSomeAsync(stream, MaxErrorBody, cancellationToken).ConfigureAwait(false);
+            var start = await ReadSomeAsync(stream, MaxErrorBody, cancellationToken);
             attempt.Fail($"http {(int)response.StatusCode}", ErrorText.Of(start));
         }
         else if (response.Content.Headers.ContentType?.MediaType == "text/event-stream")
         {
-            await ReadEventsAsync(attempt, stream, cancellationToken).ConfigureAwait(false);
+            await ReadEventsAsync(attempt, stream, cancellationToken);
         }
         else
         {
             using var whole = new MemoryStream();
-            await stream.CopyToAsync(whole, cancellationToken).ConfigureAwait(false);
+            await stream.CopyToAsync(whole, cancellationToken);
             var step = attempt.Parser.Take(whole.GetBuffer().AsMemory(0, (int)whole.Length));
             if (step.Failure is { } failure)
             {
@@ -89,7 +89,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
     private async Task ReadEventsAsync(Attempt attempt, Stream stream, CancellationToken cancellationToken)
     {
         using var events = new EventStream(stream);
-        while (await events.NextAsync(cancellationToken).ConfigureAwait(false) is { } data)
+        while (await events.NextAsync(cancellationToken) is { } data)
         {
             // An error event does not end the reading: what follows it must still be a proper end.
             if (data.Span.SequenceEqual("[DONE]"u8))
@@ -126,7 +126,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
     private static async Task<ReadOnlyMemory<byte>> ReadSomeAsync(Stream stream, int limit, CancellationToken cancellationToken)
     {
         var buffer = new byte[limit];
-        return buffer.AsMemory(0, await stream.ReadAtLeastAsync(buffer, limit, false, cancellationToken).ConfigureAwait(false));
+        return buffer.AsMemory(0, await stream.ReadAtLeastAsync(buffer, limit, false, cancellationToken));
     }
 
     private ReplayedRequest Result(Attempt attempt, int index, ReadOnlyMemory<byte> body)

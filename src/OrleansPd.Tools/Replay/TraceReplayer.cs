@@ -50,7 +50,7 @@ internal sealed class TraceReplayer : IDisposable
                 var body = RequestBody.Write(_options, prompts, arrival.Request, arrival.Index);
                 Meter.OnStart(_options.Speed > 0 ? _time.GetElapsedTime(start) - arrival.Due : TimeSpan.Zero);
                 Meter.OnEnd(await JudgeAsync(await runner.RunAsync(arrival.Index, body, cancelled), cancelled));
-            }).ConfigureAwait(false);
+            });
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -68,7 +68,7 @@ internal sealed class TraceReplayer : IDisposable
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_options.Url, "/health"));
-            using var response = await _http.SendAsync(request, both.Token).ConfigureAwait(false);
+            using var response = await _http.SendAsync(request, both.Token);
             return null;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -90,7 +90,7 @@ internal sealed class TraceReplayer : IDisposable
             return request;
         }
 
-        var wrong = await verify(request, cancellationToken).ConfigureAwait(false);
+        var wrong = await verify(request, cancellationToken);
         return wrong is null ? request : request with { Failure = FailureKind.Mismatch, Detail = wrong };
     }
 
@@ -104,7 +104,7 @@ internal sealed class TraceReplayer : IDisposable
             var wait = due - _time.GetElapsedTime(start);
             if (wait > TimeSpan.Zero)
             {
-                await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(wait, _time, cancellationToken);
             }
 
             cancellationToken.ThrowIfCancellationRequested();
