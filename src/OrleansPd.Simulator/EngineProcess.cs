@@ -3,7 +3,9 @@ using System.Net;
 
 namespace OrleansPd.Simulator;
 
-/// <summary>One life of an engine: its ranks, its bootstrap server, its API. Ends with <see cref="KillAsync"/>, never restarts.</summary>
+/// <summary>
+/// One life of an engine: its ranks, its bootstrap server, its API. Ends with <see cref="KillAsync"/>, never restarts.
+/// </summary>
 internal sealed class EngineProcess
 {
     private readonly CancellationTokenSource _life = new();
@@ -77,7 +79,8 @@ internal sealed class EngineProcess
     public CancellationToken Ended => _life.Token;
 
     public static async Task<EngineProcess> StartAsync(
-        SimulatedEngineOptions options, int epoch, FaultControl faults, TimeProvider clock, Action<string> died, CancellationToken ct)
+        SimulatedEngineOptions options, int epoch, FaultControl faults, TimeProvider clock, Action<string> died,
+        CancellationToken ct)
     {
         var process = new EngineProcess(options, epoch, faults, clock, died) { ModelName = options.Name };
         try
@@ -213,7 +216,9 @@ internal sealed class EngineProcess
             _tracked, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
-    /// <summary>Becomes the other side of pairs; nothing may be in flight. Caches and ranks are new, the process is not.</summary>
+    /// <summary>
+    /// Becomes the other side of pairs; nothing may be in flight. Caches and ranks are new, the process is not.
+    /// </summary>
     public async Task SwitchRoleAsync(EngineRole role)
     {
         if (role == Options.Role)

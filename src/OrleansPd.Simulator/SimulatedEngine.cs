@@ -29,7 +29,9 @@ public sealed class SimulatedEngine : IAsyncDisposable
 
     public int Port => Options.Port;
 
-    /// <summary>Port of the KV bootstrap server of a prefill; on other roles the one assumed where a request names none.</summary>
+    /// <summary>
+    /// Port of the KV bootstrap server of a prefill; on other roles the one assumed where a request names none.
+    /// </summary>
     public int BootstrapPort { get; private set; }
 
     /// <summary>Lives so far; 1 for the first.</summary>

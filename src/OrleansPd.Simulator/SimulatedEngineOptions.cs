@@ -30,7 +30,10 @@ public sealed record SimulatedEngineOptions
     /// <summary>Attention DP; false = plain replicas, with their known rank mix-up on prefills. Default true.</summary>
     public bool EnableDpAttention { get; init; } = true;
 
-    /// <summary><c>auto</c> (prefill: <c>follow_bootstrap_room</c>, else <c>round_robin</c>), one of these two, <c>total_requests</c> or <c>total_tokens</c>.</summary>
+    /// <summary>
+    /// <c>auto</c> (prefill: <c>follow_bootstrap_room</c>, else <c>round_robin</c>), one of these two, <c>total_requests</c> or
+    /// <c>total_tokens</c>.
+    /// </summary>
     public string LoadBalanceMethod { get; init; } = "auto";
 
     public string ModelPath { get; init; } = "sim/deepseek-v3";
@@ -58,7 +61,9 @@ public sealed record SimulatedEngineOptions
 
     public string KvCacheDtype { get; init; } = "auto";
 
-    /// <summary><c>mooncake</c> (default), <c>nixl</c>, <c>mori</c> or <c>ascend</c>: differ in clocks, heartbeat and abort notices.</summary>
+    /// <summary>
+    /// <c>mooncake</c> (default), <c>nixl</c>, <c>mori</c> or <c>ascend</c>: differ in clocks, heartbeat and abort notices.
+    /// </summary>
     public string TransferBackend { get; init; } = "mooncake";
 
     /// <summary><c>/pd_role_switch</c> really switches, as in builds that have it; else it refuses. Default false.</summary>
@@ -71,7 +76,9 @@ public sealed record SimulatedEngineOptions
     /// <summary>Requests in one batch, for the whole server with attention DP, per rank without. Default 128.</summary>
     public int MaxRunningRequests { get; init; } = 128;
 
-    /// <summary>Request slots of a decode rank beyond its share of the above; null = twice the share where that is at most 32, else 0.</summary>
+    /// <summary>
+    /// Request slots of a decode rank beyond its share of the above; null = twice the share where that is at most 32, else 0.
+    /// </summary>
     public int? DecodeExtraSlots { get; init; }
 
     /// <summary>Free KV tokens a decode wants besides the prompt. Default 512.</summary>
@@ -148,9 +155,11 @@ public sealed record SimulatedEngineOptions
 
     internal string Mode => Role switch { EngineRole.Prefill => "prefill", EngineRole.Decode => "decode", _ => "null" };
 
-    internal int Window => Math.Max(1, Math.Min(EnableDpAttention ? MaxRunningRequests / DpSize : MaxRunningRequests, TokenCapacity / 2));
+    internal int Window =>
+        Math.Max(1, Math.Min(EnableDpAttention ? MaxRunningRequests / DpSize : MaxRunningRequests, TokenCapacity / 2));
 
-    internal int Slots => Window + (DecodeExtraSlots ?? (MaxRunningRequests / DpSize <= 32 ? 2 * (MaxRunningRequests / DpSize) : 0));
+    internal int Slots =>
+        Window + (DecodeExtraSlots ?? (MaxRunningRequests / DpSize <= 32 ? 2 * (MaxRunningRequests / DpSize) : 0));
 
     internal int MaxInput => ContextLength - 6;
 

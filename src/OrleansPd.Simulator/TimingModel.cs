@@ -17,10 +17,15 @@ public sealed record TimingModel
     /// <summary>Time of a decode step of one request. Default 20 ms (an estimate: weights are read once per step).</summary>
     public TimeSpan DecodeStepBase { get; init; } = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>What each request of the batch adds to a step. Default 0.28 ms: 92 ms at a batch of 256, or 22,300 tokens/s and node.</summary>
+    /// <summary>
+    /// What each request of the batch adds to a step. Default 0.28 ms: 92 ms at a batch of 256, or 22,300 tokens/s and node.
+    /// </summary>
     public TimeSpan DecodeStepPerRequest { get; init; } = TimeSpan.FromMilliseconds(0.28);
 
-    /// <summary>KV bytes of a token, for the time of a transfer. Default 70,272. What really travels: <see cref="SimulatedEngineOptions.KvWireBytesPerToken"/>.</summary>
+    /// <summary>
+    /// KV bytes of a token, for the time of a transfer. Default 70,272. What really travels:
+    /// <see cref="SimulatedEngineOptions.KvWireBytesPerToken"/>.
+    /// </summary>
     public double KvBytesPerToken { get; init; } = 70_272;
 
     /// <summary>Speed of a rank's link in bytes per second, above 0. Default 50e9 (400 Gb/s).</summary>

@@ -5,7 +5,9 @@ using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Standalone;
 
-/// <summary>The fleet's administration: each wish is one transition under the lock; a role switch is a small loop beside it.</summary>
+/// <summary>
+/// The fleet's administration: each wish is one transition under the lock; a role switch is a small loop beside it.
+/// </summary>
 public sealed partial class EmbeddedControlPlane : IFleetAdmin
 {
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMilliseconds(50);
@@ -26,7 +28,8 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         {
             if (Register(spec) is not { } worker)
             {
-                return new(AdminAnswer.Failed(AdminProblem.Duplicate, $"The worker {WorkerAddress.IdOf(spec.Url)} is registered already."));
+                return new(AdminAnswer.Failed(
+                    AdminProblem.Duplicate, $"The worker {WorkerAddress.IdOf(spec.Url)} is registered already."));
             }
             _log.Added(spec.Role, worker.Id);
             return new(AdminAnswer.Done(_state.View(worker.Id)!));
@@ -96,7 +99,8 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
             Change(() => begun = _state.BeginSwitch(id, role, _clock.GetUtcNow(), _clock.GetTimestamp()));
             if (!begun)
             {
-                return AdminAnswer.Failed(AdminProblem.Conflict, "The worker is not in rotation now: " + (worker.Reason ?? "it is not ready") + ".");
+                return AdminAnswer.Failed(
+                    AdminProblem.Conflict, "The worker is not in rotation now: " + (worker.Reason ?? "it is not ready") + ".");
             }
             running = SwitchAsync(id, worker.Registration, role, _stop.Token);
             _loops.RemoveAll(loop => loop.IsCompleted);
@@ -134,10 +138,12 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         }
     });
 
-    private static AdminAnswer NotRegistered(WorkerId id) => AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
+    private static AdminAnswer NotRegistered(WorkerId id) =>
+        AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
 
     /// <summary>Waits until the worker is idle, lets its engine switch, and puts it back, in the one role or the other.</summary>
-    private async Task<AdminAnswer> SwitchAsync(WorkerId id, long registration, WorkerRole role, CancellationToken cancellationToken)
+    private async Task<AdminAnswer> SwitchAsync(
+        WorkerId id, long registration, WorkerRole role, CancellationToken cancellationToken)
     {
         await Task.Yield();
         var until = _clock.GetUtcNow() + TimeSpan.FromSeconds(_options.RoleSwitchTimeoutSecs);

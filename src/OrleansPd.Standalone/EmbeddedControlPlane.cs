@@ -97,7 +97,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     /// <param name="seed">Of rooms and of chance; different for gateways that share engines.</param>
     /// <param name="log">Where changes of workers are told.</param>
     /// <exception cref="ArgumentException">A policy's name or a worker's address is wrong.</exception>
-    public static EmbeddedControlPlane Create(ControlPlaneOptions options, IEngineProbe probe, TimeProvider clock, int seed, ILogger log)
+    public static EmbeddedControlPlane Create(
+        ControlPlaneOptions options, IEngineProbe probe, TimeProvider clock, int seed, ILogger log)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(probe);
@@ -307,7 +308,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         }
     }
 
-    private async Task<PairGrant> WaitAsync(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
+    private async Task<PairGrant> WaitAsync(
+        WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
     {
         using var timer = _clock.CreateTimer(_ => TimedOut(waiting, outcome), null, waiting.Wait, Timeout.InfiniteTimeSpan);
         using var gone = cancellationToken.UnsafeRegister(_ => Abandoned(waiting, outcome, cancellationToken), null);
@@ -406,8 +408,8 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
     }
 
     /// <summary>
-    /// The same worker in the snapshot before. Both are in order of registration, so it stands at the same place, or, when some have
-    /// left, a little further on: a search for each would make a change of one worker cost the square of the fleet.
+    /// The same worker in the snapshot before. Both are in order of registration, so it stands at the same place, or, when some
+    /// have left, a little further on: a search for each would make a change of one worker cost the square of the fleet.
     /// </summary>
     private static WorkerSnapshot? Former(FleetSnapshot before, WorkerSnapshot worker, int place)
     {

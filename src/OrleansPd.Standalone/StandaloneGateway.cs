@@ -24,7 +24,8 @@ public static class StandaloneGateway
         var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
         var upstream = EngineClient.Of(options);
         var plane = EmbeddedControlPlane.Create(
-            options.ControlPlane, new EngineProbe(options.ControlPlane, upstream), clock, RandomNumberGenerator.GetInt32(int.MaxValue),
+            options.ControlPlane, new EngineProbe(
+                options.ControlPlane, upstream), clock, RandomNumberGenerator.GetInt32(int.MaxValue),
             loggers.CreateLogger<EmbeddedControlPlane>());
         try
         {

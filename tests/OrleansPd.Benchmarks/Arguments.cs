@@ -7,7 +7,8 @@ internal sealed class Arguments(string[] arguments)
 {
     /// <summary>What is no option.</summary>
     public IReadOnlyList<string> Words { get; } =
-        [.. arguments.Where((a, i) => !a.StartsWith("--", StringComparison.Ordinal) && (i == 0 || !arguments[i - 1].StartsWith("--", StringComparison.Ordinal)))];
+        [.. arguments.Where((a, i) => !a.StartsWith("--", StringComparison.Ordinal)
+            && (i == 0 || !arguments[i - 1].StartsWith("--", StringComparison.Ordinal)))];
 
     /// <exception cref="FormatException">It is no number.</exception>
     public double Number(string name, double otherwise)

@@ -17,7 +17,8 @@ internal static class Smoke
         var filter = arguments is [var only, ..] ? only.Trim('*') : "";
         var (cases, failures) = (0, 0);
         var clock = Stopwatch.StartNew();
-        foreach (var type in typeof(Smoke).Assembly.GetTypes().Where(t => t is { IsClass: true, IsAbstract: false }).OrderBy(t => t.Name))
+        foreach (var type in typeof(Smoke).Assembly.GetTypes().Where(t => t is { IsClass: true, IsAbstract: false })
+            .OrderBy(t => t.Name))
         {
             var bodies = With<BenchmarkAttribute>(type);
             if (bodies.Length == 0 || !type.Name.Contains(filter, StringComparison.OrdinalIgnoreCase))
@@ -90,7 +91,8 @@ internal static class Smoke
         return found;
     }
 
-    private static IEnumerable<(PropertyInfo Member, object? Value)[]> Combinations(List<(PropertyInfo Member, object?[] Values)> parameters)
+    private static IEnumerable<(
+        PropertyInfo Member, object? Value)[]> Combinations(List<(PropertyInfo Member, object?[] Values)> parameters)
     {
         IEnumerable<(PropertyInfo, object?)[]> all = [[]];
         foreach (var (member, values) in parameters)

@@ -38,7 +38,8 @@ internal sealed class BenchRedis : IDisposable
         free.Start();
         var port = ((IPEndPoint)free.LocalEndpoint).Port;
         free.Stop();
-        string[] flags = ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"];
+        string[] flags = ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel",
+            "warning"];
         var process = Process.Start(new ProcessStartInfo("redis-server", flags) { RedirectStandardOutput = true })
             ?? throw new InvalidOperationException("redis-server does not start");
         process.BeginOutputReadLine();
@@ -59,7 +60,8 @@ internal sealed class BenchRedis : IDisposable
     {
         var info = _connection.GetServer(Address).Info().SelectMany(section => section).ToLookup(p => p.Key, p => p.Value);
         double Of(string name) => double.Parse(info[name].First(), CultureInfo.InvariantCulture);
-        return new((Of("used_cpu_user") + Of("used_cpu_sys")) * 1e6, (long)Of("total_commands_processed"), (long)Of("used_memory"));
+        return new((Of("used_cpu_user") + Of("used_cpu_sys")) * 1e6, (
+            long)Of("total_commands_processed"), (long)Of("used_memory"));
     }
 
     public void Empty() => _connection.GetServer(Address).FlushAllDatabases();

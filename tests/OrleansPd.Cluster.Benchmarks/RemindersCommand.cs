@@ -3,7 +3,9 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace OrleansPd.Cluster.Benchmarks;
 
-/// <summary>A reminder for each room against one for each of 16 shards: so many rooms are woken when their silo has died.</summary>
+/// <summary>
+/// A reminder for each room against one for each of 16 shards: so many rooms are woken when their silo has died.
+/// </summary>
 internal static class RemindersCommand
 {
     private const int Shards = 16;

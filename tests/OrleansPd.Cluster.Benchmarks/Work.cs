@@ -12,7 +12,8 @@ internal sealed record Work(int Count, double Seconds, double SiloCpu, double Re
 {
     private const int AtOnce = 1024;
 
-    public static Task<Work> MeasureAsync(BenchRedis redis, int count, Func<int, Task> piece) => MeasureAsync(redis, count, async () =>
+    public static Task<Work> MeasureAsync(BenchRedis redis, int count, Func<int, Task> piece) =>
+        MeasureAsync(redis, count, async () =>
     {
         var next = -1;
         await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(async _ =>

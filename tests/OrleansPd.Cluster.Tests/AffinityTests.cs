@@ -34,7 +34,8 @@ public class AffinityTests
     [InlineData("session")]
     public async Task What_went_through_one_gateway_goes_to_the_same_worker_through_another(string policy)
     {
-        await using var stage = await ClusterStage.StartAsync(silos: 2, prefill: 3, decode: 1, options: o => o.PrefillPolicy = policy);
+        await using var stage = await ClusterStage.StartAsync(
+            silos: 2, prefill: 3, decode: 1, options: o => o.PrefillPolicy = policy);
         await stage.ReadyAsync();
         var (left, right) = (stage.Nodes[0], stage.Nodes[1]);
         var homes = new WorkerId[Prompts];
@@ -55,7 +56,8 @@ public class AffinityTests
     [Fact]
     public async Task A_gateway_that_joins_learns_what_is_in_use()
     {
-        await using var stage = await ClusterStage.StartAsync(silos: 1, prefill: 3, decode: 1, options: o => o.PrefillPolicy = "cache_aware");
+        await using var stage = await ClusterStage.StartAsync(
+            silos: 1, prefill: 3, decode: 1, options: o => o.PrefillPolicy = "cache_aware");
         await stage.ReadyAsync();
         var homes = Enumerable.Range(0, Prompts).Select(_ => new HashSet<WorkerId>()).ToArray();
         await UseAsync();

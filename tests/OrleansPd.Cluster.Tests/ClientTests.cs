@@ -17,13 +17,15 @@ public class ClientTests
         await stage.ReadyAsync();
         await using var client = new PdClient(stage.Cluster.Client, TimeProvider.System);
         var (_, expected) = await stage.PostAsync(stage.Nodes[0], Encoding.UTF8.GetString(Body(6)));
-        foreach (var ask in new[] { client.StreamAsync("/generate", Body(6), ClusterStage.Token), client.DispatchAsync("/generate", Body(6), ClusterStage.Token) })
+        foreach (var ask in new[] { client.StreamAsync(
+            "/generate", Body(6), ClusterStage.Token), client.DispatchAsync("/generate", Body(6), ClusterStage.Token) })
         {
             var answer = await ask;
             Assert.Equal(200, answer.Status);
             Assert.Equal(TextOf(expected), TextOf(Encoding.UTF8.GetString(await answer.ReadAllAsync(ClusterStage.Token))));
         }
-        foreach (var ask in new[] { client.StreamAsync("/generate", Body(6, true), ClusterStage.Token), client.DispatchAsync("/generate", Body(6, true), ClusterStage.Token) })
+        foreach (var ask in new[] { client.StreamAsync("/generate", Body(6, true), ClusterStage.Token), client.DispatchAsync(
+            "/generate", Body(6, true), ClusterStage.Token) })
         {
             var answer = await ask;
             var text = Encoding.UTF8.GetString(await answer.ReadAllAsync(ClusterStage.Token));
@@ -41,7 +43,8 @@ public class ClientTests
         foreach (var direct in new[] { true, false })
         {
             var body = Body(5000, stream: true);
-            var answer = await (direct ? client.StreamAsync("/generate", body, ClusterStage.Token) : client.DispatchAsync("/generate", body, ClusterStage.Token));
+            var answer = await (direct ? client.StreamAsync("/generate", body, ClusterStage.Token)
+                : client.DispatchAsync("/generate", body, ClusterStage.Token));
             await foreach (var chunk in answer.Chunks)
             {
                 Assert.False(chunk.IsEmpty);

@@ -14,7 +14,9 @@ using OrleansPd.Testing.Contracts;
 
 namespace OrleansPd.Cluster.Tests;
 
-/// <summary>The control plane of a cluster keeps what every control plane promises; here one gateway beside the grains of its silo.</summary>
+/// <summary>
+/// The control plane of a cluster keeps what every control plane promises; here one gateway beside the grains of its silo.
+/// </summary>
 public sealed class ClusterContractTests : ControlPlaneContract
 {
     protected override async Task<IControlPlaneHost> StartHostAsync(ControlPlaneOptions options, IEngineProbe engines)

@@ -31,7 +31,8 @@ public class ContractVersionTests
 
             var ours = report with
             {
-                Claim = report.Claim with { Gateway = "new", IsBrief = true, IsLeaving = true, Ranks = [new RankClaim(3, 1, 7, 2, 4096)] },
+                Claim = report.Claim with { Gateway =
+                    "new", IsBrief = true, IsLeaving = true, Ranks = [new RankClaim(3, 1, 7, 2, 4096)] },
                 Outcomes = [new OutcomeRun(LegOutcome.Failed, 3)],
                 Rids = ["pd1", "pd2"],
             };
@@ -50,13 +51,15 @@ public class ContractVersionTests
     {
         await old.StandardInput.WriteLineAsync(line);
         var answer = await old.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
-        return answer ?? throw new InvalidOperationException(await old.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        return answer ?? throw new InvalidOperationException(
+            await old.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
     }
 
     private static Process StartOld()
     {
         // Built beside this project, but not referenced by it.
-        var folder = AppContext.BaseDirectory.Replace("OrleansPd.Cluster.Tests", "OrleansPd.PreviousContracts", StringComparison.Ordinal);
+        var folder = AppContext.BaseDirectory.Replace(
+            "OrleansPd.Cluster.Tests", "OrleansPd.PreviousContracts", StringComparison.Ordinal);
         var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, "OrleansPd.PreviousContracts.dll")])
         {
             RedirectStandardError = true,

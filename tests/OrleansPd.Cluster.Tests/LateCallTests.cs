@@ -40,7 +40,8 @@ public class LateCallTests
         late.Open();
         for (var round = 0; round < 2; round++)
         {
-            var answers = await Task.WhenAll(Enumerable.Range(20, 16).Select(i => stage.PostAsync(stage.Nodes[i % 2], Body(i, 5))));
+            var answers = await Task.WhenAll(
+                Enumerable.Range(20, 16).Select(i => stage.PostAsync(stage.Nodes[i % 2], Body(i, 5))));
             Assert.All(answers, answer => Assert.True(answer.Status == HttpStatusCode.OK, answer.Body));
         }
         await ClusterStage.UntilAsync(() => stage.Nodes.All(n => n.Plane.Leases == 0));

@@ -104,7 +104,8 @@ public class LeaseTests
         var doomed = stage.Nodes[0];
         for (var i = 0; i < 4; i++)
         {
-            var grant = await doomed.Plane.AcquireAsync(new PairRequest { MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
+            var grant = await doomed.Plane.AcquireAsync(
+                new PairRequest { MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
             Assert.True(grant.Lease is not null, grant.Refusal?.ToString());
         }
         await stage.KillAsync(doomed);

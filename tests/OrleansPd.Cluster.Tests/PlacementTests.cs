@@ -113,9 +113,11 @@ public class PlacementTests
     {
         var places = new ConcurrentQueue<(string Node, string Zone)>([("a", ""), ("b", ""), ("c", "")]);
         await using var stage = await ClusterStage.StartAsync(
-            silos: 3, prefill: 1, decode: 2, cluster: new PdClusterOptions { MoveAfterSecs = 1 }, silo: silo => Place(silo, places));
+            silos: 3, prefill: 1, decode: 2, cluster: new PdClusterOptions { MoveAfterSecs = 1 }, silo: silo =>
+                Place(silo, places));
         await stage.ReadyAsync();
-        var naming = stage.Nodes.Single(n => n.Handle.ServiceProvider.GetRequiredService<ControlPlaneOptions>().Workers.Count > 0);
+        var naming = stage.Nodes.Single(
+            n => n.Handle.ServiceProvider.GetRequiredService<ControlPlaneOptions>().Workers.Count > 0);
         await AreOnAsync(stage, NodeOf(naming));
         Assert.All(stage.Nodes[0].Plane.Fleet.Workers, w => Assert.Equal(NodeOf(naming), w.Labels["node"]));
         var views = await stage.Nodes[2].Plane.ListAsync(ClusterStage.Token);
@@ -137,7 +139,8 @@ public class PlacementTests
         int On(ClusterStage.Node silo) => silo.Handle.ServiceProvider.GetRequiredService<WorkerRegistry>().Here.Count();
         return ClusterStage.UntilAsync(
             () => stage.Nodes.All(n => On(n) == (NodeOf(n) == node ? workers : 0)),
-            () => string.Join("; ", stage.Nodes.Select(n => $"{NodeOf(n)}: {On(n)} writers, {string.Join(", ", n.Plane.Fleet.Workers)}")),
+            () => string.Join("; ", stage.Nodes.Select(
+                n => $"{NodeOf(n)}: {On(n)} writers, {string.Join(", ", n.Plane.Fleet.Workers)}")),
             // A trial that its silo's death cut short keeps its place, and so the writer, until that expires.
             atMostSecs: 180);
     }

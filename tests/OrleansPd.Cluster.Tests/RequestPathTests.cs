@@ -12,7 +12,8 @@ public class RequestPathTests
     public async Task Requests_are_served_while_no_grain_call_of_their_silo_ends()
     {
         var gate = new CallGate();
-        await using var stage = await ClusterStage.StartAsync(silos: 1, prefill: 2, decode: 2, silo: silo => silo.AddOutgoingGrainCallFilter(gate));
+        await using var stage = await ClusterStage.StartAsync(
+            silos: 1, prefill: 2, decode: 2, silo: silo => silo.AddOutgoingGrainCallFilter(gate));
         await stage.ReadyAsync();
         var node = stage.Nodes[0];
         await HaveCreditsAsync(node);

@@ -11,7 +11,8 @@ public class WitnessTests
     {
         var gate = new CallGate();
         await using var stage = await ClusterStage.StartAsync(
-            silos: 2, prefill: 1, decode: 1, engine: o => o with { Speed = 1 }, silo: silo => silo.AddOutgoingGrainCallFilter(gate));
+            silos: 2, prefill: 1, decode: 1, engine: o =>
+                o with { Speed = 1 }, silo: silo => silo.AddOutgoingGrainCallFilter(gate));
         await stage.ReadyAsync();
         var (gateway, other) = (stage.Nodes[0], stage.Nodes[1]);
         var name = ClusterMembers.NameOf(gateway.Handle.SiloAddress);
@@ -20,7 +21,8 @@ public class WitnessTests
             gateway, """{"text":"a long answer","sampling_params":{"max_new_tokens":150,"temperature":0,"ignore_eos":true}}""");
         await ClusterStage.UntilAsync(() => witnesses.Count(name) > 0, () => "the other silo was told nothing");
         gate.Close(); // nobody tells it again
-        await stage.Cluster.Client.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, TestContext.Current.CancellationToken);
+        await stage.Cluster.Client.GetGrain<IManagementGrain>(0)
+            .ForceActivationCollection(TimeSpan.Zero, TestContext.Current.CancellationToken);
         Assert.NotEqual(0, witnesses.Count(name));
         gate.Open();
         await answer;

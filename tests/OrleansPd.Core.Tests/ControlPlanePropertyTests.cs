@@ -8,8 +8,8 @@ using OrleansPd.Testing;
 namespace OrleansPd.Core.Tests;
 
 /// <summary>
-/// Random operators, engines and clients against one control plane, and what must hold after every step: no rank above its window,
-/// credits conserved, no room twice, every room closed or expired.
+/// Random operators, engines and clients against one control plane, and what must hold after every step: no rank above its
+/// window, credits conserved, no room twice, every room closed or expired.
 /// </summary>
 public sealed class ControlPlanePropertyTests
 {
@@ -47,7 +47,8 @@ public sealed class ControlPlanePropertyTests
                     MaxPrefillTokensPerRank = 8000,
                 },
                 random.Next());
-            foreach (var role in (WorkerRole[])[WorkerRole.Prefill, WorkerRole.Prefill, WorkerRole.Decode, WorkerRole.Decode, WorkerRole.Regular])
+            foreach (var role in (
+                WorkerRole[])[WorkerRole.Prefill, WorkerRole.Prefill, WorkerRole.Decode, WorkerRole.Decode, WorkerRole.Regular])
             {
                 Add(role, ready: true);
             }
@@ -213,7 +214,8 @@ public sealed class ControlPlanePropertyTests
                     State.Remove(worker.Id, force: true, _fleet.Now, _fleet.Timestamp);
                     break;
                 case 2 when worker.Role != WorkerRole.Regular:
-                    State.BeginSwitch(worker.Id, worker.Role == WorkerRole.Prefill ? WorkerRole.Decode : WorkerRole.Prefill, _fleet.Now, _fleet.Timestamp);
+                    State.BeginSwitch(worker.Id, worker.Role == WorkerRole.Prefill ? WorkerRole.Decode
+                        : WorkerRole.Prefill, _fleet.Now, _fleet.Timestamp);
                     break;
                 default:
                     // Only an engine that is idle switches: whoever drives it waits for that.
@@ -231,12 +233,14 @@ public sealed class ControlPlanePropertyTests
             {
                 _fleet.Apply(worker.Id, new WorkerInput.Missed("nobody is there", Refused: true));
             }
-            _fleet.Apply(worker.Id, new WorkerInput.Described(worker.Facts with { DpSize = worker.DpSize, ProcessIdentity = $"seed={_random.Next(3)}" }));
+            _fleet.Apply(worker.Id, new WorkerInput.Described(
+                worker.Facts with { DpSize = worker.DpSize, ProcessIdentity = $"seed={_random.Next(3)}" }));
         }
 
         private void Tell(WorkerSnapshot worker)
         {
-            var readings = Enumerable.Range(0, worker.DpSize).Select(rank => new RankReading(rank, Running: _random.Next(6), Waiting: _random.Next(3))
+            var readings = Enumerable.Range(0, worker.DpSize)
+                .Select(rank => new RankReading(rank, Running: _random.Next(6), Waiting: _random.Next(3))
             {
                 Tokens = _random.Next(9000),
                 Age = TimeSpan.FromMilliseconds(_random.Next(3000)),
@@ -262,12 +266,14 @@ public sealed class ControlPlanePropertyTests
             }
             foreach (var worker in State.Fleet.Workers)
             {
-                for (var rank = 0; State.Desk.Catalog.SetOf(worker.Slot) is not null && rank < State.Desk.Catalog.Ranks(worker); rank++)
+                for (var rank = 0; State.Desk.Catalog.SetOf(worker.Slot) is not null
+                    && rank < State.Desk.Catalog.Ranks(worker); rank++)
                 {
                     ref readonly var load = ref State.Desk.Load(worker.Slot, rank);
                     Assert.Equal(held.GetValueOrDefault((worker.Slot, rank)), (load.Running, load.Tokens));
                 }
-                Assert.Equal(held.Where(h => h.Key.Slot == worker.Slot).Sum(h => h.Value.Items), State.Desk.InFlight(worker.Slot));
+                Assert.Equal(held.Where(h => h.Key.Slot == worker.Slot)
+                    .Sum(h => h.Value.Items), State.Desk.InFlight(worker.Slot));
             }
             Assert.Equal((_live.Count, _waiting.Count), (State.Live, State.Waiting));
             var rooms = State.Rooms;
@@ -310,7 +316,8 @@ public sealed class ControlPlanePropertyTests
         private void Add(WorkerRole role, bool ready) =>
             _fleet.Add(role, $"w{_names++}", TestFleet.Facts(dp: _random.Next(1, 4), slots: _random.Next(1, 6)), ready);
 
-        private WorkerSnapshot? Any() => State.Fleet.Workers.IsEmpty ? null : State.Fleet.Workers[_random.Next(State.Fleet.Workers.Length)];
+        private WorkerSnapshot? Any() =>
+            State.Fleet.Workers.IsEmpty ? null : State.Fleet.Workers[_random.Next(State.Fleet.Workers.Length)];
 
         private T One<T>(IReadOnlyList<T> all) => all[_random.Next(all.Count)];
     }

@@ -24,7 +24,8 @@ internal sealed class TestFleet
 
     public long Timestamp => Now.UtcTicks;
 
-    public static WorkerFacts Facts(int dp = 1, int slots = 4, string? version = "0.5.18", string model = "m", string identity = "seed=1") => new()
+    public static WorkerFacts Facts(
+        int dp = 1, int slots = 4, string? version = "0.5.18", string model = "m", string identity = "seed=1") => new()
     {
         DpSize = dp,
         MaxRunningPerRank = slots,
@@ -76,7 +77,8 @@ internal sealed class TestFleet
     public PairLease Take(PairRequest? request = null)
     {
         var answer = Ask(request);
-        Assert.True(answer.Grant?.Lease is not null, $"expected a lease, got {answer.Grant?.Refusal?.ToString() ?? "a place in the queue"}");
+        Assert.True(answer.Grant?.Lease is not null,
+            $"expected a lease, got {answer.Grant?.Refusal?.ToString() ?? "a place in the queue"}");
         return answer.Grant!.Value.Lease!;
     }
 

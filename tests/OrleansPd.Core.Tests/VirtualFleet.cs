@@ -5,8 +5,8 @@ namespace OrleansPd.Core.Tests;
 
 /// <summary>
 /// Engines in virtual time behind a real control plane: prefill ranks compute one prompt after the other and keep what they
-/// computed until they need the room, decode steps take longer the more requests there are. Its figures are those of the simulated
-/// engines' timing model.
+/// computed until they need the room, decode steps take longer the more requests there are. Its figures are those of the
+/// simulated engines' timing model.
 /// </summary>
 internal sealed class VirtualFleet
 {
@@ -34,7 +34,8 @@ internal sealed class VirtualFleet
         _workload = workload;
         _order = workload.Order();
         _cacheBlocks = cacheTokens / BlockTokens;
-        _fleet = new TestFleet(new() { Policy = policy, DecodePolicy = "least_load" }, workload.Seed).With(workers, workers, dp, slots: 256);
+        _fleet = new TestFleet(new() { Policy = policy, DecodePolicy = "least_load" }, workload.Seed)
+            .With(workers, workers, dp, slots: 256);
         _start = _fleet.Now;
     }
 
@@ -48,7 +49,8 @@ internal sealed class VirtualFleet
 
     public double Mean => FirstToken.Average();
 
-    public static VirtualFleet Run(string policy, SharedPrefixWorkload workload, int workers = 4, int dp = 2, int cacheTokens = 360_064)
+    public static VirtualFleet Run(
+        string policy, SharedPrefixWorkload workload, int workers = 4, int dp = 2, int cacheTokens = 360_064)
     {
         var fleet = new VirtualFleet(policy, workload, workers, dp, cacheTokens);
         fleet.Run();

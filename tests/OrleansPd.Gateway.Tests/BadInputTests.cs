@@ -34,7 +34,8 @@ public class BadInputTests
         { "/v1/completions", """{"model":"m","prompt":"x","n":"2"}""", "n" },
         { "/v1/completions", """{"model":"m","prompt":"x","logprobs":129}""", "logprobs" },
         { "/v1/chat/completions", """{"model":"m","messages":"hello"}""", "messages" },
-        { "/v1/chat/completions", """{"model":"m","messages":[{"role":"user","content":"x"}],"logprobs":true,"top_logprobs":200}""", "top_logprobs" },
+        { "/v1/chat/completions",
+            """{"model":"m","messages":[{"role":"user","content":"x"}],"logprobs":true,"top_logprobs":200}""", "top_logprobs" },
     };
 
     [Theory]
@@ -73,7 +74,8 @@ public class BadInputTests
         var large = $$"""{"text":"{{new string('x', 4096)}}"}""";
 
         using var known = await stage.PostAsync("/generate", large);
-        using var chunked = new HttpRequestMessage(HttpMethod.Post, "/generate") { Content = new StringContent(large, Encoding.UTF8, "application/json") };
+        using var chunked = new HttpRequestMessage(
+            HttpMethod.Post, "/generate") { Content = new StringContent(large, Encoding.UTF8, "application/json") };
         chunked.Headers.TransferEncodingChunked = true;
         using var unknown = await stage.Client.SendAsync(chunked, Stage.Token);
 
@@ -91,7 +93,8 @@ public class BadInputTests
     public async Task Media_types_are_those_that_engines_take(string path, string? type, int status)
     {
         await using var stage = await Stage.StartAsync();
-        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes("""{"model":"m","text":"x","prompt":"x","max_tokens":2,"sampling_params":{"max_new_tokens":2}}"""));
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(
+            """{"model":"m","text":"x","prompt":"x","max_tokens":2,"sampling_params":{"max_new_tokens":2}}"""));
         if (type is not null)
         {
             content.Headers.TryAddWithoutValidation("Content-Type", type);
@@ -145,7 +148,8 @@ public class BadInputTests
         using var response = await stage.PostAsync("/v1/completions", """{"model":"nobody","prompt":"x","max_tokens":2}""");
 
         Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
-        Assert.Equal("model_not_found", (string)JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!["error"]!["code"]!);
+        Assert.Equal("model_not_found", (
+            string)JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!["error"]!["code"]!);
     }
 
     [Theory]

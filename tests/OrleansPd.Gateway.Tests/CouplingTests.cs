@@ -30,7 +30,8 @@ public class CouplingTests
     [InlineData(EngineRole.Decode, FaultKind.FailTransfer, true)]
     [InlineData(EngineRole.Decode, FaultKind.TruncateStream, true)]
     [InlineData(EngineRole.Decode, FaultKind.GarbageSse, true)]
-    public async Task Failure_before_the_first_output_is_retried_on_another_pair_with_a_fresh_room(EngineRole side, FaultKind kind, bool stream)
+    public async Task Failure_before_the_first_output_is_retried_on_another_pair_with_a_fresh_room(
+        EngineRole side, FaultKind kind, bool stream)
     {
         await using var stage = await Stage.StartAsync(2, 2);
         // Lease 1 takes the second worker of each role, its retry the other.
@@ -58,7 +59,8 @@ public class CouplingTests
     public async Task The_side_at_fault_is_charged_alone(EngineRole side, FaultKind kind, LegSide charged)
     {
         await using var stage = await Stage.StartAsync();
-        stage.Engines.Single(e => e.Options.Role == side).Faults.Add(new Fault(kind) { Count = kind == FaultKind.Refuse ? null : 1 });
+        stage.Engines.Single(
+            e => e.Options.Role == side).Faults.Add(new Fault(kind) { Count = kind == FaultKind.Refuse ? null : 1 });
 
         using var response = await stage.PostAsync("/generate", Whole);
 
@@ -97,7 +99,8 @@ public class CouplingTests
         await using var stage = await Stage.StartAsync(engine: o => o with { ContextLength = 64 });
         var ids = string.Join(',', Enumerable.Range(1, 200));
 
-        using var response = await stage.PostAsync("/generate", $$"""{"input_ids":[{{ids}}],"stream":{{(stream ? "true" : "false")}} }""");
+        using var response = await stage.PostAsync(
+            "/generate", $$"""{"input_ids":[{{ids}}],"stream":{{(stream ? "true" : "false")}} }""");
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         var error = JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!;
@@ -110,7 +113,8 @@ public class CouplingTests
 
     [Theory]
     [InlineData("/generate", Streamed)]
-    [InlineData("/v1/chat/completions", """{"model":"m","stream":true,"max_tokens":8,"messages":[{"role":"user","content":"hello"}]}""")]
+    [InlineData("/v1/chat/completions",
+        """{"model":"m","stream":true,"max_tokens":8,"messages":[{"role":"user","content":"hello"}]}""")]
     public async Task An_error_that_arrives_as_200_is_a_status_for_the_client(string path, string body)
     {
         await using var stage = await Stage.StartAsync();
@@ -161,7 +165,8 @@ public class CouplingTests
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(Stage.Token);
         using var request = new HttpRequestMessage(HttpMethod.Post, "/generate")
         {
-            Content = new StringContent(Long + (stream ? ""","stream":true}""" : "}"), System.Text.Encoding.UTF8, "application/json"),
+            Content = new StringContent(
+                Long + (stream ? ""","stream":true}""" : "}"), System.Text.Encoding.UTF8, "application/json"),
         };
         var pending = stage.Client.SendAsync(request, leave.Token);
         await Stage.UntilAsync(() => stage.Decode.Single().Stats.Running == 1);

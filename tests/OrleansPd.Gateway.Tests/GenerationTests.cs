@@ -18,7 +18,8 @@ public class GenerationTests
         await using var stage = await Stage.StartAsync(prefillDp: prefillDp, decodeDp: decodeDp);
         for (var i = 0; i < 8; i++)
         {
-            var answer = await stage.AskAsync("/generate", $$"""{"text":"{{Prompt}} {{i}}","sampling_params":{"max_new_tokens":24} }""");
+            var answer = await stage.AskAsync(
+                "/generate", $$"""{"text":"{{Prompt}} {{i}}","sampling_params":{"max_new_tokens":24} }""");
             Assert.Equal(ReferenceModel.Complete($"{Prompt} {i}", 24), (string)answer["text"]!);
         }
         await stage.EmptyAsync();
@@ -30,7 +31,8 @@ public class GenerationTests
     {
         await using var stage = await Stage.StartAsync();
 
-        var events = await stage.StreamAsync("/generate", $$"""{"text":"{{Prompt}}","stream":true,"rid":"mine","sampling_params":{"max_new_tokens":12} }""");
+        var events = await stage.StreamAsync(
+            "/generate", $$"""{"text":"{{Prompt}}","stream":true,"rid":"mine","sampling_params":{"max_new_tokens":12} }""");
 
         Assert.Equal(ReferenceModel.Complete(Prompt, 12), (string)events[^1]["text"]!);
         Assert.All(events, e => Assert.StartsWith((string)e["text"]!, (string)events[^1]["text"]!));
@@ -44,20 +46,24 @@ public class GenerationTests
     public async Task Chat_and_completions_answer_whole_and_streamed_alike()
     {
         await using var stage = await Stage.StartAsync();
-        const string Chat = """{"model":"default","max_tokens":10,"messages":[{"role":"user","content":"Tell me of the river"}]""";
+        const string Chat =
+            """{"model":"default","max_tokens":10,"messages":[{"role":"user","content":"Tell me of the river"}]""";
         const string Text = """{"model":"default","max_tokens":10,"prompt":"Once upon a time" """;
 
         var chat = await stage.AskAsync("/v1/chat/completions", Chat + "}");
-        var chatEvents = await stage.StreamAsync("/v1/chat/completions", Chat + ""","stream":true,"stream_options":{"include_usage":true}}""");
+        var chatEvents = await stage.StreamAsync(
+            "/v1/chat/completions", Chat + ""","stream":true,"stream_options":{"include_usage":true}}""");
         var text = await stage.AskAsync("/v1/completions", Text + "}");
         var textEvents = await stage.StreamAsync("/v1/completions", Text + ""","stream":true}""");
 
         var whole = (string)chat["choices"]![0]!["message"]!["content"]!;
         Assert.NotEmpty(whole);
-        Assert.Equal(whole, string.Concat(chatEvents.Where(e => e["choices"]!.AsArray().Count > 0).Select(e => (string?)e["choices"]![0]!["delta"]!["content"])));
+        Assert.Equal(whole, string.Concat(chatEvents.Where(e => e["choices"]!.AsArray().Count > 0)
+            .Select(e => (string?)e["choices"]![0]!["delta"]!["content"])));
         Assert.Equal((int)chat["usage"]!["completion_tokens"]!, (int)chatEvents[^1]["usage"]!["completion_tokens"]!);
         Assert.Equal(ReferenceModel.Complete("Once upon a time", 10), (string)text["choices"]![0]!["text"]!);
-        Assert.Equal((string)text["choices"]![0]!["text"]!, string.Concat(textEvents.Select(e => (string?)e["choices"]![0]!["text"])));
+        Assert.Equal((string)text["choices"]![0]!["text"]!, string.Concat(
+            textEvents.Select(e => (string?)e["choices"]![0]!["text"])));
         await stage.EmptyAsync();
     }
 
@@ -68,8 +74,10 @@ public class GenerationTests
         var prompts = Enumerable.Range(0, 17).Select(i => $"{Prompt} number {i}").ToArray();
         var list = new JsonArray([.. prompts.Select(p => JsonValue.Create(p))]).ToJsonString();
 
-        var answer = (await stage.AskAsync("/generate", $$"""{"text":{{list}},"sampling_params":{"max_new_tokens":8} }""")).AsArray();
-        var choices = (await stage.AskAsync("/v1/completions", $$"""{"model":"m","max_tokens":8,"prompt":{{list}}}"""))["choices"]!.AsArray();
+        var answer = (await stage.AskAsync("/generate", $$"""{"text":{{list}},"sampling_params":{"max_new_tokens":8} }"""))
+            .AsArray();
+        var choices = (await stage.AskAsync(
+            "/v1/completions", $$"""{"model":"m","max_tokens":8,"prompt":{{list}}}"""))["choices"]!.AsArray();
 
         Assert.Equal(prompts.Select(p => ReferenceModel.Complete(p, 8)), answer.Select(a => (string)a!["text"]!));
         Assert.Equal(prompts.Select(p => ReferenceModel.Complete(p, 8)), choices.Select(c => (string)c!["text"]!));
@@ -83,7 +91,8 @@ public class GenerationTests
     {
         await using var stage = await Stage.StartAsync();
 
-        var events = await stage.StreamAsync("/generate", """{"text":["one two","three four"],"stream":true,"sampling_params":{"max_new_tokens":6} }""");
+        var events = await stage.StreamAsync(
+            "/generate", """{"text":["one two","three four"],"stream":true,"sampling_params":{"max_new_tokens":6} }""");
 
         foreach (var (index, prompt) in new[] { (0, "one two"), (1, "three four") })
         {
@@ -97,10 +106,13 @@ public class GenerationTests
     {
         await using var stage = await Stage.StartAsync();
 
-        var answer = (await stage.AskAsync("/generate", $$"""{"text":"{{Prompt}}","sampling_params":{"n":3,"max_new_tokens":8} }""")).AsArray();
+        var answer = (await stage.AskAsync(
+            "/generate", $$"""{"text":"{{Prompt}}","sampling_params":{"n":3,"max_new_tokens":8} }""")).AsArray();
         var chat = await stage.AskAsync(
-            "/v1/chat/completions", """{"model":"m","n":3,"max_tokens":6,"messages":[{"role":"user","content":"hello there"}]}""");
-        var two = (await stage.AskAsync("/v1/completions", """{"model":"m","n":2,"max_tokens":6,"prompt":["one two","three four"]}"""))["choices"]!.AsArray();
+            "/v1/chat/completions",
+            """{"model":"m","n":3,"max_tokens":6,"messages":[{"role":"user","content":"hello there"}]}""");
+        var two = (await stage.AskAsync(
+            "/v1/completions", """{"model":"m","n":2,"max_tokens":6,"prompt":["one two","three four"]}"""))["choices"]!.AsArray();
 
         Assert.Equal(3, answer.Count);
         Assert.All(answer, a => Assert.Equal(ReferenceModel.Complete(Prompt, 8), (string)a!["text"]!));
@@ -128,7 +140,8 @@ public class GenerationTests
         Assert.Same(usage, events[^1]);
         Assert.Equal(18, (int)usage["usage"]!["completion_tokens"]!);
         var texts = Enumerable.Range(0, 3).Select(i => string.Concat(
-            events.Where(e => e["choices"]!.AsArray().Any(c => (int)c!["index"]! == i)).Select(e => (string?)e["choices"]![0]!["delta"]!["content"])));
+            events.Where(e => e["choices"]!.AsArray().Any(c => (int)c!["index"]! == i))
+                .Select(e => (string?)e["choices"]![0]!["delta"]!["content"])));
         Assert.All(texts, Assert.NotEmpty);
         await stage.EmptyAsync();
     }
@@ -152,7 +165,8 @@ public class GenerationTests
         Assert.Equal(unsplit.Count, split.Count);
         foreach (var (one, other) in split.Zip(unsplit))
         {
-            foreach (var name in (string[])["input_token_logprobs", "output_token_logprobs", "input_top_logprobs", "output_top_logprobs"])
+            foreach (var name in (
+                string[])["input_token_logprobs", "output_token_logprobs", "input_top_logprobs", "output_top_logprobs"])
             {
                 Assert.Equal(other["meta_info"]![name]!.ToJsonString(), one["meta_info"]![name]!.ToJsonString());
             }
@@ -177,10 +191,12 @@ public class GenerationTests
     {
         await using var stage = await Stage.StartAsync(2, 2, 4, 2);
 
-        await Parallel.ForAsync(0, 300, new ParallelOptions { MaxDegreeOfParallelism = 64, CancellationToken = Stage.Token }, async (i, _) =>
+        await Parallel.ForAsync(
+            0, 300, new ParallelOptions { MaxDegreeOfParallelism = 64, CancellationToken = Stage.Token }, async (i, _) =>
         {
             var prompt = $"{Prompt} with {i} and {i % 7}";
-            var answer = await stage.AskAsync("/generate", $$"""{"text":"{{prompt}}","sampling_params":{"max_new_tokens":{{(i % 16) + 1}} } }""");
+            var answer = await stage.AskAsync(
+                "/generate", $$"""{"text":"{{prompt}}","sampling_params":{"max_new_tokens":{{(i % 16) + 1}} } }""");
             Assert.Equal(ReferenceModel.Complete(prompt, (i % 16) + 1), (string)answer["text"]!);
         });
 

@@ -12,7 +12,8 @@ public class InfoTests
     [InlineData("/get_server_info")]
     public async Task Server_info_has_both_pools_and_never_a_key(string path)
     {
-        await using var stage = await Stage.StartAsync(2, 2, decodeDp: 2, engine: o => o with { ApiKey = "sk-engine", AdminApiKey = "sk-admin" });
+        await using var stage = await Stage.StartAsync(
+            2, 2, decodeDp: 2, engine: o => o with { ApiKey = "sk-engine", AdminApiKey = "sk-admin" });
 
         var text = await stage.Client.GetStringAsync(path, Stage.Token);
         var info = JsonNode.Parse(text)!;
@@ -102,7 +103,8 @@ public class InfoTests
         var text = await stage.Client.GetStringAsync("/metrics", Stage.Token);
 
         Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"ok\",side=\"none\"} 1\n", text);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"invalid_request\",side=\"client\"} 1\n", text);
+        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"invalid_request\",side=\"client\"} 1\n",
+            text);
         Assert.Contains("orleanspd_gateway_open_legs{role=\"prefill\"} 0\n", text);
         Assert.Contains("orleanspd_gateway_workers{role=\"decode\",phase=\"ready\"} 1\n", text);
         Assert.Contains("orleanspd_gateway_first_content_seconds_count 1\n", text);
@@ -114,7 +116,8 @@ public class InfoTests
         await using var stage = await Stage.StartAsync(prefillDp: 2);
         using var request = new HttpRequestMessage(HttpMethod.Post, "/generate")
         {
-            Content = new StringContent("""{"text":"x","sampling_params":{"max_new_tokens":2}}""", System.Text.Encoding.UTF8, "application/json"),
+            Content = new StringContent(
+                """{"text":"x","sampling_params":{"max_new_tokens":2}}""", System.Text.Encoding.UTF8, "application/json"),
         };
         request.Headers.Add("x-request-id", "find-me");
 

@@ -44,7 +44,8 @@ public sealed class ModelNameTests
 
         await LoadAsync(stage, "poet");
 
-        // An engine refuses an adapter that it does not have, so 200 says which one it was asked for; the base name asks for none.
+        // An engine refuses an adapter that it does not have, so 200 says which one it was asked for; the base name asks for
+        // none.
         Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "poet"));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "base:poet"));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(stage, "base"));
@@ -143,17 +144,23 @@ public sealed class ModelNameTests
     {
         await using var stage = await ManagedStage.StartAsync();
         await PairAsync(stage, "chat");
-        var (embedder, e) = await stage.WorkerAsync(EngineRole.Regular, o => o with { ServedModelName = "vectors", IsEmbedding = true });
+        var (embedder, e) = await stage.WorkerAsync(
+            EngineRole.Regular, o => o with { ServedModelName = "vectors", IsEmbedding = true });
         await stage.ReadyAsync(e);
 
-        var (status, answer) = await stage.CallAsync("POST", "/v1/embeddings", new JsonObject { ["model"] = "vectors", ["input"] = "x" });
+        var (status, answer) = await stage.CallAsync(
+            "POST", "/v1/embeddings", new JsonObject { ["model"] = "vectors", ["input"] = "x" });
         Assert.Equal((200, 1), (status, answer["data"]!.AsArray().Count));
         var (ranked, order) = await stage.CallAsync(
-            "POST", "/v1/rerank", new JsonObject { ["model"] = "vectors", ["query"] = "q", ["documents"] = new JsonArray("a", "b", "c") });
+            "POST", "/v1/rerank",
+            new JsonObject { ["model"] = "vectors", ["query"] = "q", ["documents"] = new JsonArray("a", "b", "c") });
         Assert.Equal((200, 3), (ranked, order["results"]!.AsArray().Count));
-        Assert.Equal(200, (await stage.CallAsync("POST", "/v1/score", new JsonObject { ["model"] = "vectors", ["input"] = "x" })).Status);
-        Assert.Equal(200, (await stage.CallAsync("POST", "/v1/classify", new JsonObject { ["model"] = "vectors", ["input"] = "x" })).Status);
-        var (wrong, error) = await stage.CallAsync("POST", "/v1/embeddings", new JsonObject { ["model"] = "chat", ["input"] = "x" });
+        Assert.Equal(200, (await stage.CallAsync(
+            "POST", "/v1/score", new JsonObject { ["model"] = "vectors", ["input"] = "x" })).Status);
+        Assert.Equal(200, (await stage.CallAsync(
+            "POST", "/v1/classify", new JsonObject { ["model"] = "vectors", ["input"] = "x" })).Status);
+        var (wrong, error) = await stage.CallAsync(
+            "POST", "/v1/embeddings", new JsonObject { ["model"] = "chat", ["input"] = "x" });
         Assert.Equal(400, wrong);
         Assert.Contains("of the model 'chat'", (string)error["error"]!["message"]!);
         // The engine's own refusal goes through as it is.
@@ -197,7 +204,8 @@ public sealed class ModelNameTests
 
     private static async Task<HttpStatusCode> AskAsync(ManagedStage stage, string model)
     {
-        using var response = await stage.SendAsync("POST", "/v1/chat/completions", Chat.Replace("MODEL", model, StringComparison.Ordinal));
+        using var response = await stage.SendAsync(
+            "POST", "/v1/chat/completions", Chat.Replace("MODEL", model, StringComparison.Ordinal));
         return response.StatusCode;
     }
 }

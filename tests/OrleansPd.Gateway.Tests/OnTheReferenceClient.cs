@@ -3,8 +3,8 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Tests;
 
-// What two legs do must not depend on the client that speaks to the engines. The tests run on the fast one by default, and here, as they
-// are, on the reference.
+// What two legs do must not depend on the client that speaks to the engines. The tests run on the fast one by default, and here,
+// as they are, on the reference.
 
 public sealed class CouplingOnTheReferenceClientTests : CouplingTests
 {

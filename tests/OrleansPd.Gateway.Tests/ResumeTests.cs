@@ -52,7 +52,8 @@ public class ResumeTests
     [InlineData(FaultKind.ResetMidStream, true)]
     public async Task Chat_stream_has_one_id_one_opening_and_the_right_usage(FaultKind death, bool usage)
     {
-        const string Body = """{"model":"m","max_tokens":40,"ignore_eos":true,"messages":[{"role":"user","content":"Tell me of the river"}],"stream":true """;
+        const string Body =
+            """{"model":"m","max_tokens":40,"ignore_eos":true,"messages":[{"role":"user","content":"Tell me of the river"}],"stream":true """;
         var wanted = usage ? Body + ""","stream_options":{"include_usage":true}}""" : Body + "}";
         await using var calm = await Stage.StartAsync();
         await using var stage = await StartAsync(death);
@@ -64,13 +65,17 @@ public class ResumeTests
         Assert.Equal(undisturbed.Count, events.Count);
         Assert.Single(events.Select(e => (string)e["id"]!).Distinct());
         Assert.Single(events.Select(e => (long)e["created"]!).Distinct());
-        Assert.Single(events, e => e["choices"]!.AsArray().Count > 0 && (string?)e["choices"]![0]!["delta"]!["role"] == "assistant");
+        Assert.Single(events, e =>
+            e["choices"]!.AsArray().Count > 0 && (string?)e["choices"]![0]!["delta"]!["role"] == "assistant");
         Assert.All(events.Where(e => e["choices"]!.AsArray().Count > 0), e => Assert.Null(e["usage"]));
         if (usage)
         {
-            Assert.Equal(undisturbed[^1]["usage"]!["completion_tokens"]!.ToJsonString(), events[^1]["usage"]!["completion_tokens"]!.ToJsonString());
-            Assert.Equal(undisturbed[^1]["usage"]!["prompt_tokens"]!.ToJsonString(), events[^1]["usage"]!["prompt_tokens"]!.ToJsonString());
-            Assert.Equal(undisturbed[^1]["usage"]!["total_tokens"]!.ToJsonString(), events[^1]["usage"]!["total_tokens"]!.ToJsonString());
+            Assert.Equal(undisturbed[^1]["usage"]!["completion_tokens"]!.ToJsonString(
+                ), events[^1]["usage"]!["completion_tokens"]!.ToJsonString());
+            Assert.Equal(undisturbed[^1]["usage"]!["prompt_tokens"]!.ToJsonString(
+                ), events[^1]["usage"]!["prompt_tokens"]!.ToJsonString());
+            Assert.Equal(undisturbed[^1]["usage"]!["total_tokens"]!.ToJsonString(
+                ), events[^1]["usage"]!["total_tokens"]!.ToJsonString());
         }
         await AssertResumedAsync(stage);
     }
@@ -84,7 +89,8 @@ public class ResumeTests
     [InlineData("/v1/completions", 11)]
     public async Task A_stream_that_dies_after_any_event_has_all_its_tokens(string path, int events)
     {
-        const string Chat = """{"model":"m","max_tokens":12,"ignore_eos":true,"messages":[{"role":"user","content":"x"}],"stream":true}""";
+        const string Chat =
+            """{"model":"m","max_tokens":12,"ignore_eos":true,"messages":[{"role":"user","content":"x"}],"stream":true}""";
         const string Text = """{"model":"m","max_tokens":12,"ignore_eos":true,"prompt":"x","stream":true}""";
         var body = path.Contains("chat", StringComparison.Ordinal) ? Chat : Text;
         await using var calm = await Stage.StartAsync();
@@ -97,7 +103,8 @@ public class ResumeTests
         Assert.Equal(Said(undisturbed), Said(resumed));
 
         static string Said(IEnumerable<JsonNode> events) => string.Concat(events.Select(e =>
-            (string?)(e["choices"]![0]!["delta"]?["content"] ?? e["choices"]![0]!["text"]) + (string?)e["choices"]![0]!["finish_reason"]));
+            (string?)(e["choices"]![0]!["delta"]?["content"] ?? e["choices"]![0]!["text"])
+                + (string?)e["choices"]![0]!["finish_reason"]));
     }
 
     [Fact]
@@ -108,7 +115,8 @@ public class ResumeTests
         var events = await stage.StreamAsync(
             "/v1/completions", $$"""{"model":"m","prompt":"{{Prompt}}","max_tokens":40,"ignore_eos":true,"stream":true}""");
 
-        Assert.Equal(ReferenceModel.Complete(Prompt, 40, Forty), string.Concat(events.Select(e => (string?)e["choices"]![0]!["text"])));
+        Assert.Equal(ReferenceModel.Complete(
+            Prompt, 40, Forty), string.Concat(events.Select(e => (string?)e["choices"]![0]!["text"])));
         await AssertResumedAsync(stage);
     }
 
@@ -127,10 +135,14 @@ public class ResumeTests
     }
 
     [Theory]
-    [InlineData("/v1/chat/completions", """{"model":"m","max_tokens":40,"ignore_eos":true,"messages":[{"role":"user","content":"x"}],"stream":true,"n":2}""")]
-    [InlineData("/v1/chat/completions", """{"model":"m","max_tokens":40,"ignore_eos":true,"messages":[{"role":"user","content":"x"}],"stream":true,"logprobs":true}""")]
-    [InlineData("/generate", """{"text":"x","stream":true,"return_logprob":true,"sampling_params":{"max_new_tokens":40,"ignore_eos":true}}""")]
-    [InlineData("/generate", """{"text":"x","stream":true,"sampling_params":{"max_new_tokens":40,"ignore_eos":true,"regex":".*"}}""")]
+    [InlineData("/v1/chat/completions",
+        """{"model":"m","max_tokens":40,"ignore_eos":true,"messages":[{"role":"user","content":"x"}],"stream":true,"n":2}""")]
+    [InlineData("/v1/chat/completions",
+        """{"model":"m","max_tokens":40,"ignore_eos":true,"messages":[{"role":"user","content":"x"}],"stream":true,"logprobs":true}""")]
+    [InlineData("/generate",
+        """{"text":"x","stream":true,"return_logprob":true,"sampling_params":{"max_new_tokens":40,"ignore_eos":true}}""")]
+    [InlineData("/generate",
+        """{"text":"x","stream":true,"sampling_params":{"max_new_tokens":40,"ignore_eos":true,"regex":".*"}}""")]
     [InlineData("/generate", """{"text":["x"],"stream":true,"sampling_params":{"max_new_tokens":40,"ignore_eos":true}}""")]
     public async Task What_cannot_go_on_ends_with_an_error_event(string path, string body)
     {

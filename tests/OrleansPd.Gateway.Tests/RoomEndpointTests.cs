@@ -25,7 +25,8 @@ public sealed class RoomEndpointTests : IAsyncLifetime
     public async Task A_registered_room_is_found_and_an_unknown_one_is_left_out()
     {
         Assert.Equal((200, "OK"), await PostAsync("/register_dp_rank", """{"bootstrap_room":4611686018427387905,"dp_rank":3}"""));
-        Assert.Equal((200, """{"4611686018427387905":3}"""), await PostAsync("/query_dp_ranks", """{"bootstrap_rooms":[4611686018427387905,17,4611686018427387905]}"""));
+        Assert.Equal((200, """{"4611686018427387905":3}"""), await PostAsync(
+            "/query_dp_ranks", """{"bootstrap_rooms":[4611686018427387905,17,4611686018427387905]}"""));
         Assert.Equal((200, "{}"), await PostAsync("/query_dp_ranks", """{"bootstrap_rooms":[17]}"""));
         Assert.Equal((200, "{}"), await PostAsync("/query_dp_ranks", """{"bootstrap_rooms":[]}"""));
     }
@@ -33,8 +34,10 @@ public sealed class RoomEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Integers_may_come_as_text_and_unknown_members_are_ignored()
     {
-        Assert.Equal((200, "OK"), await PostAsync("/register_dp_rank", """{"bootstrap_room":"9223372036854775807","dp_rank":" 1 ","more":[]}"""));
-        Assert.Equal((200, """{"9223372036854775807":1}"""), await PostAsync("/query_dp_ranks", """{"bootstrap_rooms":["9223372036854775807"]}"""));
+        Assert.Equal((200, "OK"), await PostAsync(
+            "/register_dp_rank", """{"bootstrap_room":"9223372036854775807","dp_rank":" 1 ","more":[]}"""));
+        Assert.Equal((200, """{"9223372036854775807":1}"""), await PostAsync(
+            "/query_dp_ranks", """{"bootstrap_rooms":["9223372036854775807"]}"""));
     }
 
     [Fact]
@@ -82,7 +85,8 @@ public sealed class RoomEndpointTests : IAsyncLifetime
         Assert.Equal(400, (await PostAsync("/query_dp_ranks", Query(65_537))).Status);
         Assert.Equal(413, (await PostAsync("/query_dp_ranks", new string(' ', (2 << 20) + 1))).Status);
 
-        static string Query(int rooms) => $"{{\"bootstrap_rooms\":[{string.Join(',', Enumerable.Range(1, rooms).Select(i => long.MaxValue - i))}]}}";
+        static string Query(int rooms) =>
+            $"{{\"bootstrap_rooms\":[{string.Join(',', Enumerable.Range(1, rooms).Select(i => long.MaxValue - i))}]}}";
     }
 
     [Theory]
@@ -96,21 +100,25 @@ public sealed class RoomEndpointTests : IAsyncLifetime
     {
         await DisposeAsync();
         await StartAsync("secret");
-        Assert.Equal(200, (await PostAsync("/register_dp_rank", """{"bootstrap_room":17,"dp_rank":3}""", "Bearer secret")).Status);
+        Assert.Equal(200, (await PostAsync(
+            "/register_dp_rank", """{"bootstrap_room":17,"dp_rank":3}""", "Bearer secret")).Status);
         Assert.Equal(401, (await PostAsync("/register_dp_rank", """{"bootstrap_room":18,"dp_rank":3}""", header)).Status);
         Assert.Equal(401, (await PostAsync("/query_dp_ranks", """{"bootstrap_rooms":[17]}""", header)).Status);
-        Assert.Equal((200, """{"17":3}"""), await PostAsync("/query_dp_ranks", """{"bootstrap_rooms":[17,18]}""", "bearer secret"));
+        Assert.Equal((200, """{"17":3}"""), await PostAsync(
+            "/query_dp_ranks", """{"bootstrap_rooms":[17,18]}""", "bearer secret"));
     }
 
     private async ValueTask StartAsync(string? token)
     {
-        _gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0, RankToken = token }, cancellationToken: Token);
+        _gateway = await StandaloneGateway.StartAsync(
+            new GatewayOptions { Host = "127.0.0.1", Port = 0, RankToken = token }, cancellationToken: Token);
         _client = new HttpClient { BaseAddress = _gateway.Url };
     }
 
     private async Task<(int Status, string Body)> PostAsync(string path, string body, string? authorization = null)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         if (authorization is not null)
         {
             request.Headers.TryAddWithoutValidation("Authorization", authorization);

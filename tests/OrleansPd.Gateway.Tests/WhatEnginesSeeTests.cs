@@ -62,7 +62,8 @@ public class WhatEnginesSeeTests
 
         for (var i = 0; i < 3; i++)
         {
-            using var response = await client.PostAsync("/generate", new StringContent("""{"text":"x"}""", System.Text.Encoding.UTF8, "application/json"), Stage.Token);
+            using var response = await client.PostAsync(
+                "/generate", new StringContent("""{"text":"x"}""", System.Text.Encoding.UTF8, "application/json"), Stage.Token);
             response.EnsureSuccessStatusCode();
         }
 

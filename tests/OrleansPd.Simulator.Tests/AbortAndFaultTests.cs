@@ -34,7 +34,8 @@ public sealed class AbortAndFaultTests
         Assert.Equal("""{"error":{"message":"Duplicate request ID detected: same"}}""", second.Body);
         var chat = PairOutputTests.Chat([new("user", "x")], 2);
         chat["rid"] = "same";
-        Assert.Equal("Duplicate request ID detected: same", (string)(await Pair.SendAsync(engine, "/v1/chat/completions", chat)).Json["message"]!);
+        Assert.Equal("Duplicate request ID detected: same", (
+            string)(await Pair.SendAsync(engine, "/v1/chat/completions", chat)).Json["message"]!);
         engine.Faults.Clear();
         await first;
     }
@@ -74,7 +75,8 @@ public sealed class AbortAndFaultTests
     public async Task Status_strikes_as_often_as_it_was_told()
     {
         await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(EngineRole.Regular), null, Pair.Ct);
-        var set = await Pair.SendAsync(engine, "/sim/faults", new JsonObject { ["kind"] = "status", ["status"] = 503, ["count"] = 2, ["body"] = "{}" });
+        var set = await Pair.SendAsync(
+            engine, "/sim/faults", new JsonObject { ["kind"] = "status", ["status"] = 503, ["count"] = 2, ["body"] = "{}" });
         Assert.Equal("""{"id":1}""", set.Body);
         var codes = new List<int>();
         for (var i = 0; i < 3; i++)
@@ -89,13 +91,17 @@ public sealed class AbortAndFaultTests
     [Fact]
     public async Task Faults_can_be_read_and_removed_over_http()
     {
-        await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(EngineRole.Regular) with { ApiKey = "k" }, null, Pair.Ct);
-        await Pair.SendAsync(engine, "/sim/faults", new JsonObject { ["kind"] = "reset_mid_stream", ["after_events"] = 3, ["rid_prefix"] = "x" });
+        await using var engine = await SimulatedEngine.StartAsync(
+            Pair.Fast(EngineRole.Regular) with { ApiKey = "k" }, null, Pair.Ct);
+        await Pair.SendAsync(
+            engine, "/sim/faults", new JsonObject { ["kind"] = "reset_mid_stream", ["after_events"] = 3, ["rid_prefix"] = "x" });
         var fault = (await Pair.SendAsync(engine, HttpMethod.Get, "/sim/faults")).Json["faults"]![0]!;
-        Assert.Equal(("reset_mid_stream", 3, "x"), ((string)fault["kind"]!, (int)fault["after_events"]!, (string)fault["rid_prefix"]!));
+        Assert.Equal(("reset_mid_stream", 3, "x"), (
+            (string)fault["kind"]!, (int)fault["after_events"]!, (string)fault["rid_prefix"]!));
         Assert.Equal(HttpStatusCode.OK, (await Pair.SendAsync(engine, HttpMethod.Delete, "/sim/faults/1")).Status);
         Assert.Empty(engine.Faults.Active);
-        Assert.Equal(HttpStatusCode.BadRequest, (await Pair.SendAsync(engine, "/sim/faults", new JsonObject { ["kind"] = "nonsense" })).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (
+            await Pair.SendAsync(engine, "/sim/faults", new JsonObject { ["kind"] = "nonsense" })).Status);
     }
 
     [Fact]
@@ -151,7 +157,8 @@ public sealed class AbortAndFaultTests
     [Fact]
     public async Task A_kill_resets_every_stream_and_a_restart_forgets_them()
     {
-        await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(EngineRole.Regular) with { Speed = 1 }, null, Pair.Ct);
+        await using var engine = await SimulatedEngine.StartAsync(
+            Pair.Fast(EngineRole.Regular) with { Speed = 1 }, null, Pair.Ct);
         var runs = Enumerable.Range(0, 60).Select(i =>
         {
             var body = PairOutputTests.Generate(Question, 4000);
@@ -191,7 +198,8 @@ public sealed class AbortAndFaultTests
         await using var pair = await Pair.StartAsync();
         foreach (var engine in new[] { pair.Prefill, pair.Decode })
         {
-            Assert.Equal(HttpStatusCode.OK, (await Pair.SendAsync(engine, "/pause_generation", new JsonObject { ["mode"] = "in_place" })).Status);
+            Assert.Equal(HttpStatusCode.OK, (
+                await Pair.SendAsync(engine, "/pause_generation", new JsonObject { ["mode"] = "in_place" })).Status);
         }
 
         var runs = Enumerable.Range(0, 8).Select(i => pair.BothAsync("/generate", With($"p{i}"))).ToList();
@@ -211,7 +219,8 @@ public sealed class AbortAndFaultTests
         var run = Pair.SendAsync(engine, "/generate", With("f"));
         await Until.TrueAsync(() => engine.Stats.LiveRequests == 1, "a live request");
         Assert.Equal(HttpStatusCode.BadRequest, (await Pair.SendAsync(engine, "/flush_cache", [])).Status);
-        Assert.Contains("not idle", (await Pair.SendAsync(engine, "/pd_role_switch", new JsonObject { ["new_role"] = "prefill" })).Body);
+        Assert.Contains("not idle", (
+            await Pair.SendAsync(engine, "/pd_role_switch", new JsonObject { ["new_role"] = "prefill" })).Body);
         engine.Faults.Clear();
         await run;
         Assert.Equal(HttpStatusCode.OK, (await Pair.SendAsync(engine, "/flush_cache", [])).Status);

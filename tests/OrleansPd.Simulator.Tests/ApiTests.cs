@@ -9,12 +9,17 @@ public sealed class ApiTests
     [Theory]
     [InlineData("GET", "/nothing", null, 404, """{"detail":"Not Found"}""")]
     [InlineData("GET", "/generate", null, 405, """{"detail":"Method Not Allowed"}""")]
-    [InlineData("POST", "/generate", """{"sampling_params":{}}""", 400, """{"error":{"message":"Either text, input_ids or input_embeds should be provided."}}""")]
-    [InlineData("POST", "/generate", """{"text":"a","routed_dp_rank":2}""", 400, """{"error":{"message":"routed_dp_rank=2 out of range [0, 1)"}}""")]
+    [InlineData("POST", "/generate", """{"sampling_params":{}}""", 400,
+        """{"error":{"message":"Either text, input_ids or input_embeds should be provided."}}""")]
+    [InlineData("POST", "/generate", """{"text":"a","routed_dp_rank":2}""", 400,
+        """{"error":{"message":"routed_dp_rank=2 out of range [0, 1)"}}""")]
     [InlineData("POST", "/generate", """{"input_ids":[]}""", 400, """{"error":{"message":"input_ids cannot be empty."}}""")]
-    [InlineData("POST", "/v1/chat/completions", """{"messages":[]}""", 400, """{"object":"error","message":"Messages cannot be empty.","type":"BadRequestError","param":null,"code":400}""")]
-    [InlineData("POST", "/v1/completions", """{"prompt":"a","temperature":-1}""", 400, """{"object":"error","message":"temperature must be non-negative, got -1.","type":"BadRequestError","param":null,"code":400}""")]
-    [InlineData("GET", "/v1/models/other", null, 404, """{"error":{"message":"The model 'other' does not exist","type":"invalid_request_error","param":"model","code":"model_not_found"}}""")]
+    [InlineData("POST", "/v1/chat/completions", """{"messages":[]}""", 400,
+        """{"object":"error","message":"Messages cannot be empty.","type":"BadRequestError","param":null,"code":400}""")]
+    [InlineData("POST", "/v1/completions", """{"prompt":"a","temperature":-1}""", 400,
+        """{"object":"error","message":"temperature must be non-negative, got -1.","type":"BadRequestError","param":null,"code":400}""")]
+    [InlineData("GET", "/v1/models/other", null, 404,
+        """{"error":{"message":"The model 'other' does not exist","type":"invalid_request_error","param":"model","code":"model_not_found"}}""")]
     [InlineData("GET", "/health", null, 200, "")]
     [InlineData("GET", "/health_generate", null, 200, "")]
     [InlineData("GET", "/ping", null, 200, "")]
@@ -25,7 +30,8 @@ public sealed class ApiTests
     public async Task A_regular_engine_answers(string method, string path, string? body, int status, string text)
     {
         await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(EngineRole.Regular), null, Pair.Ct);
-        var reply = await Pair.SendAsync(engine, new HttpMethod(method), path, body is null ? null : (JsonObject)JsonNode.Parse(body)!);
+        var reply = await Pair.SendAsync(
+            engine, new HttpMethod(method), path, body is null ? null : (JsonObject)JsonNode.Parse(body)!);
         Assert.Equal((status, text), ((int)reply.Status, reply.Body));
     }
 
@@ -38,7 +44,8 @@ public sealed class ApiTests
     [InlineData("a", "b", "b", 401, 200)]
     public async Task Keys_open_their_level(string? api, string? admin, string? given, int normal, int control)
     {
-        await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(EngineRole.Regular) with { ApiKey = api, AdminApiKey = admin }, null, Pair.Ct);
+        await using var engine = await SimulatedEngine.StartAsync(
+            Pair.Fast(EngineRole.Regular) with { ApiKey = api, AdminApiKey = admin }, null, Pair.Ct);
         Assert.Equal(normal, (int)(await Pair.SendAsync(engine, HttpMethod.Get, "/v1/models", null, given)).Status);
         Assert.Equal(normal, (int)(await Pair.SendAsync(engine, HttpMethod.Get, "/ping", null, given)).Status);
         var reply = await Pair.SendAsync(engine, HttpMethod.Post, "/abort_request", new JsonObject { ["rid"] = "x" }, given);
@@ -73,13 +80,15 @@ public sealed class ApiTests
             case ("/generate", true):
                 Assert.Equal(
                     $$"""{"type":"abort","message":"{{Message}}","status_code":400,"err_type":null}""",
-                    reply.Events.Single()["meta_info"]!["finish_reason"]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+                    reply.Events.Single()["meta_info"]!["finish_reason"]!.ToJsonString(
+                        new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
                 break;
             case (_, false):
                 Assert.Equal((Message, "BadRequestError"), ((string)reply.Json["message"]!, (string)reply.Json["type"]!));
                 break;
             default:
-                Assert.Equal((Message, "BAD_REQUEST"), ((string)reply.Events.Single()["error"]!["message"]!, (string)reply.Events[0]["error"]!["type"]!));
+                Assert.Equal((Message, "BAD_REQUEST"), (
+                    (string)reply.Events.Single()["error"]!["message"]!, (string)reply.Events[0]["error"]!["type"]!));
                 break;
         }
 
@@ -94,11 +103,13 @@ public sealed class ApiTests
             (EngineRole.Prefill, 2, """{"text":"a"}"""),
             (EngineRole.Prefill, 1, """{"text":"a","bootstrap_host":"h","bootstrap_room":[1]}"""),
             (EngineRole.Decode, 1, """{"text":"a","bootstrap_room":1}"""),
-            (EngineRole.Prefill, 1, """{"text":"a","bootstrap_host":"h","bootstrap_room":1,"return_logprob":true,"top_logprobs_num":129}"""),
+            (EngineRole.Prefill, 1,
+                """{"text":"a","bootstrap_host":"h","bootstrap_room":1,"return_logprob":true,"top_logprobs_num":129}"""),
         })
         {
             await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(role) with { DpSize = ranks }, null, Pair.Ct);
-            await Assert.ThrowsAnyAsync<HttpRequestException>(() => Pair.SendAsync(engine, "/generate", (JsonObject)JsonNode.Parse(body)!));
+            await Assert.ThrowsAnyAsync<HttpRequestException>(
+                () => Pair.SendAsync(engine, "/generate", (JsonObject)JsonNode.Parse(body)!));
             await engine.Exited.WaitAsync(Pair.Ct);
             Assert.False(engine.IsAlive);
         }
@@ -159,7 +170,8 @@ public sealed class ApiTests
         Assert.Equal("tool_calls", (string)whole["finish_reason"]!);
         body["stream"] = true;
         var parts = (await Pair.SendAsync(engine, "/v1/chat/completions", body)).Events
-            .SelectMany(chunk => chunk["choices"]!.AsArray()).Select(c => c!["delta"]!["tool_calls"]).Where(calls => calls is not null);
+            .SelectMany(chunk => chunk["choices"]!.AsArray()).Select(c => c!["delta"]!["tool_calls"])
+            .Where(calls => calls is not null);
         Assert.Equal(arguments, string.Concat(parts.Select(calls => (string)calls![0]!["function"]!["arguments"]!)));
     }
 
@@ -178,7 +190,8 @@ public sealed class ApiTests
     public async Task Several_samples_in_one_room_never_end()
     {
         await using var pair = await Pair.StartAsync(
-            p => p with { BootstrapTimeout = TimeSpan.FromMilliseconds(60) }, d => d with { WaitingTimeout = TimeSpan.FromMilliseconds(60) });
+            p => p with { BootstrapTimeout = TimeSpan.FromMilliseconds(60) }, d =>
+                d with { WaitingTimeout = TimeSpan.FromMilliseconds(60) });
         var body = PairOutputTests.Chat([new("user", "hello")], 12);
         body["n"] = 2;
         var (prefill, decode) = await pair.BothAsync("/v1/chat/completions", body);
@@ -203,12 +216,15 @@ public sealed class ApiTests
             Pair.Fast(EngineRole.Prefill) with { DpSize = 2, ApiKey = "secret", MaxRunningRequests = 64 }, null, Pair.Ct);
         var info = (await Pair.SendAsync(engine, HttpMethod.Get, "/server_info", null, "secret")).Json;
         Assert.Equal(("prefill", "follow_bootstrap_room", 2, "secret"), (
-            (string)info["disaggregation_mode"]!, (string)info["load_balance_method"]!, (int)info["dp_size"]!, (string)info["api_key"]!));
+            (string)info["disaggregation_mode"]!, (
+                string)info["load_balance_method"]!, (int)info["dp_size"]!, (string)info["api_key"]!));
         Assert.Equal(engine.BootstrapPort, (int)info["disaggregation_bootstrap_port"]!);
-        Assert.Equal([32, 32], info["internal_states"]!.AsArray().Select(state => (int)state!["effective_max_running_requests_per_dp"]!));
+        Assert.Equal([32, 32], info["internal_states"]!.AsArray()
+            .Select(state => (int)state!["effective_max_running_requests_per_dp"]!));
         var loads = (await Pair.SendAsync(engine, HttpMethod.Get, "/v1/loads", null, "secret")).Json;
         Assert.Equal([0, 1], loads["loads"]!.AsArray().Select(load => (int)load!["dp_rank"]!));
-        Assert.Empty((await Pair.SendAsync(engine, HttpMethod.Get, "/v1/loads?dp_rank=7", null, "secret")).Json["loads"]!.AsArray());
+        Assert.Empty((await Pair.SendAsync(engine, HttpMethod.Get, "/v1/loads?dp_rank=7", null, "secret")).Json["loads"]!.AsArray(
+            ));
         Assert.Contains("sglang:num_running_reqs{", (await Pair.SendAsync(engine, HttpMethod.Get, "/metrics")).Body);
     }
 }

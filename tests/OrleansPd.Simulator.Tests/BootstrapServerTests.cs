@@ -11,10 +11,12 @@ public sealed class BootstrapServerTests
     [Theory]
     [InlineData("GET", "/health", null, 200, "OK")]
     [InlineData("GET", "/route", null, 400, "Missing inputs for bootstrap server.")]
-    [InlineData("GET", "/route?prefill_dp_rank=&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0", null, 400, "Missing inputs for bootstrap server.")]
+    [InlineData("GET", "/route?prefill_dp_rank=&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0", null, 400,
+        "Missing inputs for bootstrap server.")]
     [InlineData("GET", "/route?prefill_dp_rank=x&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0", null, 500, null)]
     [InlineData("GET", Sentinel, null, 503, "Prefill server not fully registered yet (0 workers registered).")]
-    [InlineData("GET", "/route?prefill_dp_rank=0&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0", null, 503, "Prefill server not fully registered yet (0 workers registered).")]
+    [InlineData("GET", "/route?prefill_dp_rank=0&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0", null, 503,
+        "Prefill server not fully registered yet (0 workers registered).")]
     [InlineData("DELETE", "/route", null, 405, null)]
     [InlineData("GET", "/query_dp_ranks", null, 405, null)]
     [InlineData("GET", "/nothing", null, 404, null)]
@@ -41,7 +43,8 @@ public sealed class BootstrapServerTests
     {
         await using var server = await BootstrapServer.StartAsync("127.0.0.1", 0, ct: Pair.Ct);
         Assert.Equal("OK", (await SendAsync(server, "PUT", "/route", Registration(0, 2, 5000, 64))).Body);
-        Assert.Equal("Prefill server not fully registered yet (1 workers registered).", (await SendAsync(server, "GET", Sentinel, null)).Body);
+        Assert.Equal("Prefill server not fully registered yet (1 workers registered).", (
+            await SendAsync(server, "GET", Sentinel, null)).Body);
         await SendAsync(server, "PUT", "/route", Registration(1, 9, 5001, 32));
         await SendAsync(server, "PUT", "/route", Registration(1, 9, 5002, 32));
         Assert.Equal(
@@ -84,7 +87,8 @@ public sealed class BootstrapServerTests
 
         Assert.Equal(
             """{"9007199254740993":2,"9223372036854775807":3,"1":1}""",
-            (await SendAsync(server, "POST", "/query_dp_ranks", """{"bootstrap_rooms":[9007199254740993,"9223372036854775807",5,1]}""")).Body);
+            (await SendAsync(server, "POST", "/query_dp_ranks",
+                """{"bootstrap_rooms":[9007199254740993,"9223372036854775807",5,1]}""")).Body);
     }
 
     [Fact]

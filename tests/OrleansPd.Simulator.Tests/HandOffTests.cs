@@ -20,7 +20,8 @@ public sealed class HandOffTests
         {
             var room = pair.NextRoom();
             var (_, decode) = await pair.BothAsync(
-                "/generate", pair.Join(PairOutputTests.Generate(left, 30), room), pair.Join(PairOutputTests.Generate(right, 30), room));
+                "/generate", pair.Join(
+                    PairOutputTests.Generate(left, 30), room), pair.Join(PairOutputTests.Generate(right, 30), room));
             Assert.Equal(HttpStatusCode.OK, decode.Status);
             Assert.NotEqual(expected, decode.Text);
             Assert.NotEqual(ReferenceModel.Complete(altered, 30), decode.Text);
@@ -78,7 +79,8 @@ public sealed class HandOffTests
     [Fact]
     public async Task A_reused_room_pushes_to_the_stale_destination_and_is_counted()
     {
-        await using var pair = await Pair.StartAsync(p => p with { BootstrapTimeout = Short }, d => d with { WaitingTimeout = Short * 3 });
+        await using var pair = await Pair.StartAsync(
+            p => p with { BootstrapTimeout = Short }, d => d with { WaitingTimeout = Short * 3 });
         await Pair.SendAsync(pair.Prefill, "/generate", pair.Join(PairOutputTests.Generate(Question, 5), 80));
         // The decode publishes its destination for a room that has failed: no answer, but the prefill keeps it.
         var late = await Pair.SendAsync(pair.Decode, "/generate", pair.Join(PairOutputTests.Generate(Question, 5), 80));
@@ -111,7 +113,8 @@ public sealed class HandOffTests
         var reply = await Pair.SendAsync(pair.Prefill, "/generate", body);
         Assert.Equal(HttpStatusCode.InternalServerError, reply.Status);
         Assert.Contains(
-            "follow_bootstrap_room conflict: dispatched to dp_rank 3 but bootstrap_room 401 implies dp_rank 1", (string)reply.Json["message"]!);
+            "follow_bootstrap_room conflict: dispatched to dp_rank 3 but bootstrap_room 401 implies dp_rank 1", (
+                string)reply.Json["message"]!);
     }
 
     [Fact]
@@ -134,20 +137,23 @@ public sealed class HandOffTests
         var body = pair.Join(PairOutputTests.Generate(Question, 5), 90);
         var prefill = Pair.SendAsync(pair.Prefill, "/generate", body);
         var decode = Pair.SendAsync(pair.Decode, "/generate", body);
-        await Until.TrueAsync(() => pair.Decode.Stats.TransferQueue == 1 && pair.Prefill.Stats.Waiting == 1, "a pair in transfer");
+        await Until.TrueAsync(
+            () => pair.Decode.Stats.TransferQueue == 1 && pair.Prefill.Stats.Waiting == 1, "a pair in transfer");
         await pair.Prefill.KillAsync();
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => prefill);
         var reply = await decode;
         Assert.Equal(HttpStatusCode.InternalServerError, reply.Status);
         Assert.EndsWith(
-            $"Lost connection with prefill instance (bootstrap_addr: 127.0.0.1:{pair.Prefill.BootstrapPort})", (string)reply.Json["message"]!);
+            $"Lost connection with prefill instance (bootstrap_addr: 127.0.0.1:{pair.Prefill.BootstrapPort})", (
+                string)reply.Json["message"]!);
     }
 
     [Fact]
     public async Task A_restarted_prefill_works_again_after_two_lost_heartbeats()
     {
         await using var pair = await Pair.StartAsync(decode: d => d with { HeartbeatInterval = TimeSpan.FromMilliseconds(30) });
-        Assert.Equal(ReferenceModel.Complete(Question, 9), (await pair.BothAsync("/generate", PairOutputTests.Generate(Question, 9))).Decode.Text);
+        Assert.Equal(ReferenceModel.Complete(
+            Question, 9), (await pair.BothAsync("/generate", PairOutputTests.Generate(Question, 9))).Decode.Text);
         var port = pair.Prefill.Port;
         pair.Prefill.Faults.Add(new Fault(FaultKind.WedgePrefill));
         var marker = Pair.SendAsync(pair.Decode, "/generate", pair.Join(PairOutputTests.Generate(Question, 5), 91));
@@ -157,7 +163,8 @@ public sealed class HandOffTests
         pair.Prefill.Faults.Clear();
         await pair.Prefill.RestartAsync(Pair.Ct);
         Assert.Equal((2, port), (pair.Prefill.Epoch, pair.Prefill.Port));
-        Assert.Equal(ReferenceModel.Complete(Question, 9), (await pair.BothAsync("/generate", PairOutputTests.Generate(Question, 9))).Decode.Text);
+        Assert.Equal(ReferenceModel.Complete(
+            Question, 9), (await pair.BothAsync("/generate", PairOutputTests.Generate(Question, 9))).Decode.Text);
     }
 
     [Fact]
@@ -258,7 +265,8 @@ public sealed class HandOffTests
     {
         await using var pair = await Pair.StartAsync(p => p with { RustFrontEnd = true, DpSize = 2, ApiKey = "unused" });
         Assert.Equal(pair.Prefill.Port, pair.Prefill.BootstrapPort);
-        Assert.Equal(ReferenceModel.Complete(Question, 9), (await pair.BothAsync("/generate", PairOutputTests.Generate(Question, 9))).Decode.Text);
+        Assert.Equal(ReferenceModel.Complete(
+            Question, 9), (await pair.BothAsync("/generate", PairOutputTests.Generate(Question, 9))).Decode.Text);
         Assert.Equal(HttpStatusCode.BadRequest, (await Pair.SendAsync(pair.Prefill, HttpMethod.Get, "/route")).Status);
         Assert.Equal(HttpStatusCode.NotFound, (await Pair.SendAsync(pair.Decode, HttpMethod.Get, "/route")).Status);
         Assert.Equal(HttpStatusCode.NotFound, (await Pair.SendAsync(pair.Prefill, HttpMethod.Get, "/v1/loads")).Status);
@@ -268,7 +276,8 @@ public sealed class HandOffTests
     [Fact]
     public async Task Big_prompts_travel_whole()
     {
-        await using var pair = await Pair.StartAsync(p => p with { KvWireBytesPerToken = 64 }, d => d with { KvWireBytesPerToken = 64 });
+        await using var pair = await Pair.StartAsync(
+            p => p with { KvWireBytesPerToken = 64 }, d => d with { KvWireBytesPerToken = 64 });
         var ids = Enumerable.Range(0, 126_000).Select(i => i * 7 % 50_000).ToArray();
         var body = new JsonObject
         {

@@ -73,7 +73,8 @@ internal sealed class Pair : IAsyncDisposable
         SendAsync(engine, HttpMethod.Post, path, body, null, ct);
 
     public static async Task<Reply> SendAsync(
-        SimulatedEngine engine, HttpMethod method, string path, JsonObject? body = null, string? key = null, CancellationToken? ct = null)
+        SimulatedEngine engine, HttpMethod method, string path, JsonObject? body =
+            null, string? key = null, CancellationToken? ct = null)
     {
         using var request = new HttpRequestMessage(method, new Uri(engine.Url, path));
         if (body is not null)

@@ -75,7 +75,8 @@ public sealed class PairOutputTests
         }
 
         Assert.Equal(ReferenceModel.Complete(Question, 30), text);
-        Assert.Equal([events.Count - 1], Enumerable.Range(0, events.Count).Where(i => events[i]["meta_info"]!["finish_reason"] is not null));
+        Assert.Equal([events.Count - 1], Enumerable.Range(0, events.Count)
+            .Where(i => events[i]["meta_info"]!["finish_reason"] is not null));
     }
 
     [Fact]
@@ -125,7 +126,8 @@ public sealed class PairOutputTests
         var joined = pair.Join(body);
         joined["bootstrap_room"] = new JsonArray(900, 901, 902);
         joined["bootstrap_host"] = new JsonArray("127.0.0.1", "127.0.0.1", "127.0.0.1");
-        joined["bootstrap_port"] = new JsonArray(pair.Prefill.BootstrapPort, pair.Prefill.BootstrapPort, pair.Prefill.BootstrapPort);
+        joined["bootstrap_port"] = new JsonArray(
+            pair.Prefill.BootstrapPort, pair.Prefill.BootstrapPort, pair.Prefill.BootstrapPort);
         var (_, decode) = await pair.BothAsync("/v1/completions", joined, joined);
         Assert.Equal(
             prompts.Select(prompt => ReferenceModel.Complete(prompt, 25)),
@@ -195,7 +197,8 @@ public sealed class PairOutputTests
     internal static JsonObject Chat(IEnumerable<ChatTurn> turns, int tokens) => new()
     {
         ["model"] = "sim",
-        ["messages"] = new JsonArray([.. turns.Select(turn => new JsonObject { ["role"] = turn.Role, ["content"] = turn.Content })]),
+        ["messages"] = new JsonArray(
+            [.. turns.Select(turn => new JsonObject { ["role"] = turn.Role, ["content"] = turn.Content })]),
         ["max_tokens"] = tokens,
     };
 

@@ -16,7 +16,8 @@ public sealed class TimingTests
     [Fact]
     public async Task Steps_are_paced_by_the_model_and_the_speed()
     {
-        await using var engine = await SimulatedEngine.StartAsync(Pair.Fast(EngineRole.Regular) with { Speed = 10 }, null, Pair.Ct);
+        await using var engine = await SimulatedEngine.StartAsync(
+            Pair.Fast(EngineRole.Regular) with { Speed = 10 }, null, Pair.Ct);
         var body = PairOutputTests.Generate("pace", 51);
         body["sampling_params"]!["ignore_eos"] = true;
         var started = Stopwatch.GetTimestamp();

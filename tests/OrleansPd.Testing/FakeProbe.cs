@@ -44,7 +44,8 @@ public sealed class FakeProbe : IEngineProbe
     public Task<EngineReading> DescribeAsync(WorkerSpec worker, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(worker);
-        return Task.FromResult(_up.TryGetValue(worker.Url.Host, out var facts) ? EngineReading.Of(facts) : EngineReading.Failed(Refused));
+        return Task.FromResult(
+            _up.TryGetValue(worker.Url.Host, out var facts) ? EngineReading.Of(facts) : EngineReading.Failed(Refused));
     }
 
     public Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken)
@@ -53,7 +54,8 @@ public sealed class FakeProbe : IEngineProbe
         return Task.FromResult(_up.ContainsKey(worker.Url.Host) ? ProbeAnswer.Good : Refused);
     }
 
-    public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
+    public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
+        Task.FromResult(ProbeAnswer.Good);
 
     public async Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken)
     {

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace OrleansPd.Testing;
 
 /// <summary>
-/// Something on https that answers <c>{}</c> to whoever shows a certificate of its authority: enough for a regular engine that is read,
-/// tried and used.
+/// Something on https that answers <c>{}</c> to whoever shows a certificate of its authority: enough for a regular engine that is
+/// read, tried and used.
 /// </summary>
 public sealed class HttpsEngine : IAsyncDisposable
 {
@@ -31,7 +31,8 @@ public sealed class HttpsEngine : IAsyncDisposable
             using var pem = X509Certificate2.CreateFromPemFile(certificate, key);
             https.ServerCertificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
             https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-            https.ClientCertificateValidation = (shown, _, _) => shown.IssuerName.RawData.AsSpan().SequenceEqual(authority.SubjectName.RawData);
+            https.ClientCertificateValidation = (shown, _, _) =>
+                shown.IssuerName.RawData.AsSpan().SequenceEqual(authority.SubjectName.RawData);
         })));
         var app = builder.Build();
         app.Run(context => context.Response.WriteAsync("{}"));

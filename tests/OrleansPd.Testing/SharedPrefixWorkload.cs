@@ -24,7 +24,10 @@ public sealed record SharedPrefixWorkload
     /// <summary>Requests open at once; the next is sent when one has ended. Default 64.</summary>
     public int Concurrency { get; init; } = 64;
 
-    /// <summary>Share of all requests that are the first group's, 0 to 0.99; the number of requests stays. 0 = as many as any other group's. Default 0.</summary>
+    /// <summary>
+    /// Share of all requests that are the first group's, 0 to 0.99; the number of requests stays. 0 = as many as any other
+    /// group's. Default 0.
+    /// </summary>
     public double HotShare { get; init; }
 
     public int Seed { get; init; } = 1;

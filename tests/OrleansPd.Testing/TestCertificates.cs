@@ -24,7 +24,8 @@ public sealed class TestCertificates : IDisposable
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
-        using var issued = request.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow + life, RandomNumberGenerator.GetBytes(8));
+        using var issued = request.Create(
+            authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow + life, RandomNumberGenerator.GetBytes(8));
         return (Write(name + ".pem", issued.ExportCertificatePem()), Write(name + ".key", key.ExportPkcs8PrivateKeyPem()));
     }
 

@@ -4,7 +4,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 
-/// <summary>The ear of one gateway for what the others' policies learn. Its key is the gateway's name; it stands on that gateway's silo.</summary>
+/// <summary>
+/// The ear of one gateway for what the others' policies learn. Its key is the gateway's name; it stands on that gateway's silo.
+/// </summary>
 [Alias("pd.IAffinityGrain")]
 public interface IAffinityGrain : IGrainWithStringKey
 {

@@ -23,7 +23,9 @@ public interface IFleetGrain : IGrainWithIntegerKey
     [Alias("Join"), ResponseTimeout("00:00:05")]
     Task<GatewayTerm> Join(GatewayHello hello);
 
-    /// <summary>A pool has changed. Interleaves: a pool tells of what the fleet itself has just asked of it; it waits for nothing.</summary>
+    /// <summary>
+    /// A pool has changed. Interleaves: a pool tells of what the fleet itself has just asked of it; it waits for nothing.
+    /// </summary>
     [Alias("Changed"), AlwaysInterleave, ResponseTimeout("00:00:02")]
     Task Changed(PoolSnapshot pool);
 
@@ -31,7 +33,9 @@ public interface IFleetGrain : IGrainWithIntegerKey
     [Alias("Pools"), ResponseTimeout("00:00:02")]
     Task<ImmutableArray<PoolSnapshot>> Pools();
 
-    /// <summary>Adds workers to their pools, which are made where there are none. Answers with those that were not there before.</summary>
+    /// <summary>
+    /// Adds workers to their pools, which are made where there are none. Answers with those that were not there before.
+    /// </summary>
     [Alias("Add"), ResponseTimeout("00:00:10")]
     Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
 
@@ -67,6 +71,7 @@ public sealed record GatewayHello(
     [property: Id(4)] ImmutableArray<PoolSize> Sizes = default);
 
 /// <summary>What a gateway is given when it joins.</summary>
-/// <param name="Prefix">Its own: rooms of requests under 2 x prefix, rooms of trials under 2 x prefix + 1. -1 = not yet: other gateways are heard first.</param>
+/// <param name="Prefix">Its own: rooms of requests under 2 x prefix, rooms of trials under 2 x prefix + 1. -1 = not yet: other
+/// gateways are heard first.</param>
 [GenerateSerializer, Immutable, Alias("pd.GatewayTerm")]
 public sealed record GatewayTerm([property: Id(0)] int Prefix);

@@ -6,8 +6,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// The door for other .NET services. Its key is the service's own, so that a lease is given back where it was taken; it admits from
-/// what its silo's gateway knows and holds, and calls no other grain on the way.
+/// The door for other .NET services. Its key is the service's own, so that a lease is given back where it was taken; it admits
+/// from what its silo's gateway knows and holds, and calls no other grain on the way.
 /// </summary>
 [Alias("pd.IRouterGrain")]
 public interface IRouterGrain : IGrainWithStringKey
@@ -16,13 +16,15 @@ public interface IRouterGrain : IGrainWithStringKey
     [Alias("Acquire"), AlwaysInterleave, ResponseTimeout("00:05:00")]
     Task<PairOffer> Acquire(PairAsk ask, CancellationToken cancellationToken = default);
 
-    /// <summary>Says what became of legs, and which leases live on: one that is not named for <see cref="PairOffer.ValidFor"/> is ended.</summary>
+    /// <summary>
+    /// Says what became of legs, and which leases live on: one that is not named for <see cref="PairOffer.ValidFor"/> is ended.
+    /// </summary>
     [Alias("Report"), AlwaysInterleave, ResponseTimeout("00:00:05")]
     Task Report([Immutable] ImmutableArray<LegReport> ended, [Immutable] ImmutableArray<LeaseProgress> live);
 
     /// <summary>
-    /// Runs a whole request in the silo. The answer comes in parts: a head, then as many bodies as there are. Consume it to its end, or
-    /// cancel: then both legs are aborted.
+    /// Runs a whole request in the silo. The answer comes in parts: a head, then as many bodies as there are. Consume it to its
+    /// end, or cancel: then both legs are aborted.
     /// </summary>
     [Alias("Dispatch")]
     IAsyncEnumerable<AnswerPart> Dispatch(string path, [Immutable] byte[] body, CancellationToken cancellationToken = default);

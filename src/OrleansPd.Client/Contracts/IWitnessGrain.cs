@@ -4,8 +4,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// Remembers, on another silo, what a gateway has on the engines. Its key is the gateway's name. When the gateway's silo dies, and with
-/// it perhaps the writers that knew of its requests, they are aborted from here.
+/// Remembers, on another silo, what a gateway has on the engines. Its key is the gateway's name. When the gateway's silo dies,
+/// and with it perhaps the writers that knew of its requests, they are aborted from here.
 /// </summary>
 [Alias("pd.IWitnessGrain")]
 public interface IWitnessGrain : IGrainWithStringKey

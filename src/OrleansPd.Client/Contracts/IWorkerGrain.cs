@@ -34,7 +34,9 @@ public interface IWorkerGrain : IGrainWithStringKey
     [Alias("Patch"), ResponseTimeout("00:00:02")]
     Task<WorkerView?> Patch(WorkerPatch patch);
 
-    /// <summary>Takes it out of rotation, waits until it is idle, lets its engine take the other role. Answers when it began.</summary>
+    /// <summary>
+    /// Takes it out of rotation, waits until it is idle, lets its engine take the other role. Answers when it began.
+    /// </summary>
     [Alias("SwitchRole"), ResponseTimeout("00:00:05")]
     Task<AdminAnswer> SwitchRole(WorkerRole role);
 

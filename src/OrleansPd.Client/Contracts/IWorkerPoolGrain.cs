@@ -55,7 +55,7 @@ public sealed record PoolSize([property: Id(0)] string Pool, [property: Id(1)] i
 /// <param name="Wanted">How many workers it should have; null = nobody said.</param>
 /// <param name="Workers">The newest report of each member.</param>
 /// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
-/// <param name="WantedAt">When the wanted size was said, in ticks; 0 = never.</param>
+/// <param name="TargetAt">When the wanted size was said, in ticks; 0 = never.</param>
 [GenerateSerializer, Immutable, Alias("pd.PoolSnapshot")]
 public sealed record PoolSnapshot(
     [property: Id(0)] string Key,

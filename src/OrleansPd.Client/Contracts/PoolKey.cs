@@ -13,6 +13,7 @@ public static class PoolKey
     public static IWorkerGrain WorkerGrain(this IGrainFactory grains, WorkerRole role, WorkerId id)
     {
         ArgumentNullException.ThrowIfNull(grains);
-        return role == WorkerRole.Prefill ? grains.GetGrain<IPrefillWorkerGrain>(id.Value) : grains.GetGrain<IDecodeWorkerGrain>(id.Value);
+        return role == WorkerRole.Prefill ? grains.GetGrain<IPrefillWorkerGrain>(id.Value)
+            : grains.GetGrain<IDecodeWorkerGrain>(id.Value);
     }
 }

@@ -6,8 +6,8 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 
-// How types of Core, which knows no Orleans, look on the wire. Ids are never used again, and new members get the next one: a silo of
-// the version before skips what it does not know, and leaves out what came later. All in one file, so that a change is seen.
+// How types of Core, which knows no Orleans, look on the wire. Ids are never used again, and new members get the next one: a silo
+// of the version before skips what it does not know, and leaves out what came later. All in one file, so that a change is seen.
 
 [GenerateSerializer, Immutable, Alias("pd.WorkerId")]
 internal struct WorkerIdSurrogate

@@ -18,7 +18,8 @@ public static class Calls
             "/generate" => Dialect.Generate,
             "/v1/chat/completions" => Dialect.Chat,
             "/v1/completions" => Dialect.Completions,
-            _ => throw new ArgumentException($"'{path}' is none of /generate, /v1/chat/completions, /v1/completions", nameof(path)),
+            _ => throw new ArgumentException(
+                $"'{path}' is none of /generate, /v1/chat/completions, /v1/completions", nameof(path)),
         };
         var shape = new RequestShape();
         if (!RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out var error))

@@ -5,7 +5,9 @@ using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Client.Routing;
 
-/// <summary>An answer as parts in a bounded channel: whoever reads slowly slows the engine's stream, not this process's memory.</summary>
+/// <summary>
+/// An answer as parts in a bounded channel: whoever reads slowly slows the engine's stream, not this process's memory.
+/// </summary>
 public sealed class ChannelSink : IAnswerSink
 {
     private readonly Channel<AnswerPart> _parts = Channel.CreateBounded<AnswerPart>(64);
@@ -37,7 +39,9 @@ public sealed class ChannelSink : IAnswerSink
     public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(error);
-        var body = JsonSerializer.SerializeToUtf8Bytes(new { error = new { code = error.Code, message = error.Message, param = error.Param } });
-        return AnswerAsync(new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter), body, cancellationToken);
+        var body = JsonSerializer.SerializeToUtf8Bytes(
+            new { error = new { code = error.Code, message = error.Message, param = error.Param } });
+        return AnswerAsync(new AnswerHead(
+            error.Status, "application/json", RetryAfter: error.RetryAfter), body, cancellationToken);
     }
 }

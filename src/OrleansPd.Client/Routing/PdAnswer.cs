@@ -5,7 +5,8 @@ namespace OrleansPd.Client.Routing;
 /// <summary>An answer of an engine, whole or in chunks as they come.</summary>
 /// <param name="Status">HTTP status.</param>
 /// <param name="ContentType">As the engine sent it.</param>
-/// <param name="Chunks">The body: one chunk, or the whole events of a stream as they come. To be read once, to its end or not at all.</param>
+/// <param name="Chunks">The body: one chunk, or the whole events of a stream as they come. To be read once, to its end or not at
+/// all.</param>
 public sealed record PdAnswer(int Status, string? ContentType, IAsyncEnumerable<ReadOnlyMemory<byte>> Chunks)
 {
     /// <summary>The whole body.</summary>

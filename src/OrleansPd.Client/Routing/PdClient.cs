@@ -27,10 +27,13 @@ public sealed class PdClient : IAsyncDisposable
         _router = grains.GetGrain<IRouterGrain>(name.ToString("N"));
         _plane = new RouterControlPlane(_router, clock);
         var rids = new RidSource((uint)HashCode.Combine(name, clock.GetUtcNow().Ticks));
-        _dispatcher = new RequestDispatcher(new PairDispatcher(_plane, new HandlerUpstream(), rids, new LiveRids(), new DispatchOptions(), clock));
+        _dispatcher = new RequestDispatcher(
+            new PairDispatcher(_plane, new HandlerUpstream(), rids, new LiveRids(), new DispatchOptions(), clock));
     }
 
-    /// <summary>Streams straight from the engines. The answer begins with the decode engine's first output; a failure is an answer too.</summary>
+    /// <summary>
+    /// Streams straight from the engines. The answer begins with the decode engine's first output; a failure is an answer too.
+    /// </summary>
     /// <param name="path">The engines' path: <c>/generate</c>, <c>/v1/chat/completions</c> or <c>/v1/completions</c>.</param>
     /// <param name="body">The request as JSON, as one would send it to an engine.</param>
     /// <param name="cancellationToken">Ends it: both legs are aborted.</param>
@@ -93,7 +96,8 @@ public sealed class PdClient : IAsyncDisposable
     }
 
     private static async IAsyncEnumerable<ReadOnlyMemory<byte>> ChunksAsync(
-        IAsyncEnumerator<AnswerPart> reader, CancellationTokenSource stop, [EnumeratorCancellation] CancellationToken cancellationToken)
+        IAsyncEnumerator<AnswerPart> reader, CancellationTokenSource stop,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var cancelled = cancellationToken.Register(stop.Cancel).ConfigureAwait(false);
         try

@@ -7,7 +7,8 @@ namespace OrleansPd.Cluster.Gateways;
 /// Gathers single questions into one call at a time: while a call is under way the next batch grows, so a lone question waits for
 /// nobody and many share one message.
 /// </summary>
-internal sealed class Batcher<TQuestion, TAnswer>(Func<ImmutableArray<TQuestion>, Task<ImmutableArray<TAnswer>>> ask, CancellationToken stop)
+internal sealed class Batcher<TQuestion, TAnswer>(
+    Func<ImmutableArray<TQuestion>, Task<ImmutableArray<TAnswer>>> ask, CancellationToken stop)
 {
     private const int MostWaiting = 65_536;
     private const int MostInOne = 2048;

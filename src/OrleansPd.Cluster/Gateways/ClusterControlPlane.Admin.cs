@@ -15,7 +15,8 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
 
     public async ValueTask<ImmutableArray<WorkerView>> ListAsync(CancellationToken cancellationToken)
     {
-        var reports = Volatile.Read(ref _reports).Values.OrderBy(r => r.Registration).ThenBy(r => r.Id.Value, StringComparer.Ordinal);
+        var reports = Volatile.Read(ref _reports).Values.OrderBy(r => r.Registration)
+            .ThenBy(r => r.Id.Value, StringComparer.Ordinal);
         return [.. await Task.WhenAll(reports.Select(report => ViewAsync(report, cancellationToken))).ConfigureAwait(false)];
     }
 
@@ -45,7 +46,8 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         {
             return NotRegistered(id);
         }
-        var answer = await _grains.WorkerGrain(before.Spec.Role, id).SwitchRole(role).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var answer = await _grains.WorkerGrain(before.Spec.Role, id).SwitchRole(role).WaitAsync(cancellationToken)
+            .ConfigureAwait(false);
         if (answer.Problem is not null || before.Spec.Role == role)
         {
             return answer;
@@ -61,9 +63,11 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
             {
                 return AdminAnswer.Done(await ViewAsync(report, cancellationToken).ConfigureAwait(false));
             }
-            if (begun && report is { SwitchTo: null } && report.Registration == before.Registration && report.Shown.Phase != WorkerPhase.Gone)
+            if (begun && report is { SwitchTo: null } && report.Registration == before.Registration
+                && report.Shown.Phase != WorkerPhase.Gone)
             {
-                return AdminAnswer.Failed(AdminProblem.EngineRefused, "The worker keeps its role and serves again; the writer's log says why.");
+                return AdminAnswer.Failed(
+                    AdminProblem.EngineRefused, "The worker keeps its role and serves again; the writer's log says why.");
             }
             await Task.Delay(SwitchPoll, _clock, cancellationToken).ConfigureAwait(false);
         }
@@ -88,9 +92,11 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         }
     }
 
-    private static AdminAnswer NotRegistered(WorkerId id) => AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
+    private static AdminAnswer NotRegistered(WorkerId id) =>
+        AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
 
-    private async ValueTask<AdminAnswer> AskAsync(WorkerId id, Func<IWorkerGrain, Task<WorkerView?>> ask, CancellationToken cancellationToken)
+    private async ValueTask<AdminAnswer> AskAsync(
+        WorkerId id, Func<IWorkerGrain, Task<WorkerView?>> ask, CancellationToken cancellationToken)
     {
         if (ReportOf(id) is not { } report)
         {
@@ -104,7 +110,8 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     {
         try
         {
-            var view = await _grains.WorkerGrain(report.Spec.Role, report.Id).View().WaitAsync(cancellationToken).ConfigureAwait(false);
+            var view = await _grains.WorkerGrain(report.Spec.Role, report.Id).View().WaitAsync(cancellationToken)
+                .ConfigureAwait(false);
             return view ?? ViewOf(report);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)

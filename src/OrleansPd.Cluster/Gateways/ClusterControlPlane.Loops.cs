@@ -111,14 +111,17 @@ public sealed partial class ClusterControlPlane
         _joined.TrySetResult();
     }
 
-    /// <summary>Follows the fleet. A feed ends with the silo it comes from; the next one begins with what is newer than what is known.</summary>
+    /// <summary>
+    /// Follows the fleet. A feed ends with the silo it comes from; the next one begins with what is newer than what is known.
+    /// </summary>
     private async Task FollowAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();
         var (epoch, version) = (0L, 0L);
         while (true)
         {
-            var feed = _grains.GetGrain<IFleetGrain>(0).Watch(epoch, version, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            var feed = _grains.GetGrain<IFleetGrain>(0).Watch(epoch, version, cancellationToken)
+                .GetAsyncEnumerator(cancellationToken);
             try
             {
                 while (await feed.MoveNextAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false))
@@ -206,12 +209,14 @@ public sealed partial class ClusterControlPlane
         var requests = 0;
         while (true)
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(_cluster.WitnessIntervalMs + (requests / 10)), _clock, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromMilliseconds(_cluster.WitnessIntervalMs + (requests / 10)), _clock, cancellationToken)
+                .ConfigureAwait(false);
             if (_members.Successor() is not { } successor)
             {
                 continue; // one silo alone has nobody to tell
             }
-            ImmutableArray<LegsOnWorker> legs = [.. Read(desk => desk.LiveRids())?.Select(w => new LegsOnWorker(w.Key, w.Value.ToImmutable())) ?? []];
+            ImmutableArray<LegsOnWorker> legs =
+                [.. Read(desk => desk.LiveRids())?.Select(w => new LegsOnWorker(w.Key, w.Value.ToImmutable())) ?? []];
             requests = legs.Sum(l => l.Rids.Length);
             if (legs.IsEmpty && !told)
             {
@@ -220,7 +225,8 @@ public sealed partial class ClusterControlPlane
             try
             {
                 RequestContext.Set(IPlacementDirector.PlacementHintKey, successor);
-                await _grains.GetGrain<IWitnessGrain>(_members.Self).Remember(legs).WaitAsync(cancellationToken).ConfigureAwait(false);
+                await _grains.GetGrain<IWitnessGrain>(_members.Self).Remember(legs).WaitAsync(cancellationToken)
+                    .ConfigureAwait(false);
                 told = !legs.IsEmpty;
                 _witnessPause.Succeeded();
             }
@@ -232,7 +238,9 @@ public sealed partial class ClusterControlPlane
         }
     }
 
-    /// <summary>Tells the other gateways what the policies have learned. Nobody waits for it; what is lost is only a hint.</summary>
+    /// <summary>
+    /// Tells the other gateways what the policies have learned. Nobody waits for it; what is lost is only a hint.
+    /// </summary>
     private async Task PublishAffinityAsync(CancellationToken cancellationToken)
     {
         var interval = TimeSpan.FromMilliseconds(_cluster.AffinityIntervalMs);

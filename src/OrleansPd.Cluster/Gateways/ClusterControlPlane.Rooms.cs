@@ -47,7 +47,8 @@ public sealed partial class ClusterControlPlane
             if (known is null)
             {
                 asked[i] = _queries.GetOrAdd(ShardOf(room), number =>
-                    new(batch => _grains.GetGrain<IBootstrapRoomGrain>(number).Query(batch), _stop.Token)).AskAsync(room, cancellationToken);
+                    new(batch => _grains.GetGrain<IBootstrapRoomGrain>(number).Query(batch), _stop.Token))
+                        .AskAsync(room, cancellationToken);
             }
         }
         for (var i = 0; i < asked.Length; i++)

@@ -16,9 +16,10 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// The control plane of one gateway of a cluster: Core's <see cref="GatewayState"/> under one lock. Requests are admitted from the
-/// newest snapshot and from credits at hand; no call here waits for a grain. Beside the requests run a feed of the fleet, which
-/// subscribes again whenever it ends, and for each worker a link that reports to its writer and asks for credits ahead of need.
+/// The control plane of one gateway of a cluster: Core's <see cref="GatewayState"/> under one lock. Requests are admitted from
+/// the newest snapshot and from credits at hand; no call here waits for a grain. Beside the requests run a feed of the fleet,
+/// which subscribes again whenever it ends, and for each worker a link that reports to its writer and asks for credits ahead of
+/// need.
 /// </summary>
 public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposable
 {
@@ -52,12 +53,14 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private int _prefix = -1;
 
     internal ClusterControlPlane(
-        ControlPlaneOptions options, PdClusterOptions cluster, IGrainFactory grains, ClusterMembers members, Workers.WorkerRegistry registry,
+        ControlPlaneOptions options, PdClusterOptions cluster, IGrainFactory grains, ClusterMembers members,
+        Workers.WorkerRegistry registry,
         Witnesses witnesses, SiloMap silos, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
     {
         if (options.BootstrapFacade)
         {
-            throw new ArgumentException("BootstrapFacade is not to be had in a cluster: its addresses are of one process.", nameof(options));
+            throw new ArgumentException(
+                "BootstrapFacade is not to be had in a cluster: its addresses are of one process.", nameof(options));
         }
         // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
         _ = new GatewayState(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
@@ -155,7 +158,8 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         {
             if (_state is not { } desk)
             {
-                return new(PairGrant.Refused(new(RefusalReason.NoWorkers, "This gateway has not joined its cluster yet.", TimeSpan.FromSeconds(1))));
+                return new(PairGrant.Refused(
+                    new(RefusalReason.NoWorkers, "This gateway has not joined its cluster yet.", TimeSpan.FromSeconds(1))));
             }
             var answer = desk.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
             CompleteGranted();
@@ -216,7 +220,8 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         }
     }
 
-    private async Task<PairGrant> WaitAsync(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
+    private async Task<PairGrant> WaitAsync(
+        WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
     {
         using var timer = _clock.CreateTimer(_ => TimedOut(waiting, outcome), null, waiting.Wait, Timeout.InfiniteTimeSpan);
         using var gone = cancellationToken.UnsafeRegister(_ => Abandoned(waiting, outcome, cancellationToken), null);

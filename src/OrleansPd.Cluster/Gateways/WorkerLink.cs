@@ -13,7 +13,8 @@ namespace OrleansPd.Cluster.Gateways;
 /// writer whose silo is dead cannot answer before.
 /// </summary>
 internal sealed class WorkerLink(
-    ClusterControlPlane plane, WorkerId id, long registration, PdClusterOptions options, IGrainFactory grains, TimeProvider clock, ILogger log)
+    ClusterControlPlane plane, WorkerId id, long registration, PdClusterOptions options, IGrainFactory grains, TimeProvider clock,
+    ILogger log)
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(1);
     private readonly AsyncSignal _signal = new(clock);

@@ -4,7 +4,9 @@ using OrleansPd.Cluster.Membership;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>The shell through which other gateways tell the one of this silo. Where its silo has gone, it tells nobody and ends.</summary>
+/// <summary>
+/// The shell through which other gateways tell the one of this silo. Where its silo has gone, it tells nobody and ends.
+/// </summary>
 internal sealed class AffinityGrain(ClusterControlPlane plane, ClusterMembers members) : Grain, IAffinityGrain
 {
     public Task Tell(AffinityNote note)

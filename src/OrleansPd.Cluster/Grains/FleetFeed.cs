@@ -22,7 +22,8 @@ internal sealed class FleetFeed(long epoch, CancellationToken leaving)
     }
 
     /// <summary>From the first that is newer than what the watcher knows; nothing before anything was told.</summary>
-    public async IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<FleetUpdate> Watch(
+        long epoch, long version, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, leaving);
         while (!leaving.IsCancellationRequested)
@@ -34,7 +35,8 @@ internal sealed class FleetFeed(long epoch, CancellationToken leaving)
                 yield return update;
             }
             // In the grain's own turn again, whichever of the three it was.
-            await changed.WaitAsync(over.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            await changed.WaitAsync(over.Token)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             cancellationToken.ThrowIfCancellationRequested();
         }
     }

@@ -11,7 +11,8 @@ namespace OrleansPd.Cluster.Grains;
 /// <summary>The shell around the <see cref="FleetRoster"/> and the prefixes.</summary>
 [KeepAlive]
 internal sealed class FleetGrain(
-    [PersistentState("fleet", PdClusterOptions.Storage)] IPersistentState<FleetRecord> stored, PdClusterOptions options, ClusterMembers members,
+    [PersistentState("fleet", PdClusterOptions.Storage)] IPersistentState<FleetRecord> stored, PdClusterOptions options,
+    ClusterMembers members,
     PdTime time, ILogger<FleetGrain> log) : Grain, IFleetGrain
 {
     // Twice what a gateway takes to come back with what it remembers.
@@ -32,7 +33,8 @@ internal sealed class FleetGrain(
         }
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a pool that does not answer must not hold up gateways that join.
-        this.RegisterGrainTimer(LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
+        this.RegisterGrainTimer(
+            LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
         return Task.CompletedTask;
     }
 

@@ -29,7 +29,8 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         return Task.CompletedTask;
     }
 
-    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => EndAsync(_held.TakeAll());
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) =>
+        EndAsync(_held.TakeAll());
 
     public async Task<PairOffer> Acquire(PairAsk ask, CancellationToken cancellationToken)
     {
@@ -85,7 +86,8 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         return Task.CompletedTask;
     }
 
-    public async IAsyncEnumerable<AnswerPart> Dispatch(string path, byte[] body, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<AnswerPart> Dispatch(
+        string path, byte[] body, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var call = Calls.Make(path, body);
         var sink = new ChannelSink();
@@ -127,7 +129,8 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
     private async Task EndAsync(ImmutableArray<ServiceLease> lost)
     {
         var aborter = dispatcher.Pairs.Aborter;
-        await Task.WhenAll(lost.SelectMany(held => held.Workers, (held, worker) => aborter.AbortAsync(worker, held.Lease.Rids, mayRepeat: true)));
+        await Task.WhenAll(lost.SelectMany(
+            held => held.Workers, (held, worker) => aborter.AbortAsync(worker, held.Lease.Rids, mayRepeat: true)));
         foreach (var held in lost)
         {
             foreach (var side in held.Left)

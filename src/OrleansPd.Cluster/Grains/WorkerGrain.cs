@@ -9,8 +9,9 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// The shell around one worker's <see cref="WorkerHost"/>: it starts it, moves calls in, and ends it; and moves it to a silo nearer
-/// to its engine. The next writer goes on from the last report, and learns from the gateways what they hold, as after a death.
+/// The shell around one worker's <see cref="WorkerHost"/>: it starts it, moves calls in, and ends it; and moves it to a silo
+/// nearer to its engine. The next writer goes on from the last report, and learns from the gateways what they hold, as after a
+/// death.
 /// </summary>
 internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGrain, IGrainMigrationParticipant
 {
@@ -40,7 +41,8 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
     public ValueTask<ReportAnswer> Sync(GatewayReport report)
     {
         // A gateway may come before the pool: what this silo knows of the worker is enough to go on.
-        if (_host is null && services.Plane.ReportOf(new(this.GetPrimaryKeyString())) is { } known && known.Registration == report.Registration)
+        if (_host is null && services.Plane.ReportOf(new(this.GetPrimaryKeyString())) is { } known
+            && known.Registration == report.Registration)
         {
             Begin(new WorkerMember(known.Id, known.Spec, known.Registration), known, isNew: false);
         }

@@ -12,7 +12,8 @@ namespace OrleansPd.Cluster.Grains;
 /// <summary>The shell around one pool's <see cref="PoolRoster"/>.</summary>
 [KeepAlive]
 internal sealed class WorkerPoolGrain(
-    [PersistentState("pool", PdClusterOptions.Storage)] IPersistentState<PoolRecord> stored, PdClusterOptions options, PdTime time,
+    [PersistentState("pool", PdClusterOptions.Storage)] IPersistentState<PoolRecord> stored, PdClusterOptions options,
+    PdTime time,
     WorkerRegistry registry, ILogger<WorkerPoolGrain> log) : Grain, IWorkerPoolGrain
 {
     private readonly HashSet<long> _new = [];
@@ -29,7 +30,8 @@ internal sealed class WorkerPoolGrain(
         _epoch = time.Now.UtcTicks;
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a worker that does not answer must not hold up those that report. Each look reads the roster anew.
-        this.RegisterGrainTimer(LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
+        this.RegisterGrainTimer(
+            LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
         return Task.CompletedTask;
     }
 
@@ -135,7 +137,8 @@ internal sealed class WorkerPoolGrain(
         {
             var isNew = _new.Contains(member.Registration);
             registry.Expect(member);
-            await GrainFactory.WorkerGrain(member.Spec.Role, member.Id).Ensure(member, _roster.Reports.GetValueOrDefault(member.Id), isNew);
+            await GrainFactory.WorkerGrain(member.Spec.Role, member.Id)
+                .Ensure(member, _roster.Reports.GetValueOrDefault(member.Id), isNew);
             _new.Remove(member.Registration);
         }
         catch (Exception e)

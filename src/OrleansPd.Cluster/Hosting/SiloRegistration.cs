@@ -48,7 +48,8 @@ public static class SiloRegistration
         services.AddSingleton<Witnesses>();
         services.AddSingleton<WorkerServices>();
         services.TryAddSingleton<IUpstream>(_ => new HandlerUpstream());
-        services.TryAddSingleton<IEngineProbe>(provider => new EngineProbe(controlPlane, provider.GetRequiredService<IUpstream>()));
+        services.TryAddSingleton<IEngineProbe>(
+            provider => new EngineProbe(controlPlane, provider.GetRequiredService<IUpstream>()));
         services.AddSingleton(provider => new EngineAborter(
             provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));
         services.AddSingleton(provider => new ClusterControlPlane(
@@ -74,8 +75,8 @@ public static class SiloRegistration
     }
 
     /// <summary>
-    /// Keeps what the grains store in the memory of the silos: for tests, and for a cluster of one process. It is stored by the rules of
-    /// what is sent: Orleans' default for memory writes these records so that it cannot read them back.
+    /// Keeps what the grains store in the memory of the silos: for tests, and for a cluster of one process. It is stored by the
+    /// rules of what is sent: Orleans' default for memory writes these records so that it cannot read them back.
     /// </summary>
     public static ISiloBuilder AddOrleansPdMemoryStorage(this ISiloBuilder silo)
     {

@@ -26,24 +26,30 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
 
     /// <summary>The other gateways that serve, and their silos.</summary>
     public IEnumerable<(string Gateway, SiloAddress Silo)> Others() => membership.CurrentSnapshot.Members.Values
-        .Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(local.SiloAddress)).Select(m => (NameOf(m.SiloAddress), m.SiloAddress));
+        .Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(local.SiloAddress))
+        .Select(m => (NameOf(m.SiloAddress), m.SiloAddress));
 
-    /// <summary>The silo that stands behind this one in the order of names, and so remembers what this one has; null = it is alone.</summary>
+    /// <summary>
+    /// The silo that stands behind this one in the order of names, and so remembers what this one has; null = it is alone.
+    /// </summary>
     public SiloAddress? Successor()
     {
         var self = local.SiloAddress;
-        var living = membership.CurrentSnapshot.Members.Values.Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(self))
+        var living = membership.CurrentSnapshot.Members.Values.Where(
+            m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(self))
             .Select(m => m.SiloAddress).OrderBy(a => a).ToArray();
         return living.FirstOrDefault(a => a.CompareTo(self) > 0) ?? living.FirstOrDefault();
     }
 
     /// <summary>Names each gateway once when it is found dead.</summary>
-    public async IAsyncEnumerable<string> DeathsAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<string> DeathsAsync(
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var known = ImmutableHashSet<string>.Empty;
         await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
-            foreach (var dead in snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead).Select(m => NameOf(m.SiloAddress)))
+            foreach (var dead in snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead)
+                .Select(m => NameOf(m.SiloAddress)))
             {
                 if (!known.Contains(dead))
                 {
@@ -74,7 +80,8 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
         }
     }
 
-    private static string Owner(string holder) => holder.IndexOf("/trial/", StringComparison.Ordinal) is > 0 and var end ? holder[..end] : holder;
+    private static string Owner(string holder) =>
+        holder.IndexOf("/trial/", StringComparison.Ordinal) is > 0 and var end ? holder[..end] : holder;
 
     public static bool IsOf(string holder, string gateway) => Owner(holder) == gateway;
 
@@ -83,7 +90,8 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
         public static View From(ClusterMembershipSnapshot snapshot) => new(
             snapshot,
             [.. snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead).Select(m => NameOf(m.SiloAddress))],
-            [.. snapshot.Members.Values.Where(m => m.Status is SiloStatus.Active or SiloStatus.ShuttingDown or SiloStatus.Stopping)
+            [.. snapshot.Members.Values.Where(
+                m => m.Status is SiloStatus.Active or SiloStatus.ShuttingDown or SiloStatus.Stopping)
                 .Select(m => NameOf(m.SiloAddress))]);
     }
 }

@@ -6,7 +6,9 @@ using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Cluster.Membership;
 
-/// <summary>What gateways of other silos have on the engines, as they told this process. Bounded by what they have in flight.</summary>
+/// <summary>
+/// What gateways of other silos have on the engines, as they told this process. Bounded by what they have in flight.
+/// </summary>
 internal sealed class Witnesses(EngineAborter aborter)
 {
     private readonly ConcurrentDictionary<string, ImmutableArray<LegsOnWorker>> _legs = new();

@@ -8,7 +8,9 @@ public sealed class PdClusterOptions
     /// <summary>Name of the grain storage that pools and the fleet are kept in.</summary>
     public const string Storage = "orleanspd";
 
-    /// <summary>Pause between two reports of a gateway to a worker's writer while nothing is scarce, 10-10000 ms. Default 200.</summary>
+    /// <summary>
+    /// Pause between two reports of a gateway to a worker's writer while nothing is scarce, 10-10000 ms. Default 200.
+    /// </summary>
     [Range(10, 10_000)]
     public int SyncIntervalMs { get; set; } = 200;
 
@@ -17,28 +19,32 @@ public sealed class PdClusterOptions
     public int SyncUrgentMs { get; set; } = 10;
 
     /// <summary>
-    /// Least pause between two times that a gateway tells another silo what it has on the engines, 5-10000 ms. Default 25. It grows by
-    /// a millisecond for each ten requests that are told of, so that telling costs about a hundredth of a core and no more. What
-    /// was begun within this time before a gateway died, nobody else knows of: it ends when its engine notices the closed connection.
+    /// Least pause between two times that a gateway tells another silo what it has on the engines, 5-10000 ms. Default 25. It
+    /// grows by a millisecond for each ten requests that are told of, so that telling costs about a hundredth of a core and no
+    /// more. What was begun within this time before a gateway died, nobody else knows of: it ends when its engine notices the
+    /// closed connection.
     /// </summary>
     [Range(5, 10_000)]
     public int WitnessIntervalMs { get; set; } = 25;
 
     /// <summary>
-    /// Pause between two times that a gateway tells the others which prefixes and sessions it has put where, 50-60000 ms; 0 = never.
-    /// Default 500. Policies that remember then choose as one gateway alone would.
+    /// Pause between two times that a gateway tells the others which prefixes and sessions it has put where, 50-60000 ms; 0 =
+    /// never. Default 500. Policies that remember then choose as one gateway alone would.
     /// </summary>
     [Range(0, 60_000)]
     public int AffinityIntervalMs { get; set; } = 500;
 
     /// <summary>
-    /// Seconds after which a gateway's credits are void when nothing was heard of it, 10-3600. Default 120. Membership notices a dead
-    /// gateway within seconds; this is for when membership itself is away, and as long gateways go on without a worker's writer.
+    /// Seconds after which a gateway's credits are void when nothing was heard of it, 10-3600. Default 120. Membership notices a
+    /// dead gateway within seconds; this is for when membership itself is away, and as long gateways go on without a worker's
+    /// writer.
     /// </summary>
     [Range(10, 3600)]
     public int CreditSecs { get; set; } = 120;
 
-    /// <summary>Longest time that a new writer of a worker waits to learn what gateways hold, 100-60000 ms. Default 2000.</summary>
+    /// <summary>
+    /// Longest time that a new writer of a worker waits to learn what gateways hold, 100-60000 ms. Default 2000.
+    /// </summary>
     [Range(100, 60_000)]
     public int LearnMs { get; set; } = 2000;
 
@@ -49,7 +55,9 @@ public sealed class PdClusterOptions
     [Range(0, 60_000)]
     public int AbortSettleMs { get; set; } = 1100;
 
-    /// <summary>Pause between two looks of a pool at its workers, and of the fleet at its pools, 100-60000 ms. Default 500.</summary>
+    /// <summary>
+    /// Pause between two looks of a pool at its workers, and of the fleet at its pools, 100-60000 ms. Default 500.
+    /// </summary>
     [Range(100, 60_000)]
     public int WatchIntervalMs { get; set; } = 500;
 
@@ -60,17 +68,21 @@ public sealed class PdClusterOptions
     [Range(1, 3600)]
     public int MoveAfterSecs { get; set; } = 10;
 
-    /// <summary>Seconds between two times that a gateway says it is there, and names its operator's workers again, 1-3600. Default 5.</summary>
+    /// <summary>
+    /// Seconds between two times that a gateway says it is there, and names its operator's workers again, 1-3600. Default 5.
+    /// </summary>
     [Range(1, 3600)]
     public int HelloIntervalSecs { get; set; } = 5;
 
-    /// <summary>Shards of the registered rooms, 1-4096; the same on all silos, and not to be changed while rooms are live. Default 16.</summary>
+    /// <summary>
+    /// Shards of the registered rooms, 1-4096; the same on all silos, and not to be changed while rooms are live. Default 16.
+    /// </summary>
     [Range(1, 4096)]
     public int RoomShards { get; set; } = 16;
 
     /// <summary>
-    /// A gateway whose process did not run for so long starts nothing until its credits are confirmed, 100-60000 ms. Default 900: just
-    /// below the time in which others take it for dead.
+    /// A gateway whose process did not run for so long starts nothing until its credits are confirmed, 100-60000 ms. Default 900:
+    /// just below the time in which others take it for dead.
     /// </summary>
     [Range(100, 60_000)]
     public int FrozenMs { get; set; } = 900;

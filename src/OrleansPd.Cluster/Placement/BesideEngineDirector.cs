@@ -7,8 +7,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Placement;
 
 /// <summary>
-/// Places writers by <see cref="EngineLocation"/>. A worker that was just added is known to its pool alone, which runs in this process
-/// when it asks for its writer; all others are known to the gateway here.
+/// Places writers by <see cref="EngineLocation"/>. A worker that was just added is known to its pool alone, which runs in this
+/// process when it asks for its writer; all others are known to the gateway here.
 /// </summary>
 internal sealed class BesideEngineDirector(SiloMap silos, ClusterControlPlane plane, WorkerRegistry registry) : IPlacementDirector
 {

@@ -7,8 +7,8 @@ using OrleansPd.Core.Placement;
 namespace OrleansPd.Cluster.Placement;
 
 /// <summary>
-/// Where the silos stand, by what they tell of themselves as metadata: <c>node</c> and <c>zone</c>. A silo that was just found has
-/// told nothing yet, and is known by its address alone until it has.
+/// Where the silos stand, by what they tell of themselves as metadata: <c>node</c> and <c>zone</c>. A silo that was just found
+/// has told nothing yet, and is known by its address alone until it has.
 /// </summary>
 internal sealed class SiloMap(
     IClusterMembershipService membership, ILocalSiloDetails local, IOptions<SiloMetadata> own, IServiceProvider services)

@@ -17,7 +17,8 @@ public interface IRoomLog
     /// whether the caller is still the writer.
     /// </summary>
     Task<RoomLogAnswer> WriteAsync(
-        int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken);
+        int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped,
+        CancellationToken cancellationToken);
 
     /// <summary>Stores a shard anew after it was lost. False: somebody else is its writer by now.</summary>
     Task<bool> RefillAsync(int shard, long writer, IReadOnlyList<RoomEntry> all, CancellationToken cancellationToken);

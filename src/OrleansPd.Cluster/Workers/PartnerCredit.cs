@@ -32,7 +32,8 @@ internal sealed class PartnerCredit(WorkerServices services)
             try
             {
                 // Rank 0 is the one that trials use.
-                var answer = await grain.Sync(Claim(holder, registration, held, 1 - held)).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+                var answer = await grain.Sync(Claim(holder, registration, held, 1 - held)).AsTask().WaitAsync(cancellationToken)
+                    .ConfigureAwait(false);
                 held = answer.Grant is { Ranks: [var first, ..] } ? Math.Min(1, first.Credits) : 0;
                 if (held > 0)
                 {

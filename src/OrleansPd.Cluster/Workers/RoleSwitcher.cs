@@ -14,14 +14,16 @@ internal static class RoleSwitcher
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan BusyPause = TimeSpan.FromSeconds(1);
 
-    public static async Task RunAsync(WorkerHost host, WorkerServices services, WorkerRole role, CancellationToken cancellationToken)
+    public static async Task RunAsync(
+        WorkerHost host, WorkerServices services, WorkerRole role, CancellationToken cancellationToken)
     {
         await Task.Yield();
         var until = services.Clock.GetUtcNow() + TimeSpan.FromSeconds(services.ControlPlane.RoleSwitchTimeoutSecs);
         var answer = new RoleSwitchAnswer(RoleSwitchOutcome.Busy, "requests are in flight on it");
         try
         {
-            while (answer.Outcome == RoleSwitchOutcome.Busy && services.Clock.GetUtcNow() < until && host.Current is { SwitchTo: not null } worker)
+            while (answer.Outcome == RoleSwitchOutcome.Busy && services.Clock.GetUtcNow() < until
+                && host.Current is { SwitchTo: not null } worker)
             {
                 if (host.View().InFlight > 0)
                 {
@@ -52,7 +54,8 @@ internal static class RoleSwitcher
         Log.RoleSwitched(services.Log, host.Id, role);
         host.Apply(new WorkerInput.Remove());
         // The fleet knows it as a member until its old pool has forgotten it.
-        await services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(switched.Spec)).Forget(host.Id, host.Registration).ConfigureAwait(false);
+        await services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(switched.Spec)).Forget(host.Id, host.Registration)
+            .ConfigureAwait(false);
         await services.Grains.GetGrain<IFleetGrain>(0).Add([switched.Spec with { Role = role }]).ConfigureAwait(false);
     }
 }

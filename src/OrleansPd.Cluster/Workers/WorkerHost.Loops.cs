@@ -9,12 +9,14 @@ namespace OrleansPd.Cluster.Workers;
 /// <summary>What runs beside the calls of the grain.</summary>
 internal sealed partial class WorkerHost
 {
-    private async Task ClearAsync(string gateway, ImmutableArray<string> rids, WorkerSnapshot worker, CancellationToken cancellationToken)
+    private async Task ClearAsync(
+        string gateway, ImmutableArray<string> rids, WorkerSnapshot worker, CancellationToken cancellationToken)
     {
         await Task.Yield();
         Log.Aborting(_services.Log, worker.Id, rids.Length, gateway);
         await _services.Aborter.AbortAsync(worker, rids, mayRepeat: true).ConfigureAwait(false);
-        await Task.Delay(TimeSpan.FromMilliseconds(_services.Cluster.AbortSettleMs), _services.Clock, cancellationToken).ConfigureAwait(false);
+        await Task.Delay(TimeSpan.FromMilliseconds(_services.Cluster.AbortSettleMs), _services.Clock, cancellationToken)
+            .ConfigureAwait(false);
         Change(desk => desk.Cleared(gateway, _services.Clock.GetUtcNow()));
     }
 

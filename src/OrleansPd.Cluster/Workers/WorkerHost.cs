@@ -10,9 +10,9 @@ using OrleansPd.Engines.Monitoring;
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
-/// Runs one worker's <see cref="WorkerWriterState"/> for its grain: probing, a tick, telling the pool, and aborting what dead gateways
-/// left. Its loops are none of the grain's turns, since a probe may take seconds and a claim must not wait for it; so the desk is
-/// under a lock, inside which nothing waits.
+/// Runs one worker's <see cref="WorkerWriterState"/> for its grain: probing, a tick, telling the pool, and aborting what dead
+/// gateways left. Its loops are none of the grain's turns, since a probe may take seconds and a claim must not wait for it; so
+/// the desk is under a lock, inside which nothing waits.
 /// </summary>
 internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 {
@@ -36,15 +36,18 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         _services = services;
         var now = services.Clock.GetUtcNow();
         var limits = new CreditLimits(
-            TimeSpan.FromSeconds(services.Cluster.CreditSecs), TimeSpan.FromMilliseconds(services.Cluster.LearnMs), CreditLimits.Default.Turn);
+            TimeSpan.FromSeconds(
+                services.Cluster.CreditSecs), TimeSpan.FromMilliseconds(services.Cluster.LearnMs), CreditLimits.Default.Turn);
         // Two lives of a writer are never in the same tick: one ends, and is noticed, before the next begins.
-        _desk = new WorkerWriterState(services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
+        _desk = new WorkerWriterState(
+            services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
         _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
         _watch = new MoveTimer(TimeSpan.FromSeconds(services.Cluster.MoveAfterSecs), now);
         _changed = new AsyncSignal(services.Clock);
         _partner = new PartnerCredit(services);
         var seed = HashCode.Combine(member.Id, member.Registration);
-        _monitor = new WorkerMonitor(this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed), services.Pace);
+        _monitor = new WorkerMonitor(
+            this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed), services.Pace);
     }
 
     public WorkerId Id => _desk.Id;
@@ -141,8 +144,8 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 
     /// <summary>
     /// Whether the writer should move to a silo nearer to its engine now. It does at a calm moment only, since the next one
-    /// learns from the gateways alone: when the worker serves, nothing is tried on it and no dead gateway's places are cleared. Once
-    /// it should, nothing of that begins any more.
+    /// learns from the gateways alone: when the worker serves, nothing is tried on it and no dead gateway's places are cleared.
+    /// Once it should, nothing of that begins any more.
     /// </summary>
     public bool ShouldMove()
     {
@@ -211,7 +214,8 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
             var worker = _desk.State;
             if (worker.Spec.Role == WorkerRole.Regular || role == WorkerRole.Regular)
             {
-                return Task.FromResult(AdminAnswer.Failed(AdminProblem.Conflict, "Only prefill and decode workers can change places."));
+                return Task.FromResult(
+                    AdminAnswer.Failed(AdminProblem.Conflict, "Only prefill and decode workers can change places."));
             }
             if (worker.Spec.Role == role && worker.SwitchTo is null)
             {

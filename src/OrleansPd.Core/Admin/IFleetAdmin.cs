@@ -18,7 +18,9 @@ public interface IFleetAdmin
     /// <summary>Changes what can be changed while a worker serves.</summary>
     ValueTask<AdminAnswer> PatchAsync(WorkerId id, WorkerPatch patch, CancellationToken cancellationToken);
 
-    /// <summary>Takes a worker out: it gets nothing new, and is gone when nothing is left on it, or at once with <paramref name="force"/>.</summary>
+    /// <summary>
+    /// Takes a worker out: it gets nothing new, and is gone when nothing is left on it, or at once with <paramref name="force"/>.
+    /// </summary>
     ValueTask<AdminAnswer> RemoveAsync(WorkerId id, bool force, CancellationToken cancellationToken);
 
     /// <summary>
@@ -28,7 +30,8 @@ public interface IFleetAdmin
     ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken);
 
     /// <summary>
-    /// All pools with a worker or a wanted size, by role and name. What a cluster does not tell just now is what this gateway knows.
+    /// All pools with a worker or a wanted size, by role and name. What a cluster does not tell just now is what this gateway
+    /// knows.
     /// </summary>
     ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken);
 

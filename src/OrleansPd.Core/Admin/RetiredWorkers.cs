@@ -2,7 +2,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admin;
 
-/// <summary>The workers that were removed, for a while and up to a number: their operator wants to know when to kill their engines.</summary>
+/// <summary>
+/// The workers that were removed, for a while and up to a number: their operator wants to know when to kill their engines.
+/// </summary>
 internal sealed class RetiredWorkers(TimeSpan keep)
 {
     private const int Most = 64;

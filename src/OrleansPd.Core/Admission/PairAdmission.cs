@@ -38,7 +38,8 @@ internal sealed class PairAdmission
     /// <param name="leased">Windows are credits granted by others, set with <see cref="Lease"/>; none to begin with.</param>
     /// <param name="news">Takes what the policies learn; null = there are no other gateways.</param>
     public PairAdmission(
-        ControlPlaneOptions options, IAdmissionFleet fleet, RoomMint mint, Random random, bool leased = false, AffinityUpdates? news = null)
+        ControlPlaneOptions options, IAdmissionFleet fleet, RoomMint mint, Random random, bool leased =
+            false, AffinityUpdates? news = null)
     {
         _options = options;
         _loads = new LoadTable(leased);
@@ -148,7 +149,8 @@ internal sealed class PairAdmission
             : asked;
         if (pool.MaxItems > 0 && request.Items > pool.MaxItems)
         {
-            return Refuse(new(RefusalReason.TooLarge, $"A batch of {request.Items} is larger than any worker holds; {pool.MaxItems} is the most."));
+            return Refuse(new(RefusalReason.TooLarge,
+                $"A batch of {request.Items} is larger than any worker holds; {pool.MaxItems} is the most."));
         }
         // A retry or one more sample is no new request of the client's.
         if (request.Attempt == 0 && request.Near is null && !TryTakeRate(now, out var wait))
@@ -306,7 +308,9 @@ internal sealed class PairAdmission
         return new(null, waiting);
     }
 
-    /// <summary>Serves the first of those that stand in front of their model's queue; where it does not fit, one behind it.</summary>
+    /// <summary>
+    /// Serves the first of those that stand in front of their model's queue; where it does not fit, one behind it.
+    /// </summary>
     private bool NextServed(DateTimeOffset now, long timestamp)
     {
         WaitingRequest? served = null;

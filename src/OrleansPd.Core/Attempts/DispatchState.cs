@@ -104,7 +104,8 @@ public readonly record struct DispatchState
     /// <summary>Whether both legs have ended: nothing of the attempt is left on an engine.</summary>
     public bool IsClosed => !Prefill.IsOpen && !Decode.IsOpen;
 
-    public static DispatchState Start(bool regular, bool needsPrefillAnswer, bool batch = false) => new(regular, needsPrefillAnswer, batch);
+    public static DispatchState Start(bool regular, bool needsPrefillAnswer, bool batch = false) =>
+        new(regular, needsPrefillAnswer, batch);
 
     public DispatchState On(DispatchEvent e, out DispatchActions actions) => e.Kind switch
     {
@@ -132,7 +133,8 @@ public readonly record struct DispatchState
         }
         // A decode that has answered has the KV: whatever the prefill says now comes too late to matter to the client,
         // unless the answer needs a part that only the prefill has.
-        // The same holds for a batch that broke off: an engine that says which prompt failed has told its partner, a dead one has not.
+        // The same holds for a batch that broke off: an engine that says which prompt failed has told its partner, a dead one has
+        // not.
         var outranked = IsCommitted || (HasOutput && !NeedsPrefillAnswer);
         if (Verdict is not null || (outranked && !(IsBatch && end.BrokeOff)))
         {

@@ -22,7 +22,8 @@ public static class EngineAnswer
     ];
 
     /// <param name="side">The leg that got the answer.</param>
-    /// <param name="status">HTTP status or the status inside an error frame; at least 400. An abort without a status is no failure and never comes here.</param>
+    /// <param name="status">HTTP status or the status inside an error frame; at least 400. An abort without a status is no
+    /// failure and never comes here.</param>
     /// <param name="message">The engine's words; may be empty.</param>
     /// <param name="elapsed">Since the leg was sent.</param>
     /// <param name="ridIsOurs">Whether we minted the request id; a duplicate is then our fault, else the client's.</param>

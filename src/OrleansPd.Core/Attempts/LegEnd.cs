@@ -37,8 +37,9 @@ public enum LegEndKind
     Broken,
 
     /// <summary>
-    /// A connection that had served before broke as the request was written: most likely the engine had just closed it for idleness.
-    /// Says nothing against the engine; yet the engine may have read the request, which is therefore aborted and gets a fresh room.
+    /// A connection that had served before broke as the request was written: most likely the engine had just closed it for
+    /// idleness. Says nothing against the engine; yet the engine may have read the request, which is therefore aborted and gets a
+    /// fresh room.
     /// </summary>
     Stale,
 

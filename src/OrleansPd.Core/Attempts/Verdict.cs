@@ -24,7 +24,8 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
     public static Verdict Success { get; } = new("ok", 200, Blame.None, false, LegSide.Decode, "");
 
     /// <summary>499 is nginx's word for it; nobody is there to read it, the log and the metrics are.</summary>
-    public static Verdict ClientGone { get; } = new("client_gone", 499, Blame.Client, false, null, "The client closed the connection.");
+    public static Verdict ClientGone { get; } = new(
+        "client_gone", 499, Blame.Client, false, null, "The client closed the connection.");
 
     /// <summary>Only decode writes after the first output, so only decode can have stopped writing.</summary>
     public static Verdict Stalled { get; } =
@@ -38,7 +39,9 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
     public static Verdict AbortedEarly { get; } =
         new("client_aborted", 500, Blame.Client, false, null, "Aborted by AbortReq before an engine had it.");
 
-    /// <summary>Nothing is wrong with the pair: the same one may try again, and the request has not used up a retry by it, once.</summary>
+    /// <summary>
+    /// Nothing is wrong with the pair: the same one may try again, and the request has not used up a retry by it, once.
+    /// </summary>
     public bool Resend { get; private init; }
 
     public bool IsSuccess => ReferenceEquals(this, Success);
@@ -57,9 +60,10 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
         var name = regular ? "regular" : side == LegSide.Prefill ? "prefill" : "decode";
         // An engine that says nothing is quoted as nothing; a client is owed a sentence.
-        var words = string.IsNullOrWhiteSpace(end.Message) ? $"The {name} engine answered with status {end.Status} and no words." : end.Message;
-        // What a prefill answers is not the answer that the client asked for: that it failed means that the service is not there, and
-        // its words are passed on in an error of ours.
+        var words = string.IsNullOrWhiteSpace(end.Message) ? $"The {name} engine answered with status {end.Status} and no words."
+            : end.Message;
+        // What a prefill answers is not the answer that the client asked for: that it failed means that the service is not there,
+        // and its words are passed on in an error of ours.
         var (status, answering) = side == LegSide.Prefill ? (503, (LegSide?)null) : (end.Status, side);
         return end.Kind switch
         {
@@ -73,8 +77,10 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
             LegEndKind.PartnerLost => new($"{name}_partner_lost", end.Status, Blame.Prefill, true, side, words),
             LegEndKind.Unreachable => new($"{name}_unreachable", 503, self, true, null, $"The {name} engine cannot be reached."),
             LegEndKind.Broken => new($"{name}_broken", 503, self, true, null, $"The {name} engine broke the connection."),
-            LegEndKind.Stale => new($"{name}_stale", 503, Blame.None, true, null, $"The {name} engine closed an idle connection.") { Resend = true },
-            LegEndKind.Malformed => new($"{name}_malformed", 502, self, true, null, $"The {name} engine sent an unreadable answer."),
+            LegEndKind.Stale => new(
+                $"{name}_stale", 503, Blame.None, true, null, $"The {name} engine closed an idle connection.") { Resend = true },
+            LegEndKind.Malformed =>
+                new($"{name}_malformed", 502, self, true, null, $"The {name} engine sent an unreadable answer."),
             LegEndKind.Truncated => new($"{name}_truncated", 502, self, true, null, $"The {name} engine's stream ended early."),
             LegEndKind.Cancelled => new($"{name}_cancelled", 503, Blame.None, true, null, $"The {name} leg was cancelled."),
             _ => throw new ArgumentOutOfRangeException(nameof(end), end.Kind, "not a failure"),

@@ -19,7 +19,8 @@ public sealed record CreditGrant
 }
 
 /// <summary>One rank of a grant, in items.</summary>
-/// <param name="Credits">Most that may be in flight. Less than is in flight now: nothing is stopped, nothing new is started.</param>
+/// <param name="Credits">Most that may be in flight. Less than is in flight now: nothing is stopped, nothing new is
+/// started.</param>
 /// <param name="Share">What each gateway gets when all want all: no request may need more at once.</param>
 /// <param name="Others">What all others have in flight there.</param>
 /// <param name="OthersTokens">Tokens of them.</param>

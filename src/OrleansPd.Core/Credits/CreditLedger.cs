@@ -171,7 +171,8 @@ public sealed class CreditLedger
         Shares.Divide(all - leaving, needs[..count], shares, (int)(now.UtcTicks / _limits.Turn.Ticks % 1_000_003));
         var share = at < 0 ? 0 : shares[at]; // more gateways than anybody has: the last ones wait until others leave
         var free = Math.Max(0, all - heldByOthers);
-        var credits = IsLearning(now) ? Math.Min(holder.HeldOn(rank), Math.Max(free, holder.Running[rank])) : Math.Min(share, free);
+        var credits = IsLearning(now) ? Math.Min(holder.HeldOn(rank), Math.Max(free, holder.Running[rank]))
+            : Math.Min(share, free);
         // The answer may be lost: what it takes away is taken only when the gateway says that it no longer has it.
         holder.Held[rank] = Math.Max(credits, holder.HeldOn(rank));
         tight |= wanted > all || _holders.Any(h => h.IsBrief && h != holder) || credits < Math.Min(all, holder.Need(rank));
@@ -215,7 +216,8 @@ public sealed class CreditLedger
             for (var rank = 0; rank < claim.Ranks.Length; rank++)
             {
                 var told = claim.Ranks[rank];
-                (Held[rank], Running[rank], Wanted[rank], Tokens[rank]) = (told.Held, told.Running, Math.Max(0, told.Wanted), told.Tokens);
+                (Held[rank], Running[rank], Wanted[rank], Tokens[rank]) = (
+                    told.Held, told.Running, Math.Max(0, told.Wanted), told.Tokens);
                 Peak[rank] = Math.Max(rank < peak.Length ? peak[rank] : 0, Math.Max(told.Peak, told.Running));
             }
         }

@@ -12,5 +12,6 @@ namespace OrleansPd.Core.Credits;
 /// <param name="Turn">Where there are fewer places than gateways that want one, the places change hands this often.</param>
 public sealed record CreditLimits(TimeSpan ValidFor, TimeSpan Learn, TimeSpan Turn)
 {
-    public static CreditLimits Default { get; } = new(TimeSpan.FromSeconds(120), TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(500));
+    public static CreditLimits Default { get; } = new(
+        TimeSpan.FromSeconds(120), TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(500));
 }

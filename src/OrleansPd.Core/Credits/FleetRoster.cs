@@ -15,8 +15,8 @@ public sealed record PoolState(
 /// <summary>
 /// All pools as they last told of themselves, and whether that may be told on. Storage can lose everything or a part of it; a
 /// fleet told too early would then be taken for the truth by those that still know better. So nothing is told while a pool has
-/// not spoken, and a pool that has nothing stored is waited for, until somebody gives back what it had or <c>patience</c> is over.
-/// One writer; knows no time.
+/// not spoken, and a pool that has nothing stored is waited for, until somebody gives back what it had or <c>patience</c> is
+/// over. One writer; knows no time.
 /// </summary>
 /// <param name="patience">Long enough for every gateway to say what it remembers.</param>
 public sealed class FleetRoster(TimeSpan patience)
@@ -38,7 +38,9 @@ public sealed class FleetRoster(TimeSpan patience)
     /// <summary>Nothing was stored of the whole fleet: it is new, or all is lost. Gateways are asked first.</summary>
     public void BeginLearning(DateTimeOffset now) => _learnsUntil = now + patience;
 
-    /// <summary>Whether gateways may still remember what the fleet does not know; until then nothing is told and no prefix given.</summary>
+    /// <summary>
+    /// Whether gateways may still remember what the fleet does not know; until then nothing is told and no prefix given.
+    /// </summary>
     public bool IsLearning(DateTimeOffset now) => now < _learnsUntil;
 
     /// <summary>A gateway has said what it remembers. When all that live have, there is nothing more to learn.</summary>

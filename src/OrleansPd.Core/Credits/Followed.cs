@@ -69,7 +69,9 @@ internal sealed class Followed(WorkerReport report, int slot)
         _outcomes.Add(outcome);
     }
 
-    /// <summary>What is to be told: what was not acknowledged under its old number, else what is new under the next one.</summary>
+    /// <summary>
+    /// What is to be told: what was not acknowledged under its old number, else what is new under the next one.
+    /// </summary>
     public void Pack()
     {
         if (Sent.Count == 0 && _outcomes.Count > 0)

@@ -126,7 +126,8 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
     {
         var workers = _byId.Values.Where(w => w.Report.Shown.Phase != WorkerPhase.Gone)
             .OrderBy(w => w.Report.Registration).ThenBy(w => w.Id.Value, StringComparer.Ordinal).ToArray();
-        var groups = TransferGroups.Assign([.. workers.Select(w => (w.Report.Shown.Role, w.Report.Shown.Model, w.Report.Shown.Facts))]);
+        var groups = TransferGroups.Assign(
+            [.. workers.Select(w => (w.Report.Shown.Role, w.Report.Shown.Model, w.Report.Shown.Facts))]);
         Snapshot = new FleetSnapshot(
             Snapshot.Version + 1,
             [.. workers.Select((w, i) => Show(w) with { Slot = w.Slot, TransferGroup = groups[i] })],

@@ -3,7 +3,9 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Credits;
 
-/// <summary>All that a gateway tells a worker's writer at a time: its claim, how legs ended, and what of it is on the engine.</summary>
+/// <summary>
+/// All that a gateway tells a worker's writer at a time: its claim, how legs ended, and what of it is on the engine.
+/// </summary>
 public sealed record GatewayReport
 {
     public required CreditClaim Claim { get; init; }
@@ -14,13 +16,17 @@ public sealed record GatewayReport
     /// <summary>The life of the engine of which <see cref="Outcomes"/> tell.</summary>
     public required long Epoch { get; init; }
 
-    /// <summary>Number of <see cref="Outcomes"/>: said again under the same number until it is acknowledged, and counted once.</summary>
+    /// <summary>
+    /// Number of <see cref="Outcomes"/>: said again under the same number until it is acknowledged, and counted once.
+    /// </summary>
     public long Batch { get; init; }
 
     /// <summary>How legs ended, in order; equal ones in a row are one entry.</summary>
     public ImmutableArray<OutcomeRun> Outcomes { get; init; } = [];
 
-    /// <summary>For how long nothing that this gateway has there has moved; zero when something has, or nothing is there.</summary>
+    /// <summary>
+    /// For how long nothing that this gateway has there has moved; zero when something has, or nothing is there.
+    /// </summary>
     public TimeSpan Stalled { get; init; }
 
     /// <summary>Ids of what this gateway has on the engine: to be aborted there should the gateway die.</summary>

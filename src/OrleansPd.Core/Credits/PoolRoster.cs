@@ -3,7 +3,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Credits;
 
-/// <summary>The members of one pool and the newest that was told of each. A value: what is to be stored of it is in <see cref="Members"/>.</summary>
+/// <summary>
+/// The members of one pool and the newest that was told of each. A value: what is to be stored of it is in <see cref="Members"/>.
+/// </summary>
 public sealed record PoolRoster
 {
     public static PoolRoster Empty { get; } = new();
@@ -33,7 +35,8 @@ public sealed record PoolRoster
             {
                 // By the time: a registration is later than those of all pools, whatever became of what was stored.
                 var registration = Math.Max(next.LastRegistration + 1, now.UtcTicks);
-                next = next with { Members = next.Members.Add(new(id, spec with { Id = id }, registration)), LastRegistration = registration };
+                next = next with { Members = next.Members.Add(
+                    new(id, spec with { Id = id }, registration)), LastRegistration = registration };
             }
         }
         return next;
@@ -85,7 +88,8 @@ public sealed record PoolRoster
 
     private static bool Same(WorkerSpec left, WorkerSpec right)
     {
-        var (l, r) = (left.Labels ?? ImmutableDictionary<string, string>.Empty, right.Labels ?? ImmutableDictionary<string, string>.Empty);
+        var (l, r) = (left.Labels ?? ImmutableDictionary<string, string>.Empty, right.Labels
+            ?? ImmutableDictionary<string, string>.Empty);
         return left with { Labels = null } == right with { Labels = null } && l.Count == r.Count && !l.Except(r).Any();
     }
 

@@ -1,6 +1,8 @@
 namespace OrleansPd.Core.Credits;
 
-/// <summary>Divides places among those that need some: max-min fair, then what is left evenly, so that all have some ahead of need.</summary>
+/// <summary>
+/// Divides places among those that need some: max-min fair, then what is left evenly, so that all have some ahead of need.
+/// </summary>
 internal static class Shares
 {
     /// <param name="places">To be divided; at least 0.</param>

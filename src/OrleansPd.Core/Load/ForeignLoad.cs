@@ -12,7 +12,9 @@ namespace OrleansPd.Core.Load;
 /// <param name="Tick">The engine's clock in the last figures, where it tells one.</param>
 public readonly record struct ForeignLoad(int Requests, long TokensEach, DateTimeOffset SeenAt, double? Tick)
 {
-    /// <summary>Time in which what is not seen again fades to the half: twice the longest time between readings in a fleet of 1,000.</summary>
+    /// <summary>
+    /// Time in which what is not seen again fades to the half: twice the longest time between readings in a fleet of 1,000.
+    /// </summary>
     public static TimeSpan HalfLife { get; } = TimeSpan.FromSeconds(10);
 
     private const long MostTokensEach = 1 << 20;
@@ -23,7 +25,8 @@ public readonly record struct ForeignLoad(int Requests, long TokensEach, DateTim
     public ForeignLoad Read(in RankReading reading, int own, DateTimeOffset now)
     {
         // Without a timestamp, figures are fresh when the engine's clock in them has moved.
-        var fresh = reading.Age is { } age ? age <= EngineLoad.Fresh : reading.Tick is { } tick && Tick is { } before && tick > before;
+        var fresh = reading.Age is { } age ? age <= EngineLoad.Fresh : reading.Tick is { } tick && Tick is { } before
+            && tick > before;
         if (!fresh)
         {
             return this with { Tick = reading.Tick };

@@ -9,7 +9,9 @@ internal struct RankLoad
     /// <summary>Items it may hold: the credits this gateway has for it.</summary>
     public int Window;
 
-    /// <summary>Prefill: uncached prompt tokens that wait or run. Decode: KV tokens held, the expected answers included.</summary>
+    /// <summary>
+    /// Prefill: uncached prompt tokens that wait or run. Decode: KV tokens held, the expected answers included.
+    /// </summary>
     public long Tokens;
 
     /// <summary>Most items of one request: what is there when all gateways want all.</summary>
@@ -33,7 +35,9 @@ internal struct RankLoad
     public int Others;
     public long OthersTokens;
 
-    /// <summary>Items and tokens there is room for. An estimate of what others have never closes a rank that has nothing of ours.</summary>
+    /// <summary>
+    /// Items and tokens there is room for. An estimate of what others have never closes a rank that has nothing of ours.
+    /// </summary>
     public readonly (int Items, long Tokens) Room => Running == 0
         ? (Window, long.MaxValue)
         : (Window - Running - Foreign, MaxTokens - Tokens - ForeignTokens - OthersTokens);

@@ -6,7 +6,9 @@ namespace OrleansPd.Core.Load;
 /// <summary>Matches what an engine told of its ranks with our cells.</summary>
 internal static class RankReadings
 {
-    /// <summary>The reading of a cell; where one cell stands for several ranks, all of them together, as old as the oldest.</summary>
+    /// <summary>
+    /// The reading of a cell; where one cell stands for several ranks, all of them together, as old as the oldest.
+    /// </summary>
     public static RankReading? For(ImmutableArray<RankReading> ranks, int cell, int cells)
     {
         RankReading? found = null;

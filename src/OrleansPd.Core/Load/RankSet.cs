@@ -11,9 +11,9 @@ internal sealed class RankSet
     // A score is load, then priority, then the turn of the leaf: equals are taken in turn.
     private const int TurnBits = 24;
 
-    // Where equals are many, each is taken some times before it is the next one's turn: what is used once in a while has its connection,
-    // and all that belongs to it, in no cache, or closed for idleness. Who remembers prompts has short turns, that all may remember as
-    // much as they can hold; a decode engine that keeps no prefix cache has a long one.
+    // Where equals are many, each is taken some times before it is the next one's turn: what is used once in a while has its
+    // connection, and all that belongs to it, in no cache, or closed for idleness. Who remembers prompts has short turns, that
+    // all may remember as much as they can hold; a decode engine that keeps no prefix cache has a long one.
     private const int FewRanks = 64;
     private const int RanksPerUse = 8;
     private const int MostUses = 64;
@@ -117,7 +117,9 @@ internal sealed class RankSet
     /// <summary>Whether any worker of this set has the adapters.</summary>
     public bool AnyHas(string adapters) => _holders.Of(adapters).Contains(true);
 
-    /// <summary>The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.</summary>
+    /// <summary>
+    /// The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.
+    /// </summary>
     public int Least(int items, long tokens, int avoidSlot, string? adapters = null)
     {
         if (adapters is not null)

@@ -68,7 +68,9 @@ internal sealed class RankTree
     /// <summary>The leaf of the lowest score, -1 when all are closed.</summary>
     public int Argmin() => Descend(1);
 
-    /// <summary>The same, without the leaves from <paramref name="from"/> up to but not including <paramref name="to"/>.</summary>
+    /// <summary>
+    /// The same, without the leaves from <paramref name="from"/> up to but not including <paramref name="to"/>.
+    /// </summary>
     public int ArgminExcept(int from, int to)
     {
         var left = Lower(0, from);
@@ -116,7 +118,8 @@ internal sealed class RankTree
 
     private void Search(int node, int items, long tokens, int from, int to, ref int best)
     {
-        if (_nodes[node] == Closed || _items[node] < items || _tokens[node] < tokens || (best != 0 && _nodes[node] >= _nodes[best]))
+        if (_nodes[node] == Closed || _items[node] < items || _tokens[node] < tokens
+            || (best != 0 && _nodes[node] >= _nodes[best]))
         {
             return;
         }

@@ -32,10 +32,16 @@ public sealed class ControlPlaneOptions
     /// </summary>
     public List<string> ModelPolicy { get; init; } = [];
 
-    /// <summary>Who chooses data-parallel ranks. Default <see cref="DpRankMode.Explicit"/>, the only one that holds on every load-balance method.</summary>
+    /// <summary>
+    /// Who chooses data-parallel ranks. Default <see cref="DpRankMode.Explicit"/>, the only one that holds on every load-balance
+    /// method.
+    /// </summary>
     public DpRankMode DpRanks { get; set; } = DpRankMode.Explicit;
 
-    /// <summary>Blocks of prompts that <c>cache_aware</c> remembers per role, 1024 to 2^26, rounded up to a power of two; 24 bytes each. Default 2^20.</summary>
+    /// <summary>
+    /// Blocks of prompts that <c>cache_aware</c> remembers per role, 1024 to 2^26, rounded up to a power of two; 24 bytes each.
+    /// Default 2^20.
+    /// </summary>
     [Range(1024, 1 << 26)]
     public int PrefixIndexBlocks { get; set; } = 1 << 20;
 
@@ -48,25 +54,31 @@ public sealed class ControlPlaneOptions
     [Range(0, int.MaxValue)]
     public int PdMinUncachedTokens { get; set; }
 
-    /// <summary>Serve by regular workers what no pair can be used for. Default false: refuse with the reason, so that nobody is surprised by the load.</summary>
+    /// <summary>
+    /// Serve by regular workers what no pair can be used for. Default false: refuse with the reason, so that nobody is surprised
+    /// by the load.
+    /// </summary>
     public bool PdFallback { get; set; }
 
     // ---- admission ----
 
-    /// <summary>Most requests in flight at the same time, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.</summary>
+    /// <summary>
+    /// Most requests in flight at the same time, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.
+    /// </summary>
     [Range(-1, int.MaxValue)]
     public int MaxConcurrentRequests { get; set; } = -1;
 
     /// <summary>
-    /// Most requests that wait for capacity, 0 = nobody waits. Default 4096, where the SGLang router has 100: that one sends on what
-    /// it gets and leaves the queueing to the engines, which never refuse, so its users count on 256 requests at once being served.
+    /// Most requests that wait for capacity, 0 = nobody waits. Default 4096, where the SGLang router has 100: that one sends on
+    /// what it gets and leaves the queueing to the engines, which never refuse, so its users count on 256 requests at once being
+    /// served.
     /// </summary>
     [Range(0, 1_000_000)]
     public int QueueSize { get; set; } = 4096;
 
     /// <summary>
-    /// Longest wait for capacity in seconds; the request's own deadline may end it earlier. Default 600, where the SGLang router has
-    /// 60, for the same reason as <see cref="QueueSize"/>.
+    /// Longest wait for capacity in seconds; the request's own deadline may end it earlier. Default 600, where the SGLang router
+    /// has 60, for the same reason as <see cref="QueueSize"/>.
     /// </summary>
     [Range(0, 86400)]
     public int QueueTimeoutSecs { get; set; } = 600;
@@ -80,19 +92,29 @@ public sealed class ControlPlaneOptions
     [Range(0, 3600)]
     public int ReturnWaitSecs { get; set; } = 10;
 
-    /// <summary>New requests a second, bursts of one second's worth; 0 = no limit. Default 0. SGLang router: --rate-limit-tokens-per-second.</summary>
+    /// <summary>
+    /// New requests a second, bursts of one second's worth; 0 = no limit. Default 0. SGLang router:
+    /// --rate-limit-tokens-per-second.
+    /// </summary>
     [Range(0, int.MaxValue)]
     public int RateLimitTokensPerSecond { get; set; }
 
-    /// <summary>Most requests on one decode rank, whatever the engine tells; null = what it can hold times <see cref="DecodeSlotFactor"/>.</summary>
+    /// <summary>
+    /// Most requests on one decode rank, whatever the engine tells; null = what it can hold times <see cref="DecodeSlotFactor"/>.
+    /// </summary>
     [Range(1, int.MaxValue)]
     public int? MaxRunningPerDecodeRank { get; set; }
 
-    /// <summary>Share of a decode rank's request slots that is used, 0.01-100. Default 1: more would wait inside the engine, where nothing times it out.</summary>
+    /// <summary>
+    /// Share of a decode rank's request slots that is used, 0.01-100. Default 1: more would wait inside the engine, where nothing
+    /// times it out.
+    /// </summary>
     [Range(0.01, 100)]
     public double DecodeSlotFactor { get; set; } = 1;
 
-    /// <summary>Slots of a decode rank whose engine does not tell. Default 256, an eighth of the least that SGLang chooses by itself.</summary>
+    /// <summary>
+    /// Slots of a decode rank whose engine does not tell. Default 256, an eighth of the least that SGLang chooses by itself.
+    /// </summary>
     [Range(1, int.MaxValue)]
     public int UnknownDecodeSlots { get; set; } = 256;
 
@@ -103,7 +125,10 @@ public sealed class ControlPlaneOptions
     [Range(1, int.MaxValue)]
     public int MaxPrefillTokensPerRank { get; set; } = 1 << 20;
 
-    /// <summary>Requests that may wait or run on one prefill rank; null = twice the engine's running limit (it has that many transfer buffers), or 1024.</summary>
+    /// <summary>
+    /// Requests that may wait or run on one prefill rank; null = twice the engine's running limit (it has that many transfer
+    /// buffers), or 1024.
+    /// </summary>
     [Range(1, int.MaxValue)]
     public int? MaxPrefillRequestsPerRank { get; set; }
 
@@ -128,7 +153,10 @@ public sealed class ControlPlaneOptions
     [Range(1, 86400)]
     public int CbWindowDurationSecs { get; set; } = 120;
 
-    /// <summary>Share of failures in the window that opens it, 0.01-1. Default 0.5: an engine that fails every other request is worse than none.</summary>
+    /// <summary>
+    /// Share of failures in the window that opens it, 0.01-1. Default 0.5: an engine that fails every other request is worse than
+    /// none.
+    /// </summary>
     [Range(0.01, 1)]
     public double CbFailureRate { get; set; } = 0.5;
 
@@ -143,8 +171,8 @@ public sealed class ControlPlaneOptions
     // ---- probes ----
 
     /// <summary>
-    /// Seconds between cheap probes of a worker, longer where one process watches more than 400 (5 for 1,000). Default 2: a dead engine
-    /// is noticed in time even when nobody calls it.
+    /// Seconds between cheap probes of a worker, longer where one process watches more than 400 (5 for 1,000). Default 2: a dead
+    /// engine is noticed in time even when nobody calls it.
     /// </summary>
     [Range(1, 3600)]
     public int LivenessIntervalSecs { get; set; } = 2;
@@ -154,13 +182,15 @@ public sealed class ControlPlaneOptions
     public int LivenessTimeoutSecs { get; set; } = 5;
 
     /// <summary>
-    /// Seconds between reading the facts of a worker again (slow under load on the engine's side), longer where one process watches more
-    /// than 200 (50 for 1,000). Default 10.
+    /// Seconds between reading the facts of a worker again (slow under load on the engine's side), longer where one process
+    /// watches more than 200 (50 for 1,000). Default 10.
     /// </summary>
     [Range(1, 3600)]
     public int DescribeIntervalSecs { get; set; } = 10;
 
-    /// <summary>Seconds between the engine's own generating health checks, 0 = never. Default 30; below 5 they pile up inside the engine.</summary>
+    /// <summary>
+    /// Seconds between the engine's own generating health checks, 0 = never. Default 30; below 5 they pile up inside the engine.
+    /// </summary>
     [Range(0, 3600)]
     public int HealthIntervalSecs { get; set; } = 30;
 
@@ -172,7 +202,9 @@ public sealed class ControlPlaneOptions
     [Range(1, 3600)]
     public int ReadyTimeoutSecs { get; set; } = 120;
 
-    /// <summary>Seconds a restarted prefill is held back. Default 15: three rounds of a decode engine's heartbeat (5 s, two misses).</summary>
+    /// <summary>
+    /// Seconds a restarted prefill is held back. Default 15: three rounds of a decode engine's heartbeat (5 s, two misses).
+    /// </summary>
     [Range(0, 3600)]
     public int PrefillRestartHoldSecs { get; set; } = 15;
 
@@ -186,15 +218,18 @@ public sealed class ControlPlaneOptions
 
     /// <summary>
     /// Seconds between readings of an engine's load, 0-3600, 0 = never. Default 2. They show what others send to the same
-    /// engine and what it can really hold; a worker that drains is asked more often, whatever this says, and one of more than 400 that one
-    /// process watches more seldom (every 5 s of 1,000).
+    /// engine and what it can really hold; a worker that drains is asked more often, whatever this says, and one of more than 400
+    /// that one process watches more seldom (every 5 s of 1,000).
     /// </summary>
     [Range(0, 3600)]
     public int LoadIntervalSecs { get; set; } = 2;
 
     // ---- life of workers ----
 
-    /// <summary>Seconds a role switch may take, waiting for requests in flight included, 1-86400. Default 330: above the 300 s after which engines give up a transfer.</summary>
+    /// <summary>
+    /// Seconds a role switch may take, waiting for requests in flight included, 1-86400. Default 330: above the 300 s after which
+    /// engines give up a transfer.
+    /// </summary>
     [Range(1, 86400)]
     public int RoleSwitchTimeoutSecs { get; set; } = 330;
 
@@ -204,7 +239,10 @@ public sealed class ControlPlaneOptions
 
     // ---- rooms ----
 
-    /// <summary>Seconds a room is kept after it was last registered; a live request's room is kept for longer. Default 120, as SGLang's bootstrap server.</summary>
+    /// <summary>
+    /// Seconds a room is kept after it was last registered; a live request's room is kept for longer. Default 120, as SGLang's
+    /// bootstrap server.
+    /// </summary>
     [Range(1, 86400)]
     public int RoomTtlSecs { get; set; } = 120;
 
@@ -215,13 +253,15 @@ public sealed class ControlPlaneOptions
     // ---- bootstrap facade ----
 
     /// <summary>
-    /// Put an address of ours before each prefill's bootstrap server, a new one for each of its lives, and name it on decode legs.
-    /// A restarted prefill then serves at once (no <see cref="PrefillRestartHoldSecs"/>), and a dead one is made known to decode
-    /// engines. Default false: decode engines must be able to reach these ports.
+    /// Put an address of ours before each prefill's bootstrap server, a new one for each of its lives, and name it on decode
+    /// legs. A restarted prefill then serves at once (no <see cref="PrefillRestartHoldSecs"/>), and a dead one is made known to
+    /// decode engines. Default false: decode engines must be able to reach these ports.
     /// </summary>
     public bool BootstrapFacade { get; set; }
 
-    /// <summary>Address or name under which decode engines reach this gateway; needed with <see cref="BootstrapFacade"/>.</summary>
+    /// <summary>
+    /// Address or name under which decode engines reach this gateway; needed with <see cref="BootstrapFacade"/>.
+    /// </summary>
     public string? FacadeHost { get; set; }
 
     /// <summary>

@@ -34,7 +34,8 @@ public readonly record struct PortRange(int First, int Last)
     }
 
     private static int? Port(string text) =>
-        int.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535 && text.Trim()[0] != '0'
+        int.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
+            && text.Trim()[0] != '0'
             ? port
             : null;
 }

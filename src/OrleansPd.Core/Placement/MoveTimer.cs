@@ -20,7 +20,8 @@ public sealed class MoveTimer(TimeSpan patience, DateTimeOffset began)
     /// <param name="silos">All silos that could have it, this one included or not.</param>
     /// <param name="now">The time.</param>
     /// <returns>The silo to move to; null = stay.</returns>
-    public SiloLocation? Look(WorkerId worker, WorkerSpec engine, SiloLocation here, IEnumerable<SiloLocation> silos, DateTimeOffset now)
+    public SiloLocation? Look(
+        WorkerId worker, WorkerSpec engine, SiloLocation here, IEnumerable<SiloLocation> silos, DateTimeOffset now)
     {
         var best = EngineLocation.Choose(worker, engine, silos);
         if (best is null || EngineLocation.Of(engine, best) <= EngineLocation.Of(engine, here))

@@ -31,7 +31,8 @@ internal sealed class AffinityUpdates
     {
         Reserve(_length + 1);
         _head = _length++;
-        _words[_head] = ((ulong)(uint)slot << 32) | ((ulong)(uint)rank << (CountBits + 1)) | (side == LegSide.Prefill ? 1UL << CountBits : 0);
+        _words[_head] = ((ulong)(uint)slot << 32) | (
+            (ulong)(uint)rank << (CountBits + 1)) | (side == LegSide.Prefill ? 1UL << CountBits : 0);
     }
 
     public void Add(ulong key)
@@ -97,7 +98,8 @@ internal sealed class AffinityUpdates
                 return;
             }
             var rank = (int)(head >> (CountBits + 1)) & ((1 << RankBits) - 1);
-            reader(told.Workers[place], (head & (1UL << CountBits)) != 0 ? LegSide.Prefill : LegSide.Decode, rank, words.Slice(1, count));
+            reader(told.Workers[place], (head & (1UL << CountBits)) != 0 ? LegSide.Prefill
+                : LegSide.Decode, rank, words.Slice(1, count));
             words = words[(1 + count)..];
         }
     }

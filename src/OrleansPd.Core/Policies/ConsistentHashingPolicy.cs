@@ -6,8 +6,8 @@ namespace OrleansPd.Core.Policies;
 
 /// <summary>
 /// A key always finds the same worker while it is there, and few keys move when workers come and go. The key is the session's,
-/// or else the prompt's first block. Workers stand on a ring by the hash of their name, so all gateways agree. A first block may be
-/// everybody's (a system prompt), so without a session the ring's worker is left where another has less to do by more than the
+/// or else the prompt's first block. Workers stand on a ring by the hash of their name, so all gateways agree. A first block may
+/// be everybody's (a system prompt), so without a session the ring's worker is left where another has less to do by more than the
 /// request's own length.
 /// </summary>
 internal sealed class ConsistentHashingPolicy : PickPolicy
@@ -37,7 +37,8 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
             {
                 continue;
             }
-            if (request.SessionKey == 0 && scope.Least(set) is >= 0 and var least && set.Weight(leaf) - set.Weight(least) > scope.Tokens)
+            if (request.SessionKey == 0 && scope.Least(set) is >= 0 and var least
+                && set.Weight(leaf) - set.Weight(least) > scope.Tokens)
             {
                 return least;
             }

@@ -5,7 +5,8 @@ namespace OrleansPd.Core.Policies;
 /// before it. Of a prompt only the blocks on a grid are kept: each of the first 64, then 32 in every doubling of the length,
 /// and the last; a match is at most 1/32 too short, and a prompt of 128k tokens costs some 200 entries, not 8,000.
 /// <para>Fixed memory: a set-associative table, eight entries a line, the least recently used one of a line is replaced.</para>
-/// <para>An entry names four holders. A prefix that had more is <em>common</em>: taken to be everywhere, so it draws nobody.</para>
+/// <para>An entry names four holders. A prefix that had more is <em>common</em>: taken to be everywhere, so it draws
+/// nobody.</para>
 /// </summary>
 internal sealed class PrefixIndex
 {

@@ -36,7 +36,10 @@ public class PairLease
     /// <summary>Why this pair, in numbers.</summary>
     public RouteExplanation RouteExplanation { get; init; }
 
-    /// <summary>Why this pair, for <c>/debug/requests</c>: made of <see cref="RouteExplanation"/> when asked for. Null when nothing was recorded.</summary>
+    /// <summary>
+    /// Why this pair, for <c>/debug/requests</c>: made of <see cref="RouteExplanation"/> when asked for. Null when nothing was
+    /// recorded.
+    /// </summary>
     public string? Why { get => field ?? (RouteExplanation.IsNone ? null : RouteExplanation.ToString()); init; }
 
     public bool IsRegular => Prefill is null;
@@ -46,15 +49,20 @@ public class PairLease
     /// <summary>When an event of either leg was last seen, as a <c>TimeProvider</c> timestamp; 0 = none yet.</summary>
     public long LastProgress => Volatile.Read(ref _lastProgress);
 
-    /// <summary>Ids under which the engines know the items; set by whoever sends them. Empty before, and where nobody tells.</summary>
+    /// <summary>
+    /// Ids under which the engines know the items; set by whoever sends them. Empty before, and where nobody tells.
+    /// </summary>
     public IReadOnlyList<string> Rids { get; set; } = [];
 
-    /// <summary>Called by whoever moves the bytes; the age of the last progress finds engines that are wedged behind a green /health.</summary>
+    /// <summary>
+    /// Called by whoever moves the bytes; the age of the last progress finds engines that are wedged behind a green /health.
+    /// </summary>
     public void Progressed(long timestamp) => Volatile.Write(ref _lastProgress, timestamp);
 }
 
 /// <summary>The members that are spliced into one leg's body.</summary>
-/// <param name="BootstrapHost">Host of the prefill's bootstrap server (IPv6 in brackets); null = send no bootstrap member (regular worker).</param>
+/// <param name="BootstrapHost">Host of the prefill's bootstrap server (IPv6 in brackets); null = send no bootstrap member
+/// (regular worker).</param>
 /// <param name="BootstrapPort">Its port; null = JSON null, the engine's own flag applies.</param>
 /// <param name="RoutedDpRank">Rank that runs this leg; null = not sent, the engine chooses.</param>
 /// <param name="DisaggPrefillDpRank">Rank that owns the KV on the prefill; null = not sent.</param>

@@ -53,7 +53,8 @@ public readonly record struct RouteExplanation
         var prefill = PrefillPolicy is null ? "" : Side("prefill", PrefillPolicy, PrefillScore, PrefillCandidates);
         return string.Create(CultureInfo.InvariantCulture,
             $"{place}; {prefill}{Side(PrefillPolicy is null ? "regular" : "decode", DecodePolicy!, DecodeScore, DecodeCandidates)}")
-            + string.Create(CultureInfo.InvariantCulture, $"{UncachedTokens} tokens to compute; waited {Waited.TotalMilliseconds:0} ms")
+            + string.Create(CultureInfo.InvariantCulture,
+                $"{UncachedTokens} tokens to compute; waited {Waited.TotalMilliseconds:0} ms")
             + (IsHalfOpen ? "; trial of a worker whose breaker is open" : "");
     }
 

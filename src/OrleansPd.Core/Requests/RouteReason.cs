@@ -14,7 +14,9 @@ public enum RouteReason
     /// <summary>To a regular worker: the model has no prefill or decode workers, or they cannot do what is asked.</summary>
     OnlyRegular,
 
-    /// <summary>To a regular worker: fewer tokens were to compute than <see cref="ControlPlaneOptions.PdMinUncachedTokens"/>.</summary>
+    /// <summary>
+    /// To a regular worker: fewer tokens were to compute than <see cref="ControlPlaneOptions.PdMinUncachedTokens"/>.
+    /// </summary>
     ShortPrompt,
 
     /// <summary>To a regular worker: no pair was usable, and <see cref="ControlPlaneOptions.PdFallback"/> is on.</summary>

@@ -41,7 +41,8 @@ public sealed class RoomShard(TimeSpan ttl, int maxRooms)
     }
 
     /// <returns>-1 where unknown.</returns>
-    public int Query(long room, DateTimeOffset now) => _rooms.TryGetValue(room, out var entry) && entry.Deadline > now ? entry.Rank : -1;
+    public int Query(long room, DateTimeOffset now) =>
+        _rooms.TryGetValue(room, out var entry) && entry.Deadline > now ? entry.Rank : -1;
 
     /// <summary>Takes back what was stored; what is known already stands.</summary>
     public void Restore(RoomEntry entry, DateTimeOffset now)

@@ -60,9 +60,9 @@ internal sealed class RoomTable
     };
 
     /// <summary>
-    /// Enters the rooms of a new lease, pinned. Not those of a prefill with one rank: no engine ever asks about them. Where we choose
-    /// the rank no engine asks either; they are entered all the same, for some 100 ns each, because an engine that registers another
-    /// rank than the one we sent is a fault that must be seen, not a second truth.
+    /// Enters the rooms of a new lease, pinned. Not those of a prefill with one rank: no engine ever asks about them. Where we
+    /// choose the rank no engine asks either; they are entered all the same, for some 100 ns each, because an engine that
+    /// registers another rank than the one we sent is a fault that must be seen, not a second truth.
     /// </summary>
     public void Open(PairLease lease, DpRankMode recipe)
     {
@@ -97,7 +97,8 @@ internal sealed class RoomTable
 
     /// <param name="room">The room.</param>
     /// <param name="rank">Who owns it.</param>
-    /// <param name="prefill">Whose ranks these are; null = whoever registers did not come through a prefill's own address.</param>
+    /// <param name="prefill">Whose ranks these are; null = whoever registers did not come through a prefill's own
+    /// address.</param>
     /// <param name="now">The time.</param>
     public RankRegistration Register(long room, int rank, WorkerSnapshot? prefill, DateTimeOffset now)
     {
@@ -116,14 +117,16 @@ internal sealed class RoomTable
                 return RankRegistration.Full;
             }
             ref var entry = ref _entries[at];
-            (entry.Rank, entry.Prefill, entry.Decode, entry.Life) = (rank, prefill, null, prefill is null ? 0 : LifeOf(prefill.Slot));
+            (entry.Rank, entry.Prefill, entry.Decode, entry.Life) = (
+                rank, prefill, null, prefill is null ? 0 : LifeOf(prefill.Slot));
             _entered++;
             Append(at, now);
         }
         else
         {
             ref var entry = ref _entries[at];
-            if ((entry.Rank >= 0 && entry.Rank != rank) || (prefill is not null && entry.Prefill is { } other && other.Id != prefill.Id) || !Lives(entry))
+            if ((entry.Rank >= 0 && entry.Rank != rank)
+                || (prefill is not null && entry.Prefill is { } other && other.Id != prefill.Id) || !Lives(entry))
             {
                 _conflicts++;
                 return RankRegistration.Conflict;
@@ -147,7 +150,8 @@ internal sealed class RoomTable
             return null;
         }
         ref readonly var entry = ref _entries[at];
-        return Lives(entry) && (entry.Pinned || entry.Deadline > now.UtcTicks) ? new(entry.Prefill, entry.Rank, entry.Decode) : null;
+        return Lives(entry) && (entry.Pinned || entry.Deadline > now.UtcTicks) ? new(entry.Prefill, entry.Rank, entry.Decode)
+            : null;
     }
 
     /// <summary>A worker has a new process, or its slot a new worker: what was known of the former one's rooms is void.</summary>

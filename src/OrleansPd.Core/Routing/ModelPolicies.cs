@@ -57,7 +57,8 @@ internal sealed class ModelPolicies
 /// <param name="Routes">Decides between pairs and regular workers.</param>
 internal sealed record PoolPolicies(string Prefill, string Decode, PairPicker Picker, RoutePicker Routes)
 {
-    public static PoolPolicies Create(string prefill, string decode, ControlPlaneOptions options, Random random, AffinityUpdates? news)
+    public static PoolPolicies Create(
+        string prefill, string decode, ControlPlaneOptions options, Random random, AffinityUpdates? news)
     {
         var (first, second) = (PickPolicy.Create(prefill, options), PickPolicy.Create(decode, options));
         (first.News, first.Side) = (news, LegSide.Prefill);

@@ -85,7 +85,8 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         {
             var (l, r) = (left.Workers[i], right.Workers[i]);
             if (l.Id != r.Id || l.Slot != r.Slot || l.TransferGroup != r.TransferGroup || l.Model != r.Model
-                || l.DpSize != r.DpSize || l.Facts.SlotsPerRank != r.Facts.SlotsPerRank || l.Facts.MaxRunningPerRank != r.Facts.MaxRunningPerRank
+                || l.DpSize != r.DpSize || l.Facts.SlotsPerRank != r.Facts.SlotsPerRank
+                || l.Facts.MaxRunningPerRank != r.Facts.MaxRunningPerRank
                 || l.Facts.TokenCapacityPerRank != r.Facts.TokenCapacityPerRank
                 || l.Role != r.Role || (l.Phase == WorkerPhase.Gone) != (r.Phase == WorkerPhase.Gone))
             {

@@ -3,7 +3,9 @@ using OrleansPd.Core.Policies;
 
 namespace OrleansPd.Core.Routing;
 
-/// <summary>Workers that can serve a request together: one transfer group of one model, or the regular workers of a model.</summary>
+/// <summary>
+/// Workers that can serve a request together: one transfer group of one model, or the regular workers of a model.
+/// </summary>
 internal sealed class PairGroup(string key, string? model, RankSet? prefill, RankSet decode)
 {
     /// <summary>Never equal for two groups of one model.</summary>

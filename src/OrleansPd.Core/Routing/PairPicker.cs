@@ -6,7 +6,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Routing;
 
 /// <summary>A choice: a leaf on each side. Prefill is -1 for regular workers.</summary>
-internal readonly record struct PairPick(PairGroup Group, int Prefill, int Decode, bool PrefillHalfOpen = false, bool DecodeHalfOpen = false)
+internal readonly record struct PairPick(
+    PairGroup Group, int Prefill, int Decode, bool PrefillHalfOpen = false, bool DecodeHalfOpen = false)
 {
     public RouteReason Route { get; init; }
 }
@@ -14,7 +15,9 @@ internal readonly record struct PairPick(PairGroup Group, int Prefill, int Decod
 /// <summary>Chooses a group of the model, then by policy a prefill rank and a decode rank in it. Only within one group.</summary>
 internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePolicy, Random random)
 {
-    /// <summary>What the engine keeps free for an answer whose length nobody limited (SGLang's --num-reserved-decode-tokens).</summary>
+    /// <summary>
+    /// What the engine keeps free for an answer whose length nobody limited (SGLang's --num-reserved-decode-tokens).
+    /// </summary>
     private const int ReservedTokens = 512;
 
     public bool NeedsPrefix => prefillPolicy.NeedsPrefix || decodePolicy.NeedsPrefix;
@@ -24,7 +27,8 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
 
     /// <summary>KV tokens of a request on a decode rank.</summary>
     public static long DecodeTokens(in PairRequest request) =>
-        request.PromptTokens + ((long)request.Items * Math.Clamp(request.MaxNewTokens < 0 ? ReservedTokens : request.MaxNewTokens, 1, ReservedTokens));
+        request.PromptTokens + ((
+            long)request.Items * Math.Clamp(request.MaxNewTokens < 0 ? ReservedTokens : request.MaxNewTokens, 1, ReservedTokens));
 
     public bool TryPick(ModelPool pool, in PairRequest request, int avoidPrefill, int avoidDecode, out PairPick pick)
     {

@@ -37,7 +37,8 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
         }
         if (picker.TryPick(pool, request, avoidPrefill, avoidDecode, out pick))
         {
-            pick = pick with { Route = pick.Prefill < 0 ? RouteReason.OnlyRegular : isShort ? RouteReason.RegularBusy : RouteReason.Pair };
+            pick = pick with { Route = pick.Prefill < 0 ? RouteReason.OnlyRegular : isShort ? RouteReason.RegularBusy
+                : RouteReason.Pair };
             return true;
         }
         if (options.PdFallback && pool.Regular is { } other && pool.WhyUnusable(request.Adapters) is not null
@@ -66,6 +67,7 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
             return why;
         }
         var mayUseRegular = options.PdFallback || request.PromptTokens < options.PdMinUncachedTokens;
-        return mayUseRegular ? null : why with { Message = why.Message + " Regular workers are there, but may not take over (PdFallback is off)." };
+        return mayUseRegular ? null
+            : why with { Message = why.Message + " Regular workers are there, but may not take over (PdFallback is off)." };
     }
 }

@@ -198,7 +198,8 @@ public sealed partial class ControlPlaneState
             Worker = worker with { ApiKey = null },
             Cost = state.Spec.Cost,
             Since = state.Since,
-            Ranks = [.. Enumerable.Range(0, _admission.Catalog.SetOf(worker.Slot) is null ? 0 : _admission.Catalog.Ranks(worker)).Select(Rank)],
+            Ranks = [.. Enumerable.Range(0, _admission.Catalog.SetOf(worker.Slot) is null ? 0 : _admission.Catalog.Ranks(worker))
+                .Select(Rank)],
             InFlight = OnWorker(worker.Id),
             Safety = worker.Phase == WorkerPhase.Draining ? SafetyOf(worker.Id, worker.Slot) : KillSafety.InRotation,
             SwitchTo = state.SwitchTo,
@@ -222,7 +223,8 @@ public sealed partial class ControlPlaneState
             InFlight = own,
             // Who was forced out was not asked to its end: our own legs are all that is known.
             Safety = own > 0 ? KillSafety.Of(own, gone.At, null)
-                : gone.Forced ? new(true, "removed by force; nothing of ours is in flight, its engine was not asked") : gone.Safety,
+                : gone.Forced ? new(true, "removed by force; nothing of ours is in flight, its engine was not asked")
+                : gone.Safety,
         };
     }
 }

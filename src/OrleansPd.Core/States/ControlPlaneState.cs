@@ -62,7 +62,8 @@ public sealed partial class ControlPlaneState
     public WorkerState? Find(WorkerId id) => _fleet.Find(id);
 
     /// <summary>What gateways see of a worker; <see cref="WorkerPhase.Gone"/> when there is none of that name.</summary>
-    public WorkerPhase PhaseOf(WorkerId id) => _fleet.SlotOf(id) is >= 0 and var slot ? _fleet.Shown(slot)!.Phase : WorkerPhase.Gone;
+    public WorkerPhase PhaseOf(WorkerId id) =>
+        _fleet.SlotOf(id) is >= 0 and var slot ? _fleet.Shown(slot)!.Phase : WorkerPhase.Gone;
 
     /// <summary>Items in flight on a worker.</summary>
     public int InFlight(WorkerId id) => _fleet.Find(id) is { } worker ? _admission.InFlight(worker.Slot) : 0;
@@ -110,10 +111,12 @@ public sealed partial class ControlPlaneState
     }
 
     /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
-    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _admission.Abandon(waiting, now, timestamp);
+    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) =>
+        _admission.Abandon(waiting, now, timestamp);
 
     /// <summary>Ends a wait that was too long, with a refusal as its outcome. False: it has its outcome already.</summary>
-    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _admission.TimedOut(waiting, now, timestamp);
+    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) =>
+        _admission.TimedOut(waiting, now, timestamp);
 
     /// <summary>Moves the requests whose wait ended with an outcome to the caller's list.</summary>
     public void TakeGranted(List<WaitingRequest> into)
@@ -219,7 +222,8 @@ public sealed partial class ControlPlaneState
 
     /// <param name="room">The room.</param>
     /// <param name="rank">Who owns it.</param>
-    /// <param name="prefill">Whose ranks these are; null when whoever registers did not come through a prefill's own address.</param>
+    /// <param name="prefill">Whose ranks these are; null when whoever registers did not come through a prefill's own
+    /// address.</param>
     /// <param name="now">The time.</param>
     public RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill, DateTimeOffset now) =>
         _rooms.Register(room, rank, prefill, now);

@@ -16,7 +16,8 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
     private WorkerState?[] _workers = new WorkerState?[16];
     private Breaker[] _breakers = new Breaker[16];
     // What the snapshot shows of each slot, and what it was made of: a change of one worker leaves the others' as they are.
-    private (WorkerSnapshot? Shown, WorkerState? Of, bool IsOpen, string Group)[] _shown = new (WorkerSnapshot?, WorkerState?, bool, string)[16];
+    private (WorkerSnapshot? Shown, WorkerState? Of, bool IsOpen, string Group)[] _shown = new (
+        WorkerSnapshot?, WorkerState?, bool, string)[16];
     private long _registrations;
 
     public BreakerLimits BreakerLimits { get; } = BreakerLimits.Of(options);
@@ -47,7 +48,9 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
 
     public ref readonly Breaker BreakerAt(int slot) => ref _breakers[slot];
 
-    /// <summary>Whether a worker that is to be tried can be: not held back, and under the address that decode engines will know.</summary>
+    /// <summary>
+    /// Whether a worker that is to be tried can be: not held back, and under the address that decode engines will know.
+    /// </summary>
     public bool MayTry(int slot, DateTimeOffset now) => At(slot) is { } worker && now >= worker.HoldUntil
         && (!options.BootstrapFacade || worker.Spec.Role != WorkerRole.Prefill || worker.Facade is not null);
 
@@ -67,7 +70,8 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
             Array.Resize(ref _breakers, slot * 2);
             Array.Resize(ref _shown, slot * 2);
         }
-        var worker = new WorkerState { Id = id, Spec = spec, Slot = slot, Registration = ++_registrations, Since = now, Reason = "nothing has answered there yet" };
+        var worker = new WorkerState { Id = id, Spec =
+            spec, Slot = slot, Registration = ++_registrations, Since = now, Reason = "nothing has answered there yet" };
         _workers[slot] = worker;
         _breakers[slot] = default;
         _slots.Add(id, slot);
@@ -171,7 +175,8 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         var workers = _order.Select(id => _workers[_slots[id]]!).ToArray();
         var groups = TransferGroups.Assign([.. workers.Select(w => (w.Spec.Role, ModelOf(w), w.Facts))]);
         Snapshot = new FleetSnapshot(
-            Snapshot.Version + 1, [.. workers.Select((w, i) => Shown(w, groups[i]))], options.PdFallback || options.PdMinUncachedTokens > 0);
+            Snapshot.Version + 1, [.. workers.Select((w, i) => Shown(w, groups[i]))], options.PdFallback
+                || options.PdMinUncachedTokens > 0);
     }
 
     private static string? ModelOf(WorkerState worker) =>

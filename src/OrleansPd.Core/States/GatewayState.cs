@@ -124,10 +124,12 @@ public sealed class GatewayState
     }
 
     /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
-    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _admission.Abandon(waiting, now, timestamp);
+    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) =>
+        _admission.Abandon(waiting, now, timestamp);
 
     /// <summary>Ends a wait that was too long, with a refusal as its outcome. False: it has its outcome already.</summary>
-    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) => _admission.TimedOut(waiting, now, timestamp);
+    public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) =>
+        _admission.TimedOut(waiting, now, timestamp);
 
     /// <summary>Moves the requests whose wait ended with an outcome to the caller's list.</summary>
     public void TakeGranted(List<WaitingRequest> into)
@@ -175,7 +177,9 @@ public sealed class GatewayState
     /// <summary>The same, by the worker's slot in <see cref="Fleet"/>.</summary>
     public bool IsUrgent(int slot) => _fleet.At(slot) is { } worker && IsUrgent(worker);
 
-    /// <summary>What is to be told to a worker's writer. It stays to be told until <see cref="Answered"/>. Null: no such worker.</summary>
+    /// <summary>
+    /// What is to be told to a worker's writer. It stays to be told until <see cref="Answered"/>. Null: no such worker.
+    /// </summary>
     public GatewayReport? Tell(WorkerId id, long registration, long timestamp, long frequency)
     {
         if (Find(id, registration) is not { } worker)
@@ -274,16 +278,20 @@ public sealed class GatewayState
     /// <summary>Refuses all that waits and all that comes; leases in flight live on.</summary>
     public void Stop() => _admission.Stop();
 
-    /// <summary>A registration of a room that a live lease of ours pins: judged here. Null: nothing is known of the room.</summary>
+    /// <summary>
+    /// A registration of a room that a live lease of ours pins: judged here. Null: nothing is known of the room.
+    /// </summary>
     public RankRegistration? Register(long room, int rank, DateTimeOffset now) =>
         _rooms.Owner(room, now) is null ? null : _rooms.Register(room, rank, null, now);
 
     /// <summary>Who owns a room that this gateway leased or knows of; null where unknown.</summary>
     public RoomOwner? OwnerOf(long room, DateTimeOffset now) => _rooms.Owner(room, now);
 
-    private bool IsUrgent(Followed worker) => worker.IsUrgent || (worker.IsTight && (_admission.Waiting > 0 || worker.HasChanges || worker.HasLess));
+    private bool IsUrgent(Followed worker) =>
+        worker.IsUrgent || (worker.IsTight && (_admission.Waiting > 0 || worker.HasChanges || worker.HasLess));
 
-    private Followed? Find(WorkerId id, long registration) => _fleet.All.FirstOrDefault(w => w.Id == id && w.Report.Registration == registration);
+    private Followed? Find(WorkerId id, long registration) =>
+        _fleet.All.FirstOrDefault(w => w.Id == id && w.Report.Registration == registration);
 
     private void ShowFleet(DateTimeOffset now)
     {

@@ -35,6 +35,8 @@ public interface IControlPlane
     /// <summary>Stores which prefill rank owns a room (<c>POST /register_dp_rank</c>).</summary>
     ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken);
 
-    /// <summary>Looks up the owning ranks of rooms (<c>POST /query_dp_ranks</c>); -1 where unknown. The spans have equal length.</summary>
+    /// <summary>
+    /// Looks up the owning ranks of rooms (<c>POST /query_dp_ranks</c>); -1 where unknown. The spans have equal length.
+    /// </summary>
     ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken);
 }

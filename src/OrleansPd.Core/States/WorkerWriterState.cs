@@ -36,7 +36,8 @@ public sealed class WorkerWriterState
     /// <param name="isNew">Nobody can hold credits: the worker was added just now.</param>
     /// <param name="now">The time.</param>
     public WorkerWriterState(
-        ControlPlaneOptions options, CreditLimits limits, WorkerMember member, WorkerReport? last, long writer, bool isNew, DateTimeOffset now)
+        ControlPlaneOptions options, CreditLimits limits, WorkerMember member, WorkerReport? last, long writer, bool isNew,
+        DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(member);
@@ -176,8 +177,8 @@ public sealed class WorkerWriterState
     public bool IsLearning(DateTimeOffset now) => _ledger.IsLearning(now);
 
     /// <summary>
-    /// Nothing is known here that the next writer could not learn from the gateways and from <see cref="Report"/>: the worker serves,
-    /// nothing is tried on it, nothing of a dead gateway is left on it.
+    /// Nothing is known here that the next writer could not learn from the gateways and from <see cref="Report"/>: the worker
+    /// serves, nothing is tried on it, nothing of a dead gateway is left on it.
     /// </summary>
     public bool IsCalm(DateTimeOffset now) =>
         Report.Shown.Phase == WorkerPhase.Ready && !_trying && !_ledger.IsLearning(now) && !_ledger.IsClearing;
@@ -199,7 +200,8 @@ public sealed class WorkerWriterState
             }
             if (!load.Ranks.IsEmpty)
             {
-                _ = _fleet.Apply(_slot, new WorkerInput.Capacity(load.Ranks.Min(r => r.MaxRunning), load.Ranks.Min(r => r.MaxTokens)), now);
+                _ = _fleet.Apply(_slot, new WorkerInput.Capacity(
+                    load.Ranks.Min(r => r.MaxRunning), load.Ranks.Min(r => r.MaxTokens)), now);
             }
         }
         EndDrain(now);
@@ -248,7 +250,8 @@ public sealed class WorkerWriterState
         var decode = worker.Role == WorkerRole.Prefill ? partner! : worker;
         var room = prefill is null ? 0 : _options.DpRanks == DpRankMode.Engine ? mint.Next(1, 0) : mint.Next(prefill.DpSize, 0);
         return new ReadinessCheck(
-            prefill, decode, room, LegTargets.Prefill(_options.DpRanks, prefill, 0), LegTargets.Decode(_options.DpRanks, prefill, 0, decode, 0));
+            prefill, decode, room, LegTargets.Prefill(
+                _options.DpRanks, prefill, 0), LegTargets.Decode(_options.DpRanks, prefill, 0, decode, 0));
     }
 
     /// <param name="trial">The trial that ended.</param>

@@ -54,7 +54,8 @@ public readonly record struct Breaker
     }
 
     /// <summary>Opens it whatever was counted.</summary>
-    public static Breaker Opened(BreakerLimits limits, DateTimeOffset now) => new() { IsOpen = true, RetryAt = now + limits.Open };
+    public static Breaker Opened(BreakerLimits limits, DateTimeOffset now) =>
+        new() { IsOpen = true, RetryAt = now + limits.Open };
 
     /// <summary>True: one trial may start; it must be reported by <see cref="TrialEnded"/> or its lease runs out.</summary>
     public bool TryHalfOpen(BreakerLimits limits, DateTimeOffset now, out Breaker next)

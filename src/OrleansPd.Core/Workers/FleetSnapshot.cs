@@ -20,7 +20,8 @@ public sealed class FleetSnapshot
         Prefill = [.. workers.Where(w => w.Role == WorkerRole.Prefill)];
         Decode = [.. workers.Where(w => w.Role == WorkerRole.Decode)];
         Regular = [.. workers.Where(w => w.Role == WorkerRole.Regular)];
-        Models = [.. workers.Where(w => w.Model is not null).Select(w => w.Model!).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        Models = [.. workers.Where(w => w.Model is not null).Select(w => w.Model!).Distinct(StringComparer.Ordinal)
+            .Order(StringComparer.Ordinal)];
         WhyNotReady = FindWhyNotReady();
     }
 
@@ -38,14 +39,17 @@ public sealed class FleetSnapshot
     /// <summary>Names of the models that workers serve, sorted.</summary>
     public ImmutableArray<string> Models { get; }
 
-    /// <summary>Null when some request could be served now (a pair in one transfer group, or a regular worker); else the reason.</summary>
+    /// <summary>
+    /// Null when some request could be served now (a pair in one transfer group, or a regular worker); else the reason.
+    /// </summary>
     public string? WhyNotReady { get; }
 
     public bool IsReady => WhyNotReady is null;
 
     private string? FindWhyNotReady()
     {
-        if (Regular.Any(w => w.IsPairable && (_regularTakesOver || !Workers.Any(o => o.Role != WorkerRole.Regular && o.Model == w.Model))))
+        if (Regular.Any(w =>
+            w.IsPairable && (_regularTakesOver || !Workers.Any(o => o.Role != WorkerRole.Regular && o.Model == w.Model))))
         {
             return null;
         }

@@ -24,7 +24,8 @@ internal static class TransferGroups
     public static string Difference(WorkerSnapshot worker, WorkerSnapshot other)
     {
         var (here, there) = (Terms(worker.Model, worker.Facts), Terms(other.Model, other.Facts));
-        var differ = Enumerable.Range(0, here.Length).Where(i => here[i] is not null && there[i] is not null && here[i] != there[i])
+        var differ = Enumerable.Range(0, here.Length)
+            .Where(i => here[i] is not null && there[i] is not null && here[i] != there[i])
             .Select(i => $"{Names[i]} {here[i]}, {other.Id} has {there[i]}").ToArray();
         return differ.Length > 0 ? string.Join("; ", differ) : $"{other.Id} is of another group";
     }

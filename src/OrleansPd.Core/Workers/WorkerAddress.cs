@@ -2,7 +2,9 @@ using System.Net;
 
 namespace OrleansPd.Core.Workers;
 
-/// <summary>One spelling of each address: decode engines cache by the text <c>host:port</c>, so two spellings are two servers.</summary>
+/// <summary>
+/// One spelling of each address: decode engines cache by the text <c>host:port</c>, so two spellings are two servers.
+/// </summary>
 public static class WorkerAddress
 {
     /// <summary>Scheme, host in lower case and port; without path, query, user or trailing slash.</summary>

@@ -17,7 +17,10 @@ public sealed record WorkerFacts
 
     public string? TokenizerPath { get; init; }
 
-    /// <summary>Names of the LoRA adapters that the engine has loaded, sorted, one a line; empty = none. One text, so that facts compare by value.</summary>
+    /// <summary>
+    /// Names of the LoRA adapters that the engine has loaded, sorted, one a line; empty = none. One text, so that facts compare
+    /// by value.
+    /// </summary>
     public string AdapterNames { get; init; } = "";
 
     /// <summary>Whether the model generates; false for embedding models, null when the engine does not say.</summary>
@@ -36,7 +39,9 @@ public sealed record WorkerFacts
 
     public string? TransferBackend { get; init; }
 
-    /// <summary>Resolved method: <c>follow_bootstrap_room</c>, <c>round_robin</c>, <c>total_requests</c>, <c>total_tokens</c>.</summary>
+    /// <summary>
+    /// Resolved method: <c>follow_bootstrap_room</c>, <c>round_robin</c>, <c>total_requests</c>, <c>total_tokens</c>.
+    /// </summary>
     public string? LoadBalanceMethod { get; init; }
 
     /// <summary>Port of the KV bootstrap server inside a prefill engine; null when the engine does not tell.</summary>
@@ -54,10 +59,15 @@ public sealed record WorkerFacts
     /// <summary>Longest prompt plus answer in tokens.</summary>
     public int? ContextLength { get; init; }
 
-    /// <summary>Tells one engine process from the next at the same address, as far as the engine allows; null if it does not.</summary>
+    /// <summary>
+    /// Tells one engine process from the next at the same address, as far as the engine allows; null if it does not.
+    /// </summary>
     public string? ProcessIdentity { get; init; }
 
-    /// <summary>These facts, and where they say nothing what was known of the same process before: a reading that lacks something takes nothing away.</summary>
+    /// <summary>
+    /// These facts, and where they say nothing what was known of the same process before: a reading that lacks something takes
+    /// nothing away.
+    /// </summary>
     public WorkerFacts Over(WorkerFacts known)
     {
         ArgumentNullException.ThrowIfNull(known);

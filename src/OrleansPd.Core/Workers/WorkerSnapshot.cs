@@ -31,7 +31,10 @@ public sealed record WorkerSnapshot
     /// <summary>Port of that server; null when nobody told, then engines use their own flag.</summary>
     public int? BootstrapPort { get; init; }
 
-    /// <summary>Host that decode engines are told instead of <see cref="BootstrapHost"/>: an address of ours that stands for this life of the prefill; null = none.</summary>
+    /// <summary>
+    /// Host that decode engines are told instead of <see cref="BootstrapHost"/>: an address of ours that stands for this life of
+    /// the prefill; null = none.
+    /// </summary>
     public string? FacadeHost { get; init; }
 
     public int? FacadePort { get; init; }

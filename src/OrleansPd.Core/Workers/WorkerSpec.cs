@@ -25,7 +25,9 @@ public sealed record WorkerSpec
     /// <summary>Model that clients name; null = what the engine tells.</summary>
     public string? Model { get; init; }
 
-    /// <summary>Data-parallel ranks, 1-1024; null = read from the engine (Rust front ends of decode engines do not tell).</summary>
+    /// <summary>
+    /// Data-parallel ranks, 1-1024; null = read from the engine (Rust front ends of decode engines do not tell).
+    /// </summary>
     [Range(1, 1024)]
     public int? DpSize { get; init; }
 
@@ -33,7 +35,9 @@ public sealed record WorkerSpec
     [Range(0, 255)]
     public int Priority { get; init; } = 50;
 
-    /// <summary>Above 0, default 1. Kept and shown for callers that sort by it, as in the SGLang gateway; no policy here reads it.</summary>
+    /// <summary>
+    /// Above 0, default 1. Kept and shown for callers that sort by it, as in the SGLang gateway; no policy here reads it.
+    /// </summary>
     [Range(0.0001, 1_000_000)]
     public double Cost { get; init; } = 1;
 

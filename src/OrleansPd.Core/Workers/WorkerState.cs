@@ -102,10 +102,12 @@ public sealed record WorkerState
             Reason = Stage == WorkerPhase.Ready ? health.Problem ?? (Misses > 0 || Stalled ? Reason : null) : Reason,
         },
         (WorkerInput.Proved proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
-            this with { Stage = WorkerPhase.Ready, Since = now, Reason = null, Misses = 0, Refusals = 0, DownSince = null, Stalled = false },
+            this with { Stage =
+                WorkerPhase.Ready, Since = now, Reason = null, Misses = 0, Refusals = 0, DownSince = null, Stalled = false },
         (WorkerInput.Proved proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
         (WorkerInput.Proved, _) => this,
-        (WorkerInput.NotProved failed, WorkerPhase.Probing) => this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + Remembered },
+        (WorkerInput.NotProved failed, WorkerPhase.Probing) =>
+            this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + Remembered },
         (WorkerInput.NotProved, _) => this,
         (WorkerInput.Fronted fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
         (WorkerInput.Stall { Problem: null }, _) when !Stalled => this,
@@ -181,7 +183,8 @@ public sealed record WorkerState
     private WorkerState Described(WorkerFacts facts, ProbeLimits limits, DateTimeOffset now)
     {
         var same = ProcessIdentity.Same(Facts.ProcessIdentity, facts.ProcessIdentity);
-        var restarted = WasDescribed && (same == false || (same is null && Stage == WorkerPhase.Registered && DownSince is not null));
+        var restarted = WasDescribed
+            && (same == false || (same is null && Stage == WorkerPhase.Registered && DownSince is not null));
         var known = WasDescribed && !restarted && (same == true || Stage != WorkerPhase.Registered);
         var next = this with
         {
@@ -215,8 +218,9 @@ public sealed record WorkerState
     }
 
     /// <summary>
-    /// An engine that was given other weights names itself after their path (protocol §1.7). Its partners are given theirs a moment
-    /// sooner or later, so a name that changed with them would part the pair for that moment: the first name stays for the life.
+    /// An engine that was given other weights names itself after their path (protocol §1.7). Its partners are given theirs a
+    /// moment sooner or later, so a name that changed with them would part the pair for that moment: the first name stays for the
+    /// life.
     /// </summary>
     private WorkerFacts KeepName(WorkerFacts facts) => Facts switch
     {

@@ -6,7 +6,9 @@ namespace OrleansPd.Engines.Answers;
 /// <summary>Reads what an engine says when it fails, in each of the shapes it has for that (protocol §1.1).</summary>
 public static class ErrorBody
 {
-    /// <summary>Longest text taken from a body that is not JSON, in bytes. An HTML page of a proxy says all it has to say in less.</summary>
+    /// <summary>
+    /// Longest text taken from a body that is not JSON, in bytes. An HTML page of a proxy says all it has to say in less.
+    /// </summary>
     private const int LongestRaw = 2048;
 
     /// <summary>
@@ -23,7 +25,8 @@ public static class ErrorBody
             if (reader.KeyIs("error"u8))
             {
                 error = Text(reader.Token);
-                nested = reader.Token[0] == '{' ? Text(JsonObjectReader.Find(body, reader.Value.Start, "message"u8).Of(body)) : null;
+                nested = reader.Token[0] == '{' ? Text(JsonObjectReader.Find(body, reader.Value.Start, "message"u8).Of(body))
+                    : null;
             }
             else if (reader.KeyIs("message"u8))
             {
@@ -43,7 +46,8 @@ public static class ErrorBody
     }
 
     /// <summary>
-    /// Looks for an abort in the body of an answer with status 200: an abort without a status of its own comes so (protocol §1.2).
+    /// Looks for an abort in the body of an answer with status 200: an abort without a status of its own comes so (protocol
+    /// §1.2).
     /// </summary>
     /// <param name="body">The whole answer: an object, or on <c>/generate</c> an array of them.</param>
     /// <param name="dialect">The route it answers.</param>
@@ -87,7 +91,9 @@ public static class ErrorBody
             Integer(JsonObjectReader.Find(data, error.Start, "code"u8).Of(data)));
     }
 
-    /// <summary>A string token as text, null for anything else. Lone surrogates make it the raw token: better odd than lost.</summary>
+    /// <summary>
+    /// A string token as text, null for anything else. Lone surrogates make it the raw token: better odd than lost.
+    /// </summary>
     internal static string? Text(ReadOnlySpan<byte> token)
     {
         if (JsonText.TryGetString(token, out var text))
@@ -98,7 +104,9 @@ public static class ErrorBody
         return JsonText.IsString(token) ? Encoding.UTF8.GetString(token[1..^1]) : null;
     }
 
-    /// <summary>A status as a number, or as digits in quotes (flat bodies have it so in <c>type</c>, some builds in <c>code</c>).</summary>
+    /// <summary>
+    /// A status as a number, or as digits in quotes (flat bodies have it so in <c>type</c>, some builds in <c>code</c>).
+    /// </summary>
     internal static int? Integer(ReadOnlySpan<byte> token)
     {
         if (token is [(byte)'"', .., (byte)'"'])

@@ -7,14 +7,14 @@ namespace OrleansPd.Engines.Answers;
 public static class EventClassifier
 {
     /// <summary>
-    /// Whether <see cref="Classify"/> could say <see cref="EventKind.Error"/> or <see cref="EventKind.Abort"/>. Never false when it
-    /// would; true for a few others. A search over bytes: cheap enough for every event of a stream.
+    /// Whether <see cref="Classify"/> could say <see cref="EventKind.Error"/> or <see cref="EventKind.Abort"/>. Never false when
+    /// it would; true for a few others. A search over bytes: cheap enough for every event of a stream.
     /// </summary>
     /// <param name="data">The payload of the event, or the whole raw event.</param>
     public static bool MayBeError(ReadOnlySpan<byte> data)
     {
-        // Both words need their quotes, so generated text that talks of errors has its quotes escaped and does not match. Nor could
-        // an engine spell them with escapes: no serializer does so for letters; but if one did, it would begin like this.
+        // Both words need their quotes, so generated text that talks of errors has its quotes escaped and does not match. Nor
+        // could an engine spell them with escapes: no serializer does so for letters; but if one did, it would begin like this.
         return data.IndexOf("\"error\""u8) >= 0 || data.IndexOf("\"abort\""u8) >= 0
             || data.IndexOf("\\u006"u8) >= 0 || data.IndexOf("\\u007"u8) >= 0;
     }
@@ -111,7 +111,8 @@ public static class EventClassifier
     /// <summary>Reads <c>meta_info.finish_reason</c> of one native answer.</summary>
     internal static EventFacts OfGenerate(ReadOnlySpan<byte> data, Slice meta, bool generated)
     {
-        var reason = meta.IsNone || data[meta.Start] != '{' ? default : JsonObjectReader.Find(data, meta.Start, "finish_reason"u8);
+        var reason = meta.IsNone || data[meta.Start] != '{' ? default
+            : JsonObjectReader.Find(data, meta.Start, "finish_reason"u8);
         if (reason.IsNone)
         {
             return new(generated || !meta.IsNone ? EventKind.Content : EventKind.Malformed);

@@ -4,7 +4,8 @@ namespace OrleansPd.Engines.Answers;
 
 /// <summary>
 /// Which requests can go on elsewhere after their decode engine died: those whose answer so far, put behind the prompt, gives the
-/// same continuation. Not several samples or prompts, log probabilities (those of the text so far would be the prompt's), grammars
+/// same continuation. Not several samples or prompts, log probabilities (those of the text so far would be the prompt's),
+/// grammars
 /// (their state is not in the text), sessions, hidden states, tools (their calls are parsed out of the text).
 /// </summary>
 internal static class Resumable

@@ -109,7 +109,10 @@ public static class SampleRewriter
         return any && !reader.Failed;
     }
 
-    /// <summary>Rewrites the counts in an OpenAI <c>usage</c> (those that are there), and the id: for the one usage chunk of a joint stream.</summary>
+    /// <summary>
+    /// Rewrites the counts in an OpenAI <c>usage</c> (those that are there), and the id: for the one usage chunk of a joint
+    /// stream.
+    /// </summary>
     /// <param name="data">A JSON object, the usage chunk of any part.</param>
     /// <param name="usage">The counts of all parts together.</param>
     /// <param name="id">The common id; null leaves it alone.</param>

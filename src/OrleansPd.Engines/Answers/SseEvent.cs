@@ -1,6 +1,8 @@
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>One server-sent event. Its bytes are valid until the next call of the framer or the end of the chunk's life.</summary>
+/// <summary>
+/// One server-sent event. Its bytes are valid until the next call of the framer or the end of the chunk's life.
+/// </summary>
 public readonly ref struct SseEvent
 {
     internal SseEvent(ReadOnlySpan<byte> raw, ReadOnlySpan<byte> data)

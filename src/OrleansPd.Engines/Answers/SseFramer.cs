@@ -9,8 +9,8 @@ namespace OrleansPd.Engines.Answers;
 /// <c>event:</c>, <c>id:</c> and <c>retry:</c> lines are tolerated and stay in <see cref="SseEvent.Raw"/>.
 /// </summary>
 /// <param name="maxEventBytes">
-/// Largest event in bytes, at least 64, default 64 MiB: frames of <c>/generate</c> are cumulative and may carry the log probabilities of the
-/// whole prompt each time.
+/// Largest event in bytes, at least 64, default 64 MiB: frames of <c>/generate</c> are cumulative and may carry the log
+/// probabilities of the whole prompt each time.
 /// </param>
 public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes) : IDisposable
 {
@@ -96,7 +96,9 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         _joined = [];
     }
 
-    /// <summary>Finds the end of the blank line that ends the event, going on in the line state the last chunk ended in.</summary>
+    /// <summary>
+    /// Finds the end of the blank line that ends the event, going on in the line state the last chunk ended in.
+    /// </summary>
     private int FindEnd(ReadOnlySpan<byte> chunk)
     {
         var at = 0;
@@ -204,7 +206,8 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
             return;
         }
 
-        var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(Math.Max((long)length + more, buffer.Length * 2L), Array.MaxLength));
+        var larger = ArrayPool<byte>.Shared.Rent(
+            (int)Math.Min(Math.Max((long)length + more, buffer.Length * 2L), Array.MaxLength));
         buffer.AsSpan(0, length).CopyTo(larger);
         if (buffer.Length > 0)
         {

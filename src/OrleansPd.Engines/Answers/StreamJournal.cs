@@ -8,9 +8,9 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// What the client of one stream has been sent, so that another pair can go on where a dead decode engine stopped. The first life's
-/// events pass almost untouched; those of later lives are rewritten so that the client sees one stream: one id, one text, one
-/// usage. Used by one attempt at a time.
+/// What the client of one stream has been sent, so that another pair can go on where a dead decode engine stopped. The first
+/// life's events pass almost untouched; those of later lives are rewritten so that the client sees one stream: one id, one text,
+/// one usage. Used by one attempt at a time.
 /// </summary>
 /// <param name="dialect">The route.</param>
 /// <param name="wantsUsage">The client asked for the usage chunk.</param>
@@ -80,7 +80,9 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     /// <summary>The client's stream has been started.</summary>
     public void Begin() => HasBegun = true;
 
-    /// <summary>An attempt begins: what it takes may have to be forgotten, where it is decided before any of it reaches the client.</summary>
+    /// <summary>
+    /// An attempt begins: what it takes may have to be forgotten, where it is decided before any of it reaches the client.
+    /// </summary>
     public void Mark() => _mark = (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished);
 
     /// <summary>Nothing that was taken since <see cref="Mark"/> has reached the client.</summary>
@@ -106,7 +108,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     }
 
     /// <summary>Takes one event of the engine and writes what the client gets in its place, if anything.</summary>
-    /// <returns>False where the event is of a later life and cannot be read: nothing was written, and the stream cannot go on.</returns>
+    /// <returns>False where the event is of a later life and cannot be read: nothing was written, and the stream cannot go
+    /// on.</returns>
     public bool Take(in SseEvent e, PooledBuffer output)
     {
         var before = output.Length;
@@ -129,7 +132,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
         catch (Exception problem) when (Unreadable.Is(problem))
         {
-            // JSON, but not what this route answers: the first life's goes to the client as it came, as it would without a journal.
+            // JSON, but not what this route answers: the first life's goes to the client as it came, as it would without a
+            // journal.
             _broken = true;
             output.Truncate(before);
             if (_life == 0)
@@ -157,14 +161,16 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         frame["text"] = _before + (string?)frame["text"];
         if (frame["output_ids"] is JsonArray ids)
         {
-            frame["output_ids"] = new JsonArray([.. _idsBefore.Concat(ids.Select(id => (long)id!)).Select(id => JsonValue.Create(id))]);
+            frame["output_ids"] = new JsonArray(
+                [.. _idsBefore.Concat(ids.Select(id => (long)id!)).Select(id => JsonValue.Create(id))]);
         }
         if (frame["meta_info"] is JsonObject meta)
         {
             meta["id"] = _id;
             meta["prompt_tokens"] = _promptTokens;
             meta["completion_tokens"] = _tokensBefore + (long?)meta["completion_tokens"];
-            if (meta["finish_reason"] is JsonObject { } reason && (string?)reason["type"] == "length" && reason["length"] is { } length)
+            if (meta["finish_reason"] is JsonObject { } reason && (string?)reason["type"] == "length"
+                && reason["length"] is { } length)
             {
                 reason["length"] = _tokensBefore + (long)length;
             }
@@ -244,8 +250,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         IsFinished |= choice["finish_reason"] is not null;
         if (_text.Length > length || IsFinished)
         {
-            // An opening chunk may count a token of which it has no text yet, and so may one in the middle of a character: what the
-            // client has not seen has to be written again.
+            // An opening chunk may count a token of which it has no text yet, and so may one in the middle of a character: what
+            // the client has not seen has to be written again.
             _tokens = told;
         }
         if (opening && _life > 0)

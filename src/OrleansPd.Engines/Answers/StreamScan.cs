@@ -53,8 +53,8 @@ internal sealed class StreamScan(int maxEvent) : IDisposable
     }
 
     /// <summary>
-    /// Takes an event as it came. Events that stand side by side in the chunk, which is nearly always all of them, are passed on from
-    /// there; only what is cut by the chunk's edges is copied.
+    /// Takes an event as it came. Events that stand side by side in the chunk, which is nearly always all of them, are passed on
+    /// from there; only what is cut by the chunk's edges is copied.
     /// </summary>
     public void Pass(ReadOnlySpan<byte> chunk, ReadOnlySpan<byte> raw)
     {
@@ -71,7 +71,8 @@ internal sealed class StreamScan(int maxEvent) : IDisposable
 
     /// <summary>Whole events that wait to be passed on, in order.</summary>
     /// <param name="chunk">The chunk that was scanned last.</param>
-    public ReadOnlyMemory<byte> Waiting(ReadOnlyMemory<byte> chunk) => _length > 0 ? chunk.Slice(_start, _length) : _output?.Written ?? default;
+    public ReadOnlyMemory<byte> Waiting(ReadOnlyMemory<byte> chunk) =>
+        _length > 0 ? chunk.Slice(_start, _length) : _output?.Written ?? default;
 
     /// <summary>Moves what waits out of the chunk, which is about to be written over.</summary>
     public void Keep(ReadOnlySpan<byte> chunk)

@@ -143,7 +143,8 @@ internal sealed partial class Attempt
         return answered;
     }
 
-    private async ValueTask<LegEnd> RelayLongAsync(IUpstreamResponse response, AnswerHead head, PooledBuffer held, CancellationToken stop)
+    private async ValueTask<LegEnd> RelayLongAsync(
+        IUpstreamResponse response, AnswerHead head, PooledBuffer held, CancellationToken stop)
     {
         if (_merger is not null)
         {
@@ -218,7 +219,8 @@ internal sealed partial class Attempt
                 OnLimit();
                 if (!begun)
                 {
-                    await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop).ConfigureAwait(false);
+                    await _sink.StartAsync(new AnswerHead(response.Status, response.ContentType, IsEventStream: true), stop)
+                        .ConfigureAwait(false);
                     _journal?.Begin();
                 }
                 started = true;
@@ -256,7 +258,9 @@ internal sealed partial class Attempt
         }
     }
 
-    /// <summary>Nothing is sent again once an answer has begun, unless streams are resumed: a stream that is long holds no request.</summary>
+    /// <summary>
+    /// Nothing is sent again once an answer has begun, unless streams are resumed: a stream that is long holds no request.
+    /// </summary>
     private void Release(SplicedBody body)
     {
         body.Dispose();
@@ -267,7 +271,8 @@ internal sealed partial class Attempt
     }
 
     /// <summary>Tells the state that output is there and waits, where the answer needs both legs, until it may go out.</summary>
-    /// <remarks>Other limits count from now on than the one that the timer is set for: who does not end soon calls <see cref="OnLimit"/>.</remarks>
+    /// <remarks>Other limits count from now on than the one that the timer is set for: who does not end soon calls
+    /// <see cref="OnLimit"/>.</remarks>
     /// <returns>False when the attempt was decided otherwise.</returns>
     private async ValueTask<bool> CommitAsync(CancellationToken stop)
     {
@@ -327,7 +332,8 @@ internal sealed partial class Attempt
             }
             else if (!_journal.Take(e, scan.Output))
             {
-                scan.Fatal = new LegEnd(LegEndKind.Malformed, 0, "An event of the decode's stream is not what the route answers.");
+                scan.Fatal = new LegEnd(
+                    LegEndKind.Malformed, 0, "An event of the decode's stream is not what the route answers.");
                 return;
             }
         }

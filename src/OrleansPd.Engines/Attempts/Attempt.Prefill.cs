@@ -44,7 +44,8 @@ internal sealed partial class Attempt
         {
             // A transfer fails on both sides, whoever is the cause; what the decode says of it (an abort by the client, its own
             // death) is on its way and decides whether there is to be a retry.
-            await WhenDecodeEnded().WaitAsync(_owner.Options.PartnerWord, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await WhenDecodeEnded().WaitAsync(_owner.Options.PartnerWord, _owner.Clock)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         _report.PrefillEndedAt = _owner.Clock.GetTimestamp();
         _lease.Progressed(_report.PrefillEndedAt);
@@ -104,7 +105,8 @@ internal sealed partial class Attempt
             var read = await response.ReadAsync(chunk.Free(), stop).ConfigureAwait(false);
             if (read == 0)
             {
-                return scan.Reported ?? (scan.Done ? LegEnd.Ok : new(LegEndKind.Truncated, 0, "The prefill's stream ended without [DONE]."));
+                return scan.Reported
+                    ?? (scan.Done ? LegEnd.Ok : new(LegEndKind.Truncated, 0, "The prefill's stream ended without [DONE]."));
             }
             chunk.Advance(read);
             ScanPrefill(scan, chunk.Written.Span);
@@ -137,7 +139,8 @@ internal sealed partial class Attempt
         EngineAnswer.Classify(side, reply.Status, ErrorBody.Extract(reply.Body), Elapsed, _ridsAreOurs);
 
     /// <summary>No engine answers a generation so: something else is at its address.</summary>
-    private static LegEnd OddStatus(LegSide side, int status) => new(LegEndKind.Malformed, 0, $"The {(side == LegSide.Prefill ? "prefill" : "decode")} answered with status {status}.");
+    private static LegEnd OddStatus(LegSide side, int status) =>
+        new(LegEndKind.Malformed, 0, $"The {(side == LegSide.Prefill ? "prefill" : "decode")} answered with status {status}.");
 
     /// <summary>The end of a leg that an event of its stream stands for; null when the event is a good one.</summary>
     private LegEnd? ErrorIn(LegSide side, ReadOnlySpan<byte> data)

@@ -51,7 +51,8 @@ internal sealed partial class Attempt : ILimited
     // Not the same as committed: the attempt may be decided otherwise between the one and the other.
     private bool _hasStarted;
 
-    public Attempt(PairDispatcher owner, DispatchCall call, PairLease lease, int number, DispatchReport request, IAnswerSink sink, StreamJournal? journal)
+    public Attempt(PairDispatcher owner, DispatchCall call, PairLease lease, int number, DispatchReport request, IAnswerSink sink,
+        StreamJournal? journal)
     {
         _owner = owner;
         _call = call;
@@ -96,7 +97,9 @@ internal sealed partial class Attempt : ILimited
         }
     }
 
-    /// <summary>Sends both legs and relays the answer. Ends when the decode leg has ended and, after a failure, the aborts are out.</summary>
+    /// <summary>
+    /// Sends both legs and relays the answer. Ends when the decode leg has ended and, after a failure, the aborts are out.
+    /// </summary>
     public async Task<Verdict> RunAsync(CancellationToken clientGone)
     {
         var prefill = Task.CompletedTask;
@@ -112,7 +115,8 @@ internal sealed partial class Attempt : ILimited
         {
             _limit.Set(this, Left(out _));
             var watched = clientGone.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ClientGone), this);
-            var stopped = _owner.Shutdown.UnsafeRegister(static state => ((Attempt)state!).Raise(DispatchEvent.ShuttingDown), this);
+            var stopped = _owner.Shutdown.UnsafeRegister(
+                static state => ((Attempt)state!).Raise(DispatchEvent.ShuttingDown), this);
             await using (watched.ConfigureAwait(false))
             await using (stopped.ConfigureAwait(false))
             {
@@ -144,7 +148,9 @@ internal sealed partial class Attempt : ILimited
         return verdict;
     }
 
-    /// <summary>Decode has all of the KV: a prefill that does not end its answer by now does nothing for the request any more.</summary>
+    /// <summary>
+    /// Decode has all of the KV: a prefill that does not end its answer by now does nothing for the request any more.
+    /// </summary>
     private async Task EndPrefillInTimeAsync(Task prefill)
     {
         await prefill.WaitAsync(_owner.Options.PrefillDrain, _owner.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -152,8 +158,9 @@ internal sealed partial class Attempt : ILimited
     }
 
     /// <summary>
-    /// Whether the engine may still work on a leg that has ended for us: it was cut, or it ended in a way that says nothing of the
-    /// request itself, or it is a batch, of which one failed prompt ends the call while the others run on unseen (protocol §1.2).
+    /// Whether the engine may still work on a leg that has ended for us: it was cut, or it ended in a way that says nothing of
+    /// the request itself, or it is a batch, of which one failed prompt ends the call while the others run on unseen (protocol
+    /// §1.2).
     /// </summary>
     private bool MayRunOn(LegEnd end) =>
         end.Kind is LegEndKind.Cancelled or LegEndKind.Broken or LegEndKind.Stale or LegEndKind.Malformed or LegEndKind.Truncated
@@ -163,7 +170,8 @@ internal sealed partial class Attempt : ILimited
     public ValueTask AnswerFailureAsync(CancellationToken clientGone)
     {
         var verdict = CurrentVerdict!;
-        // A limit may run out while the end of a good stream is on its way: the client has all of it, and nothing comes behind the end.
+        // A limit may run out while the end of a good stream is on its way: the client has all of it, and nothing comes behind
+        // the end.
         if (verdict.IsSuccess || clientGone.IsCancellationRequested || _endWasRelayed)
         {
             return ValueTask.CompletedTask;
@@ -179,11 +187,14 @@ internal sealed partial class Attempt : ILimited
         }
         var reply = ReplyOf(verdict);
         return reply is { IsJson: true }
-            ? _sink.AnswerAsync(new AnswerHead(reply.Status, reply.ContentType, RetryAfter: reply.RetryAfter), reply.Body, clientGone)
+            ? _sink.AnswerAsync(
+                new AnswerHead(reply.Status, reply.ContentType, RetryAfter: reply.RetryAfter), reply.Body, clientGone)
             : _sink.RefuseAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message, reply?.RetryAfter), clientGone);
     }
 
-    /// <summary>Whether the failed attempt's engine has asked for a pause that a further attempt on the same engine must keep.</summary>
+    /// <summary>
+    /// Whether the failed attempt's engine has asked for a pause that a further attempt on the same engine must keep.
+    /// </summary>
     public bool MustWaitFor(PairLease next, out TimeSpan wait)
     {
         wait = default;
@@ -211,7 +222,8 @@ internal sealed partial class Attempt : ILimited
     {
         lock (_gate)
         {
-            return _hasDecodeEnded ? Task.CompletedTask : (_decodeEnded ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            return _hasDecodeEnded ? Task.CompletedTask
+                : (_decodeEnded ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
     }
 
@@ -222,7 +234,9 @@ internal sealed partial class Attempt : ILimited
         _ => null,
     };
 
-    /// <summary>Feeds the state and carries out what it asks for. Called from either leg, the client's token and the clock.</summary>
+    /// <summary>
+    /// Feeds the state and carries out what it asks for. Called from either leg, the client's token and the clock.
+    /// </summary>
     private DispatchActions Raise(DispatchEvent e)
     {
         DispatchActions actions;

@@ -13,7 +13,9 @@ public sealed record DispatchCall
     /// <summary>The client's body. Held by each attempt for as long as an engine may still be sent it.</summary>
     public required SharedBody Body { get; init; }
 
-    /// <summary>Nobody but this call reads the body any more: its owner's hold may end with the first output. Default false.</summary>
+    /// <summary>
+    /// Nobody but this call reads the body any more: its owner's hold may end with the first output. Default false.
+    /// </summary>
     public bool MayReleaseBody { get; init; }
 
     public required RequestShape Shape { get; init; }
@@ -33,7 +35,9 @@ public sealed record DispatchCall
     /// <summary>The answer is whole only with the input log probabilities that the prefill alone has (protocol §2.5).</summary>
     public bool NeedsPrefillAnswer => Shape.Dialect == Dialect.Generate && Shape.ReturnLogprob;
 
-    /// <summary>The request ids that the client brought, one for each prompt as the engine will name them; empty = none.</summary>
+    /// <summary>
+    /// The request ids that the client brought, one for each prompt as the engine will name them; empty = none.
+    /// </summary>
     public IReadOnlyList<string> ClientRids { get; init; } = [];
 
     /// <summary>By what the client can abort the call, wherever its parts are; null where it brought no id.</summary>
@@ -42,7 +46,9 @@ public sealed record DispatchCall
     /// <summary>What the pair is chosen by; attempt and avoided workers are filled in by the dispatcher.</summary>
     public required PairRequest Pair { get; init; }
 
-    /// <summary>Name of the LoRA adapter that the model's name stands for, told to the engines in place of the client's; null = none.</summary>
+    /// <summary>
+    /// Name of the LoRA adapter that the model's name stands for, told to the engines in place of the client's; null = none.
+    /// </summary>
     public string? LoraPath { get; init; }
 
     /// <summary>The client's Authorization header, for engines that have no key of their own configured; null = none.</summary>
@@ -51,7 +57,10 @@ public sealed record DispatchCall
     /// <summary>Headers for both legs (trace context, request id).</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? Headers { get; init; }
 
-    /// <summary>The span of the request, under which its legs have theirs; default = not traced, and the client's own context is in <see cref="Headers"/>.</summary>
+    /// <summary>
+    /// The span of the request, under which its legs have theirs; default = not traced, and the client's own context is in
+    /// <see cref="Headers"/>.
+    /// </summary>
     public ActivityContext Trace { get; init; }
 
     /// <summary>Told once, when the first lease is there: others may then be placed near it.</summary>

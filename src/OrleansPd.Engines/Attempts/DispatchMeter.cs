@@ -11,10 +11,14 @@ public sealed class DispatchMeter
 {
     private static readonly double[] Waits = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
-    private readonly Histogram<double> _queueWait = DispatchTelemetry.Seconds("orleanspd.gateway.queue.wait", "From the wish for a pair to its lease");
-    private readonly Histogram<double> _prefill = DispatchTelemetry.Seconds("orleanspd.gateway.prefill.duration", "From sending to the prefill's good end");
-    private readonly Histogram<double> _kvWait = DispatchTelemetry.Seconds("orleanspd.gateway.kv.wait", "From the prefill's end to decode's first event");
-    private readonly Histogram<double> _gap = DispatchTelemetry.Seconds("orleanspd.gateway.token.gap", "Between events of a stream, once it has content");
+    private readonly Histogram<double> _queueWait = DispatchTelemetry.Seconds(
+        "orleanspd.gateway.queue.wait", "From the wish for a pair to its lease");
+    private readonly Histogram<double> _prefill = DispatchTelemetry.Seconds(
+        "orleanspd.gateway.prefill.duration", "From sending to the prefill's good end");
+    private readonly Histogram<double> _kvWait = DispatchTelemetry.Seconds(
+        "orleanspd.gateway.kv.wait", "From the prefill's end to decode's first event");
+    private readonly Histogram<double> _gap = DispatchTelemetry.Seconds(
+        "orleanspd.gateway.token.gap", "Between events of a stream, once it has content");
 
     /// <summary>From the wish for a pair to its lease, in seconds; refusals included.</summary>
     public TimeBuckets QueueWait { get; } = new(Waits);
@@ -26,7 +30,8 @@ public sealed class DispatchMeter
     public TimeBuckets KvWait { get; } = new(Waits);
 
     /// <summary>Between two events of a stream that has content, in seconds; what arrives together shares its time.</summary>
-    public TimeBuckets TokenGap { get; } = new(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 5, 30);
+    public TimeBuckets TokenGap { get; } = new(
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 5, 30);
 
     internal void QueueWaited(TimeSpan time) => Record(QueueWait, _queueWait, time);
 
@@ -65,8 +70,8 @@ public static class DispatchTelemetry
     public static Meter Meter { get; } = new(Name);
 
     /// <summary>
-    /// Share of the requests without a trace of their client's that get one, 0-1. Default 1: whoever listens decides. They are drawn
-    /// before their spans are made, since a span that is dropped later costs nearly as much as one that is kept.
+    /// Share of the requests without a trace of their client's that get one, 0-1. Default 1: whoever listens decides. They are
+    /// drawn before their spans are made, since a span that is dropped later costs nearly as much as one that is kept.
     /// </summary>
     public static double SampleRatio { get; set; } = 1;
 

@@ -8,10 +8,15 @@ public sealed class DispatchOptions
     /// <summary>Retries of one request before its first byte, 0 to 10. Default 1: another pair and a fresh room.</summary>
     public int MaxRetries { get; set; } = 1;
 
-    /// <summary>Retries of the whole gateway as a share of its requests, 0 to 1. Default 0.2; see <see cref="RetryBudget"/>.</summary>
+    /// <summary>
+    /// Retries of the whole gateway as a share of its requests, 0 to 1. Default 0.2; see <see cref="RetryBudget"/>.
+    /// </summary>
     public double RetryShare { get; set; } = 0.2;
 
-    /// <summary>Retries at hand without traffic, and the most that are ever at hand, 0 to 1,000,000. Default 1,000: what was on one or two engines that die.</summary>
+    /// <summary>
+    /// Retries at hand without traffic, and the most that are ever at hand, 0 to 1,000,000. Default 1,000: what was on one or two
+    /// engines that die.
+    /// </summary>
     public int RetryReserve { get; set; } = 1000;
 
     /// <summary>
@@ -54,9 +59,10 @@ public sealed class DispatchOptions
     public TimeSpan PartnerWord { get; set; } = TimeSpan.FromMilliseconds(250);
 
     /// <summary>
-    /// How long after the closed connection a decode is told to abort a request that has given no output yet. Default zero: at once.
-    /// For engine builds that do not bear an abort in the middle of a transfer; they notice the closed connection meanwhile. Ids that
-    /// clients brought are then left to the closed connection, since a client may use its id again before the time is over.
+    /// How long after the closed connection a decode is told to abort a request that has given no output yet. Default zero: at
+    /// once. For engine builds that do not bear an abort in the middle of a transfer; they notice the closed connection
+    /// meanwhile. Ids that clients brought are then left to the closed connection, since a client may use its id again before the
+    /// time is over.
     /// </summary>
     public TimeSpan DecodeAbortDelay { get; set; }
 
@@ -71,12 +77,14 @@ public sealed class DispatchOptions
         [TimeSpan.FromMilliseconds(25), TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1)];
 
     /// <summary>
-    /// How long an abort by one of our own ids is repeated that an engine does not take, 0 to 1 h; ever more slowly, at last every 30 s.
-    /// Default 5 min: by then the engine has let go of the request by its own clocks.
+    /// How long an abort by one of our own ids is repeated that an engine does not take, 0 to 1 h; ever more slowly, at last
+    /// every 30 s. Default 5 min: by then the engine has let go of the request by its own clocks.
     /// </summary>
     public TimeSpan AbortGiveUpAfter { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Aborts that may wait to be said again; more are dropped, and the closed connection has to do. Default 4096.</summary>
+    /// <summary>
+    /// Aborts that may wait to be said again; more are dropped, and the closed connection has to do. Default 4096.
+    /// </summary>
     public int MaxAbortsToRepeat { get; set; } = 4096;
 
     /// <summary>
@@ -85,6 +93,8 @@ public sealed class DispatchOptions
     /// </summary>
     public int MaxHeldAnswer { get; set; } = 1024 * 1024;
 
-    /// <summary>Longest single event of a stream, and longest prefill answer that is kept for merging, in bytes. Default 64 MiB.</summary>
+    /// <summary>
+    /// Longest single event of a stream, and longest prefill answer that is kept for merging, in bytes. Default 64 MiB.
+    /// </summary>
     public int MaxEvent { get; set; } = 64 * 1024 * 1024;
 }

@@ -3,7 +3,9 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 
-/// <summary>What became of one <see cref="DispatchCall"/>. Times are timestamps of the clock that the dispatcher was given.</summary>
+/// <summary>
+/// What became of one <see cref="DispatchCall"/>. Times are timestamps of the clock that the dispatcher was given.
+/// </summary>
 public sealed class DispatchReport
 {
     private readonly List<AttemptReport> _attempts = new(1);
@@ -21,7 +23,8 @@ public sealed class DispatchReport
     public Verdict? Verdict { get; internal set; }
 
     /// <summary>Bounded word for metrics.</summary>
-    public string Reason => WasAborted && Verdict is { IsSuccess: true } ? "decode_aborted" : Verdict?.Reason ?? (Refusal is { } refusal ? AnswerError.Of(refusal).Code : "unknown");
+    public string Reason => WasAborted && Verdict is { IsSuccess: true } ? "decode_aborted"
+        : Verdict?.Reason ?? (Refusal is { } refusal ? AnswerError.Of(refusal).Code : "unknown");
 
     /// <summary>Oldest first.</summary>
     public IReadOnlyList<AttemptReport> Attempts => _attempts;
@@ -32,7 +35,9 @@ public sealed class DispatchReport
     /// <summary>How often the stream went on with another pair after output had reached the client.</summary>
     public int Resumed { get; internal set; }
 
-    /// <summary>The engine's answer says that somebody aborted the request there; the client gets it as it is (protocol §2.7).</summary>
+    /// <summary>
+    /// The engine's answer says that somebody aborted the request there; the client gets it as it is (protocol §2.7).
+    /// </summary>
     public bool WasAborted { get; internal set; }
 
     internal void Add(AttemptReport attempt) => _attempts.Add(attempt);
@@ -61,7 +66,9 @@ public sealed class AttemptReport
         internal set => Volatile.Write(ref _firstOutputAt, value);
     }
 
-    /// <summary>When the first event with content was in hand (a role alone is none), or the whole plain answer; 0 = never.</summary>
+    /// <summary>
+    /// When the first event with content was in hand (a role alone is none), or the whole plain answer; 0 = never.
+    /// </summary>
     public long FirstContentAt { get; internal set; }
 
     /// <summary>When the prefill leg ended, which can be after the request did; 0 = not yet.</summary>

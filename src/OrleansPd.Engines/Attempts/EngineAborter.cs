@@ -27,7 +27,9 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
     /// <summary>Aborts that will be said, or said again, later.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
 
-    /// <summary>Aborts each id on the engine. Never throws; ends when the first round of calls has ended or run out of time.</summary>
+    /// <summary>
+    /// Aborts each id on the engine. Never throws; ends when the first round of calls has ended or run out of time.
+    /// </summary>
     /// <param name="mayRepeat">The ids are ours and will never be used again: repeating cannot hit another request.</param>
     /// <param name="after">When the first round is sent; nobody waits for a round that is not sent at once.</param>
     public Task AbortAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, bool mayRepeat, TimeSpan after = default)
@@ -51,7 +53,9 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         return first;
     }
 
-    /// <summary>The repeats that are due in any case, and then those that are owed because the engine has not taken the last one.</summary>
+    /// <summary>
+    /// The repeats that are due in any case, and then those that are owed because the engine has not taken the last one.
+    /// </summary>
     private async Task AbortLaterAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, IReadOnlyList<TimeSpan> times)
     {
         var started = clock.GetTimestamp();

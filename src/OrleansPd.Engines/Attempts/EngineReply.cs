@@ -15,7 +15,8 @@ internal sealed record EngineReply(int Status, string? ContentType, byte[] Body,
     /// <summary>Reads the rest of an answer.</summary>
     /// <param name="most">Largest size in bytes.</param>
     /// <exception cref="UpstreamException">The connection broke, or the answer is larger.</exception>
-    public static async ValueTask<EngineReply> ReadAsync(IUpstreamResponse response, int most, CancellationToken cancellationToken)
+    public static async ValueTask<EngineReply> ReadAsync(
+        IUpstreamResponse response, int most, CancellationToken cancellationToken)
     {
         using var buffer = new PooledBuffer((int)Math.Min(response.ContentLength ?? 4096, 1 << 20));
         while (true)

@@ -15,7 +15,9 @@ public interface IAnswerSink
     /// <summary>A streamed answer begins; from now on nothing can be taken back.</summary>
     ValueTask StartAsync(AnswerHead head, CancellationToken cancellationToken);
 
-    /// <summary>More of a streamed answer: whole events of an event stream, or any bytes of another body. Flushed before it returns.</summary>
+    /// <summary>
+    /// More of a streamed answer: whole events of an event stream, or any bytes of another body. Flushed before it returns.
+    /// </summary>
     ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
     /// <summary>A started stream ends badly: the receiver is told in its dialect and the stream is ended cleanly.</summary>
@@ -30,7 +32,8 @@ public interface IAnswerSink
 /// <param name="ContentType">As the engine sent it.</param>
 /// <param name="IsEventStream">The body is an event stream.</param>
 /// <param name="RetryAfter">For the client; null = none.</param>
-public readonly record struct AnswerHead(int Status, string? ContentType, bool IsEventStream = false, TimeSpan? RetryAfter = null);
+public readonly record struct AnswerHead(
+    int Status, string? ContentType, bool IsEventStream = false, TimeSpan? RetryAfter = null);
 
 /// <summary>An error in no dialect yet.</summary>
 /// <param name="Status">HTTP status, also the <c>code</c> inside a stream.</param>

@@ -4,8 +4,8 @@ namespace OrleansPd.Engines.Attempts;
 internal interface ILimited
 {
     /// <summary>
-    /// The limit may have run out. May be called too early, and by a timer that was just set by another: whether it has run out is for
-    /// the one who is called to find out from the clock.
+    /// The limit may have run out. May be called too early, and by a timer that was just set by another: whether it has run out
+    /// is for the one who is called to find out from the clock.
     /// </summary>
     void OnLimit();
 }
@@ -60,10 +60,13 @@ internal sealed class LimitTimer : IDisposable
 
     public LimitTimer(TimeProvider clock)
     {
-        _timer = clock.CreateTimer(static state => ((LimitTimer)state!).Due(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = clock.CreateTimer(
+            static state => ((LimitTimer)state!).Due(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Sets it anew. Does nothing for one who has given it back: a late call must not move the limit of another.</summary>
+    /// <summary>
+    /// Sets it anew. Does nothing for one who has given it back: a late call must not move the limit of another.
+    /// </summary>
     public void Set(ILimited owner, TimeSpan after)
     {
         lock (_gate)

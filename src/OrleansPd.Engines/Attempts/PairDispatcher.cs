@@ -13,7 +13,8 @@ namespace OrleansPd.Engines.Attempts;
 /// <see cref="DispatchState"/>'s to decide.
 /// </summary>
 public sealed class PairDispatcher(
-    IControlPlane controlPlane, IUpstream upstream, RidSource rids, LiveRids liveRids, DispatchOptions options, TimeProvider clock)
+    IControlPlane controlPlane, IUpstream upstream, RidSource rids, LiveRids liveRids, DispatchOptions options,
+    TimeProvider clock)
 {
     private readonly RetryBudget _budget = new(options.RetryShare, options.RetryReserve);
     private readonly CancellationTokenSource _shutdown = new();
@@ -189,8 +190,8 @@ public sealed class PairDispatcher(
     }
 
     /// <summary>
-    /// Where no other pair has room, a retry may be given the engine that has asked for a pause (<c>Retry-After</c>). The capacity is
-    /// then given back for that long; where the pause is longer than the request may live, there is no retry.
+    /// Where no other pair has room, a retry may be given the engine that has asked for a pause (<c>Retry-After</c>). The
+    /// capacity is then given back for that long; where the pause is longer than the request may live, there is no retry.
     /// </summary>
     private async ValueTask<PairGrant> AcquireAsync(
         DispatchCall call, PairRequest request, Attempt? failed, DispatchReport report, CancellationToken clientGone)
@@ -218,7 +219,8 @@ public sealed class PairDispatcher(
             }
             if (!fits || Shutdown.IsCancellationRequested)
             {
-                return PairGrant.Refused(new Refusal(RefusalReason.QueueTimeout, "The engine has asked for a pause that is too long.", pause));
+                return PairGrant.Refused(
+                    new Refusal(RefusalReason.QueueTimeout, "The engine has asked for a pause that is too long.", pause));
             }
         }
     }
@@ -263,7 +265,8 @@ public sealed class PairDispatcher(
         return taken;
     }
 
-    internal void LegOpened(LegSide side) => Interlocked.Increment(ref side == LegSide.Prefill ? ref _openPrefillLegs : ref _openDecodeLegs);
+    internal void LegOpened(LegSide side) =>
+        Interlocked.Increment(ref side == LegSide.Prefill ? ref _openPrefillLegs : ref _openDecodeLegs);
 
     internal void LegClosed(PairLease lease, LegSide side, LegOutcome outcome)
     {
@@ -283,8 +286,9 @@ public sealed class PairDispatcher(
     }
 
     /// <summary>
-    /// A stream whose decode engine failed may go on elsewhere, while there is time, at most <see cref="DispatchOptions.MaxResumes"/>
-    /// times: a request that kills each engine it meets must not be carried through the whole pool.
+    /// A stream whose decode engine failed may go on elsewhere, while there is time, at most
+    /// <see cref="DispatchOptions.MaxResumes"/> times: a request that kills each engine it meets must not be carried through the
+    /// whole pool.
     /// </summary>
     private bool MayResume(Attempt attempt, Verdict verdict, StreamJournal journal, DispatchReport report) =>
         attempt.IsCommitted && journal is { HasBegun: true, IsBroken: false, IsFinished: false }

@@ -14,7 +14,8 @@ public sealed class RequestDispatcher(PairDispatcher pairs)
 
     /// <summary>Runs the request to its end for the client.</summary>
     /// <returns>One report for each call that was made to a pair.</returns>
-    public async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(DispatchCall call, IAnswerSink sink, CancellationToken clientGone)
+    public async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(
+        DispatchCall call, IAnswerSink sink, CancellationToken clientGone)
     {
         ArgumentNullException.ThrowIfNull(call);
         // Engines put all samples of a PD request into one room, where they collide (protocol §2.6).

@@ -10,12 +10,16 @@ namespace OrleansPd.Engines.Attempts;
 /// <summary>The bodies of a stream that may have to go on elsewhere: the first one, and those of later lives.</summary>
 internal static class ResumeBody
 {
-    /// <summary>What engines write when the request does not say how much: native route and completions (OpenAI's own default).</summary>
+    /// <summary>
+    /// What engines write when the request does not say how much: native route and completions (OpenAI's own default).
+    /// </summary>
     private const int NativeDefault = 128, CompletionsDefault = 16;
 
     internal static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>The client's body with usage asked for on each chunk: only the engine can say how many tokens its text is.</summary>
+    /// <summary>
+    /// The client's body with usage asked for on each chunk: only the engine can say how many tokens its text is.
+    /// </summary>
     /// <returns>The call itself on the native route, whose frames carry the counts anyway.</returns>
     public static DispatchCall First(DispatchCall call)
     {
@@ -147,7 +151,8 @@ internal static class ResumeBody
     {
         var shape = new RequestShape();
         // The client's body passed the scan with the operator's limits; what was added cannot break the widest ones.
-        var limits = new ScanLimits { MaxDepth = 1024, MaxBatch = int.MaxValue, MaxSamples = int.MaxValue, MaxFanOut = int.MaxValue };
+        var limits = new ScanLimits { MaxDepth =
+            1024, MaxBatch = int.MaxValue, MaxSamples = int.MaxValue, MaxFanOut = int.MaxValue };
         if (!RequestScanner.TryScan(bytes, call.Shape.Dialect, limits, shape, out var error))
         {
             throw new InvalidOperationException($"the body of a resumed stream is not valid: {error.Message}");
@@ -156,7 +161,8 @@ internal static class ResumeBody
         {
             Body = SharedBody.CopyOf(bytes),
             Shape = shape,
-            Pair = call.Pair with { PromptTokens = shape.PromptTokensEstimate, MaxNewTokens = shape.MaxNewTokens, PrefixBlocks = default },
+            Pair = call.Pair with { PromptTokens =
+                shape.PromptTokensEstimate, MaxNewTokens = shape.MaxNewTokens, PrefixBlocks = default },
         };
     }
 

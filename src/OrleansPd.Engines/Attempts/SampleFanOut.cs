@@ -47,7 +47,8 @@ internal sealed class SampleFanOut(PairDispatcher pairs, DispatchCall call, IAns
         var leased = new TaskCompletionSource<PairLease?>(TaskCreationOptions.RunContinuationsAsynchronously);
         var tasks = new Task[count];
         tasks[0] = RunOneAsync(0, null, lease => leased.TrySetResult(lease));
-        _ = tasks[0].ContinueWith(_ => leased.TrySetResult(null), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _ = tasks[0].ContinueWith(_ => leased.TrySetResult(
+            null), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         var near = await leased.Task.ConfigureAwait(false);
         for (var i = 1; i < count; i++)
         {

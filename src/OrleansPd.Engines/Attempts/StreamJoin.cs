@@ -80,7 +80,8 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
             // A plain answer to a request for a stream: an error, or an engine that does not stream.
             join.Fail(head.Status >= 400
                 ? new Failure(null, head, body.ToArray())
-                : new Failure(new AnswerError(502, "decode_malformed", "The decode engine did not answer with a stream."), default, []));
+                : new Failure(new AnswerError(
+                    502, "decode_malformed", "The decode engine did not answer with a stream."), default, []));
             return ValueTask.CompletedTask;
         }
 
@@ -119,7 +120,8 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
             }
         }
 
-        public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken) => RefuseAsync(error, cancellationToken);
+        public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken) =>
+            RefuseAsync(error, cancellationToken);
 
         public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
         {
@@ -160,7 +162,9 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
 
     private Dialect Dialect => call.Shape.Dialect;
 
-    private ValueTask StartOutAsync(AnswerHead head, CancellationToken cancellationToken) => sink.StartAsync(head, cancellationToken);
+    private ValueTask StartOutAsync(AnswerHead head, CancellationToken cancellationToken) =>
+        sink.StartAsync(head, cancellationToken);
 
-    private ValueTask WriteOutAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => sink.WriteAsync(bytes, cancellationToken);
+    private ValueTask WriteOutAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
+        sink.WriteAsync(bytes, cancellationToken);
 }

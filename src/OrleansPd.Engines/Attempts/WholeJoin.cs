@@ -31,7 +31,8 @@ internal sealed class WholeJoin(DispatchCall call, IAnswerSink sink, string id, 
             : AnswerJoiner.JoinOpenAi(_parts, call.Shape.Dialect, call.Shape.Samples, id, joined);
         await (good
             ? sink.AnswerAsync(_head, joined.Written, clientGone)
-            : sink.RefuseAsync(new AnswerError(502, "decode_malformed", "The decode engine sent an unreadable answer."), clientGone))
+            : sink.RefuseAsync(new AnswerError(
+                502, "decode_malformed", "The decode engine sent an unreadable answer."), clientGone))
             .ConfigureAwait(false);
     }
 
@@ -75,7 +76,8 @@ internal sealed class WholeJoin(DispatchCall call, IAnswerSink sink, string id, 
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken) => RefuseAsync(error, cancellationToken);
+        public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken) =>
+            RefuseAsync(error, cancellationToken);
 
         public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
         {

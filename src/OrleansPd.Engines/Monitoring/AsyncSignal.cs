@@ -3,8 +3,9 @@ using System.Threading.Tasks.Sources;
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>
-/// Lets a loop sleep until a time or until it is rung, whichever comes first. Ringing twice wakes once. One loop waits at a time; with a
-/// thousand workers there are hundreds of waits a second, so that a wait makes nothing new, and one of a second or more ends at a
+/// Lets a loop sleep until a time or until it is rung, whichever comes first. Ringing twice wakes once. One loop waits at a time;
+/// with a thousand workers there are hundreds of waits a second, so that a wait makes nothing new, and one of a second or more
+/// ends at a
 /// <see cref="SharedTick"/>, up to 100 ms early.
 /// </summary>
 public sealed class AsyncSignal : IValueTaskSource
@@ -20,7 +21,8 @@ public sealed class AsyncSignal : IValueTaskSource
     {
         ArgumentNullException.ThrowIfNull(clock);
         _clock = clock;
-        _timer = clock.CreateTimer(static bell => ((AsyncSignal)bell!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = clock.CreateTimer(
+            static bell => ((AsyncSignal)bell!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     public void Signal()
@@ -70,7 +72,8 @@ public sealed class AsyncSignal : IValueTaskSource
 
     ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _wait.GetStatus(token);
 
-    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _wait.OnCompleted(continuation, state, token, flags);
 
     private void Wake()

@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>
-/// Beats that all waits of a process share. A thousand workers are watched by thousands of waits, and each that ends alone wakes the
-/// process, a timer's thread and one of the pool; those that end together are served together, where code and data are warm.
+/// Beats that all waits of a process share. A thousand workers are watched by thousands of waits, and each that ends alone wakes
+/// the process, a timer's thread and one of the pool; those that end together are served together, where code and data are warm.
 /// </summary>
 internal static class SharedTick
 {

@@ -13,10 +13,12 @@ namespace OrleansPd.Engines.Monitoring;
 /// <param name="probe">Asks its engine.</param>
 /// <param name="options">How often, and how patiently.</param>
 /// <param name="clock">The time.</param>
-/// <param name="random">Spreads the readings, so that workers that came together are not read together; nobody else uses it.</param>
+/// <param name="random">Spreads the readings, so that workers that came together are not read together; nobody else uses
+/// it.</param>
 /// <param name="pace">Shared with the other monitors of the process.</param>
 public sealed class WorkerMonitor(
-    IMonitoredWorker kept, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock, Random random, MonitorPace pace)
+    IMonitoredWorker kept, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock,
+    Random random, MonitorPace pace)
 {
     private static readonly TimeSpan DrainPoll = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Untold = TimeSpan.FromSeconds(30);
@@ -68,7 +70,8 @@ public sealed class WorkerMonitor(
         pace.Begin();
         try
         {
-            await Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken), LoadAsync(cancellationToken)).ConfigureAwait(false);
+            await Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken), LoadAsync(cancellationToken))
+                .ConfigureAwait(false);
         }
         finally
         {
@@ -128,7 +131,8 @@ public sealed class WorkerMonitor(
                 return TimeSpan.Zero;
             }
             // It may have been restarted since it was read: what is tried would then be a life that is over, and fail for ever.
-            if (clock.GetElapsedTime(_described) < MayBeAnother || !await ReadAgainAsync(worker, whole: true, cancellationToken).ConfigureAwait(false))
+            if (clock.GetElapsedTime(_described) < MayBeAnother
+                || !await ReadAgainAsync(worker, whole: true, cancellationToken).ConfigureAwait(false))
             {
                 _ = await StillThereAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -160,7 +164,8 @@ public sealed class WorkerMonitor(
         if (heard || await StillThereAsync(cancellationToken).ConfigureAwait(false))
         {
             _backoff = First;
-            // Whoever is heard is heard again, or its bell rings. Trials of an open breaker are due at their own time: nobody rings for them.
+            // Whoever is heard is heard again, or its bell rings. Trials of an open breaker are due at their own time: nobody
+            // rings for them.
             return kept.Phase != WorkerPhase.Ready ? interval
                 : heard && described > age ? Max(interval, Min(described - age, pace.Load(interval) * 4))
                 : pace.Load(interval);
@@ -168,7 +173,9 @@ public sealed class WorkerMonitor(
         return Backoff();
     }
 
-    /// <summary>It has told its load just now, and nothing has gone wrong since: to ask whether it is there would be to ask twice.</summary>
+    /// <summary>
+    /// It has told its load just now, and nothing has gone wrong since: to ask whether it is there would be to ask twice.
+    /// </summary>
     private bool WasHeard(TimeSpan within)
     {
         var heard = Volatile.Read(ref _heard);
@@ -260,7 +267,8 @@ public sealed class WorkerMonitor(
                     // No answer may be the first sign that it is gone.
                     _signal.Signal();
                 }
-                pause = load.Problem is null && interval > TimeSpan.Zero ? pace.Load(interval) * (0.8 + (0.2 * random.NextDouble())) : Untold;
+                pause = load.Problem is null && interval > TimeSpan.Zero
+                    ? pace.Load(interval) * (0.8 + (0.2 * random.NextDouble())) : Untold;
             }
             await _loadSignal.WaitAsync(drains ? DrainPoll : Max(pause, First), cancellationToken).ConfigureAwait(false);
         }

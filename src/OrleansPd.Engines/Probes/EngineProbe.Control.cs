@@ -13,7 +13,8 @@ public sealed partial class EngineProbe
 
     public async Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken)
     {
-        var reply = await _client.GetAsync(worker, "/v1/loads?include=core,disagg", LoadTimeout, cancellationToken).ConfigureAwait(false);
+        var reply = await _client.GetAsync(worker, "/v1/loads?include=core,disagg", LoadTimeout, cancellationToken)
+            .ConfigureAwait(false);
         if (reply.IsOk && LoadReader.Loads(reply.AnyJson()) is { } load)
         {
             return load;
@@ -24,7 +25,8 @@ public sealed partial class EngineProbe
             return EngineLoad.Untold(Why(reply, "/v1/loads").Problem!);
         }
         var old = await _client.GetAsync(worker, "/get_load", LoadTimeout, cancellationToken).ConfigureAwait(false);
-        return old.IsOk && LoadReader.OldLoad(old.AnyJson()) is { } oldLoad ? oldLoad : EngineLoad.Untold(Why(old, "/get_load").Problem!);
+        return old.IsOk && LoadReader.OldLoad(old.AnyJson()) is { } oldLoad ? oldLoad
+            : EngineLoad.Untold(Why(old, "/get_load").Problem!);
     }
 
     public async Task<RoleSwitchAnswer> SwitchRoleAsync(WorkerSpec worker, WorkerRole role, CancellationToken cancellationToken)
@@ -32,7 +34,8 @@ public sealed partial class EngineProbe
         ArgumentNullException.ThrowIfNull(worker);
         var body = JsonSerializer.SerializeToUtf8Bytes(new { new_role = role == WorkerRole.Prefill ? "prefill" : "decode" });
         var reply = await _client.SendAsync(
-            HttpMethod.Post, new Uri(worker.Url, "/pd_role_switch"), worker.ApiKey, body, SwitchTimeout, cancellationToken).ConfigureAwait(false);
+            HttpMethod.Post, new Uri(worker.Url, "/pd_role_switch"), worker.ApiKey, body, SwitchTimeout, cancellationToken)
+                .ConfigureAwait(false);
         if (!reply.Answer.IsGood)
         {
             return new(RoleSwitchOutcome.Refused, reply.Answer.Problem!);
@@ -51,6 +54,7 @@ public sealed partial class EngineProbe
         {
             message = message.Replace(key, "***", StringComparison.Ordinal); // an engine may quote what it was sent
         }
-        return new(message.Contains("not idle", StringComparison.OrdinalIgnoreCase) ? RoleSwitchOutcome.Busy : RoleSwitchOutcome.Refused, message);
+        return new(message.Contains("not idle", StringComparison.OrdinalIgnoreCase) ? RoleSwitchOutcome.Busy
+            : RoleSwitchOutcome.Refused, message);
     }
 }

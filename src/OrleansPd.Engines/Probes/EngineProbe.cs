@@ -11,8 +11,8 @@ namespace OrleansPd.Engines.Probes;
 /// <summary>Probes of real engines over HTTP.</summary>
 /// <param name="options">How long they may take.</param>
 /// <param name="upstream">
-/// How engines are reached; theirs who give it. Best the client that requests go through too: none waits for another there, and where
-/// there is traffic a probe finds a connection.
+/// How engines are reached; theirs who give it. Best the client that requests go through too: none waits for another there, and
+/// where there is traffic a probe finds a connection.
 /// </param>
 public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream upstream) : IEngineProbe
 {
@@ -46,7 +46,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
                 : Why(sentinel, $"the bootstrap server on port {port}"));
         }
         var rank = port is { } p
-            ? await _client.SendAsync(HttpMethod.Get, At(worker, p, RankZero), null, null, Short, cancellationToken).ConfigureAwait(false)
+            ? await _client.SendAsync(HttpMethod.Get, At(worker, p, RankZero), null, null, Short, cancellationToken)
+                .ConfigureAwait(false)
             : default;
         return EngineReading.Of(FactsReader.Read(
             worker, told, modelTold, modelsTold, sentinel.Json(), port, FactsReader.Int(rank.Json(), "rank_port")));
@@ -65,7 +66,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         {
             // Only the ports of a prefill's ranks tell its lives apart where seeds are given and pids are a container's.
             var rank = worker.Role == WorkerRole.Prefill && known.BootstrapPort is { } port
-                ? await _client.SendAsync(HttpMethod.Get, At(worker, port, RankZero), null, null, Short, cancellationToken).ConfigureAwait(false)
+                ? await _client.SendAsync(HttpMethod.Get, At(worker, port, RankZero), null, null, Short, cancellationToken)
+                    .ConfigureAwait(false)
                 : default;
             var models = await _client.GetAsync(worker, "/v1/models", Short, cancellationToken).ConfigureAwait(false);
             var read = FactsReader.Read(
@@ -133,7 +135,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         }
     }
 
-    private async Task<ProbeAnswer> LegAsync(WorkerSnapshot worker, LegTarget target, long room, string rid, CancellationToken cancellationToken)
+    private async Task<ProbeAnswer> LegAsync(
+        WorkerSnapshot worker, LegTarget target, long room, string rid, CancellationToken cancellationToken)
     {
         var limit = TimeSpan.FromSeconds(options.ReadyTimeoutSecs);
         if (worker is { Role: WorkerRole.Regular, Facts.Generates: false })
@@ -141,7 +144,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
             // A model that does not generate is tried with what it does.
             var body = JsonSerializer.SerializeToUtf8Bytes(new { model = worker.Model ?? "default", input = "ping" });
             var embedded = await _client.SendAsync(
-                HttpMethod.Post, new Uri(worker.Url, "/v1/embeddings"), worker.ApiKey, body, limit, cancellationToken).ConfigureAwait(false);
+                HttpMethod.Post, new Uri(worker.Url, "/v1/embeddings"), worker.ApiKey, body, limit, cancellationToken)
+                    .ConfigureAwait(false);
             return embedded.IsOk ? ProbeAnswer.Good : Why(embedded, $"an embedding on {worker.Id}");
         }
         var url = new Uri(worker.Url, "/generate");
@@ -159,7 +163,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(new { rid, abort_all = false });
         _ = await _client.SendAsync(
-            HttpMethod.Post, new Uri(worker.Url, "/abort_request"), worker.ApiKey, body, TimeSpan.FromSeconds(1), CancellationToken.None)
+            HttpMethod.Post, new Uri(
+                worker.Url, "/abort_request"), worker.ApiKey, body, TimeSpan.FromSeconds(1), CancellationToken.None)
             .ConfigureAwait(false);
     }
 
@@ -178,12 +183,14 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         }
         return port is null
             ? (null, default)
-            : (port, await _client.SendAsync(HttpMethod.Get, At(worker, port.Value, Sentinel), null, null, Short, cancellationToken)
+            : (port, await _client.SendAsync(
+                HttpMethod.Get, At(worker, port.Value, Sentinel), null, null, Short, cancellationToken)
                 .ConfigureAwait(false));
     }
 
     // The bootstrap server speaks plain http, whatever the API does.
-    private static Uri At(WorkerSpec worker, int port, string pathAndQuery) => new($"http://{WorkerAddress.Host(worker.Url)}:{port}{pathAndQuery}");
+    private static Uri At(WorkerSpec worker, int port, string pathAndQuery) =>
+        new($"http://{WorkerAddress.Host(worker.Url)}:{port}{pathAndQuery}");
 
     private static ProbeAnswer Why(ProbeReply reply, string what) =>
         reply.Answer.IsGood ? new($"{what} answered {(int)reply.Status}") : reply.Answer;

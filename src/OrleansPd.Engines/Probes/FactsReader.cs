@@ -9,7 +9,8 @@ namespace OrleansPd.Engines.Probes;
 internal static class FactsReader
 {
     public static WorkerFacts Read(
-        WorkerSpec worker, JsonElement? info, JsonElement? model, JsonElement? models, JsonElement? sentinel, int? bootstrapPort, int? rankPort)
+        WorkerSpec worker, JsonElement? info, JsonElement? model, JsonElement? models, JsonElement? sentinel, int? bootstrapPort,
+        int? rankPort)
     {
         var state = First(info, "internal_states");
         var running = Int(state, "effective_max_running_requests_per_dp") ?? Int(info, "effective_max_running_requests_per_dp");
@@ -38,18 +39,22 @@ internal static class FactsReader
             MaxRunningPerRank = running,
             SlotsPerRank = running is { } r ? r + ExtraSlots(info, dp) : null,
             TokenCapacityPerRank = Long(Member(state, "memory_usage"), "token_capacity") ?? Long(info, "max_total_num_tokens"),
-            ContextLength = Int(info, "context_length") ?? Int(info, "max_context_length") ?? Int(First(models, "data"), "max_model_len"),
+            ContextLength = Int(info, "context_length") ?? Int(info, "max_context_length")
+                ?? Int(First(models, "data"), "max_model_len"),
             ProcessIdentity = Identity(info, rankPort),
         };
     }
 
     /// <summary>Cards that have a parent are adapters (protocol §1.6).</summary>
     private static string Adapters(JsonElement? models) => Member(models, "data") is { ValueKind: JsonValueKind.Array } cards
-        ? string.Join('\n', cards.EnumerateArray().Where(card => Text(card, "parent") is not null).Select(card => Text(card, "id"))
+        ? string.Join('\n', cards.EnumerateArray().Where(card => Text(card, "parent") is not null)
+            .Select(card => Text(card, "id"))
             .Where(id => id is not null && !id.Contains('\n', StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         : "";
 
-    /// <summary>Slots beyond the running limit in which requests wait for their KV: twice the limit where that is small.</summary>
+    /// <summary>
+    /// Slots beyond the running limit in which requests wait for their KV: twice the limit where that is small.
+    /// </summary>
     private static int ExtraSlots(JsonElement? info, int dp)
     {
         if (Int(info, "disaggregation_decode_extra_slots") is { } told)
@@ -88,12 +93,14 @@ internal static class FactsReader
         _ => null,
     };
 
-    public static int? Int(JsonElement? of, string name) => Long(of, name) is >= int.MinValue and <= int.MaxValue and var n ? (int)n : null;
+    public static int? Int(JsonElement? of, string name) =>
+        Long(of, name) is >= int.MinValue and <= int.MaxValue and var n ? (int)n : null;
 
     private static long? Long(JsonElement? of, string name) => Member(of, name) switch
     {
         { ValueKind: JsonValueKind.Number } number when number.TryGetInt64(out var n) => n,
-        { ValueKind: JsonValueKind.String } text when long.TryParse(text.GetString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out var n) => n,
+        { ValueKind: JsonValueKind.String } text when long.TryParse(
+            text.GetString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out var n) => n,
         _ => null,
     };
 
@@ -107,7 +114,8 @@ internal static class FactsReader
         Member(of, name) is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0 ? list[0] : null;
 
     private static int? Length(JsonElement? of, string name) =>
-        Member(of, name) is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() is > 0 and var length ? length : null;
+        Member(of, name) is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() is > 0 and var length ? length
+            : null;
 
     private static JsonElement? Member(JsonElement? of, string name) =>
         of is { ValueKind: JsonValueKind.Object } value && value.TryGetProperty(name, out var member) ? member : null;

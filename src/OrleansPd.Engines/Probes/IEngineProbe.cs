@@ -22,7 +22,9 @@ public interface IEngineProbe
     /// <summary>Is a process there that answers? Cheap: asks nothing of a scheduler.</summary>
     Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken);
 
-    /// <summary>The engine's own health check; by default it generates a token and takes at least a second, at most some 20.</summary>
+    /// <summary>
+    /// The engine's own health check; by default it generates a token and takes at least a second, at most some 20.
+    /// </summary>
     Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken);
 
     /// <summary>A real generation of two tokens, through both legs at the same time or on a regular worker alone.</summary>

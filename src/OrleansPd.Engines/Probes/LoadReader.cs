@@ -4,7 +4,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Engines.Probes;
 
-/// <summary>Reads <c>/v1/loads</c> and the older <c>/get_load</c>. Lenient: releases differ in what they tell (protocol §6.1).</summary>
+/// <summary>
+/// Reads <c>/v1/loads</c> and the older <c>/get_load</c>. Lenient: releases differ in what they tell (protocol §6.1).
+/// </summary>
 internal static class LoadReader
 {
     /// <summary>Null when it is no answer of <c>/v1/loads</c>.</summary>
@@ -16,7 +18,8 @@ internal static class LoadReader
             return null;
         }
         var told = answer.TryGetProperty("timestamp", out var text) && text.ValueKind == JsonValueKind.String
-            && DateTimeOffset.TryParse(text.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            && DateTimeOffset.TryParse(
+                text.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
             ? time.ToUnixTimeMilliseconds() / 1000.0 : (double?)null;
         return new EngineLoad { Ranks = [.. loads.EnumerateArray().Select((rank, i) => Rank(rank, i, told))] };
     }
@@ -30,7 +33,8 @@ internal static class LoadReader
                 .. ranks.EnumerateArray().Select((rank, i) =>
                 {
                     var waiting = Count(rank, "num_waiting_reqs");
-                    return new RankReading(FactsReader.Int(rank, "dp_rank") ?? i, Math.Max(0, Count(rank, "num_reqs") - waiting), waiting)
+                    return new RankReading(
+                        FactsReader.Int(rank, "dp_rank") ?? i, Math.Max(0, Count(rank, "num_reqs") - waiting), waiting)
                     {
                         Tokens = Count(rank, "num_tokens"),
                         Tick = Real(rank, "ts_tic"),
@@ -42,12 +46,14 @@ internal static class LoadReader
 
     private static RankReading Rank(JsonElement rank, int index, double? told)
     {
-        var pd = rank.ValueKind == JsonValueKind.Object && rank.TryGetProperty("disaggregation", out var section) ? section : (JsonElement?)null;
+        var pd = rank.ValueKind == JsonValueKind.Object && rank.TryGetProperty("disaggregation", out var section) ? section
+            : (JsonElement?)null;
         // 0 = nothing was ever told of this rank: as old as can be.
         var age = told is { } now && Real(rank, "timestamp") is { } then
             ? TimeSpan.FromSeconds(then <= 0 ? 1e6 : Math.Clamp(now - then, 0, 1e6))
             : (TimeSpan?)null;
-        return new RankReading(FactsReader.Int(rank, "dp_rank") ?? index, Count(rank, "num_running_reqs"), Count(rank, "num_waiting_reqs"))
+        return new RankReading(
+            FactsReader.Int(rank, "dp_rank") ?? index, Count(rank, "num_running_reqs"), Count(rank, "num_waiting_reqs"))
         {
             Sending = Count(pd, "prefill_inflight_queue_reqs"),
             Tokens = Count(rank, "num_total_tokens") is > 0 and var all ? all : Count(rank, "num_used_tokens"),

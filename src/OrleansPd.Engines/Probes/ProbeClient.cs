@@ -21,7 +21,8 @@ internal sealed class ProbeClient(IUpstream upstream)
         SendAsync(HttpMethod.Get, worker.Url, path, worker.ApiKey, null, timeout, cancellationToken);
 
     private async Task<ProbeReply> SendAsync(
-        HttpMethod method, Uri engine, string path, string? apiKey, byte[]? body, TimeSpan timeout, CancellationToken cancellationToken)
+        HttpMethod method, Uri engine, string path, string? apiKey, byte[]? body, TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);

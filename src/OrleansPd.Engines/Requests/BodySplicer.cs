@@ -17,8 +17,10 @@ public static class BodySplicer
     /// <summary>The whole request for one leg.</summary>
     /// <param name="body">The bytes that were scanned; they must live as long as the result.</param>
     /// <param name="shape">What the scan found.</param>
-    /// <param name="members">What to add. A batch takes <see cref="LegMembers.Rooms"/>, a single request <see cref="LegMembers.Room"/>.</param>
-    /// <exception cref="ArgumentException">Rooms or request ids do not fit the request: such a body could end an engine.</exception>
+    /// <param name="members">What to add. A batch takes <see cref="LegMembers.Rooms"/>, a single request
+    /// <see cref="LegMembers.Room"/>.</param>
+    /// <exception cref="ArgumentException">Rooms or request ids do not fit the request: such a body could end an
+    /// engine.</exception>
     public static SplicedBody Splice(ReadOnlyMemory<byte> body, RequestShape shape, in LegMembers members)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -82,14 +84,16 @@ public static class BodySplicer
 
         foreach (var name in PerItem)
         {
-            if ((dropped & (1UL << (int)name)) == 0 && shape.TryFindMember(name, out var list) && shape.ItemsOf(name) is { Length: > 0 } elements)
+            if ((dropped & (1UL << (int)name)) == 0 && shape.TryFindMember(name, out var list)
+                && shape.ItemsOf(name) is { Length: > 0 } elements)
             {
                 editor.Narrow(list.Value, elements[item]);
             }
         }
         if (shape.Dialect == Dialect.Generate)
         {
-            if (shape.TryFindMember(RequestMember.SamplingParams, out var parameters) && !JsonText.IsNull(parameters.Value.Of(span)))
+            if (shape.TryFindMember(RequestMember.SamplingParams, out var parameters)
+                && !JsonText.IsNull(parameters.Value.Of(span)))
             {
                 var own = parameters.Value;
                 if (shape.SamplingParamItems is { Length: > 0 } elements)
@@ -244,7 +248,8 @@ public static class BodySplicer
         {
             if (members.Room != 0 || !members.Rooms.IsEmpty || members.BootstrapPort is not null)
             {
-                throw new ArgumentException("Rooms and a bootstrap port make no sense without a bootstrap host.", nameof(members));
+                throw new ArgumentException(
+                    "Rooms and a bootstrap port make no sense without a bootstrap host.", nameof(members));
             }
 
             return;

@@ -46,7 +46,8 @@ internal readonly ref partial struct FactReader
         var token = value.Of(_body);
         if (token[0] != '"')
         {
-            return Refuse(rid, "'rid' must be a string, a list with one string for each prompt, or null.", ref error, value.Start);
+            return Refuse(rid, "'rid' must be a string, a list with one string for each prompt, or null.", ref error,
+                value.Start);
         }
 
         // The common case, one id without escapes, makes no string.
@@ -74,7 +75,8 @@ internal readonly ref partial struct FactReader
     }
 
     private bool RefuseProbe(int rid, Slice value, ref ScanError error) =>
-        Refuse(rid, "'rid' must not begin with HEALTH_CHECK: engines drop such requests while they are busy.", ref error, value.Start);
+        Refuse(rid, "'rid' must not begin with HEALTH_CHECK: engines drop such requests while they are busy.", ref error,
+            value.Start);
 
     /// <summary>Splits the lists that have one element for each prompt, so that a fan-out can take its own.</summary>
     private bool TryReadItemLists(ref ScanError error)

@@ -38,7 +38,9 @@ internal readonly ref partial struct FactReader
         };
     }
 
-    /// <summary>Of two inputs the engines take text before ids before embeddings; all three at once they refuse (protocol §1.2).</summary>
+    /// <summary>
+    /// Of two inputs the engines take text before ids before embeddings; all three at once they refuse (protocol §1.2).
+    /// </summary>
     private int FindGeneratePrompt(ref ScanError error)
     {
         var text = Find(RequestMember.Text);
@@ -192,7 +194,8 @@ internal readonly ref partial struct FactReader
         return true;
     }
 
-    /// <param name="most">An upper bound of the items that is known without splitting, so that a huge list is not split in vain.</param>
+    /// <param name="most">An upper bound of the items that is known without splitting, so that a huge list is not split in
+    /// vain.</param>
     private bool TrySetBatch(int member, PromptKind kind, int most, ref ScanError error)
     {
         var name = RequestMemberNames.Spell(_shape.At(member).Name);

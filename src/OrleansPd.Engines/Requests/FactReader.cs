@@ -264,7 +264,8 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
 
         error = new(
             _shape.Prompt.Start,
-            $"{_shape.Items} prompts with {_shape.Samples} samples each are more than the {_limits.MaxFanOut} answers allowed.", "n");
+            $"{_shape.Items} prompts with {_shape.Samples} samples each are more than the {_limits.MaxFanOut} answers allowed.",
+            "n");
         return false;
     }
 

@@ -1,6 +1,8 @@
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>Reads the members of one object, in order. Text that is not an object, or breaks off, ends with <see cref="Failed"/>.</summary>
+/// <summary>
+/// Reads the members of one object, in order. Text that is not an object, or breaks off, ends with <see cref="Failed"/>.
+/// </summary>
 internal ref struct JsonObjectReader
 {
     private readonly ReadOnlySpan<byte> _json;
@@ -90,7 +92,9 @@ internal ref struct JsonObjectReader
         return true;
     }
 
-    /// <summary>Finds a member; of several with the name the last one, as Python does. None for null and for broken text.</summary>
+    /// <summary>
+    /// Finds a member; of several with the name the last one, as Python does. None for null and for broken text.
+    /// </summary>
     public static Slice Find(ReadOnlySpan<byte> json, int at, ReadOnlySpan<byte> name)
     {
         Slice found = default;

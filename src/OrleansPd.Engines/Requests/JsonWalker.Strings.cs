@@ -20,16 +20,17 @@ internal ref partial struct JsonWalker
 
     private static Vector128<byte> LowHalves => Vector128.Create(
         Digit, Digit | AnyHex, Digit | AnyHex | Escape2 | Escape6 | Escape7, Digit | AnyHex,
-        Digit | AnyHex | Escape7, Digit | AnyHex | Escape7, Digit | AnyHex | Escape6, Digit, Digit, Digit, 0, 0, Escape5, 0, Escape6, Escape2);
+        Digit | AnyHex | Escape7, Digit | AnyHex | Escape7, Digit | AnyHex | Escape6, Digit, Digit, Digit, 0, 0, Escape5, 0,
+        Escape6, Escape2);
 
     private static Vector128<byte> HighHalves => Vector128.Create(
         0, 0, Escape2, Digit, UpperHex, Escape5, Escape6 | LowerHex, Escape7, 0, 0, 0, 0, 0, 0, 0, 0);
 
     /// <summary>
-    /// Passes over the inside of a string with escapes, 64 bytes a step: prompts are full of them, and stopping at each costs more
-    /// than all the rest of the walk. Moves on only over blocks in which everything is legal; the first that is not, or that holds
-    /// the closing quote, is left to the ordinary walk, so nothing is accepted here that it would refuse. All steps are of one
-    /// width, so that no block has to wait for the one before it; what an escape wants of the next block is carried there.
+    /// Passes over the inside of a string with escapes, 64 bytes a step: prompts are full of them, and stopping at each costs
+    /// more than all the rest of the walk. Moves on only over blocks in which everything is legal; the first that is not, or that
+    /// holds the closing quote, is left to the ordinary walk, so nothing is accepted here that it would refuse. All steps are of
+    /// one width, so that no block has to wait for the one before it; what an escape wants of the next block is carried there.
     /// </summary>
     /// <param name="start">Inside of a string and at no escaped byte; moved to the like.</param>
     private readonly void SkipEscapedBlocks(ref int start)

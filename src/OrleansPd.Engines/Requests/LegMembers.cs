@@ -3,7 +3,9 @@ namespace OrleansPd.Engines.Requests;
 /// <summary>What the gateway adds to a body for one leg (protocol §2.1). The default value adds nothing.</summary>
 public readonly record struct LegMembers
 {
-    /// <summary>Host of the prefill's bootstrap server; null leaves out host, port and room (for an engine that does both).</summary>
+    /// <summary>
+    /// Host of the prefill's bootstrap server; null leaves out host, port and room (for an engine that does both).
+    /// </summary>
     public string? BootstrapHost { get; init; }
 
     /// <summary>Port of that server; null is written as JSON null, and the decode then uses its own flag.</summary>

@@ -6,7 +6,9 @@ namespace OrleansPd.Engines.Requests;
 /// <summary>Spelling of the recorded members, and the way back from a key of the body.</summary>
 internal static class RequestMemberNames
 {
-    /// <summary>No recorded name is longer than this many bytes once unescaped; six times that when every letter is escaped.</summary>
+    /// <summary>
+    /// No recorded name is longer than this many bytes once unescaped; six times that when every letter is escaped.
+    /// </summary>
     private const int LongestName = 32;
 
     private static readonly (RequestMember Member, byte[] Name)[][] ByLength = Table();

@@ -63,7 +63,9 @@ public sealed class RequestShape
     /// <summary>Whether the client wants an event stream. Default false.</summary>
     public bool Stream { get; internal set; }
 
-    /// <summary>Whether the engine answers with a list: decided by the prompt alone, a list of one is a batch (protocol §1.2).</summary>
+    /// <summary>
+    /// Whether the engine answers with a list: decided by the prompt alone, a list of one is a batch (protocol §1.2).
+    /// </summary>
     public bool IsBatch { get; internal set; }
 
     /// <summary>Prompts: 1 for a single request, else the length of the batch.</summary>
@@ -81,7 +83,9 @@ public sealed class RequestShape
     /// <summary>String, list or absent.</summary>
     public RidKind RidKind { get; internal set; }
 
-    /// <summary><c>/generate</c>: log probabilities are wanted for at least one prompt, so the legs' answers must be merged.</summary>
+    /// <summary>
+    /// <c>/generate</c>: log probabilities are wanted for at least one prompt, so the legs' answers must be merged.
+    /// </summary>
     public bool ReturnLogprob { get; internal set; }
 
     /// <summary><c>stream_options.include_usage</c>.</summary>

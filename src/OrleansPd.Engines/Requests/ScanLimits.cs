@@ -18,6 +18,8 @@ public sealed record ScanLimits
     /// <summary>Prompts times samples: each is a pair of engine requests when fanned out (protocol §2.6). Default 1024.</summary>
     public int MaxFanOut { get; init; } = 1024;
 
-    /// <summary>Top log probabilities per token. Default 128: a request for more brings a prefill engine down (protocol §2.5).</summary>
+    /// <summary>
+    /// Top log probabilities per token. Default 128: a request for more brings a prefill engine down (protocol §2.5).
+    /// </summary>
     public int MaxTopLogprobs { get; init; } = 128;
 }

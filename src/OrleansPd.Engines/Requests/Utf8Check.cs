@@ -7,13 +7,13 @@ using System.Text.Unicode;
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// Whether bytes are UTF-8, at one speed whatever the text: the check of .NET is as fast where all is ASCII, and several times slower
-/// where other characters are scattered in it, as they are in prompts.
+/// Whether bytes are UTF-8, at one speed whatever the text: the check of .NET is as fast where all is ASCII, and several times
+/// slower where other characters are scattered in it, as they are in prompts.
 /// </summary>
 /// <remarks>
-/// The method of Keiser and Lemire, "Validating UTF-8 in less than one instruction per byte" (2021): three lookups by half bytes tell
-/// which mistakes a pair of neighbours may be part of, and what all three agree on is one; that the third and fourth byte of a long
-/// character are continuations is checked apart.
+/// The method of Keiser and Lemire, "Validating UTF-8 in less than one instruction per byte" (2021): three lookups by half bytes
+/// tell which mistakes a pair of neighbours may be part of, and what all three agree on is one; that the third and fourth byte of
+/// a long character are continuations is checked apart.
 /// </remarks>
 internal static class Utf8Check
 {
@@ -66,8 +66,8 @@ internal static class Utf8Check
         // All that is carried is in locals, so that it stays in registers.
         T previous = default, incomplete = default, error = default;
         var tables = TWidth.Tables;
-        // Four blocks are looked at in common: text either has such characters everywhere or nearly nowhere, and to guess wrong at each
-        // block whether it has one costs more than the check.
+        // Four blocks are looked at in common: text either has such characters everywhere or nearly nowhere, and to guess wrong
+        // at each block whether it has one costs more than the check.
         var at = 0;
         for (; at <= bytes.Length - (4 * TWidth.Bytes); at += 4 * TWidth.Bytes)
         {
@@ -150,7 +150,8 @@ internal static class Utf8Check
         public static int Bytes => 64;
 
         public static Tables<Vector512<byte>> Tables =>
-            new(Vector512.Create(FirstHigh, FirstHigh), Vector512.Create(FirstLow, FirstLow), Vector512.Create(SecondHigh, SecondHigh));
+            new(Vector512.Create(
+                FirstHigh, FirstHigh), Vector512.Create(FirstLow, FirstLow), Vector512.Create(SecondHigh, SecondHigh));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<byte> Load(ref readonly byte first, int at) => Vector512.LoadUnsafe(in first, (nuint)at);
@@ -179,7 +180,9 @@ internal static class Utf8Check
         }
     }
 
-    /// <summary>The largest bytes that may stand last, second and third from the end of a block without a character going on behind it.</summary>
+    /// <summary>
+    /// The largest bytes that may stand last, second and third from the end of a block without a character going on behind it.
+    /// </summary>
     private static Vector256<byte> LastOnes => Vector256.Create(
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0xF0 - 1, 0xE0 - 1, 0xC0 - 1);
@@ -195,7 +198,8 @@ internal static class Utf8Check
 
     private static Vector256<byte> SecondHigh => Twice(Vector128.Create(
         TooShort, TooShort, TooShort, TooShort, TooShort, TooShort, TooShort, TooShort,
-        Second | Overlong3 | TooLarge1000 | Overlong4, Second | Overlong3 | TooLarge, Second | Surrogate | TooLarge, Second | Surrogate | TooLarge,
+        Second | Overlong3 | TooLarge1000 | Overlong4, Second | Overlong3 | TooLarge, Second | Surrogate | TooLarge,
+        Second | Surrogate | TooLarge,
         TooShort, TooShort, TooShort, TooShort));
 
     private static Vector256<byte> Twice(Vector128<byte> half) => Vector256.Create(half, half);

@@ -140,7 +140,8 @@ internal sealed class GenerationHandler(
     }
 
     /// <summary>
-    /// What the body asks for; null where it is refused. A call holds a place of its client's account, and its ids, until it has ended.
+    /// What the body asks for; null where it is refused. A call holds a place of its client's account, and its ids, until it has
+    /// ended.
     /// </summary>
     private DispatchCall? CallOf(
         HttpContext context, Dialect dialect, string route, string id, Activity? span, SharedBody body,
@@ -221,7 +222,8 @@ internal sealed class GenerationHandler(
             if (report.Reason != "ok" && reason is "ok" or "client_gone")
             {
                 // The parts that a failing one has taken with it were cancelled by us; the failing one tells why.
-                (reason, side) = (report.Reason, report.Verdict is { } verdict ? GatewayMetrics.SideOf(verdict.Blame) : "gateway");
+                (reason, side) = (report.Reason, report.Verdict is { } verdict ? GatewayMetrics.SideOf(verdict.Blame)
+                    : "gateway");
             }
         }
         return new RequestEnd(reason, side, reports);
@@ -239,7 +241,8 @@ internal sealed class GenerationHandler(
     private static long TokensOf(RequestShape shape) => shape.PromptTokensEstimate
         + ((long)shape.Items * shape.Samples * (shape.MaxNewTokens < 0 ? UnaskedTokens : shape.MaxNewTokens));
 
-    private PairRequest PairOf(HttpContext context, SharedBody body, RequestShape shape, in FoundModel model, string id, int priority)
+    private PairRequest PairOf(
+        HttpContext context, SharedBody body, RequestShape shape, in FoundModel model, string id, int priority)
     {
         // Of both, engines take the one in the model's name.
         var adapters = model.Adapter ?? shape.GetAdapters(body.Memory.Span);
@@ -290,7 +293,9 @@ internal sealed class GenerationHandler(
     private static string? RidOf(SharedBody body, RequestShape shape) =>
         shape.RidKind == RidKind.String && shape.TryGetRid(body.Memory.Span, out var rid) ? rid : null;
 
-    /// <summary>The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).</summary>
+    /// <summary>
+    /// The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).
+    /// </summary>
     private static string[] ClientRids(SharedBody body, RequestShape shape)
     {
         var bytes = body.Memory.Span;
@@ -329,7 +334,8 @@ internal sealed class GenerationHandler(
         }
         if (request.Headers.ContentEncoding.Count > 0 && request.Headers.ContentEncoding != "identity")
         {
-            return new AnswerError(400, "unsupported_encoding", "Compressed request bodies are not understood by the engines; send plain JSON.");
+            return new AnswerError(
+                400, "unsupported_encoding", "Compressed request bodies are not understood by the engines; send plain JSON.");
         }
         return null;
     }
@@ -341,5 +347,6 @@ internal sealed class GenerationHandler(
     }
 
     private AnswerError TooLong() => new(413, "payload_too_large",
-        string.Create(CultureInfo.InvariantCulture, $"The request body is larger than the {options.MaxPayloadSize} bytes allowed (--max-payload-size)."));
+        string.Create(CultureInfo.InvariantCulture,
+            $"The request body is larger than the {options.MaxPayloadSize} bytes allowed (--max-payload-size)."));
 }

@@ -74,8 +74,10 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
             return true;
         }
         error = name is null
-            ? new AnswerError(400, "model_required", $"Several models are served; name one: {string.Join(", ", served)}.", Param: "model")
-            : new AnswerError(404, "model_not_found", $"The model '{name}' is not served here; served are: {string.Join(", ", served)}.", Param: "model");
+            ? new AnswerError(400, "model_required", $"Several models are served; name one: {string.Join(", ", served)}.",
+                Param: "model")
+            : new AnswerError(404, "model_not_found",
+                $"The model '{name}' is not served here; served are: {string.Join(", ", served)}.", Param: "model");
         return false;
     }
 

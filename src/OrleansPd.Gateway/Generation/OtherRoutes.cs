@@ -29,7 +29,8 @@ internal sealed class OtherRoutes(TimeProvider clock)
         foreach (var (path, instead) in NotServed)
         {
             routes.Map(path, context => RefuseAsync(
-                context, new AnswerError(501, "not_implemented", $"{path} has no bootstrap members and is not served by a prefill-decode gateway. {instead}")));
+                context, new AnswerError(501, "not_implemented",
+                    $"{path} has no bootstrap members and is not served by a prefill-decode gateway. {instead}")));
         }
         routes.MapFallback("{**path}", context => RefuseAsync(
             context, new AnswerError(404, "not_found", $"There is no {context.Request.Method} {context.Request.Path} here.")));

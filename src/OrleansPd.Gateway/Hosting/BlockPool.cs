@@ -66,7 +66,8 @@ internal sealed class BlockPool : MemoryPool<byte>
         public override Span<byte> GetSpan() => _bytes;
 
         public override unsafe MemoryHandle Pin(int elementIndex = 0) =>
-            new((byte*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(_bytes)) + elementIndex);
+            new((byte*)System.Runtime.CompilerServices.Unsafe.AsPointer(
+                ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(_bytes)) + elementIndex);
 
         public override void Unpin()
         {

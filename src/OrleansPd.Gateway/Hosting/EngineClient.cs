@@ -7,17 +7,24 @@ namespace OrleansPd.Gateway.Hosting;
 /// <summary>How a gateway, and the control plane beside it, reach engines.</summary>
 public static class EngineClient
 {
-    /// <summary>The client that the options ask for, with their authorities and certificates; whoever asks for it disposes it.</summary>
+    /// <summary>
+    /// The client that the options ask for, with their authorities and certificates; whoever asks for it disposes it.
+    /// </summary>
     /// <exception cref="ArgumentException">A file is missing or is no certificate; the message names it.</exception>
     public static IUpstream Of(GatewayOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         return options.Upstream == UpstreamKind.Direct
-            ? new DirectUpstream(new UpstreamOptions { Tls = EngineTls.Of(options), UseSocketLoop = options.Transport == TransportKind.Loop })
+            ? new DirectUpstream(
+                new UpstreamOptions { Tls = EngineTls.Of(options), UseSocketLoop = options.Transport == TransportKind.Loop })
             : Reference(options);
     }
 
-    /// <summary>The same by <see cref="HandlerUpstream"/>, whatever the options ask for: for those who may block where an answer is awaited.</summary>
+    /// <summary>
+    /// The same by <see cref="HandlerUpstream"/>, whatever the options ask for: for those who may block where an answer is
+    /// awaited.
+    /// </summary>
     /// <exception cref="ArgumentException">As above.</exception>
-    public static IUpstream Reference(GatewayOptions options) => new HandlerUpstream(new UpstreamOptions { Tls = EngineTls.Of(options) });
+    public static IUpstream Reference(GatewayOptions options) =>
+        new HandlerUpstream(new UpstreamOptions { Tls = EngineTls.Of(options) });
 }

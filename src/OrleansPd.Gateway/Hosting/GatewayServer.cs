@@ -144,8 +144,8 @@ public sealed class GatewayServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops in order: says that it is not ready, takes requests for a moment more, lets those in flight end for as long as the grace
-    /// lasts, aborts the rest on their engines, closes the listener.
+    /// Stops in order: says that it is not ready, takes requests for a moment more, lets those in flight end for as long as the
+    /// grace lasts, aborts the rest on their engines, closes the listener.
     /// </summary>
     /// <param name="cancellationToken">Ends the waiting: what is in flight is aborted at once.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
@@ -230,7 +230,9 @@ public sealed class GatewayServer : IAsyncDisposable
 
     private static Uri ListeningUrl(WebApplication app)
     {
-        var address = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
-        return new Uri(address.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal).Replace("[::]", "[::1]", StringComparison.Ordinal));
+        var address = app.Services.GetRequiredService<IServer>(
+            ).Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        return new Uri(address.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal)
+            .Replace("[::]", "[::1]", StringComparison.Ordinal));
     }
 }

@@ -20,7 +20,8 @@ public static class GatewayServices
 {
     /// <summary>The parts between the HTTP surface and the engines.</summary>
     public static IServiceCollection AddPd(
-        this IServiceCollection services, GatewayOptions options, IControlPlane controlPlane, TimeProvider clock, IUpstream? upstream = null)
+        this IServiceCollection services, GatewayOptions options, IControlPlane controlPlane, TimeProvider clock,
+        IUpstream? upstream = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         services.AddSingleton(options);
@@ -36,7 +37,8 @@ public static class GatewayServices
         }
         else
         {
-            // Made now, so that a file that cannot be read is said before anything listens; given by the container, which disposes it.
+            // Made now, so that a file that cannot be read is said before anything listens; given by the container, which
+            // disposes it.
             var own = EngineClient.Of(options);
             services.AddSingleton(_ => own);
         }

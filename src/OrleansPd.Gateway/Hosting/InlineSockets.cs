@@ -1,8 +1,9 @@
 namespace OrleansPd.Gateway.Hosting;
 
 /// <summary>
-/// Whether code that a socket wakes runs at once on the thread that waits for sockets, and not on another one. It saves a third of
-/// what a request costs. Nothing that runs there may block; so it is the executable's to turn on, which knows all that runs in it.
+/// Whether code that a socket wakes runs at once on the thread that waits for sockets, and not on another one. It saves a third
+/// of what a request costs. Nothing that runs there may block; so it is the executable's to turn on, which knows all that runs in
+/// it.
 /// </summary>
 public static class InlineSockets
 {
@@ -11,7 +12,9 @@ public static class InlineSockets
 
     public static bool AreOn => Environment.GetEnvironmentVariable(Variable) == "1";
 
-    /// <summary>To be called before the process makes its first socket. Whoever has set the variable, to 0 or to 1, is right.</summary>
+    /// <summary>
+    /// To be called before the process makes its first socket. Whoever has set the variable, to 0 or to 1, is right.
+    /// </summary>
     public static void TurnOn()
     {
         if (Environment.GetEnvironmentVariable(Variable) is null)

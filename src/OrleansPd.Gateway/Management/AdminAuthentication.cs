@@ -14,7 +14,8 @@ internal sealed class AdminAuthentication(KeyRing keys)
         if (keys.HasAdmin && !keys.IsAdmin(context.Request))
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
-            await ManagementJson.RefuseAsync(context, 401, "UNAUTHORIZED", "This call needs the admin key: 'Authorization: Bearer <key>'.");
+            await ManagementJson.RefuseAsync(
+                context, 401, "UNAUTHORIZED", "This call needs the admin key: 'Authorization: Bearer <key>'.");
             return;
         }
         await next(context);

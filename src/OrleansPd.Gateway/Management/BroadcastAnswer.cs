@@ -28,7 +28,8 @@ internal static class BroadcastAnswer
     {
         ["success"] = said.Count > 0 && said.All(s => s.IsGood),
         ["status"] = StatusOf(said) switch { 200 => "ok", 206 => "partial", _ => "failed" },
-        ["message"] = said.Count == 0 ? "No worker is registered that this is for." : $"{said.Count(s => s.IsGood)} of {said.Count} workers {did}.",
+        ["message"] = said.Count == 0 ? "No worker is registered that this is for."
+            : $"{said.Count(s => s.IsGood)} of {said.Count} workers {did}.",
         ["successful"] = new JsonArray([.. said.Where(s => s.IsGood).Select(s => (JsonNode)s.Url)]),
         ["failed"] = new JsonArray([.. said.Where(s => !s.IsGood).Select(s => (JsonNode)new JsonArray(s.Url, s.Problem))]),
         ["total_workers"] = said.Count,

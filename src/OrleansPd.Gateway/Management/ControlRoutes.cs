@@ -19,7 +19,9 @@ internal sealed class ControlRoutes(
 {
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
 
-    /// <summary>Calls that an engine answers when it is done with what may take minutes: they get a request's whole time.</summary>
+    /// <summary>
+    /// Calls that an engine answers when it is done with what may take minutes: they get a request's whole time.
+    /// </summary>
     private TimeSpan Long => TimeSpan.FromSeconds(options.RequestTimeoutSecs);
 
     private IEnumerable<Control> Controls =>
@@ -63,7 +65,8 @@ internal sealed class ControlRoutes(
             problem = "Each engine joins the group with a rank_offset of its own: name one engine with ?worker=<id or address>, once for each.";
         }
         var wait = TimeSpan.Zero;
-        if (problem is null && context.Request.Query["timeout"].ToString() is { Length: > 0 } given && !TryReadWait(given, out wait))
+        if (problem is null && context.Request.Query["timeout"].ToString() is { Length: > 0 } given
+            && !TryReadWait(given, out wait))
         {
             problem = "'timeout' must be seconds, 0 to 3600.";
         }
@@ -84,7 +87,8 @@ internal sealed class ControlRoutes(
         var toAll = !context.Request.Query.Any(q => q.Key is "role" or "worker");
         var aborts = control.Aborts && toAll ? AbortAsync(sent) : Task.CompletedTask;
         var said = await engines.CallAsync(
-            workers, context.Request.Method, control.Path + QueryOf(context.Request.Query), sent, control.Patience + wait, context.RequestAborted);
+            workers, context.Request.Method, control.Path + QueryOf(context.Request.Query), sent, control.Patience
+                + wait, context.RequestAborted);
         await aborts;
         if (control.Adapter is { } change)
         {
@@ -133,14 +137,16 @@ internal sealed class ControlRoutes(
 
     private static bool TryReadWait(string given, out TimeSpan wait)
     {
-        var good = double.TryParse(given, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and <= 3600;
+        var good = double.TryParse(given, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
+            && seconds is >= 0 and <= 3600;
         wait = good ? TimeSpan.FromSeconds(seconds) : default;
         return good;
     }
 
     /// <summary>The caller's query without the members that choose workers, encoded anew.</summary>
     internal static QueryString QueryOf(IQueryCollection query) => QueryString.Create(
-        query.Where(q => q.Key is not ("role" or "worker")).SelectMany(q => q.Value, (q, value) => KeyValuePair.Create(q.Key, value)));
+        query.Where(q => q.Key is not ("role" or "worker"))
+            .SelectMany(q => q.Value, (q, value) => KeyValuePair.Create(q.Key, value)));
 
     /// <param name="Methods">By spaces; passed on as they come.</param>
     /// <param name="Did">Ends the sentence "3 of 4 workers ...".</param>

@@ -20,8 +20,8 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
     private const int MaxAnswer = 16 * 1024 * 1024;
 
     /// <summary>
-    /// The workers that a call is for: all, or those named by <c>?role=prefill|decode|regular</c> and <c>?worker=</c> (an id, or an
-    /// engine's address; may be repeated). Both are ours and are not passed on.
+    /// The workers that a call is for: all, or those named by <c>?role=prefill|decode|regular</c> and <c>?worker=</c> (an id, or
+    /// an engine's address; may be repeated). Both are ours and are not passed on.
     /// </summary>
     /// <param name="problem">Why the selection makes no sense; null when it does.</param>
     public ImmutableArray<WorkerSnapshot> Select(IQueryCollection query, out string? problem)
@@ -30,7 +30,8 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
         var workers = controlPlane.Fleet.Workers;
         if (query["role"].ToString() is { Length: > 0 } role)
         {
-            if (!Enum.TryParse<WorkerRole>(role, ignoreCase: true, out var wanted) || !Enum.IsDefined(wanted) || char.IsDigit(role[0]))
+            if (!Enum.TryParse<WorkerRole>(role, ignoreCase: true, out var wanted) || !Enum.IsDefined(wanted)
+                || char.IsDigit(role[0]))
             {
                 problem = "'role' must be prefill, decode or regular.";
                 return [];
@@ -63,7 +64,8 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
         Task.WhenAll(workers.Select(w => OneAsync(w, method, path, body, patience, cancellationToken)));
 
     private async Task<BroadcastReply> OneAsync(
-        WorkerSnapshot worker, string method, string path, ReadOnlyMemory<byte> body, TimeSpan patience, CancellationToken cancellationToken)
+        WorkerSnapshot worker, string method, string path, ReadOnlyMemory<byte> body, TimeSpan patience,
+        CancellationToken cancellationToken)
     {
         using var timer = new CancellationTokenSource(patience, clock);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
@@ -111,7 +113,8 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
             json = JsonValue.Create(Masked(worker, Encoding.UTF8.GetString(text).Trim()));
         }
         // Engines quote what they were sent; an object of theirs is looked at as text, wherever a key may stand in it.
-        if (worker.ApiKey is { Length: > 0 } key && json is not null && json.ToJsonString().Contains(key, StringComparison.Ordinal))
+        if (worker.ApiKey is { Length: > 0 } key && json is not null
+            && json.ToJsonString().Contains(key, StringComparison.Ordinal))
         {
             json = null;
         }

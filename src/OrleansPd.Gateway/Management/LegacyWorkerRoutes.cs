@@ -28,7 +28,8 @@ internal static class LegacyWorkerRoutes
         var role = WorkerRole.Regular;
         problem ??= WorkerRequests.Role(query["worker_type"] is [{ Length: > 0 } type] ? type : "regular", out role);
         if (problem is null && port.Length > 0
-            && (!int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out number) || number is < 1 or > 65535 || role != WorkerRole.Prefill))
+            && (!int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out number) || number is < 1 or > 65535
+                || role != WorkerRole.Prefill))
         {
             problem = "'bootstrap_port' must be 1 to 65535, and is for prefill workers only.";
         }
@@ -44,7 +45,8 @@ internal static class LegacyWorkerRoutes
         }
         var answer = await admin.AddAsync(
             new WorkerSpec { Url = url!, Role = role, BootstrapPort = number == 0 ? null : number }, context.RequestAborted);
-        await TextAsync(context, answer.Worker is null ? 409 : 200, answer.Message ?? $"Successfully added worker: {answer.Worker!.Worker.Id}");
+        await TextAsync(context, answer.Worker is null ? 409
+            : 200, answer.Message ?? $"Successfully added worker: {answer.Worker!.Worker.Id}");
     }
 
     private static async Task RemoveAsync(HttpContext context, IFleetAdmin admin)

@@ -25,7 +25,8 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
     {
         if (context.Request.Query["format"].ToString() is not ("" or "json"))
         {
-            await ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", "Only format=json is served here; /engine_metrics has Prometheus text.");
+            await ManagementJson.RefuseAsync(
+                context, 400, "BAD_REQUEST", "Only format=json is served here; /engine_metrics has Prometheus text.");
             return;
         }
         if (await AskAsync(context, "/v1/loads", ControlRoutes.QueryOf(context.Request.Query)) is not { } said)
@@ -55,7 +56,8 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
                 ["worker_type"] = s.Worker.Role.ToString().ToLowerInvariant(),
                 // -1 where nobody knows, as there.
                 ["load"] = s.IsGood ? RanksOf(s).Sum(r => (long?)r["num_total_tokens"] ?? 0) : -1,
-                ["requests"] = s.IsGood ? RanksOf(s).Sum(r => ((long?)r["num_running_reqs"] ?? 0) + ((long?)r["num_waiting_reqs"] ?? 0)) : -1,
+                ["requests"] = s.IsGood
+                    ? RanksOf(s).Sum(r => ((long?)r["num_running_reqs"] ?? 0) + ((long?)r["num_waiting_reqs"] ?? 0)) : -1,
                 ["error"] = s.Problem,
             })]),
         });
@@ -67,7 +69,8 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
         {
             return;
         }
-        var ranks = said.Where(s => s.IsGood).SelectMany(s => (s.Body as JsonArray ?? []).OfType<JsonObject>().Select(r => Named(s, r)));
+        var ranks = said.Where(s => s.IsGood)
+            .SelectMany(s => (s.Body as JsonArray ?? []).OfType<JsonObject>().Select(r => Named(s, r)));
         await ManagementJson.WriteAsync(context, BroadcastAnswer.StatusOf(said), new JsonArray([.. ranks]));
     }
 

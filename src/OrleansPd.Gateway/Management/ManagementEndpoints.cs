@@ -141,7 +141,8 @@ public static class ManagementEndpoints
             await RefuseAsync(context, problem!);
             return;
         }
-        await AnswerAsync(context, 202, await admin.PatchAsync(worker.Worker.Id, patch, context.RequestAborted), "The worker is changed.");
+        await AnswerAsync(context, 202, await admin.PatchAsync(
+            worker.Worker.Id, patch, context.RequestAborted), "The worker is changed.");
     }
 
     private static async Task RemoveAsync(HttpContext context, IFleetAdmin admin)
@@ -179,7 +180,8 @@ public static class ManagementEndpoints
         try
         {
             var answer = await admin.SwitchRoleAsync(worker.Worker.Id, role, context.RequestAborted);
-            await AnswerAsync(context, 200, answer, "Its engine has switched; the worker serves when a generation went through it.");
+            await AnswerAsync(context, 200, answer,
+                "Its engine has switched; the worker serves when a generation went through it.");
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
@@ -199,7 +201,8 @@ public static class ManagementEndpoints
         return worker;
     }
 
-    private static Task AnswerAsync(HttpContext context, int status, AdminAnswer answer, string message) => answer.Worker is { } worker
+    private static Task AnswerAsync(HttpContext context, int status, AdminAnswer answer, string message) =>
+        answer.Worker is { } worker
         ? ManagementJson.WriteAsync(context, status, new JsonObject
         {
             ["status"] = "accepted",
@@ -209,5 +212,6 @@ public static class ManagementEndpoints
         })
         : ManagementJson.RefuseAsync(context, answer);
 
-    private static Task RefuseAsync(HttpContext context, string problem) => ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem);
+    private static Task RefuseAsync(HttpContext context, string problem) =>
+        ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem);
 }

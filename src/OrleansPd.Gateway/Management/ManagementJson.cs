@@ -21,7 +21,8 @@ internal static class ManagementJson
     public static Task RefuseAsync(HttpContext context, int status, string code, string message) =>
         WriteAsync(context, status, new JsonObject { ["error"] = message, ["code"] = code });
 
-    public static Task RefuseAsync(HttpContext context, AdminAnswer answer) => RefuseAsync(context, answer.Problem, answer.Message);
+    public static Task RefuseAsync(HttpContext context, AdminAnswer answer) =>
+        RefuseAsync(context, answer.Problem, answer.Message);
 
     public static Task RefuseAsync(HttpContext context, AdminProblem? problem, string? message)
     {

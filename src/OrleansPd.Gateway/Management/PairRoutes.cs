@@ -17,14 +17,17 @@ namespace OrleansPd.Gateway.Management;
 /// shape is AReaL's, its pull request 1364). The pair is held under a lease that runs out: by then the engines' own figures show
 /// the request, and a caller that died has given its place back. <c>DELETE /route_pd/{lease_id}</c> gives it back sooner.
 /// </summary>
-internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, GatewayOptions options, TimeProvider clock) : IDisposable
+internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, GatewayOptions options, TimeProvider clock)
+    : IDisposable
 {
     private const int MaxBody = 1 << 20;
     private readonly Dictionary<string, Held> _held = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
     private bool _closed;
 
-    /// <summary>Below the time after which a pair without progress looks wedged: nobody tells us of the progress of these.</summary>
+    /// <summary>
+    /// Below the time after which a pair without progress looks wedged: nobody tells us of the progress of these.
+    /// </summary>
     private int LongestLease => Math.Max(1, options.ControlPlane.StallSuspectSecs - 5);
 
     /// <summary>Pairs that callers hold.</summary>
@@ -81,7 +84,8 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
             var error = AnswerError.Of(grant.Refusal!);
             if (error.RetryAfter is { } wait)
             {
-                context.Response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+                context.Response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))
+                    .ToString(CultureInfo.InvariantCulture);
             }
             await RefuseAsync(context, error.Status, error.Code, error.Message);
             return;
@@ -133,7 +137,8 @@ internal sealed class PairRoutes(IControlPlane controlPlane, ModelNames models, 
             if (!_closed)
             {
                 _held.Add(id, held);
-                held.Timer = clock.CreateTimer(_ => End(id, LegOutcome.Neutral, LegOutcome.Neutral), null, life, Timeout.InfiniteTimeSpan);
+                held.Timer = clock.CreateTimer(
+                    _ => End(id, LegOutcome.Neutral, LegOutcome.Neutral), null, life, Timeout.InfiniteTimeSpan);
                 return true;
             }
         }

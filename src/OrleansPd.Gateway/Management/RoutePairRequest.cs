@@ -40,7 +40,8 @@ internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
                     "model" => Text(value, member.Name, text => pair = pair with { Model = text }),
                     "lora_path" when value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } adapter =>
                         Text(value, member.Name, _ => pair = pair with { Adapters = adapter }),
-                    "session_id" => Text(value, member.Name, text => pair = pair with { SessionKey = text is null ? 0 : SessionHash.Of(text) }),
+                    "session_id" => Text(
+                        value, member.Name, text => pair = pair with { SessionKey = text is null ? 0 : SessionHash.Of(text) }),
                     "prompt_tokens" => Whole(value, member.Name, 0, int.MaxValue, n => pair = pair with { PromptTokens = n }),
                     "max_new_tokens" => Whole(value, member.Name, 1, int.MaxValue, n => pair = pair with { MaxNewTokens = n }),
                     "batch_size" => Whole(value, member.Name, 1, mostItems, n => pair = pair with { Items = n }),

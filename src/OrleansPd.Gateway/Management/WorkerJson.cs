@@ -4,7 +4,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 
-/// <summary>A worker as JSON: the members of the SGLang gateway's <c>WorkerInfo</c>, then ours. There is no member for the key.</summary>
+/// <summary>
+/// A worker as JSON: the members of the SGLang gateway's <c>WorkerInfo</c>, then ours. There is no member for the key.
+/// </summary>
 internal static class WorkerJson
 {
     public static JsonObject Of(WorkerView view)

@@ -11,7 +11,9 @@ namespace OrleansPd.Gateway.Management;
 /// </summary>
 internal static class WorkerRequests
 {
-    /// <summary>Members of the SGLang gateway that say nothing here: health is checked in our way, engines tokenize and parse.</summary>
+    /// <summary>
+    /// Members of the SGLang gateway that say nothing here: health is checked in our way, engines tokenize and parse.
+    /// </summary>
     private static readonly string[] PassedOver =
     [
         "runtime", "runtime_type", "tokenizer_path", "reasoning_parser", "tool_parser", "chat_template", "connection_mode",
@@ -39,7 +41,8 @@ internal static class WorkerRequests
             "dp_size" => Whole(value, name, 1, 1024, out dp),
             _ => PassedOver.Contains(name) ? null : Unknown(name),
         });
-        if (problem is not null || (problem = Address(url, out var address)) is not null || (problem = Role(type ?? "regular", out var role)) is not null)
+        if (problem is not null || (problem = Address(url, out var address)) is not null
+            || (problem = Role(type ?? "regular", out var role)) is not null)
         {
             return null;
         }
@@ -106,7 +109,8 @@ internal static class WorkerRequests
                     return value.ValueKind == JsonValueKind.Null ? null : Whole(value, name, 0, PoolTarget.Most, out wanted);
                 case "drain_surplus":
                     drain = value.ValueKind == JsonValueKind.True;
-                    return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? null : "'drain_surplus' must be true or false.";
+                    return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? null
+                        : "'drain_surplus' must be true or false.";
                 default:
                     return Unknown(name);
             }
@@ -191,14 +195,16 @@ internal static class WorkerRequests
 
     private static string? Cost(JsonElement value, out double? cost)
     {
-        cost = value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var n) && n is >= 0.0001 and <= 1_000_000 ? n : null;
+        cost = value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var n) && n is >= 0.0001 and <= 1_000_000 ? n
+            : null;
         return cost is null ? "'cost' must be a number from 0.0001 to 1000000." : null;
     }
 
     private static string? Labels(JsonElement value, out ImmutableDictionary<string, string>? labels)
     {
         labels = null;
-        if (value.ValueKind != JsonValueKind.Object || value.EnumerateObject().Any(l => l.Value.ValueKind != JsonValueKind.String))
+        if (value.ValueKind != JsonValueKind.Object
+            || value.EnumerateObject().Any(l => l.Value.ValueKind != JsonValueKind.String))
         {
             return "'labels' must be an object of strings.";
         }

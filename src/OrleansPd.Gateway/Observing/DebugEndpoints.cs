@@ -17,7 +17,8 @@ internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, T
     {
         routes.MapGet("/debug/requests", gate.Guard(context =>
             Results.Json(log.Recent().Take(MostListed).Select(View)).ExecuteAsync(context)));
-        routes.MapGet("/debug/requests/{id}", gate.Guard(context => Of((string)context.Request.RouteValues["id"]!).ExecuteAsync(context)));
+        routes.MapGet("/debug/requests/{id}", gate.Guard(
+            context => Of((string)context.Request.RouteValues["id"]!).ExecuteAsync(context)));
     }
 
     private IResult Of(string id) => log.Find(id) is { } record

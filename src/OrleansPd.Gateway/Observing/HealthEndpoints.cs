@@ -15,7 +15,8 @@ namespace OrleansPd.Gateway.Observing;
 /// </summary>
 internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatcher dispatcher, GatewayLifetime life)
 {
-    private static readonly byte[] Probe = """{"text":"ping","sampling_params":{"max_new_tokens":1,"temperature":0,"ignore_eos":true}}"""u8.ToArray();
+    private static readonly byte[] Probe =
+        """{"text":"ping","sampling_params":{"max_new_tokens":1,"temperature":0,"ignore_eos":true}}"""u8.ToArray();
 
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -49,7 +50,8 @@ internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatc
         using var body = SharedBody.CopyOf(Probe);
         var sink = new StatusSink();
         await dispatcher.RunAsync(
-            new DispatchCall { Path = "/generate", Body = body, Shape = shape, Pair = new PairRequest { PromptTokens = 1, MaxNewTokens = 1 } },
+            new DispatchCall { Path =
+                "/generate", Body = body, Shape = shape, Pair = new PairRequest { PromptTokens = 1, MaxNewTokens = 1 } },
             sink, context.RequestAborted);
         context.Response.StatusCode = sink.Status == 200 ? 200 : 503;
         await context.Response.WriteAsync(sink.Reason, context.RequestAborted);
@@ -77,7 +79,8 @@ internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatc
 
         public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-        public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken) => RefuseAsync(error, cancellationToken);
+        public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken) =>
+            RefuseAsync(error, cancellationToken);
 
         public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
         {

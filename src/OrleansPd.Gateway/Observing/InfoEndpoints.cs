@@ -19,7 +19,9 @@ namespace OrleansPd.Gateway.Observing;
 internal sealed class InfoEndpoints(
     IControlPlane controlPlane, ModelNames models, IUpstream upstream, TimeProvider clock, ILogger<InfoEndpoints> logger)
 {
-    /// <summary>Engines answer <c>/server_info</c> only when each of their schedulers does; a stuck one must not hold us.</summary>
+    /// <summary>
+    /// Engines answer <c>/server_info</c> only when each of their schedulers does; a stuck one must not hold us.
+    /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private const int MaxAnswer = 16 * 1024 * 1024;
@@ -57,7 +59,8 @@ internal sealed class InfoEndpoints(
         {
             return WriteAsync(context, Card(fleet, found.Model, found.Name, found.IsAdapter));
         }
-        return RefuseAsync(context, new AnswerError(404, "model_not_found", $"The model '{id}' is not served here.", Param: "model"));
+        return RefuseAsync(context, new AnswerError(
+            404, "model_not_found", $"The model '{id}' is not served here.", Param: "model"));
     }
 
     /// <param name="name">Another name of the model, or of an adapter of it; null = its own.</param>
@@ -154,14 +157,16 @@ internal sealed class InfoEndpoints(
             Secrets.Remove(info);
             return info;
         }
-        catch (Exception e) when (e is UpstreamException or JsonException || (e is OperationCanceledException && timer.IsCancellationRequested))
+        catch (Exception e) when (
+            e is UpstreamException or JsonException || (e is OperationCanceledException && timer.IsCancellationRequested))
         {
             Log.InfoFailed(logger, worker.Url, path, e.Message);
             return null;
         }
     }
 
-    private static Task WriteAsync(HttpContext context, JsonNode node) => context.Response.WriteAsJsonAsync(node, context.RequestAborted);
+    private static Task WriteAsync(HttpContext context, JsonNode node) =>
+        context.Response.WriteAsJsonAsync(node, context.RequestAborted);
 
     private Task RefuseAsync(HttpContext context, AnswerError error) =>
         new HttpAnswerSink(context, Dialect.Chat, clock).RefuseAsync(error, context.RequestAborted).AsTask();

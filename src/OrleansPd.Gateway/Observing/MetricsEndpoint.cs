@@ -17,7 +17,8 @@ namespace OrleansPd.Gateway.Observing;
 /// one text, each sample with the engine it is from.
 /// </summary>
 internal sealed class MetricsEndpoint(
-    GatewayMetrics metrics, PairDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, PairRoutes pairs, IServiceProvider services)
+    GatewayMetrics metrics, PairDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, PairRoutes pairs,
+    IServiceProvider services)
 {
     private const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -36,8 +37,10 @@ internal sealed class MetricsEndpoint(
         var text = new PromText(output);
         metrics.Write(text);
         var stages = dispatcher.Meter;
-        text.Buckets("orleanspd_gateway_token_gap_seconds", "Between events of a stream that has content (inter-token latency).", stages.TokenGap);
-        text.Buckets("orleanspd_gateway_queue_wait_seconds", "From the wish for a pair to its lease or refusal.", stages.QueueWait);
+        text.Buckets("orleanspd_gateway_token_gap_seconds", "Between events of a stream that has content (inter-token latency).",
+            stages.TokenGap);
+        text.Buckets("orleanspd_gateway_queue_wait_seconds", "From the wish for a pair to its lease or refusal.",
+            stages.QueueWait);
         text.Buckets("orleanspd_gateway_prefill_seconds", "From sending both legs to the prefill's good end.", stages.Prefill);
         text.Buckets("orleanspd_gateway_kv_wait_seconds", "From the prefill's end to decode's first event.", stages.KvWait);
         text.Family("orleanspd_gateway_open_legs", "gauge", "Requests to engines that have not ended, by role.");
@@ -45,8 +48,10 @@ internal sealed class MetricsEndpoint(
         text.Counter("orleanspd_gateway_retries_total", "Attempts after the first.", dispatcher.Retries);
         text.Counter("orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", dispatcher.Resumed);
         text.Counter("orleanspd_gateway_aborts_total", "Abort calls to engines.", dispatcher.Aborter.Sent);
-        text.Counter("orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", dispatcher.Aborter.Failed);
-        text.Gauge("orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.", dispatcher.Aborter.Waiting);
+        text.Counter("orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.",
+            dispatcher.Aborter.Failed);
+        text.Gauge("orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.",
+            dispatcher.Aborter.Waiting);
         text.Gauge("orleanspd_gateway_routed_pairs", "Pairs held by callers of /route_pd.", pairs.Open);
         WriteFleet(text, controlPlane.Fleet);
         if (_admin is not null)
@@ -63,7 +68,8 @@ internal sealed class MetricsEndpoint(
 
     private async Task MergeAsync(HttpContext context)
     {
-        var said = await engines.CallAsync(controlPlane.Fleet.Workers, "GET", "/metrics", default, Patience, context.RequestAborted);
+        var said = await engines.CallAsync(
+            controlPlane.Fleet.Workers, "GET", "/metrics", default, Patience, context.RequestAborted);
         context.Response.ContentType = ContentType;
         await context.Response.WriteAsync(EngineMetricsMerge.Of(said), context.RequestAborted);
     }
@@ -72,8 +78,10 @@ internal sealed class MetricsEndpoint(
     {
         text.Family("orleanspd_gateway_rooms", "gauge", "Rooms in the table: of live leases, and registered without one.");
         text.Sample(rooms.Pinned, "state=\"leased\"").Sample(rooms.Held - rooms.Pinned, "state=\"registered\"");
-        text.Counter("orleanspd_gateway_room_registrations_total", "Registrations of a room's rank that were taken.", rooms.Registered);
-        text.Counter("orleanspd_gateway_room_conflicts_total", "Registrations of another rank than the one that stands.", rooms.Conflicts);
+        text.Counter("orleanspd_gateway_room_registrations_total", "Registrations of a room's rank that were taken.",
+            rooms.Registered);
+        text.Counter("orleanspd_gateway_room_conflicts_total", "Registrations of another rank than the one that stands.",
+            rooms.Conflicts);
         text.Counter("orleanspd_gateway_room_expirations_total", "Rooms that were dropped because of their age.", rooms.Expired);
         text.Counter("orleanspd_gateway_room_refusals_total", "Rooms that found the table full.", rooms.Refused);
     }
@@ -86,7 +94,8 @@ internal sealed class MetricsEndpoint(
             foreach (var phase in Enum.GetValues<WorkerPhase>().Where(p => p != WorkerPhase.Gone))
             {
                 text.Sample(
-                    fleet.Workers.Count(w => w.Role == role && w.Phase == phase), $"role=\"{Lower(role)}\",phase=\"{Lower(phase)}\"");
+                    fleet.Workers.Count(
+                        w => w.Role == role && w.Phase == phase), $"role=\"{Lower(role)}\",phase=\"{Lower(phase)}\"");
             }
         }
         text.Gauge("orleanspd_gateway_ready", "1 when a request could be served now.", fleet.IsReady ? 1 : 0);
@@ -95,7 +104,8 @@ internal sealed class MetricsEndpoint(
     private static void WriteCapacity(PromText text, IReadOnlyList<WorkerView> workers)
     {
         var roles = Enum.GetValues<WorkerRole>().Select(role =>
-            (Label: $"role=\"{Lower(role)}\"", Ranks: workers.Where(w => w.Worker.Role == role).SelectMany(w => w.Ranks).ToArray())).ToArray();
+            (Label: $"role=\"{Lower(role)}\"", Ranks: workers.Where(w => w.Worker.Role == role).SelectMany(w => w.Ranks)
+                .ToArray())).ToArray();
         text.Family("orleanspd_gateway_capacity", "gauge", "Requests that the ranks of a role may hold at once.");
         foreach (var (label, ranks) in roles)
         {

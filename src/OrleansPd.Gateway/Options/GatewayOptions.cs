@@ -15,11 +15,16 @@ public sealed class GatewayOptions
     [Range(0, 65535)]
     public int Port { get; set; } = 30000;
 
-    /// <summary>Largest request body in bytes, 1 KiB to 2 GiB - 64 KiB. Default 512 MiB, as the SGLang router's --max-payload-size.</summary>
+    /// <summary>
+    /// Largest request body in bytes, 1 KiB to 2 GiB - 64 KiB. Default 512 MiB, as the SGLang router's --max-payload-size.
+    /// </summary>
     [Range(1024, 2147418112)]
     public long MaxPayloadSize { get; set; } = 512L * 1024 * 1024;
 
-    /// <summary>Whole life of a request in seconds, retries and queueing included, 1-86400. Default 1800, as the SGLang router's --request-timeout-secs.</summary>
+    /// <summary>
+    /// Whole life of a request in seconds, retries and queueing included, 1-86400. Default 1800, as the SGLang router's
+    /// --request-timeout-secs.
+    /// </summary>
     [Range(1, 86400)]
     public int RequestTimeoutSecs { get; set; } = 1800;
 
@@ -31,8 +36,8 @@ public sealed class GatewayOptions
     public int FirstOutputTimeoutSecs { get; set; } = 280;
 
     /// <summary>
-    /// Longest silence in seconds of a stream that has begun, 0-86400; 0 = no limit. Default 300: an engine that is paused, or that
-    /// retracts its requests for a weight update, is silent for up to some 180 s and goes on afterwards.
+    /// Longest silence in seconds of a stream that has begun, 0-86400; 0 = no limit. Default 300: an engine that is paused, or
+    /// that retracts its requests for a weight update, is silent for up to some 180 s and goes on afterwards.
     /// </summary>
     [Range(0, 86400)]
     public int StreamIdleTimeoutSecs { get; set; } = 300;
@@ -43,29 +48,35 @@ public sealed class GatewayOptions
 
     /// <summary>
     /// Go on with another pair when a decode engine fails in the middle of a stream; the client sees one uninterrupted stream.
-    /// Default false. What cannot go on (n > 1, log probabilities, grammars, tools, reasoning) ends with an error event as before.
+    /// Default false. What cannot go on (n > 1, log probabilities, grammars, tools, reasoning) ends with an error event as
+    /// before.
     /// </summary>
     public bool ResumeStreams { get; set; }
 
     /// <summary>
-    /// Seconds in which a stopping gateway still takes requests while it says that it is not ready, 0-600. Default 0; set it to what
-    /// a load balancer in front needs to notice.
+    /// Seconds in which a stopping gateway still takes requests while it says that it is not ready, 0-600. Default 0; set it to
+    /// what a load balancer in front needs to notice.
     /// </summary>
     [Range(0, 600)]
     public int ShutdownDelaySecs { get; set; }
 
-    /// <summary>Seconds that requests in flight get to end before they are aborted, 0-86400. Default 180, as the SGLang router.</summary>
+    /// <summary>
+    /// Seconds that requests in flight get to end before they are aborted, 0-86400. Default 180, as the SGLang router.
+    /// </summary>
     [Range(0, 86400)]
     public int ShutdownGracePeriodSecs { get; set; } = 180;
 
     /// <summary>
-    /// Milliseconds between closing a decode's connection and telling it to abort a request that has given no output yet, 0-60000.
-    /// Default 0: at once. For engine builds that do not bear an abort in the middle of a transfer.
+    /// Milliseconds between closing a decode's connection and telling it to abort a request that has given no output yet,
+    /// 0-60000. Default 0: at once. For engine builds that do not bear an abort in the middle of a transfer.
     /// </summary>
     [Range(0, 60000)]
     public int DecodeAbortDelayMs { get; set; }
 
-    /// <summary>Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send <c>default</c>.</summary>
+    /// <summary>
+    /// Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send
+    /// <c>default</c>.
+    /// </summary>
     public bool StrictModel { get; set; }
 
     /// <summary>
@@ -106,19 +117,21 @@ public sealed class GatewayOptions
     public string? ApiKey { get; set; }
 
     /// <summary>
-    /// Named clients' keys with limits, each as <c>name=N,key=K</c> or <c>name=N,sha256=HEX</c> and any of <c>rpm=</c> (requests a
-    /// minute), <c>tpm=</c> (tokens a minute), <c>concurrency=</c>, <c>priority=</c> (-100 to 100, higher is served first). Default
-    /// none.
+    /// Named clients' keys with limits, each as <c>name=N,key=K</c> or <c>name=N,sha256=HEX</c> and any of <c>rpm=</c> (requests
+    /// a minute), <c>tpm=</c> (tokens a minute), <c>concurrency=</c>, <c>priority=</c> (-100 to 100, higher is served first).
+    /// Default none.
     /// </summary>
     public List<string> ClientKeys { get; init; } = [];
 
     /// <summary>
-    /// Addresses that workers may have which are added while the gateway runs: networks (10.0.0.0/8), host names, or *.domain, with
-    /// :port if wanted. Default none: all but link-local addresses, where clouds hand out credentials.
+    /// Addresses that workers may have which are added while the gateway runs: networks (10.0.0.0/8), host names, or *.domain,
+    /// with :port if wanted. Default none: all but link-local addresses, where clouds hand out credentials.
     /// </summary>
     public List<string> WorkerUrlAllow { get; init; } = [];
 
-    /// <summary>PEM file of the listener's certificate and its chain; null = plain HTTP. Default null. Needs <see cref="TlsKeyPath"/>.</summary>
+    /// <summary>
+    /// PEM file of the listener's certificate and its chain; null = plain HTTP. Default null. Needs <see cref="TlsKeyPath"/>.
+    /// </summary>
     public string? TlsCertPath { get; set; }
 
     /// <summary>PEM file of its key. Default null.</summary>
@@ -127,7 +140,9 @@ public sealed class GatewayOptions
     /// <summary>PEM files of authorities that sign engines' certificates, in place of the system's. Default none.</summary>
     public List<string> CaCertPaths { get; init; } = [];
 
-    /// <summary>PEM file of the certificate that is shown to engines; null = none. Default null. Needs <see cref="ClientKeyPath"/>.</summary>
+    /// <summary>
+    /// PEM file of the certificate that is shown to engines; null = none. Default null. Needs <see cref="ClientKeyPath"/>.
+    /// </summary>
     public string? ClientCertPath { get; set; }
 
     /// <summary>PEM file of its key. Default null.</summary>
@@ -137,31 +152,35 @@ public sealed class GatewayOptions
     public bool EnableTrace { get; set; }
 
     /// <summary>
-    /// Collector of spans: <c>host:port</c> or a URL. Port 4318 and URLs with a path are spoken to by HTTP, others by gRPC. Default
-    /// localhost:4317, as the SGLang router.
+    /// Collector of spans: <c>host:port</c> or a URL. Port 4318 and URLs with a path are spoken to by HTTP, others by gRPC.
+    /// Default localhost:4317, as the SGLang router.
     /// </summary>
     [Required]
     public string OtlpTracesEndpoint { get; set; } = "localhost:4317";
 
-    /// <summary>Share of requests that are traced where the client has not decided, 0-1. Default 0.1. A client's own decision is kept.</summary>
+    /// <summary>
+    /// Share of requests that are traced where the client has not decided, 0-1. Default 0.1. A client's own decision is kept.
+    /// </summary>
     [Range(0, 1)]
     public double TraceSampleRatio { get; set; } = 0.1;
 
     /// <summary>
-    /// Headers in which a client's request id is looked for, first to last; the answer has it as <c>x-request-id</c>. Default, where
-    /// none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
+    /// Headers in which a client's request id is looked for, first to last; the answer has it as <c>x-request-id</c>. Default,
+    /// where none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
     /// </summary>
     public List<string> RequestIdHeaders { get; init; } = [];
 
     /// <summary>
-    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or <see cref="UpstreamKind.Handler"/>, the HTTP
-    /// client of .NET, which does the same at more than twice the price. Default Direct.
+    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or
+    /// <see cref="UpstreamKind.Handler"/>, the HTTP client of .NET, which does the same at more than twice the price. Default
+    /// Direct.
     /// </summary>
     public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
 
     /// <summary>
-    /// What carries bytes: <see cref="TransportKind.Loop"/>, made for this job, or <see cref="TransportKind.Sockets"/>, Kestrel's and .NET's
-    /// own, which does the same at a higher price. Default Loop; where it cannot be had (not Linux, or neither x86-64 nor ARM64), Sockets.
+    /// What carries bytes: <see cref="TransportKind.Loop"/>, made for this job, or <see cref="TransportKind.Sockets"/>, Kestrel's
+    /// and .NET's own, which does the same at a higher price. Default Loop; where it cannot be had (not Linux, or neither x86-64
+    /// nor ARM64), Sockets.
     /// </summary>
     public TransportKind Transport { get; set; } = TransportKind.Loop;
 

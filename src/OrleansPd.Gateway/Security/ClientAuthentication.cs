@@ -11,10 +11,13 @@ namespace OrleansPd.Gateway.Security;
 /// </summary>
 internal sealed class ClientAuthentication(KeyRing keys, TimeProvider clock)
 {
-    /// <summary>As on an SGLang engine: health and metrics tell nothing of requests. Room calls have a token of their own.</summary>
+    /// <summary>
+    /// As on an SGLang engine: health and metrics tell nothing of requests. Room calls have a token of their own.
+    /// </summary>
     private static readonly string[] Open =
     [
-        "/health", "/health_generate", "/liveness", "/readiness", "/metrics", "/engine_metrics", "/register_dp_rank", "/query_dp_ranks",
+        "/health", "/health_generate", "/liveness", "/readiness", "/metrics", "/engine_metrics", "/register_dp_rank",
+        "/query_dp_ranks",
     ];
 
     public static ClientAccount? AccountOf(HttpContext context) => ClientIdentity.Of(context)?.Account;

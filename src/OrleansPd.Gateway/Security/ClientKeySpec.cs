@@ -16,7 +16,9 @@ public sealed record ClientKeySpec
     /// <summary>Requests a minute, bursts of one minute's worth; 0 = no limit.</summary>
     public int RequestsPerMinute { get; init; }
 
-    /// <summary>Prompt tokens and asked-for answer tokens a minute, estimated and charged when a request begins; 0 = no limit.</summary>
+    /// <summary>
+    /// Prompt tokens and asked-for answer tokens a minute, estimated and charged when a request begins; 0 = no limit.
+    /// </summary>
     public int TokensPerMinute { get; init; }
 
     /// <summary>Requests at the same time; 0 = no limit.</summary>
@@ -42,7 +44,8 @@ public sealed record ClientKeySpec
             var (word, value) = at < 0 ? ("", "") : (part[..at], part[(at + 1)..]);
             switch (word)
             {
-                case "name" when value.Length is > 0 and <= 64 && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_'):
+                case "name" when value.Length is > 0 and <= 64
+                    && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_'):
                     name = value;
                     break;
                 case "key" when value.Length > 0:
@@ -51,10 +54,12 @@ public sealed record ClientKeySpec
                 case "sha256" when value.Length == 64 && value.All(char.IsAsciiHexDigit):
                     hash = Convert.FromHexString(value);
                     break;
-                case "rpm" or "tpm" or "concurrency" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number):
+                case "rpm" or "tpm" or "concurrency" when int.TryParse(
+                    value, NumberStyles.None, CultureInfo.InvariantCulture, out var number):
                     numbers[word] = number;
                     break;
-                case "priority" when int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var priority)
+                case "priority" when int.TryParse(
+                    value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var priority)
                     && priority is >= -100 and <= 100:
                     numbers[word] = priority;
                     break;

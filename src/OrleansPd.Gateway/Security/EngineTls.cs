@@ -18,7 +18,8 @@ internal static class EngineTls
         var tls = new SslClientAuthenticationOptions();
         if (options.CaCertPaths.Count > 0)
         {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            var policy = new X509ChainPolicy { TrustMode =
+                X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
             foreach (var path in options.CaCertPaths)
             {
                 Read(path, () => policy.CustomTrustStore.ImportFromPemFile(path));
@@ -27,7 +28,8 @@ internal static class EngineTls
         }
         if (options.ClientCertPath is not null || options.ClientKeyPath is not null)
         {
-            tls.ClientCertificates = [Load(options.ClientCertPath, options.ClientKeyPath, "--client-cert-path", "--client-key-path")];
+            tls.ClientCertificates =
+                [Load(options.ClientCertPath, options.ClientKeyPath, "--client-cert-path", "--client-key-path")];
         }
         return tls;
     }
@@ -55,7 +57,8 @@ internal static class EngineTls
         {
             read();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException or ArgumentException)
+        catch (Exception e) when (
+            e is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException or ArgumentException)
         {
             throw new ArgumentException($"{what}: {e.Message}", e);
         }

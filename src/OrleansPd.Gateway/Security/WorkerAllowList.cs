@@ -16,8 +16,8 @@ public sealed class WorkerAllowList
     private readonly List<(string Host, int? Port)> _hosts = [];
 
     /// <param name="entries">
-    /// Each an address, a network (<c>10.0.0.0/8</c>), a host name, or one that begins with <c>*.</c>; hosts may end in <c>:port</c>.
-    /// None = all but link-local addresses.
+    /// Each an address, a network (<c>10.0.0.0/8</c>), a host name, or one that begins with <c>*.</c>; hosts may end in
+    /// <c>:port</c>. None = all but link-local addresses.
     /// </param>
     /// <exception cref="FormatException">An entry is none of these.</exception>
     public WorkerAllowList(IEnumerable<string> entries)
@@ -39,7 +39,8 @@ public sealed class WorkerAllowList
                 var colon = text.LastIndexOf(':');
                 int? port = colon > 0 && int.TryParse(text[(colon + 1)..], out var given) ? given : null;
                 var host = port is null ? text : text[..colon];
-                if (Uri.CheckHostName(host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host) == UriHostNameType.Unknown)
+                if (Uri.CheckHostName(
+                    host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host) == UriHostNameType.Unknown)
                 {
                     throw new FormatException($"'{entry}' is not an address, a network such as 10.0.0.0/8, or a host name");
                 }
@@ -49,8 +50,8 @@ public sealed class WorkerAllowList
     }
 
     /// <summary>
-    /// Why a worker may not be at that address; null when it may. A host name is allowed by name, or when every address that it has
-    /// now is in a network of the list.
+    /// Why a worker may not be at that address; null when it may. A host name is allowed by name, or when every address that it
+    /// has now is in a network of the list.
     /// </summary>
     public async ValueTask<string?> CheckAsync(Uri url, CancellationToken cancellationToken)
     {
@@ -86,7 +87,8 @@ public sealed class WorkerAllowList
         ? host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase)
         : host.Equals(pattern, StringComparison.OrdinalIgnoreCase);
 
-    private static bool IsMetadata(IPAddress address) => Plain(address) is var plain && (LinkLocal.Any(n => n.Contains(plain)) || plain.Equals(OtherMetadata));
+    private static bool IsMetadata(IPAddress address) =>
+        Plain(address) is var plain && (LinkLocal.Any(n => n.Contains(plain)) || plain.Equals(OtherMetadata));
 
     /// <summary>An IPv4 address in IPv6 clothes is the same address.</summary>
     private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;

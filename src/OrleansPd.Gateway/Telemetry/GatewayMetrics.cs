@@ -8,8 +8,8 @@ namespace OrleansPd.Gateway.Telemetry;
 
 /// <summary>
 /// What the gateway counts. Fields and interlocked adds, so that a request costs a few nanoseconds here, and the same figures as
-/// instruments of <see cref="DispatchTelemetry.Meter"/> for whoever listens there. Labels are bounded (route, reason, side): never
-/// an address, a room or a request id.
+/// instruments of <see cref="DispatchTelemetry.Meter"/> for whoever listens there. Labels are bounded (route, reason, side):
+/// never an address, a room or a request id.
 /// </summary>
 public sealed class GatewayMetrics
 {
@@ -23,16 +23,23 @@ public sealed class GatewayMetrics
 
     public GatewayMetrics()
     {
-        _activeNow = DispatchTelemetry.Meter.CreateUpDownCounter<int>("orleanspd.gateway.active_requests", "{request}", "Requests whose answer is not complete");
-        _duration = DispatchTelemetry.Meter.CreateHistogram<double>("orleanspd.gateway.request.duration", "s", "From the request to the last byte of the answer");
-        _firstContent = DispatchTelemetry.Meter.CreateHistogram<double>("orleanspd.gateway.first_content", "s", "From the request to the first event with content");
+        _activeNow = DispatchTelemetry.Meter.CreateUpDownCounter<int>(
+            "orleanspd.gateway.active_requests", "{request}", "Requests whose answer is not complete");
+        _duration = DispatchTelemetry.Meter.CreateHistogram<double>(
+            "orleanspd.gateway.request.duration", "s", "From the request to the last byte of the answer");
+        _firstContent = DispatchTelemetry.Meter.CreateHistogram<double>(
+            "orleanspd.gateway.first_content", "s", "From the request to the first event with content");
     }
 
-    /// <summary>From the request to the first event with content (a role alone is none), or to the whole plain answer, in seconds.</summary>
-    public TimeBuckets FirstContent { get; } = new(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300);
+    /// <summary>
+    /// From the request to the first event with content (a role alone is none), or to the whole plain answer, in seconds.
+    /// </summary>
+    public TimeBuckets FirstContent { get; } = new(
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300);
 
     /// <summary>From the request to the last byte, in seconds.</summary>
-    public TimeBuckets Duration { get; } = new(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800);
+    public TimeBuckets Duration { get; } = new(
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800);
 
     /// <summary>Requests whose answer is not complete.</summary>
     public int Active => Volatile.Read(ref _active);
@@ -70,14 +77,16 @@ public sealed class GatewayMetrics
     public void Failed(Verdict verdict)
     {
         ArgumentNullException.ThrowIfNull(verdict);
-        Interlocked.Increment(ref _failedAttempts.GetOrAdd((verdict.Reason, SideOf(verdict.Blame)), static _ => new StrongBox()).Value);
+        Interlocked.Increment(
+            ref _failedAttempts.GetOrAdd((verdict.Reason, SideOf(verdict.Blame)), static _ => new StrongBox()).Value);
     }
 
     /// <summary>Attempts that went where they did for this reason.</summary>
     public long Count(RouteReason reason) => Interlocked.Read(ref _routed[(int)reason]);
 
     /// <summary>Requests that ended with this reason, on all routes.</summary>
-    public long Count(string reason) => _requests.Where(r => r.Key.Reason == reason).Sum(r => Interlocked.Read(ref r.Value.Value));
+    public long Count(string reason) =>
+        _requests.Where(r => r.Key.Reason == reason).Sum(r => Interlocked.Read(ref r.Value.Value));
 
     public static string SideOf(Blame blame) => blame.ToString().ToLowerInvariant();
 
@@ -90,12 +99,14 @@ public sealed class GatewayMetrics
 
     internal void Write(PromText text)
     {
-        text.Family("orleanspd_gateway_requests_total", "counter", "Requests that ended, by route, reason (ok is success) and the side to blame.");
+        text.Family("orleanspd_gateway_requests_total", "counter",
+            "Requests that ended, by route, reason (ok is success) and the side to blame.");
         foreach (var (key, value) in _requests.OrderBy(r => r.Key))
         {
             text.Sample(Interlocked.Read(ref value.Value), $"route=\"{key.Route}\",reason=\"{key.Reason}\",side=\"{key.Side}\"");
         }
-        text.Family("orleanspd_gateway_failed_attempts_total", "counter", "Attempts that failed, retried ones included, by reason and the side to blame.");
+        text.Family("orleanspd_gateway_failed_attempts_total", "counter",
+            "Attempts that failed, retried ones included, by reason and the side to blame.");
         foreach (var (key, value) in _failedAttempts.OrderBy(r => r.Key))
         {
             text.Sample(Interlocked.Read(ref value.Value), $"reason=\"{key.Reason}\",side=\"{key.Side}\"");
@@ -107,7 +118,8 @@ public sealed class GatewayMetrics
             text.Sample(Count(reason), $"route=\"{route}\",reason=\"{Word(reason)}\"");
         }
         text.Gauge("orleanspd_gateway_active_requests", "Requests whose answer is not complete.", Active);
-        text.Buckets("orleanspd_gateway_first_content_seconds", "From the request to the first event with content (time to first token).", FirstContent);
+        text.Buckets("orleanspd_gateway_first_content_seconds",
+            "From the request to the first event with content (time to first token).", FirstContent);
         text.Buckets("orleanspd_gateway_request_duration_seconds", "From the request to the last byte of the answer.", Duration);
     }
 

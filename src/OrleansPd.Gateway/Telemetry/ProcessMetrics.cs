@@ -13,7 +13,8 @@ internal static class ProcessMetrics
         text.Gauge("process_resident_memory_bytes", "Resident memory.", process.WorkingSet64);
         text.Gauge("process_num_threads", "Threads.", process.Threads.Count);
         text.Counter("dotnet_gc_allocated_bytes_total", "Managed memory allocated.", GC.GetTotalAllocatedBytes());
-        text.Gauge("dotnet_gc_heap_bytes", "Managed memory in use, not yet collected included.", GC.GetTotalMemory(forceFullCollection: false));
+        text.Gauge("dotnet_gc_heap_bytes", "Managed memory in use, not yet collected included.", GC.GetTotalMemory(
+            forceFullCollection: false));
         text.Family("dotnet_gc_collections_total", "counter", "Garbage collections, by generation.");
         for (var generation = 0; generation <= GC.MaxGeneration; generation++)
         {

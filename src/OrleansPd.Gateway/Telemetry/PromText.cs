@@ -13,7 +13,8 @@ internal sealed class PromText(StringBuilder text)
     public PromText Family(string name, string type, string help)
     {
         _name = name;
-        text.Append("# HELP ").Append(name).Append(' ').Append(help).Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+        text.Append("# HELP ").Append(name).Append(' ').Append(help).Append("\n# TYPE ").Append(name).Append(' ').Append(type)
+            .Append('\n');
         return this;
     }
 

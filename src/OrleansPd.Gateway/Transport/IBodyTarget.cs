@@ -1,6 +1,8 @@
 namespace OrleansPd.Gateway.Transport;
 
-/// <summary>A connection that can read a long body to where it is wanted, instead of handing out blocks that are then copied.</summary>
+/// <summary>
+/// A connection that can read a long body to where it is wanted, instead of handing out blocks that are then copied.
+/// </summary>
 internal interface IBodyTarget
 {
     /// <summary>

@@ -10,8 +10,8 @@ using OrleansPd.Net.Sockets;
 namespace OrleansPd.Gateway.Transport;
 
 /// <summary>
-/// What a client sends. Bytes are read when somebody wants them, into one array that grows; a connection on which nothing comes holds
-/// none. The kernel holds back a client that sends more than is read.
+/// What a client sends. Bytes are read when somebody wants them, into one array that grows; a connection on which nothing comes
+/// holds none. The kernel holds back a client that sends more than is read.
 /// </summary>
 internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) : PipeReader, IValueTaskSource<ReadResult>
 {
@@ -389,8 +389,8 @@ internal sealed class LoopReader(LoopConnection connection, LoopSocket socket) :
     }
 
     /// <summary>
-    /// Under the lock. A larger array, in which all lies where it lay: those who were handed the old one say where they are by numbers,
-    /// and may still read it, so that it does not go back to the pool.
+    /// Under the lock. A larger array, in which all lies where it lay: those who were handed the old one say where they are by
+    /// numbers, and may still read it, so that it does not go back to the pool.
     /// </summary>
     private void MakeRoom()
     {

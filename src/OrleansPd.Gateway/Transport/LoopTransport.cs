@@ -10,7 +10,8 @@ namespace OrleansPd.Gateway.Transport;
 /// Connections for Kestrel on the loops that connections to engines are on too, in place of its own sockets: what comes in is
 /// read where it is wanted, and what goes out is sent by whoever writes it.
 /// </summary>
-internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools)
+    : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private const int Backlog = 512; // Kestrel's own
 
@@ -55,7 +56,8 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
                     accepted.NoDelay = true;
                     return new LoopConnection(accepted, pool);
                 }
-                catch (Exception e) when (e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
+                catch (Exception e) when (
+                    e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
                     // It listens no more.
                     accepted?.Dispose();
@@ -63,7 +65,8 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
                 }
                 catch (Exception e) when (e is SocketException or IOException)
                 {
-                    // The client is gone already; or there are too many sockets, and then asking again at once would be all we did.
+                    // The client is gone already; or there are too many sockets, and then asking again at once would be all we
+                    // did.
                     accepted?.Dispose();
                     if (e is IOException or SocketException { SocketErrorCode: SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable })
                     {

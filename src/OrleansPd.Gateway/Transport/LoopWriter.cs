@@ -6,8 +6,9 @@ using OrleansPd.Net.Sockets;
 namespace OrleansPd.Gateway.Transport;
 
 /// <summary>
-/// What goes to a client: gathered in blocks, and sent by whoever flushes. A flush that the client's window has no room for ends when
-/// all of it is gone, so no more than what was written before it is ever held; who does not wait for it may write on, behind it.
+/// What goes to a client: gathered in blocks, and sent by whoever flushes. A flush that the client's window has no room for ends
+/// when all of it is gone, so no more than what was written before it is ever held; who does not wait for it may write on, behind
+/// it.
 /// </summary>
 internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) : PipeWriter
 {
@@ -113,8 +114,8 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     }
 
     /// <summary>
-    /// The client does not take it at once, or is gone. Whoever waits may be told to wait no more; what is on its way stays so, and its
-    /// blocks are kept until it has arrived.
+    /// The client does not take it at once, or is gone. Whoever waits may be told to wait no more; what is on its way stays so,
+    /// and its blocks are kept until it has arrived.
     /// </summary>
     private async ValueTask<FlushResult> SlowAsync(Task sending, CancellationToken cancellationToken)
     {

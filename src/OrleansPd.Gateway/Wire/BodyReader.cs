@@ -45,7 +45,8 @@ internal static class BodyReader
                 }
                 if (needed > buffer.Length)
                 {
-                    var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(Math.Max(buffer.Length * 2L, needed), Array.MaxLength));
+                    var larger = ArrayPool<byte>.Shared.Rent(
+                        (int)Math.Min(Math.Max(buffer.Length * 2L, needed), Array.MaxLength));
                     buffer.AsSpan(0, length).CopyTo(larger);
                     ArrayPool<byte>.Shared.Return(buffer);
                     buffer = larger;
@@ -75,5 +76,6 @@ internal static class BodyReader
     }
 
     private static bool IsInPlace(in ReadOnlySequence<byte> part, byte[] buffer, int at) =>
-        part.IsSingleSegment && MemoryMarshal.TryGetArray(part.First, out var array) && array.Array == buffer && array.Offset == at;
+        part.IsSingleSegment && MemoryMarshal.TryGetArray(part.First, out var array) && array.Array == buffer
+            && array.Offset == at;
 }

@@ -21,7 +21,8 @@ internal static class ForwardedHeaders
         KeyValuePair<string, string>[]? found = null;
         foreach (var name in Names)
         {
-            if ((withTrace || name is not ("traceparent" or "tracestate")) && headers.TryGetValue(name, out var value) && !StringValues.IsNullOrEmpty(value))
+            if ((withTrace || name is not ("traceparent" or "tracestate")) && headers.TryGetValue(name, out var value)
+                && !StringValues.IsNullOrEmpty(value))
             {
                 found = found is null ? new KeyValuePair<string, string>[1] : [.. found, default];
                 found[^1] = new(name, value.ToString());

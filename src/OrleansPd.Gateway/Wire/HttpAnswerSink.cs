@@ -87,7 +87,8 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
         _response.ContentType = head.ContentType;
         if (head.RetryAfter is { } wait)
         {
-            _response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            _response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))
+                .ToString(CultureInfo.InvariantCulture);
         }
     }
 }

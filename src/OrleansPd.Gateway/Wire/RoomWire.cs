@@ -27,11 +27,13 @@ internal static class RoomWire
         }
         using (document)
         {
-            if (!document.RootElement.TryGetProperty("bootstrap_room", out var roomText) || !TryRead(roomText, long.MaxValue, out room))
+            if (!document.RootElement.TryGetProperty("bootstrap_room", out var roomText)
+                || !TryRead(roomText, long.MaxValue, out room))
             {
                 return "bootstrap_room must be an integer from 0 to 2^63-1";
             }
-            if (!document.RootElement.TryGetProperty("dp_rank", out var rankText) || !TryRead(rankText, RoomMint.MaxDpSize - 1, out var number))
+            if (!document.RootElement.TryGetProperty("dp_rank", out var rankText)
+                || !TryRead(rankText, RoomMint.MaxDpSize - 1, out var number))
             {
                 return $"dp_rank must be an integer from 0 to {RoomMint.MaxDpSize - 1}";
             }
@@ -117,7 +119,8 @@ internal static class RoomWire
         var read = value.ValueKind switch
         {
             JsonValueKind.Number => value.TryGetInt64(out number),
-            JsonValueKind.String => long.TryParse(value.GetRawText().AsSpan()[1..^1], NumberStyles.Integer, CultureInfo.InvariantCulture, out number),
+            JsonValueKind.String =>
+                long.TryParse(value.GetRawText().AsSpan()[1..^1], NumberStyles.Integer, CultureInfo.InvariantCulture, out number),
             _ => false,
         };
         return read && number >= 0 && number <= most;

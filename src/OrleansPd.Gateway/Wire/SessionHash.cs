@@ -2,7 +2,9 @@ using System.Text;
 
 namespace OrleansPd.Gateway.Wire;
 
-/// <summary>A stable 64-bit hash (FNV-1a) of a session key: equal in all processes, so that all gateways send it to one place. Never 0.</summary>
+/// <summary>
+/// A stable 64-bit hash (FNV-1a) of a session key: equal in all processes, so that all gateways send it to one place. Never 0.
+/// </summary>
 internal static class SessionHash
 {
     public static ulong Of(string key) => Of(Encoding.UTF8.GetBytes(key));

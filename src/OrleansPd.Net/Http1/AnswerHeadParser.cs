@@ -19,7 +19,9 @@ internal enum BodyFraming : byte
     UntilClose,
 }
 
-/// <summary>What the head of an answer says, as far as it matters. Header values are ranges of the bytes that were parsed.</summary>
+/// <summary>
+/// What the head of an answer says, as far as it matters. Header values are ranges of the bytes that were parsed.
+/// </summary>
 internal struct AnswerLines
 {
     public int Status;
@@ -131,7 +133,8 @@ internal static class AnswerHeadParser
         {
             return false;
         }
-        return Utf8Parser.TryParse(line.Slice(9, 3), out lines.Status, out var digits) && digits == 3 && lines.Status is >= 100 and <= 999;
+        return Utf8Parser.TryParse(line.Slice(9, 3), out lines.Status, out var digits) && digits == 3
+            && lines.Status is >= 100 and <= 999;
     }
 
     private static bool TryReadLength(ReadOnlySpan<byte> value, out long length)

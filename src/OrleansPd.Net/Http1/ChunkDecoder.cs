@@ -1,6 +1,8 @@
 namespace OrleansPd.Net.Http1;
 
-/// <summary>Takes the chunk framing out of a body, in place, whatever the pieces it arrives in. A value: keep one for each body.</summary>
+/// <summary>
+/// Takes the chunk framing out of a body, in place, whatever the pieces it arrives in. A value: keep one for each body.
+/// </summary>
 internal struct ChunkDecoder
 {
     /// <summary>Longest chunk header or trailer part that is borne; engines send some 5 bytes.</summary>

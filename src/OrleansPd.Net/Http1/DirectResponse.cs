@@ -5,7 +5,9 @@ using System.Threading.Tasks.Sources;
 
 namespace OrleansPd.Net.Http1;
 
-/// <summary>One exchange on a connection of <see cref="DirectUpstream"/>: the connection is its own until the answer's last byte.</summary>
+/// <summary>
+/// One exchange on a connection of <see cref="DirectUpstream"/>: the connection is its own until the answer's last byte.
+/// </summary>
 internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpstreamResponse>, IValueTaskSource<int>
 {
     private readonly EngineConnections _pool;
@@ -29,7 +31,8 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
     private Action? _goOnInBody;
     private Action? _goOnInWait;
 
-    public DirectResponse(EngineConnections pool, EngineLink link, UpstreamOptions options, TimeProvider clock, CancellationToken token)
+    public DirectResponse(
+        EngineConnections pool, EngineLink link, UpstreamOptions options, TimeProvider clock, CancellationToken token)
     {
         (_pool, _link, _options, _clock, _token) = (pool, link, options, clock, token);
         _started = clock.GetTimestamp();
@@ -53,15 +56,16 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
 
     public bool IsComplete => _link is null;
 
-    /// <remarks>The head is awaited when all has been sent; an engine that has closed before has not taken it, but nobody sends on.</remarks>
+    /// <remarks>The head is awaited when all has been sent; an engine that has closed before has not taken it, but nobody sends
+    /// on.</remarks>
     public bool HasTakenBody => true;
 
     /// <summary>A byte of the answer has come.</summary>
     public bool HasBegun { get; private set; }
 
     /// <summary>
-    /// Sends the request and reads the head of the answer, past interim ones. Done by hand where it waits, which each request does
-    /// once for each leg: the waiter is this object, and all that waking it costs is one call.
+    /// Sends the request and reads the head of the answer, past interim ones. Done by hand where it waits, which each request
+    /// does once for each leg: the waiter is this object, and all that waking it costs is one call.
     /// </summary>
     /// <param name="head">From the shared pool; given back when it has been sent.</param>
     /// <param name="headLength">Bytes of the head.</param>
@@ -171,7 +175,8 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
 
     ValueTaskSourceStatus IValueTaskSource<IUpstreamResponse>.GetStatus(short token) => _waiter.GetStatus(token);
 
-    void IValueTaskSource<IUpstreamResponse>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource<IUpstreamResponse>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _waiter.OnCompleted(continuation, state, token, flags);
 
     private void Came(int bytes)
@@ -344,7 +349,9 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
         _body.SetResult(0);
     }
 
-    /// <summary>Reads until there is content or the end; false when it must be waited for, whose coming calls <see cref="GoOnInBody"/>.</summary>
+    /// <summary>
+    /// Reads until there is content or the end; false when it must be waited for, whose coming calls <see cref="GoOnInBody"/>.
+    /// </summary>
     private bool IsContentThere(EngineLink link, out int content)
     {
         do
@@ -364,7 +371,8 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
     }
 
     /// <summary>Behind a length there is nothing to wait for.</summary>
-    private Memory<byte> Room(Memory<byte> buffer) => _lines.Framing == BodyFraming.Length && _left < buffer.Length ? buffer[..(int)_left] : buffer;
+    private Memory<byte> Room(Memory<byte> buffer) =>
+        _lines.Framing == BodyFraming.Length && _left < buffer.Length ? buffer[..(int)_left] : buffer;
 
     /// <summary>Takes what a read has brought; 0 where it was framing only, or the end.</summary>
     private int TakeRead(EngineLink link, int read, Memory<byte> buffer)
@@ -398,7 +406,8 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
 
     ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => _body.GetStatus(token);
 
-    void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource<int>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _body.OnCompleted(continuation, state, token, flags);
 
     /// <summary>A read that ends for another token than the exchange's, too.</summary>
@@ -462,7 +471,9 @@ internal sealed class DirectResponse : IUpstreamResponse, IValueTaskSource<IUpst
         }
     }
 
-    /// <summary>The answer is whole: its connection may carry the next one, unless something came behind it that nobody asked for.</summary>
+    /// <summary>
+    /// The answer is whole: its connection may carry the next one, unless something came behind it that nobody asked for.
+    /// </summary>
     private void Finish(bool clean = true)
     {
         var link = _link!;

@@ -40,13 +40,15 @@ public sealed class DirectUpstream : IUpstream
             : ConnectAndSendAsync(pool, request, cancellationToken);
     }
 
-    private async ValueTask<IUpstreamResponse> ConnectAndSendAsync(EngineConnections pool, UpstreamRequest request, CancellationToken cancellationToken)
+    private async ValueTask<IUpstreamResponse> ConnectAndSendAsync(
+        EngineConnections pool, UpstreamRequest request, CancellationToken cancellationToken)
     {
         var link = await pool.ConnectAsync(request.ConnectTimeout, cancellationToken).ConfigureAwait(false);
         return await Begin(pool, link, request, cancellationToken).ConfigureAwait(false);
     }
 
-    private ValueTask<IUpstreamResponse> Begin(EngineConnections pool, EngineLink link, in UpstreamRequest request, CancellationToken cancellationToken)
+    private ValueTask<IUpstreamResponse> Begin(
+        EngineConnections pool, EngineLink link, in UpstreamRequest request, CancellationToken cancellationToken)
     {
         var head = RentHead(pool, request, out var length);
         return new DirectResponse(pool, link, _options, _clock, cancellationToken).ExchangeAsync(head, length, request.Body);
@@ -68,7 +70,8 @@ public sealed class DirectUpstream : IUpstream
         {
             return pool;
         }
-        pool = _pools.GetOrAdd(engine.GetLeftPart(UriPartial.Authority), static (_, at) => new EngineConnections(at.engine, at.options, at.clock),
+        pool = _pools.GetOrAdd(
+            engine.GetLeftPart(UriPartial.Authority), static (_, at) => new EngineConnections(at.engine, at.options, at.clock),
             (engine, options: _options, clock: _clock));
         _known.AddOrUpdate(engine, pool);
         return pool;

@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
-/// A TCP connection that counts what came back, and tells each request that it carries whether it is the first one. The HTTP client
-/// of .NET does not tell its callers on which of its pooled connections a request failed.
+/// A TCP connection that counts what came back, and tells each request that it carries whether it is the first one. The HTTP
+/// client of .NET does not tell its callers on which of its pooled connections a request failed.
 /// </summary>
 internal sealed class EngineConnection(Socket socket, TimeProvider clock) : NetworkStream(socket, ownsSocket: true)
 {

@@ -102,13 +102,15 @@ internal sealed class EngineConnections(Uri engine, UpstreamOptions options, Tim
             {
                 return new EngineLink(await LoopSocket.ConnectAsync(there, limit.Token).ConfigureAwait(false));
             }
-            catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
+            catch (Exception e) when (
+                e is SocketException or IOException or ObjectDisposedException or OperationCanceledException)
             {
                 throw NotConnected(e, cancellationToken);
             }
         }
         var socket = address is null
-            ? new Socket(SocketType.Stream, ProtocolType.Tcp) : new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            ? new Socket(SocketType.Stream, ProtocolType.Tcp)
+            : new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         SslStream? tls = null;
         try
         {
@@ -145,10 +147,13 @@ internal sealed class EngineConnections(Uri engine, UpstreamOptions options, Tim
     {
         cancellationToken.ThrowIfCancellationRequested();
         return new UpstreamException(
-            neverSent: true, e is OperationCanceledException ? "The connection was not made in time." : $"{e.Message} ({engine.Authority})", e);
+            neverSent: true, e is OperationCanceledException ? "The connection was not made in time."
+                : $"{e.Message} ({engine.Authority})", e);
     }
 
-    /// <summary>The head of a request up to the length of its body, without the headers that differ from request to request.</summary>
+    /// <summary>
+    /// The head of a request up to the length of its body, without the headers that differ from request to request.
+    /// </summary>
     public byte[] HeadOf(string method, string path, bool hasBody)
     {
         if (_heads.TryGetValue((method, path, hasBody), out var head))

@@ -7,22 +7,28 @@ using OrleansPd.Net.Sockets;
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
-/// One connection of <see cref="DirectUpstream"/>. On a socket of .NET a read is pending at all times between answers, as a loop's
-/// socket is watched at all times: that an engine has closed an idle connection is then known before the connection is used again, at
-/// the price of no further system call.
+/// One connection of <see cref="DirectUpstream"/>. On a socket of .NET a read is pending at all times between answers, as a
+/// loop's socket is watched at all times: that an engine has closed an idle connection is then known before the connection is
+/// used again, at the price of no further system call.
 /// </summary>
 internal sealed class EngineLink : IDisposable
 {
     /// <summary>Holds most heads with the answer or the event behind them; larger ones grow it for a while.</summary>
     private const int FirstBuffer = 2048;
 
-    /// <summary>What is shorter is copied together for one plain send; for longer bodies gathering is cheaper than copying.</summary>
+    /// <summary>
+    /// What is shorter is copied together for one plain send; for longer bodies gathering is cheaper than copying.
+    /// </summary>
     private const int CopyBelow = 16 * 1024;
 
-    /// <summary>No engine closes for idleness so soon after an answer; a system call for each request would be wasted on it.</summary>
+    /// <summary>
+    /// No engine closes for idleness so soon after an answer; a system call for each request would be wasted on it.
+    /// </summary>
     private static readonly TimeSpan JustUsed = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>A loop is told of an end within a few requests' time, so that it need be asked only where the engine's patience may end.</summary>
+    /// <summary>
+    /// A loop is told of an end within a few requests' time, so that it need be asked only where the engine's patience may end.
+    /// </summary>
     private static readonly TimeSpan JustUsedOnLoop = TimeSpan.FromSeconds(1);
 
     private readonly LoopSocket? _loop;
@@ -56,12 +62,14 @@ internal sealed class EngineLink : IDisposable
     /// <summary>Bytes that were read and not taken yet.</summary>
     public Span<byte> Unread => _buffer.AsSpan(_start, _end - _start);
 
-    /// <summary>Nothing has come since the last answer's end; false: the engine has closed it, or speaks without being asked.</summary>
+    /// <summary>
+    /// Nothing has come since the last answer's end; false: the engine has closed it, or speaks without being asked.
+    /// </summary>
     public bool IsQuiet => _loop is null ? !_pending.IsCompleted : !_loop.IsReadable;
 
     /// <summary>
-    /// The same, with a look at the socket itself where it has been idle for a while: its end may have come and the pending read not
-    /// have been told yet, as the thread that tells it may be the very one that asks.
+    /// The same, with a look at the socket itself where it has been idle for a while: its end may have come and the pending read
+    /// not have been told yet, as the thread that tells it may be the very one that asks.
     /// </summary>
     /// <param name="wasIdle">How long it has been idle.</param>
     public bool MayBeUsed(TimeSpan wasIdle) =>
@@ -101,7 +109,9 @@ internal sealed class EngineLink : IDisposable
         _pending = ReceiveAsync(_buffer);
     }
 
-    /// <summary>Waits for more bytes of an answer's head; <see cref="Came"/> then puts them behind those that are unread.</summary>
+    /// <summary>
+    /// Waits for more bytes of an answer's head; <see cref="Came"/> then puts them behind those that are unread.
+    /// </summary>
     /// <param name="most">Largest size of the head in bytes.</param>
     /// <exception cref="IOException">It is larger.</exception>
     public ValueTask<int> MoreAsync(int most)
@@ -144,7 +154,9 @@ internal sealed class EngineLink : IDisposable
         return bytes > 0;
     }
 
-    /// <summary>What a read calls that an exchange waits for. One for all exchanges on this connection: there is one at a time.</summary>
+    /// <summary>
+    /// What a read calls that an exchange waits for. One for all exchanges on this connection: there is one at a time.
+    /// </summary>
     public Action WhenMore(DirectResponse exchange)
     {
         _exchange = exchange;
@@ -157,7 +169,8 @@ internal sealed class EngineLink : IDisposable
             : _tls is not null ? _tls.ReadAsync(into) : _socket!.ReceiveAsync(into, SocketFlags.None);
 
     /// <summary>Sends a head and a body with as few system calls and copies as there can be.</summary>
-    /// <param name="head">Pooled, at least <paramref name="headLength"/> long; its end is used for copying where there is room.</param>
+    /// <param name="head">Pooled, at least <paramref name="headLength"/> long; its end is used for copying where there is
+    /// room.</param>
     /// <param name="headLength">Bytes of the head.</param>
     /// <param name="body">Comes behind it.</param>
     public ValueTask SendAsync(byte[] head, int headLength, in UpstreamBody body)

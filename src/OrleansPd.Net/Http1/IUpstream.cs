@@ -8,7 +8,8 @@ public interface IUpstream : IAsyncDisposable
 {
     /// <summary>Sends the request and returns when the head of the answer is there. Never sends a request twice.</summary>
     /// <exception cref="UpstreamException">No head came.</exception>
-    /// <exception cref="OperationCanceledException">The token fired; the connection is closed, which engines read as an abort.</exception>
+    /// <exception cref="OperationCanceledException">The token fired; the connection is closed, which engines read as an
+    /// abort.</exception>
     ValueTask<IUpstreamResponse> SendAsync(UpstreamRequest request, CancellationToken cancellationToken);
 }
 
@@ -25,7 +26,9 @@ public interface IUpstreamResponse : IAsyncDisposable
 
     TimeSpan? RetryAfter { get; }
 
-    /// <summary>The end of the body has been read: no connection is held any more. May stay false until a read has returned 0.</summary>
+    /// <summary>
+    /// The end of the body has been read: no connection is held any more. May stay false until a read has returned 0.
+    /// </summary>
     bool IsComplete => false;
 
     /// <summary>The request has been sent whole, and its body is not needed any more. May stay false.</summary>
@@ -58,7 +61,8 @@ public readonly record struct UpstreamRequest
     public string? Authorization { get; init; }
 
     /// <summary>
-    /// Longest time to make a connection where one must be made; null = the client's own, which is also the most, and the only one that
+    /// Longest time to make a connection where one must be made; null = the client's own, which is also the most, and the only
+    /// one that
     /// <see cref="HandlerUpstream"/> knows.
     /// </summary>
     public TimeSpan? ConnectTimeout { get; init; }
@@ -112,8 +116,9 @@ public sealed class UpstreamException(bool neverSent, string message, Exception?
     public bool NeverSent { get; } = neverSent;
 
     /// <summary>
-    /// The connection had carried requests before, was then idle, and broke at once, without a byte of answer: it looks as if the engine
-    /// had closed it for idleness just then and has not read the request. It cannot be known, so it may not be sent again as it is.
+    /// The connection had carried requests before, was then idle, and broke at once, without a byte of answer: it looks as if the
+    /// engine had closed it for idleness just then and has not read the request. It cannot be known, so it may not be sent again
+    /// as it is.
     /// </summary>
     public bool WasStale { get; init; }
 }

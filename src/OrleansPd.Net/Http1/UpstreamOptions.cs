@@ -18,9 +18,9 @@ public sealed class UpstreamOptions
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// Whether sockets without TLS are waited for by threads of this library, on which whoever awaits an answer then goes on: half the
-    /// system calls and no hand-over, but nothing that runs there may block. Linux on x86-64 and ARM64 only; elsewhere it is ignored.
-    /// Default false.
+    /// Whether sockets without TLS are waited for by threads of this library, on which whoever awaits an answer then goes on:
+    /// half the system calls and no hand-over, but nothing that runs there may block. Linux on x86-64 and ARM64 only; elsewhere
+    /// it is ignored. Default false.
     /// </summary>
     public bool UseSocketLoop { get; set; }
 

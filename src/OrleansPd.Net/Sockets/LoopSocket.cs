@@ -203,10 +203,12 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
 
     ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _written.GetStatus(token);
 
-    void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource<int>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _read.OnCompleted(continuation, state, token, flags);
 
-    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _written.OnCompleted(continuation, state, token, flags);
 
     private static ObjectDisposedException Closed() => new(nameof(LoopSocket), "The connection was closed.");
@@ -310,7 +312,9 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
         }
     }
 
-    /// <summary>Waits until the loop has told for the first time that something may be sent: then it is connected, or will not be.</summary>
+    /// <summary>
+    /// Waits until the loop has told for the first time that something may be sent: then it is connected, or will not be.
+    /// </summary>
     private ValueTask WritableAsync()
     {
         lock (_writing)

@@ -1,8 +1,8 @@
 namespace OrleansPd.Net.Sockets;
 
 /// <summary>
-/// A thread that waits for sockets, and runs at once what waits for them: no thread is woken for it, and a socket is asked only when
-/// there is something. What runs here must not block.
+/// A thread that waits for sockets, and runs at once what waits for them: no thread is woken for it, and a socket is asked only
+/// when there is something. What runs here must not block.
 /// </summary>
 internal sealed unsafe class SocketLoop
 {
@@ -83,7 +83,9 @@ internal sealed unsafe class SocketLoop
         }
     }
 
-    /// <summary>Tells the socket once more that it can be read, when all others have had their turn. Only on this thread.</summary>
+    /// <summary>
+    /// Tells the socket once more that it can be read, when all others have had their turn. Only on this thread.
+    /// </summary>
     public void Again(LoopSocket socket) => _again.Enqueue(socket);
 
     private static SocketLoop[] StartAll()

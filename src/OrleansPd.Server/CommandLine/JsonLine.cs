@@ -7,13 +7,16 @@ using Microsoft.Extensions.Logging;
 
 namespace OrleansPd.Server.CommandLine;
 
-/// <summary>A log event as one line of JSON: time, level, category, event, message, and each of the message's values by its name.</summary>
+/// <summary>
+/// A log event as one line of JSON: time, level, category, event, message, and each of the message's values by its name.
+/// </summary>
 internal static class JsonLine
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static string Of(
-        DateTimeOffset now, LogLevel level, string category, EventId id, string message, IReadOnlyList<KeyValuePair<string, object?>>? values,
+        DateTimeOffset now, LogLevel level, string category, EventId id, string message, IReadOnlyList<KeyValuePair<string,
+        object?>>? values,
         Exception? error)
     {
         using var output = new MemoryStream();

@@ -61,7 +61,8 @@ internal sealed class LineLog(TextWriter output, TimeProvider time, bool json) :
             if (log.IsJson)
             {
                 log._output.WriteLine(
-                    JsonLine.Of(log.Now, logLevel, category, eventId, formatter(state, exception), state as IReadOnlyList<KeyValuePair<string, object?>>, exception));
+                    JsonLine.Of(log.Now, logLevel, category, eventId, formatter(
+                        state, exception), state as IReadOnlyList<KeyValuePair<string, object?>>, exception));
             }
             else
             {

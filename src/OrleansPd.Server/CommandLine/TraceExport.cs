@@ -14,7 +14,9 @@ internal static class TraceExport
     /// <summary>OpenTelemetry's own setting; whoever has set it is right.</summary>
     private const string BatchSize = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
 
-    /// <summary>A quarter of OpenTelemetry's default: spans that wait long for their batch outlive a collection, which makes them dear.</summary>
+    /// <summary>
+    /// A quarter of OpenTelemetry's default: spans that wait long for their batch outlive a collection, which makes them dear.
+    /// </summary>
     private const int SmallBatch = 128;
 
     /// <param name="options">Where to, and how many.</param>
@@ -48,7 +50,8 @@ internal static class TraceExport
     internal static (Uri Endpoint, OtlpExportProtocol Protocol) Endpoint(string given)
     {
         var text = given.Contains("://", StringComparison.Ordinal) ? given : "http://" + given;
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.UserInfo.Length > 0)
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https")
+            || url.UserInfo.Length > 0)
         {
             throw new BadInputException($"--otlp-traces-endpoint: '{given}' is neither host:port nor a URL.");
         }

@@ -9,9 +9,11 @@ internal sealed class DevFlags
 {
     private readonly Option<int> _silos = Numbers.Whole("--silos", "SILOS", "Silos, each with a gateway. Default 3.", 3, 1, 16);
 
-    private readonly Option<int> _prefills = Numbers.Whole("--prefills", "ENGINES", "Simulated prefill engines. Default 2.", 2, 1, 64);
+    private readonly Option<int> _prefills = Numbers.Whole(
+        "--prefills", "ENGINES", "Simulated prefill engines. Default 2.", 2, 1, 64);
 
-    private readonly Option<int> _decodes = Numbers.Whole("--decodes", "ENGINES", "Simulated decode engines. Default 2.", 2, 1, 64);
+    private readonly Option<int> _decodes = Numbers.Whole(
+        "--decodes", "ENGINES", "Simulated decode engines. Default 2.", 2, 1, 64);
 
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
         "How many times as fast as GPUs the engines are; 0 = as fast as they can. Default 1.", 1, 0, 1e6);

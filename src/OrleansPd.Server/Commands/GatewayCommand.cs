@@ -50,7 +50,8 @@ internal static class GatewayCommand
             : await RunSiloAsync(settings, context, cancellationToken);
     }
 
-    private static async Task<int> RunSiloAsync(SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
+    private static async Task<int> RunSiloAsync(
+        SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
     {
         using var traces = TraceExport.Start(settings.Gateway, GrainCallTracing.Name);
         var log = SiloLog.For(settings.Logging, context);
@@ -70,7 +71,8 @@ internal static class GatewayCommand
         return ExitCode.Success;
     }
 
-    private static async Task<int> RunAloneAsync(SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
+    private static async Task<int> RunAloneAsync(
+        SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
     {
         using var traces = TraceExport.Start(settings.Gateway);
         await using var gateway = await StartAsync(settings, context, cancellationToken);

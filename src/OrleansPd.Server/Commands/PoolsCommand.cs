@@ -17,7 +17,8 @@ internal static class PoolsCommand
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     public static Command Create(CommandContext context) =>
-        new("pools", "Look at the pools of a gateway that runs, and say how large they should be.") { List(context), Scale(context) };
+        new("pools", "Look at the pools of a gateway that runs, and say how large they should be.") { List(
+            context), Scale(context) };
 
     private static DocumentedCommand List(CommandContext context)
     {
@@ -76,7 +77,8 @@ internal static class PoolsCommand
         {
             if (!PoolName.TryParse($"{parsed.GetValue(role)}/{parsed.GetValue(model)}", out var pool))
             {
-                throw new BadInputException($"ROLE: '{parsed.GetValue(role)}' is not prefill, decode or regular, or --model is empty.");
+                throw new BadInputException(
+                    $"ROLE: '{parsed.GetValue(role)}' is not prefill, decode or regular, or --model is empty.");
             }
 
             var wish = new PoolTarget(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));

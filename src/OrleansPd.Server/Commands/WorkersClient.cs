@@ -31,7 +31,8 @@ internal sealed class WorkersClient : IDisposable
 
     public static string PathOf(string worker) => "/workers/" + Uri.EscapeDataString(worker);
 
-    public Task<JsonNode> ListAsync(CancellationToken cancellationToken) => SendAsync(HttpMethod.Get, "/workers", null, cancellationToken);
+    public Task<JsonNode> ListAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Get, "/workers", null, cancellationToken);
 
     /// <exception cref="CommandFailedException">It did not answer, or refused; the message says which.</exception>
     public async Task<JsonNode> SendAsync(HttpMethod method, string path, JsonNode? body, CancellationToken cancellationToken)

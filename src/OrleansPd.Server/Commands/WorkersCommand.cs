@@ -12,14 +12,16 @@ internal static class WorkersCommand
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    public static Command Create(CommandContext context) => new("workers", "Look at and change the engines of a gateway that runs.")
+    public static Command Create(CommandContext context) =>
+        new("workers", "Look at and change the engines of a gateway that runs.")
     {
         List(context), Add(context), Drain(context), Remove(context), Role(context),
     };
 
     private static DocumentedCommand List(CommandContext context)
     {
-        var (gateway, json) = (new WorkersGatewayFlags(), new Option<bool>("--json") { Description = "Print the gateway's answer as JSON." });
+        var (gateway, json) = (
+            new WorkersGatewayFlags(), new Option<bool>("--json") { Description = "Print the gateway's answer as JSON." });
         var command = new DocumentedCommand("list", "List the engines: what they do, how they are, what is on them.")
         {
             Examples = ["orleanspd workers list", "orleanspd workers list --url http://10.0.0.9:30000 --json"],
@@ -48,10 +50,14 @@ internal static class WorkersCommand
     {
         var gateway = new WorkersGatewayFlags();
         var worker = new Argument<string>("URL") { Description = "Address of the engine." };
-        var type = new Option<string>("--type") { Description = "prefill, decode or regular (does both). Default regular.", HelpName = "TYPE" };
-        var port = new Option<int?>("--bootstrap-port") { Description = "Port of a prefill's KV bootstrap server. Default: ask the engine.", HelpName = "PORT" };
-        var priority = new Option<int?>("--priority") { Description = "0-255, higher is preferred. Default 50.", HelpName = "NUMBER" };
-        var model = new Option<string?>("--model") { Description = "Name of the model. Default: ask the engine.", HelpName = "NAME" };
+        var type = new Option<string>(
+            "--type") { Description = "prefill, decode or regular (does both). Default regular.", HelpName = "TYPE" };
+        var port = new Option<int?>("--bootstrap-port") { Description =
+            "Port of a prefill's KV bootstrap server. Default: ask the engine.", HelpName = "PORT" };
+        var priority = new Option<int?>(
+            "--priority") { Description = "0-255, higher is preferred. Default 50.", HelpName = "NUMBER" };
+        var model = new Option<string?>(
+            "--model") { Description = "Name of the model. Default: ask the engine.", HelpName = "NAME" };
         var key = new Option<string?>("--worker-key")
         {
             Description = "Key of the engine. Default: the variable ORLEANSPD_WORKER_KEY, which other users of this machine cannot see.",
@@ -148,7 +154,8 @@ internal static class WorkersCommand
             using var client = gateway.Client(parsed, context);
             var answer = await client.SendAsync(
                 HttpMethod.Delete, WorkersClient.PathOf(parsed.GetValue(name)!) + "?force=true", null, cancellationToken);
-            await context.Out.WriteLineAsync($"{answer["worker"]!["url"]} is removed: {answer["worker"]!["safe_to_kill_reason"]}");
+            await context.Out.WriteLineAsync(
+                $"{answer["worker"]!["url"]} is removed: {answer["worker"]!["safe_to_kill_reason"]}");
             return ExitCode.Success;
         });
         return command;

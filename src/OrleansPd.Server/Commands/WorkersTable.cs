@@ -7,7 +7,8 @@ namespace OrleansPd.Server.Commands;
 /// <summary>The engines of a gateway as a table: framed on a terminal, columns of text elsewhere.</summary>
 internal static class WorkersTable
 {
-    private static readonly string[] Heads = ["URL", "ROLE", "PHASE", "MODEL", "DP", "IN FLIGHT", "OTHERS", "WINDOW", "SAFE TO KILL", "REASON"];
+    private static readonly string[] Heads =
+        ["URL", "ROLE", "PHASE", "MODEL", "DP", "IN FLIGHT", "OTHERS", "WINDOW", "SAFE TO KILL", "REASON"];
 
     public static void Write(JsonNode list, CommandContext context)
     {

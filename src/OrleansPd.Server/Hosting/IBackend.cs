@@ -13,6 +13,6 @@ internal interface IBackend
     void AddTo(ISiloBuilder silo, NodeOptions node);
 
     /// <summary>Checks that this silo may join, and says so to those that come later.</summary>
-    /// <exception cref="Server.Commands.CommandFailedException">It may not; the message says why and what to do.</exception>
+    /// <exception cref="Tools.Output.CommandFailedException">It may not; the message says why and what to do.</exception>
     Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken);
 }

@@ -14,7 +14,8 @@ internal static class SiloLog
         if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
         {
             logging.AddFilter("Orleans.", LogLevel.Error);
-            // A message to a silo that is dead, but not yet known to be, cannot be delivered: its sender gets the error and logs it once.
+            // A message to a silo that is dead, but not yet known to be, cannot be delivered: its sender gets the error and logs
+            // it once.
             logging.AddFilter("Orleans.Messaging", LogLevel.Critical);
         }
         LineLog.Configure(logging, settings, context.Error, context.Time);

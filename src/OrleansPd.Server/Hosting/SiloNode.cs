@@ -49,7 +49,8 @@ internal sealed class SiloNode : IAsyncDisposable
     /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="CommandFailedException">A port is taken, or the cluster cannot be joined.</exception>
     public static async Task<SiloNode> StartAsync(
-        SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error, CancellationToken cancellationToken)
+        SiloSettings settings, IBackend backend, Action<ILoggingBuilder> logging, TextWriter error,
+        CancellationToken cancellationToken)
     {
         var node = settings.Node;
         var any = backend.Address.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
@@ -145,7 +146,8 @@ internal sealed class SiloNode : IAsyncDisposable
             });
             silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
             silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });
-            // Probes go where requests go, and both by the operator's certificates; grains may block, so they have the reference client.
+            // Probes go where requests go, and both by the operator's certificates; grains may block, so they have the reference
+            // client.
             silo.Services.AddKeyedSingleton(GatewayUpstream, (_, _) => EngineClient.Of(settings.Gateway));
             silo.Services.AddSingleton<IEngineProbe>(provider => new EngineProbe(
                 settings.Gateway.ControlPlane, provider.GetRequiredKeyedService<IUpstream>(GatewayUpstream)));
@@ -157,12 +159,14 @@ internal sealed class SiloNode : IAsyncDisposable
     }
 
     private static async Task<GatewayServer> ListenAsync(
-        OrleansPd.Gateway.Options.GatewayOptions options, ClusterControlPlane plane, IUpstream upstream, Action<ILoggingBuilder> logging,
+        OrleansPd.Gateway.Options.GatewayOptions options, ClusterControlPlane plane, IUpstream upstream,
+        Action<ILoggingBuilder> logging,
         CancellationToken cancellationToken)
     {
         try
         {
-            return await GatewayServer.StartAsync(options, plane, logging, upstream: upstream, cancellationToken: cancellationToken);
+            return await GatewayServer.StartAsync(
+                options, plane, logging, upstream: upstream, cancellationToken: cancellationToken);
         }
         catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {

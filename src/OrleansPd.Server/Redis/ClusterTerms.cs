@@ -133,7 +133,8 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
         {
             var info = (string?)await redis.ExecuteAsync("INFO", "server") ?? "";
             var line = info.Split('\n').FirstOrDefault(l => l.StartsWith(field, StringComparison.Ordinal));
-            return line is null ? null : TimeSpan.FromSeconds(long.Parse(line[field.Length..].Trim(), CultureInfo.InvariantCulture));
+            return line is null ? null
+                : TimeSpan.FromSeconds(long.Parse(line[field.Length..].Trim(), CultureInfo.InvariantCulture));
         }
         catch (RedisServerException)
         {

@@ -11,6 +11,7 @@ internal static partial class Log
     public static partial void RedisAway(ILogger logger, string reason);
 
     [LoggerMessage(
-        4003, LogLevel.Information, "Redis has just started and knows no cluster {Cluster}; waiting {Seconds} s for silos that run")]
+        4003, LogLevel.Information,
+        "Redis has just started and knows no cluster {Cluster}; waiting {Seconds} s for silos that run")]
     public static partial void AwaitingSilos(ILogger logger, string cluster, int seconds);
 }

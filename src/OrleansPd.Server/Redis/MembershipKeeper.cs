@@ -50,7 +50,8 @@ internal sealed class MembershipKeeper(
         var transaction = redis.CreateTransaction();
         transaction.AddCondition(Condition.HashNotExists(table, self));
         var found = rows.FirstOrDefault(row => row.Name == Version).Value;
-        transaction.AddCondition(found.IsNull ? Condition.HashNotExists(table, Version) : Condition.HashEqual(table, Version, found));
+        transaction.AddCondition(
+            found.IsNull ? Condition.HashNotExists(table, Version) : Condition.HashEqual(table, Version, found));
         // Silos that started meanwhile have rows of their own, which stand.
         var known = rows.Select(row => row.Name).ToHashSet();
         var missing = _remembered.Where(row => row.Name != Version && !known.Contains(row.Name)).ToArray();

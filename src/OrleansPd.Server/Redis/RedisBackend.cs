@@ -25,7 +25,8 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
     private readonly ILoggerFactory _loggers;
     private readonly ClusterTerms _terms;
 
-    private RedisBackend(SiloSettings settings, ConfigurationOptions configuration, ConnectionMultiplexer redis, IPAddress address,
+    private RedisBackend(
+        SiloSettings settings, ConfigurationOptions configuration, ConnectionMultiplexer redis, IPAddress address,
         ILoggerFactory loggers, bool isBrandNew)
     {
         (_settings, _configuration, _redis, _loggers, Address) = (settings, configuration, redis, loggers, address);
@@ -87,7 +88,8 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             options.ConfigurationOptions = _configuration;
             options.CreateMultiplexer = _ => Task.FromResult<(IConnectionMultiplexer, bool)>((_redis, true));
         });
-        silo.AddRedisGrainStorage(OrleansPd.Cluster.Options.PdClusterOptions.Storage, (OptionsBuilder<RedisStorageOptions> builder) =>
+        silo.AddRedisGrainStorage(
+            OrleansPd.Cluster.Options.PdClusterOptions.Storage, (OptionsBuilder<RedisStorageOptions> builder) =>
             builder.Configure((RedisStorageOptions options, Serializer serializer) =>
             {
                 options.ConfigurationOptions = _configuration;

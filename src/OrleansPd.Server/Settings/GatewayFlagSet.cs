@@ -18,7 +18,8 @@ internal sealed class GatewayFlagSet
     /// <param name="sections">Configuration sections beside the gateway's.</param>
     /// <param name="groups">Flags for them; they come first in the help.</param>
     public GatewayFlagSet(
-        (string Name, Type Options)[]? sections = null, IReadOnlyList<(string Title, IReadOnlyList<GatewayFlag> Flags)>? groups = null)
+        (string Name, Type Options)[]? sections = null, IReadOnlyList<(
+            string Title, IReadOnlyList<GatewayFlag> Flags)>? groups = null)
     {
         Settings = new(sections ?? []);
         _groups = [.. groups ?? [], .. GatewayFlags.Groups];

@@ -2,7 +2,9 @@ using System.ComponentModel.DataAnnotations;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>How this silo joins its cluster; of no effect without <see cref="Redis"/>. Configuration section <c>Silo</c>.</summary>
+/// <summary>
+/// How this silo joins its cluster; of no effect without <see cref="Redis"/>. Configuration section <c>Silo</c>.
+/// </summary>
 internal sealed class NodeOptions
 {
     /// <summary>

@@ -83,7 +83,8 @@ internal static class SettingChecks
 
         if (string.IsNullOrWhiteSpace(plane.FacadeHost))
         {
-            throw new BadInputException("--bootstrap-facade needs --facade-host: the address under which decode engines reach this host.");
+            throw new BadInputException(
+                "--bootstrap-facade needs --facade-host: the address under which decode engines reach this host.");
         }
 
         if (Uri.CheckHostName(plane.FacadeHost.Trim('[', ']')) == UriHostNameType.Unknown)
@@ -136,7 +137,8 @@ internal static class SettingChecks
     }
 
     private static string FlagOf(string key, IReadOnlyList<GatewayFlag>? flags = null) =>
-        (flags ?? GatewayFlags.All).FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display ?? key;
+        (flags ?? GatewayFlags.All).FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display
+            ?? key;
 
     /// <summary>Checks each property against its attributes.</summary>
     public static void CheckRanges(

@@ -57,7 +57,8 @@ internal sealed record SiloSettings(
 
     private static void CheckPorts(NodeOptions node, GatewayOptions gateway)
     {
-        (string Flag, int Port)[] ports = [("--port", gateway.Port), ("--silo-port", node.SiloPort), ("--gateway-port", node.GatewayPort)];
+        (string Flag, int Port)[] ports =
+            [("--port", gateway.Port), ("--silo-port", node.SiloPort), ("--gateway-port", node.GatewayPort)];
         foreach (var same in ports.Where(p => p.Port != 0).GroupBy(p => p.Port).Where(g => g.Count() > 1))
         {
             throw new BadInputException(

@@ -19,7 +19,9 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
 
     public IEnumerable<string> Addresses => _servers.Where(server => server.Value.Info is not null).Select(server => server.Key);
 
-    /// <summary>The server's information, fetched once; null after the last failed try, which fails all who wait by then.</summary>
+    /// <summary>
+    /// The server's information, fetched once; null after the last failed try, which fails all who wait by then.
+    /// </summary>
     public async Task<PrefillInfo?> InfoAsync(string address, CancellationToken ct)
     {
         var server = _servers.GetOrAdd(address, _ => new Server());
@@ -56,7 +58,8 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
 
             var query = string.Create(CultureInfo.InvariantCulture,
                 $"route?prefill_dp_rank={dpRank}&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0");
-            if (await GetAsync(address, query) is not { } body || body.Text("rank_ip") is not { } ip || body.Int("rank_port") is not { } port)
+            if (await GetAsync(address, query) is not { } body || body.Text("rank_ip") is not { } ip
+                || body.Int("rank_port") is not { } port)
             {
                 return null;
             }
@@ -81,7 +84,8 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
             {
                 using var limit = new CancellationTokenSource(CallTimeout, engine.Clock);
                 using var response = await http.PostAsJsonAsync(
-                    $"http://{address}/query_dp_ranks", new Dictionary<string, long[]> { ["bootstrap_rooms"] = [room] }, limit.Token);
+                    $"http://{address}/query_dp_ranks", new Dictionary<string, long[]> { ["bootstrap_rooms"] = [room] },
+                    limit.Token);
                 var owners = await response.Content.ReadFromJsonAsync<JsonElement>(limit.Token);
                 if (owners.TryGetProperty(room.ToString(CultureInfo.InvariantCulture), out var rank))
                 {

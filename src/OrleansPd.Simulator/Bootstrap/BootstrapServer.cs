@@ -12,10 +12,14 @@ public sealed record BootstrapServerOptions
     /// </summary>
     public TimeSpan RoomEntryTtl { get; init; } = TimeSpan.FromSeconds(120);
 
-    /// <summary>SGLang release to speak as; before 0.5.16 the server information lacks its two optional members. Default 0.5.18.</summary>
+    /// <summary>
+    /// SGLang release to speak as; before 0.5.16 the server information lacks its two optional members. Default 0.5.18.
+    /// </summary>
     public string Version { get; init; } = "0.5.18";
 
-    /// <summary>Answers as the Rust port does: no scratch members, 4xx for malformed input, JSON errors from 0.5.18. Default false.</summary>
+    /// <summary>
+    /// Answers as the Rust port does: no scratch members, 4xx for malformed input, JSON errors from 0.5.18. Default false.
+    /// </summary>
     public bool Rust { get; init; }
 }
 
@@ -37,7 +41,8 @@ public sealed class BootstrapServer : IAsyncDisposable
     private BootstrapServer(BootstrapServerOptions options, TimeProvider clock)
     {
         _options = options;
-        _table = new BootstrapTable(ReleaseProfile.Of(options.Version).OptionalSentinelMembers, withScratchMembers: !options.Rust);
+        _table = new BootstrapTable(
+            ReleaseProfile.Of(options.Version).OptionalSentinelMembers, withScratchMembers: !options.Rust);
         _owners = new RoomOwners(options.RoomEntryTtl, clock);
     }
 
@@ -52,7 +57,8 @@ public sealed class BootstrapServer : IAsyncDisposable
     internal FaultControl? Faults { get; init; }
 
     public static Task<BootstrapServer> StartAsync(
-        string host, int port, BootstrapServerOptions? options = null, TimeProvider? clock = null, CancellationToken ct = default) =>
+        string host, int port, BootstrapServerOptions? options =
+            null, TimeProvider? clock = null, CancellationToken ct = default) =>
         StartAsync(host, port, options, clock, null, ct);
 
     public async ValueTask DisposeAsync() => await EndAsync(kill: false);
@@ -60,7 +66,8 @@ public sealed class BootstrapServer : IAsyncDisposable
     internal static async Task<BootstrapServer> StartAsync(
         string host, int port, BootstrapServerOptions? options, TimeProvider? clock, FaultControl? faults, CancellationToken ct)
     {
-        var server = new BootstrapServer(options ?? new BootstrapServerOptions(), clock ?? TimeProvider.System) { Faults = faults };
+        var server = new BootstrapServer(
+            options ?? new BootstrapServerOptions(), clock ?? TimeProvider.System) { Faults = faults };
         server._sweep = server._owners.SweepAsync(server._life.Token);
         server._host = await HttpHost.StartAsync(host, port, KeepAlive, server.AnswerAsync, ct);
         return server;
@@ -132,7 +139,8 @@ public sealed class BootstrapServer : IAsyncDisposable
         ("/route", "PUT") => PutRouteAsync(context),
         ("/register_dp_rank", "POST") => RegisterOwnerAsync(context),
         ("/query_dp_ranks", "POST") => QueryOwnersAsync(context),
-        ("/health" or "/route" or "/register_dp_rank" or "/query_dp_ranks", _) => context.TextAsync(405, "405: Method Not Allowed"),
+        ("/health" or "/route" or "/register_dp_rank" or "/query_dp_ranks", _) =>
+            context.TextAsync(405, "405: Method Not Allowed"),
         _ => context.TextAsync(404, "404: Not Found"),
     };
 
@@ -155,7 +163,8 @@ public sealed class BootstrapServer : IAsyncDisposable
         var (dp, cp, tp, pp) = (Parse(texts[0]), Parse(texts[1]), Parse(texts[2]), Parse(texts[3]));
         if (!_table.Ready)
         {
-            return RefuseAsync(context, 503, $"Prefill server not fully registered yet ({_table.Registered} workers registered).");
+            return RefuseAsync(context, 503,
+                $"Prefill server not fully registered yet ({_table.Registered} workers registered).");
         }
 
         if ((dp, cp, tp, pp) == (-1, -1, -1, -1))

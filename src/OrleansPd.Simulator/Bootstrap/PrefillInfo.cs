@@ -16,7 +16,9 @@ internal sealed record PrefillInfo(int DpSize, int? PageSize, string? KvCacheDty
 
     private static readonly string[] Optional = ["enable_dsa_cache_layer_split", "prefill_http_port"];
 
-    /// <summary>Null where a member is unknown to this release or a mandatory one is missing: the fetch counts as failed.</summary>
+    /// <summary>
+    /// Null where a member is unknown to this release or a mandatory one is missing: the fetch counts as failed.
+    /// </summary>
     public static PrefillInfo? Unpack(JsonElement body, ReleaseProfile profile)
     {
         if (body.ValueKind != JsonValueKind.Object || !Mandatory.All(name => body.TryGetProperty(name, out _))

@@ -4,13 +4,16 @@ using System.Net.Sockets;
 
 namespace OrleansPd.Simulator;
 
-/// <summary>The one call by which a prefill rank makes itself known; repeated a few times where it fails, then given up.</summary>
+/// <summary>
+/// The one call by which a prefill rank makes itself known; repeated a few times where it fails, then given up.
+/// </summary>
 internal static class RankRegistration
 {
     private static readonly double[] Pauses = [0.75, 1.5, 3, 6];
 
     /// <summary>The first try is waited for; further ones go on while the engine serves already.</summary>
-    public static async Task PutAsync(EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
+    public static async Task PutAsync(
+        EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
     {
         if (!await TryPutAsync(engine, rank, address, http, ct))
         {
@@ -30,11 +33,13 @@ internal static class RankRegistration
         }
     }
 
-    private static async Task<bool> TryPutAsync(EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
+    private static async Task<bool> TryPutAsync(
+        EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
     {
         var options = engine.Options;
         var attention = options.EnableDpAttention;
-        var ip = address.Equals(IPAddress.Any) ? IPAddress.Loopback : address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : address;
+        var ip = address.Equals(IPAddress.Any) ? IPAddress.Loopback : address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback
+            : address;
         var body = new Dictionary<string, object?>
         {
             ["attn_tp_size"] = 1,
@@ -58,7 +63,8 @@ internal static class RankRegistration
         try
         {
             using var response = await http.PutAsJsonAsync(
-                $"http://{(ip.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{ip}]" : ip)}:{engine.BootstrapPort}/route", body, ct);
+                $"http://{(ip.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{ip}]" : ip)}:{engine.BootstrapPort}/route",
+                body, ct);
             return response.IsSuccessStatusCode;
         }
         catch (HttpRequestException)

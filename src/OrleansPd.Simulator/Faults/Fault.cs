@@ -2,7 +2,9 @@ namespace OrleansPd.Simulator;
 
 public enum FaultKind
 {
-    /// <summary>No listener: connections are refused and idle ones reset. Ends by removal or <see cref="Fault.Duration"/>.</summary>
+    /// <summary>
+    /// No listener: connections are refused and idle ones reset. Ends by removal or <see cref="Fault.Duration"/>.
+    /// </summary>
     Refuse,
 
     /// <summary>A generation call is answered with <see cref="Fault.Status"/> (500) and <see cref="Fault.Body"/>.</summary>
@@ -14,13 +16,17 @@ public enum FaultKind
     /// <summary>The connection of a generation call is reset as soon as the call has been read.</summary>
     Reset,
 
-    /// <summary>The process dies, on arrival of a generation call or after <see cref="Fault.AfterTokens"/> tokens of one.</summary>
+    /// <summary>
+    /// The process dies, on arrival of a generation call or after <see cref="Fault.AfterTokens"/> tokens of one.
+    /// </summary>
     Die,
 
     /// <summary>As <see cref="Die"/>, and a new epoch starts after <see cref="Fault.Delay"/>.</summary>
     Restart,
 
-    /// <summary>The connection is reset after <see cref="Fault.AfterEvents"/> events, or before an answer that is no stream.</summary>
+    /// <summary>
+    /// The connection is reset after <see cref="Fault.AfterEvents"/> events, or before an answer that is no stream.
+    /// </summary>
     ResetMidStream,
 
     /// <summary>Computing takes <see cref="Fault.Factor"/> times as long.</summary>
@@ -63,14 +69,14 @@ public enum FaultKind
     BootstrapDown,
 
     /// <summary>
-    /// Decode: after <see cref="Fault.AfterTokens"/> tokens (at least one) the request loses its KV memory and is sent past the router
-    /// to its prefill again, with the same rid and room.
+    /// Decode: after <see cref="Fault.AfterTokens"/> tokens (at least one) the request loses its KV memory and is sent past the
+    /// router to its prefill again, with the same rid and room.
     /// </summary>
     Retract,
 
     /// <summary>
-    /// Decode: with its KV in place, after <see cref="Fault.AfterTokens"/> tokens, a request ends with the engine's own 500 of a KV
-    /// pool that is too small.
+    /// Decode: with its KV in place, after <see cref="Fault.AfterTokens"/> tokens, a request ends with the engine's own 500 of a
+    /// KV pool that is too small.
     /// </summary>
     OutOfMemory,
 

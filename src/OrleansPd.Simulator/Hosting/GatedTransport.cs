@@ -127,7 +127,8 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                 {
                     connection = await listener.AcceptAsync(cancellationToken);
                 }
-                catch (Exception e) when (ReferenceEquals(owner._shut, listener) && e is SocketException or ObjectDisposedException)
+                catch (Exception e) when (
+                    ReferenceEquals(owner._shut, listener) && e is SocketException or ObjectDisposedException)
                 {
                     // The listener was closed under the call.
                 }

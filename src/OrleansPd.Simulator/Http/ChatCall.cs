@@ -104,7 +104,8 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
     }
 
     private void WriteChunk(
-        Utf8JsonWriter json, OpenAiRequest call, Answer answer, int index, Finish? finish, Action<Utf8JsonWriter> writeDelta, TokenOut? token)
+        Utf8JsonWriter json, OpenAiRequest call, Answer answer, int index, Finish? finish, Action<Utf8JsonWriter> writeDelta,
+        TokenOut? token)
     {
         WriteHead(json, call, call.Requests.Count == 1 ? answer.Request.Rid : call.Requests[index].Rid, "chat.completion.chunk");
         json.WriteStartArray("choices");
@@ -139,7 +140,8 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         json.WriteEndObject();
     }
 
-    private static string Arguments(string text) => $"{{\"answer\": \"{JsonEncodedText.Encode(text, Replies.Relaxed.Encoder)}\"}}";
+    private static string Arguments(string text) =>
+        $"{{\"answer\": \"{JsonEncodedText.Encode(text, Replies.Relaxed.Encoder)}\"}}";
 
     private void WriteLogprobs(Utf8JsonWriter json, SimRequest request, IReadOnlyList<TokenOut>? tokens)
     {
@@ -156,7 +158,8 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
             json.WriteStartObject();
             WriteToken(json, token.Id, token.Logprob);
             json.WriteStartArray("top_logprobs");
-            foreach (var (value, id) in Logprobs.Top(token.Random, token.Id, request.Logprobs.Top, Engine.Options.Model.FancyTokens))
+            foreach (var (value, id) in Logprobs.Top(
+                token.Random, token.Id, request.Logprobs.Top, Engine.Options.Model.FancyTokens))
             {
                 json.WriteStartObject();
                 WriteToken(json, id, value);

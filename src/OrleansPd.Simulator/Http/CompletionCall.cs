@@ -13,7 +13,8 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
     {
         var prompt = root.Member("prompt") ?? throw JsonMembers.Wrong("prompt", "a string or a list");
         var batch = prompt.IsListOfLists()
-            || (prompt is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0 && list[0].ValueKind == JsonValueKind.String);
+            || (prompt is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0
+                && list[0].ValueKind == JsonValueKind.String);
         List<JsonElement> prompts = batch ? [.. prompt.EnumerateArray()] : [prompt];
         var (sampling, n, rejection) = SamplingReader.OpenAi(root, DefaultLength);
         var spec = LogprobSpec.None;
@@ -26,7 +27,8 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
         var requests = new List<SimRequest>();
         for (var i = 0; i < prompts.Count; i++)
         {
-            var tokens = prompts[i].ValueKind == JsonValueKind.String ? Tokenizer.Tokens(prompts[i].GetString()!) : prompts[i].Ints();
+            var tokens = prompts[i].ValueKind == JsonValueKind.String ? Tokenizer.Tokens(prompts[i].GetString()!)
+                : prompts[i].Ints();
             var pd = ReadPd(root, batch, i, headerRank);
             var rid = RidOf(root, i, prompts.Count);
             for (var sample = 0; sample < samples; sample++)
@@ -51,7 +53,8 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
         json.WriteEndObject();
     }
 
-    protected override ValueTask<bool> WriteStepAsync(EventStream events, OpenAiRequest call, Answer answer, StepOut step, int index) =>
+    protected override ValueTask<bool> WriteStepAsync(
+        EventStream events, OpenAiRequest call, Answer answer, StepOut step, int index) =>
         events.WriteAsync(json =>
         {
             WriteHead(json, call, answer.Request.Rid, ObjectName);
@@ -115,7 +118,8 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
         foreach (var token in tokens)
         {
             json.WriteStartObject();
-            foreach (var (value, id) in Logprobs.Top(token.Random, token.Id, request.Logprobs.Top, Engine.Options.Model.FancyTokens)
+            foreach (var (value, id) in Logprobs.Top(
+                token.Random, token.Id, request.Logprobs.Top, Engine.Options.Model.FancyTokens)
                 .DistinctBy(top => top.Id))
             {
                 json.WriteNumber(Vocabulary.TextOf(id), value);

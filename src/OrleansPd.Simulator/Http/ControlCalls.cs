@@ -50,7 +50,8 @@ internal sealed class ControlCalls(EngineProcess engine)
             rank.Flush();
         }
 
-        await context.TextAsync(200, "Cache flushed.\nPlease check backend logs for more details. (When there are running or waiting requests, the operation will not be performed.)\n");
+        await context.TextAsync(
+            200, "Cache flushed.\nPlease check backend logs for more details. (When there are running or waiting requests, the operation will not be performed.)\n");
     }
 
     public async Task PauseAsync(HttpContext context)
@@ -125,7 +126,8 @@ internal sealed class ControlCalls(EngineProcess engine)
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
         var role = body.RootElement.Text("new_role");
         var busy = engine.Stats.LiveRequests > 0;
-        if (!busy && engine.Options.EnableRoleSwitch && role is "prefill" or "decode" && engine.Options.Role != EngineRole.Regular)
+        if (!busy && engine.Options.EnableRoleSwitch && role is "prefill" or "decode"
+            && engine.Options.Role != EngineRole.Regular)
         {
             await engine.SwitchRoleAsync(role == "prefill" ? EngineRole.Prefill : EngineRole.Decode);
         }
@@ -135,7 +137,8 @@ internal sealed class ControlCalls(EngineProcess engine)
         {
             json.WriteStartObject();
             json.WriteBoolean("success", !busy && same);
-            json.WriteString("message", busy ? "The scheduler is not idle." : same ? "Role unchanged." : "Role switch is not supported.");
+            json.WriteString("message", busy ? "The scheduler is not idle." : same ? "Role unchanged."
+                : "Role switch is not supported.");
             json.WriteEndObject();
         });
     }

@@ -43,7 +43,8 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
     {
         var query = body.Text("query") ?? throw JsonMembers.Wrong("query", "a valid string");
         json.WriteStartArray("results");
-        foreach (var (text, index) in Texts(body, "documents").Select((text, index) => (text, index)).OrderByDescending(d => Figure(query + d.text, 0)))
+        foreach (var (text, index) in Texts(body, "documents").Select((text, index) => (text, index))
+            .OrderByDescending(d => Figure(query + d.text, 0)))
         {
             json.WriteStartObject();
             json.WriteNumber("index", index);

@@ -60,7 +60,8 @@ internal sealed class EngineApi
             ["/pause_generation"] = new("POST", Level.Admin, control.PauseAsync),
             ["/continue_generation"] = new("POST", Level.Admin, control.ContinueAsync),
             ["/update_weights_from_disk"] = new("POST", Level.Admin, control.UpdateWeightsAsync),
-            ["/init_weights_update_group"] = new("POST", Level.Admin, trainer.Agree("master_address", "rank_offset", "world_size")),
+            ["/init_weights_update_group"] = new(
+                "POST", Level.Admin, trainer.Agree("master_address", "rank_offset", "world_size")),
             ["/destroy_weights_update_group"] = new("POST", Level.Admin, trainer.Agree()),
             ["/update_weights_from_distributed"] = new("POST", Level.Admin, trainer.Agree("names", "dtypes", "shapes")),
             ["/update_weights_from_tensor"] = new("POST", Level.Admin, trainer.Agree("serialized_named_tensors")),
@@ -77,7 +78,8 @@ internal sealed class EngineApi
             ["/v1/score"] = new("POST", Level.Normal, embeddings.ScoresAsync),
             ["/v1/classify"] = new("POST", Level.Normal, embeddings.ScoresAsync),
             ["/start_profile"] = new("GET POST", Level.Admin, context => context.TextAsync(200, "Start profiling.\n")),
-            ["/stop_profile"] = new("GET POST", Level.Admin, context => context.TextAsync(200, "Stop profiling. This will take some time.\n")),
+            ["/stop_profile"] = new(
+                "GET POST", Level.Admin, context => context.TextAsync(200, "Stop profiling. This will take some time.\n")),
             ["/pd_role_switch"] = new("POST", Level.Admin, control.SwitchRoleAsync),
         };
         if (engine.Options.RustFrontEnd)
@@ -116,13 +118,15 @@ internal sealed class EngineApi
         {
             _engine.Stats.AddRouterError(fatal.Message);
             _engine.Die(fatal.Message);
-            await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         catch (ApiError error)
         {
             await AnswerErrorAsync(context, path, error);
         }
-        catch (Exception e) when (e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
+        catch (Exception e) when (
+            e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
         {
             // The client is gone; its requests are ended by whoever watches it.
         }
@@ -233,7 +237,9 @@ internal sealed class EngineApi
         }
     }
 
-    /// <summary>The faults that strike a generation call before the engine sees it. True where it is answered, or never will be.</summary>
+    /// <summary>
+    /// The faults that strike a generation call before the engine sees it. True where it is answered, or never will be.
+    /// </summary>
     public static async Task<bool> StruckAsync(HttpContext context, EngineProcess engine, string rid)
     {
         if (engine.Faults.TryTake(FaultKind.Status, null, rid) is { } status)

@@ -11,7 +11,8 @@ internal static class GenerateShape
         var delta = index is not null || fresh > 0 || freshText.Length > 0;
         var from = delta && engine.Options.IncrementalStreamingOutput ? answer.Tokens.Count - fresh : 0;
         json.WriteStartObject();
-        json.WriteString("text", from == 0 && !(delta && engine.Options.IncrementalStreamingOutput) ? answer.Text.ToString() : freshText);
+        json.WriteString("text", from == 0 && !(delta && engine.Options.IncrementalStreamingOutput) ? answer.Text.ToString()
+            : freshText);
         json.WriteStartArray("output_ids");
         for (var i = from; i < answer.Tokens.Count; i++)
         {
@@ -131,8 +132,10 @@ internal static class GenerateShape
         json.WriteNumber("output_token_logprobs_length", answer.Tokens.Count);
         if (spec.Top > 0)
         {
-            WriteLists(json, "input_top_logprobs", prompt.Select(p => p.Value is null ? null : Logprobs.Top(p.Random, p.Id, spec.Top, fancy)), spec);
-            WriteLists(json, "output_top_logprobs", answer.Tokens.Skip(from).Select(t => Logprobs.Top(t.Random, t.Id, spec.Top, fancy)), spec);
+            WriteLists(json, "input_top_logprobs", prompt.Select(
+                p => p.Value is null ? null : Logprobs.Top(p.Random, p.Id, spec.Top, fancy)), spec);
+            WriteLists(json, "output_top_logprobs", answer.Tokens.Skip(from)
+                .Select(t => Logprobs.Top(t.Random, t.Id, spec.Top, fancy)), spec);
         }
 
         if (spec.TokenIds.Count > 0)

@@ -2,7 +2,10 @@ using Microsoft.AspNetCore.Http;
 
 namespace OrleansPd.Simulator;
 
-/// <summary><c>/health</c>: an internal token that a paused engine never makes. A wedged one still answers 200: that is the point of the fault.</summary>
+/// <summary>
+/// <c>/health</c>: an internal token that a paused engine never makes. A wedged one still answers 200: that is the point of the
+/// fault.
+/// </summary>
 internal sealed class HealthCalls(EngineProcess engine)
 {
     public async Task HealthAsync(HttpContext context)
@@ -34,7 +37,8 @@ internal sealed class HealthCalls(EngineProcess engine)
 
         try
         {
-            await engine.Pause.WaitAsync(context.RequestAborted).WaitAsync(options.HealthTimeout, engine.Clock, context.RequestAborted);
+            await engine.Pause.WaitAsync(context.RequestAborted)
+                .WaitAsync(options.HealthTimeout, engine.Clock, context.RequestAborted);
             await context.TextAsync(200, "");
         }
         catch (TimeoutException)

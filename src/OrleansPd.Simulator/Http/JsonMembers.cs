@@ -6,7 +6,8 @@ namespace OrleansPd.Simulator;
 internal static class JsonMembers
 {
     public static JsonElement? Member(this JsonElement body, string name) =>
-        body.ValueKind == JsonValueKind.Object && body.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
+        body.ValueKind == JsonValueKind.Object && body.TryGetProperty(name, out var value)
+            && value.ValueKind != JsonValueKind.Null
             ? value : null;
 
     public static int? Int(this JsonElement body, string name) => body.Member(name) is not { } value ? null

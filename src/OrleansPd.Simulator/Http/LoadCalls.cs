@@ -28,7 +28,8 @@ internal sealed class LoadCalls(EngineProcess engine)
         await context.JsonAsync(200, json =>
         {
             json.WriteStartObject();
-            json.WriteString("timestamp", engine.Clock.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.ffffffzzz", CultureInfo.InvariantCulture));
+            json.WriteString("timestamp", engine.Clock.GetUtcNow()
+                .ToString("yyyy-MM-ddTHH:mm:ss.ffffffzzz", CultureInfo.InvariantCulture));
             json.WriteString("version", engine.Options.Version);
             if (engine.Profile.August)
             {

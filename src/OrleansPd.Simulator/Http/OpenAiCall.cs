@@ -40,7 +40,8 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
     protected abstract void WriteChoice(Utf8JsonWriter json, OpenAiRequest call, Answer answer, int index);
 
     /// <summary>The chunks of one step.</summary>
-    protected abstract ValueTask<bool> WriteStepAsync(EventStream events, OpenAiRequest call, Answer answer, StepOut step, int index);
+    protected abstract ValueTask<bool> WriteStepAsync(
+        EventStream events, OpenAiRequest call, Answer answer, StepOut step, int index);
 
     protected abstract string ObjectName { get; }
 
@@ -103,10 +104,12 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
     /// <summary>The Rust front end reads these members on <c>/generate</c> only.</summary>
     protected PdFields ReadPd(JsonElement root, bool batch, int index, int? headerRank) => engine.Options.RustFrontEnd
         ? new PdFields(null, null, null, null, null)
-        : PdReader.Read(root, batch, index, engine.Options.Role, headerRank ?? root.Int("routed_dp_rank") ?? root.Int("data_parallel_rank"));
+        : PdReader.Read(root, batch, index, engine.Options.Role, headerRank ?? root.Int("routed_dp_rank")
+            ?? root.Int("data_parallel_rank"));
 
     protected static string? Salt(JsonElement root) =>
-        root.Text("cache_salt") is var salt && root.Text("extra_key") is var extra && (salt ?? extra) is not null ? salt + extra : null;
+        root.Text("cache_salt") is var salt && root.Text("extra_key") is var extra && (salt ?? extra) is not null ? salt + extra
+            : null;
 
     protected string RidOf(JsonElement root, int index, int count) => root.Member("rid") switch
     {
@@ -195,7 +198,8 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
         {
             await events.WriteAsync(json =>
             {
-                WriteHead(json, call, call.Requests[0].Rid, ObjectName == "chat.completion" ? "chat.completion.chunk" : ObjectName);
+                WriteHead(json, call, call.Requests[0].Rid, ObjectName == "chat.completion" ? "chat.completion.chunk"
+                    : ObjectName);
                 json.WriteStartArray("choices");
                 json.WriteEndArray();
                 WriteUsage(json, call.PromptTokens, completion, call.CachedTokens);

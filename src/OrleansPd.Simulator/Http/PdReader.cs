@@ -8,7 +8,9 @@ internal sealed class FatalRequest(string reason) : Exception(reason);
 /// <summary>Reads the members that join two legs.</summary>
 internal static class PdReader
 {
-    /// <summary>For item <paramref name="index"/> of a batch, or for a single request where <paramref name="batch"/> is false.</summary>
+    /// <summary>
+    /// For item <paramref name="index"/> of a batch, or for a single request where <paramref name="batch"/> is false.
+    /// </summary>
     public static PdFields Read(JsonElement body, bool batch, int index, EngineRole role, int? headerRank = null)
     {
         var room = body.Member("bootstrap_room");
@@ -24,11 +26,13 @@ internal static class PdReader
         return new PdFields(
             Item(host, index)?.GetString(),
             port is { } number ? number.GetInt32() : null,
-            room is { ValueKind: JsonValueKind.Number } scalar ? Room(scalar) + index : Item(room, index) is { } item ? Room(item) : null,
+            room is { ValueKind: JsonValueKind.Number } scalar ? Room(scalar) + index : Item(room, index) is { } item ? Room(item)
+                : null,
             routed, body.Int("disagg_prefill_dp_rank"));
     }
 
-    private static JsonElement? Item(JsonElement? value, int index) => value is not { ValueKind: JsonValueKind.Array } list ? value
+    private static JsonElement? Item(JsonElement? value, int index) =>
+        value is not { ValueKind: JsonValueKind.Array } list ? value
         : index >= list.GetArrayLength() ? throw new ApiError(500, "list index out of range", "InternalServerError")
         : list[index].ValueKind == JsonValueKind.Null ? null : list[index];
 

@@ -20,7 +20,8 @@ internal sealed class RequestIntake(EngineProcess engine)
     }
 
     /// <summary>Builds one request; throws where the front end refuses.</summary>
-    public SimRequest Build(string rid, int[] tokens, Sampling sampling, PdFields pd, LogprobSpec logprobs, string? salt, int n, string? rejection)
+    public SimRequest Build(
+        string rid, int[] tokens, Sampling sampling, PdFields pd, LogprobSpec logprobs, string? salt, int n, string? rejection)
     {
         if (tokens.Length == 0)
         {
@@ -35,7 +36,8 @@ internal sealed class RequestIntake(EngineProcess engine)
 
         if (tokens.Length > Options.TokenCapacity)
         {
-            throw new ApiError(400, $"Request {rid} exceeds the maximum number of tokens: {tokens.Length} > {Options.TokenCapacity}");
+            throw new ApiError(400,
+                $"Request {rid} exceeds the maximum number of tokens: {tokens.Length} > {Options.TokenCapacity}");
         }
 
         if (tokens.Length > Options.MaxInput)
@@ -57,7 +59,8 @@ internal sealed class RequestIntake(EngineProcess engine)
 
         return new SimRequest(
             rid, rejection is null ? tokens : tokens[..1],
-            sampling with { MaxNewTokens = Math.Min(sampling.MaxNewTokens, Options.ContextLength - tokens.Length - 1) }, pd, logprobs)
+            sampling with { MaxNewTokens = Math.Min(sampling.MaxNewTokens, Options.ContextLength - tokens.Length - 1) }, pd,
+            logprobs)
         {
             CacheSalt = salt is null ? 0 : Mixing.OfText(salt),
             Collides = collides,

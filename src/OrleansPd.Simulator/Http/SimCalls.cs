@@ -22,7 +22,8 @@ internal sealed class SimCalls(EngineProcess engine)
                 await context.TextAsync(200, "");
                 break;
             case (_, "DELETE") when path.StartsWith("/sim/faults/", StringComparison.Ordinal):
-                var known = int.TryParse(path["/sim/faults/".Length..], CultureInfo.InvariantCulture, out var id) && engine.Faults.Remove(id);
+                var known = int.TryParse(path["/sim/faults/".Length..], CultureInfo.InvariantCulture, out var id)
+                    && engine.Faults.Remove(id);
                 await context.TextAsync(known ? 200 : 404, "");
                 break;
             case ("/sim/stats", "GET"):

@@ -3,7 +3,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace OrleansPd.Simulator;
 
-/// <summary>What a trainer or an operator calls that moves no token here: it is taken down, checked a little and agreed to.</summary>
+/// <summary>
+/// What a trainer or an operator calls that moves no token here: it is taken down, checked a little and agreed to.
+/// </summary>
 internal sealed class TrainerCalls(EngineProcess engine)
 {
     /// <summary>Agrees when the members that the real call demands are there.</summary>
@@ -38,12 +40,15 @@ internal sealed class TrainerCalls(EngineProcess engine)
         await SaidAsync(context, gone, gone ? "" : $"LoRA adapter '{name}' is not loaded.");
     }
 
-    /// <summary>Refuses an adapter that is not loaded, whether it is named by <c>lora_path</c> or as <c>base:adapter</c>.</summary>
+    /// <summary>
+    /// Refuses an adapter that is not loaded, whether it is named by <c>lora_path</c> or as <c>base:adapter</c>.
+    /// </summary>
     public static void CheckAdapter(EngineProcess engine, JsonElement body)
     {
         var model = body.Text("model") ?? "";
         var colon = model.IndexOf(':', StringComparison.Ordinal);
-        if ((colon > 0 ? model[(colon + 1)..] : body.Member("lora_path") is { ValueKind: JsonValueKind.String } path ? path.GetString() : null) is { } name
+        if ((colon > 0 ? model[(colon + 1)..] : body.Member("lora_path") is { ValueKind: JsonValueKind.String } path
+            ? path.GetString() : null) is { } name
             && !engine.Adapters.ContainsKey(name))
         {
             throw new ApiError(400, $"Got LoRA adapter that has never been loaded: {name}");

@@ -28,7 +28,9 @@ internal struct KvState
         }
     }
 
-    /// <summary>The state as an engine has it that ran no forward pass: ids known, cache taken from <paramref name="blocks"/>.</summary>
+    /// <summary>
+    /// The state as an engine has it that ran no forward pass: ids known, cache taken from <paramref name="blocks"/>.
+    /// </summary>
     public static KvState FromBlocks(ReadOnlySpan<ulong> blocks, ReadOnlySpan<int> prompt)
     {
         var state = new KvState();

@@ -1,6 +1,8 @@
 namespace OrleansPd.Simulator;
 
-/// <summary>A prompt and what a forward pass over it yields: the final state, the block states to hand over, the page keys.</summary>
+/// <summary>
+/// A prompt and what a forward pass over it yields: the final state, the block states to hand over, the page keys.
+/// </summary>
 internal sealed class Prompt
 {
     private Prompt(int[] tokens, KvState state, ulong[] blocks)

@@ -1,6 +1,8 @@
 namespace OrleansPd.Simulator;
 
-/// <summary>How an answer is drawn. The model is deterministic: equal prompt and sampling give an equal answer, at any temperature.</summary>
+/// <summary>
+/// How an answer is drawn. The model is deterministic: equal prompt and sampling give an equal answer, at any temperature.
+/// </summary>
 public sealed record Sampling
 {
     /// <summary>Tokens at most. Default 128, as on <c>/generate</c>.</summary>
@@ -28,6 +30,8 @@ public sealed record ModelOptions
     /// <summary>Also say words with quotes, backslashes, newlines and characters of two to four bytes. Default true.</summary>
     public bool FancyTokens { get; init; } = true;
 
-    /// <summary>Chance of the end of sequence at each token, in thousandths, 0 ... 1000. Default 5 (answers of some 200 tokens).</summary>
+    /// <summary>
+    /// Chance of the end of sequence at each token, in thousandths, 0 ... 1000. Default 5 (answers of some 200 tokens).
+    /// </summary>
     public int EosPerMille { get; init; } = 5;
 }

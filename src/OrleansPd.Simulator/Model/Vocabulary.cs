@@ -48,7 +48,9 @@ internal static class Vocabulary
         .Concat(Fancy.Select((word, i) => (word, id: FirstFancy + i)))
         .ToFrozenDictionary(pair => Pack(Encoding.UTF8.GetBytes(pair.word)), pair => pair.id);
 
-    /// <summary>The id of a piece of at most eight bytes: a word's own, or one above the vocabulary drawn from its bytes.</summary>
+    /// <summary>
+    /// The id of a piece of at most eight bytes: a word's own, or one above the vocabulary drawn from its bytes.
+    /// </summary>
     public static int IdOf(ReadOnlySpan<byte> piece)
     {
         var packed = Pack(piece);

@@ -69,7 +69,9 @@ internal sealed class DecodeRank : EngineRank
         await HandOffAsync(request, room, request.Tokens, null);
     }
 
-    /// <summary>Fetches the KV of <paramref name="tokens"/>; <paramref name="said"/> is what a retracted request has said so far.</summary>
+    /// <summary>
+    /// Fetches the KV of <paramref name="tokens"/>; <paramref name="said"/> is what a retracted request has said so far.
+    /// </summary>
     private async Task HandOffAsync(SimRequest request, long room, int[] tokens, Sequence? said)
     {
         var address = AddressOf(request.Pd);
@@ -193,7 +195,9 @@ internal sealed class DecodeRank : EngineRank
             });
     }
 
-    /// <summary>Sends the request to its prefill once more, past the router: same rid, same room, prompt and answer so far.</summary>
+    /// <summary>
+    /// Sends the request to its prefill once more, past the router: same rid, same room, prompt and answer so far.
+    /// </summary>
     private async Task BootstrapAgainAsync(SimRequest request, Sequence said)
     {
         await Task.Yield();
@@ -210,7 +214,8 @@ internal sealed class DecodeRank : EngineRank
         {
             ["input_ids"] = tokens,
             ["rid"] = request.Rid,
-            ["sampling_params"] = new Dictionary<string, object> { ["max_new_tokens"] = 1, ["sampling_seed"] = request.Sampling.Seed },
+            ["sampling_params"] =
+                new Dictionary<string, object> { ["max_new_tokens"] = 1, ["sampling_seed"] = request.Sampling.Seed },
             ["bootstrap_host"] = host,
             ["bootstrap_port"] = request.Pd.Port,
             ["bootstrap_room"] = room,
@@ -226,7 +231,9 @@ internal sealed class DecodeRank : EngineRank
         await handOff;
     }
 
-    /// <summary>Repeats while the prefill still holds the first request of that rid, which ends with the transfer's last word.</summary>
+    /// <summary>
+    /// Repeats while the prefill still holds the first request of that rid, which ends with the transfer's last word.
+    /// </summary>
     private async Task<bool> PostAgainAsync(string url, Dictionary<string, object?> body, CancellationToken ct)
     {
         for (var attempt = 0; attempt < 100; attempt++)

@@ -16,7 +16,8 @@ internal sealed class LoadBoard(RankStats stats, TimeProvider clock)
 
     public LoadSnapshot Read()
     {
-        var busy = stats.Running + stats.Waiting + stats.BootstrapQueue + stats.InflightQueue + stats.PreallocQueue + stats.TransferQueue;
+        var busy = stats.Running + stats.Waiting + stats.BootstrapQueue + stats.InflightQueue + stats.PreallocQueue
+            + stats.TransferQueue;
         if (busy == 0)
         {
             Publish();

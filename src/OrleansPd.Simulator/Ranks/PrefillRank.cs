@@ -161,7 +161,8 @@ internal sealed class PrefillRank : EngineRank
 
             if (faults.TryTake(FaultKind.PartialKv, Index, request.Rid) is not null)
             {
-                await _sender.SendBlocksAsync(destination, prompt.Blocks.AsMemory(0, prompt.Blocks.Length / 2), null, either.Token);
+                await _sender.SendBlocksAsync(
+                    destination, prompt.Blocks.AsMemory(0, prompt.Blocks.Length / 2), null, either.Token);
                 await Task.Delay(Timeout.InfiniteTimeSpan, Engine.Clock, either.Token);
             }
 

@@ -1,6 +1,8 @@
 namespace OrleansPd.Simulator;
 
-/// <summary>Which pages a rank still has, least recently used first to go. Holds keys only: the KV itself is a pure function of them.</summary>
+/// <summary>
+/// Which pages a rank still has, least recently used first to go. Holds keys only: the KV itself is a pure function of them.
+/// </summary>
 internal sealed class PrefixCache(int capacityPages)
 {
     private readonly Lock _gate = new();

@@ -1,6 +1,8 @@
 namespace OrleansPd.Simulator;
 
-/// <summary>Request slots and KV tokens of a rank, given out first come first served: the head of the queue blocks the rest.</summary>
+/// <summary>
+/// Request slots and KV tokens of a rank, given out first come first served: the head of the queue blocks the rest.
+/// </summary>
 internal sealed class SlotMemory
 {
     private readonly Lock _gate = new();

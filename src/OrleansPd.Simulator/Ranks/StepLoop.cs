@@ -113,7 +113,8 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
     {
         if (active.Request.TokensToOutOfMemory-- == 0)
         {
-            engine.End(active.Request, new StepOut(null, "", Finish.Abort("Out of memory even after retracting all other requests in the decode batch.", 500)));
+            engine.End(active.Request, new StepOut(
+                null, "", Finish.Abort("Out of memory even after retracting all other requests in the decode batch.", 500)));
             active.Done(active.Request, active.Sequence);
             return false;
         }
@@ -172,5 +173,6 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
         active.Done(active.Request, active.Sequence);
     }
 
-    private sealed record Active(SimRequest Request, Sequence Sequence, TokenOut First, Action<SimRequest, Sequence> Done, Action<SimRequest, Sequence>? Retracted);
+    private sealed record Active(SimRequest Request, Sequence Sequence, TokenOut First, Action<SimRequest, Sequence> Done,
+        Action<SimRequest, Sequence>? Retracted);
 }

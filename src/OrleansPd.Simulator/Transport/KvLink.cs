@@ -15,7 +15,9 @@ internal enum KvFrame : byte
     /// <summary>Prefill to decode: slot (4), first block (4), count (4), then the blocks.</summary>
     Blocks = 3,
 
-    /// <summary>Prefill to decode: room (8), slot (4), first token (4), its random number (8), logprob (8), cached tokens (4).</summary>
+    /// <summary>
+    /// Prefill to decode: room (8), slot (4), first token (4), its random number (8), logprob (8), cached tokens (4).
+    /// </summary>
     Done = 4,
 
     /// <summary>Decode to prefill: room (8). "All of it has arrived."</summary>

@@ -84,7 +84,8 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         try
         {
             using var limit = new CancellationTokenSource(connectTimeout, clock);
-            await socket.ConnectAsync(new IPEndPoint(await HttpHost.AddressOfAsync(rank.Ip, limit.Token), rank.Port), limit.Token);
+            await socket.ConnectAsync(
+                new IPEndPoint(await HttpHost.AddressOfAsync(rank.Ip, limit.Token), rank.Port), limit.Token);
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException)
         {

@@ -62,7 +62,8 @@ internal sealed class KvSender : IAsyncDisposable
     public PrefillRoom? Claim(long room, SimRequest request)
     {
         var entry = _rooms.AddOrUpdate(
-            room, static (_, _) => new PrefillRoom(), static (_, old, rid) => old.IsOver(rid) ? new PrefillRoom() : old, request.Rid);
+            room, static (_, _) =>
+                new PrefillRoom(), static (_, old, rid) => old.IsOver(rid) ? new PrefillRoom() : old, request.Rid);
         lock (entry)
         {
             if (entry.Owner is not null)
@@ -85,7 +86,8 @@ internal sealed class KvSender : IAsyncDisposable
     public void Close(long room, PrefillRoom entry) => _rooms.TryRemove(KeyValuePair.Create(room, entry));
 
     /// <summary>Sends all blocks and the word that they are all.</summary>
-    public async Task SendAsync(Destination destination, long room, ulong[] blocks, int? corrupt, TokenOut first, int cached, CancellationToken ct)
+    public async Task SendAsync(
+        Destination destination, long room, ulong[] blocks, int? corrupt, TokenOut first, int cached, CancellationToken ct)
     {
         await SendBlocksAsync(destination, blocks, corrupt, ct);
         var done = new byte[36];
@@ -156,7 +158,8 @@ internal sealed class KvSender : IAsyncDisposable
                 _rooms.AddOrUpdate(
                     room, static _ => new PrefillRoom(), static (_, old) => old.IsOver(null) ? new PrefillRoom() : old)
                     .Destination.TrySetResult(new Destination(
-                    link, BinaryPrimitives.ReadInt32LittleEndian(payload[8..]), BinaryPrimitives.ReadInt32LittleEndian(payload[12..])));
+                    link, BinaryPrimitives.ReadInt32LittleEndian(
+                        payload[8..]), BinaryPrimitives.ReadInt32LittleEndian(payload[12..])));
                 break;
             case KvFrame.Ack when _rooms.TryGetValue(room, out var entry):
                 entry.Acknowledged.TrySetResult();

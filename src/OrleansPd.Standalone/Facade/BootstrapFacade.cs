@@ -41,7 +41,8 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
         ("/query_dp_ranks", "POST") => IsAlive ? QueryAsync(context) : FencedAsync(context),
         ("/register_dp_rank", "POST") => IsAlive ? RegisterAsync(context) : FencedAsync(context),
         // Ranks register with their own engine; nobody can here.
-        ("/health" or "/route" or "/query_dp_ranks" or "/register_dp_rank", _) => TextAsync(context, 405, "405: Method Not Allowed"),
+        ("/health" or "/route" or "/query_dp_ranks" or "/register_dp_rank", _) =>
+            TextAsync(context, 405, "405: Method Not Allowed"),
         _ => TextAsync(context, 404, "404: Not Found"),
     };
 
@@ -69,7 +70,9 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
         });
     }
 
-    /// <summary>What we know ourselves; for the rest the real server is asked, and what it tells is checked against the leases.</summary>
+    /// <summary>
+    /// What we know ourselves; for the rest the real server is asked, and what it tells is checked against the leases.
+    /// </summary>
     private async Task QueryAsync(HttpContext context)
     {
         using var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted);
@@ -89,7 +92,8 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
             {
                 if (ranks[i] < 0)
                 {
-                    // Full is no reason to keep it from the engine; a conflict is: its KV would go to a request that is not its own.
+                    // Full is no reason to keep it from the engine; a conflict is: its KV would go to a request that is not its
+                    // own.
                     var rank = told[next++];
                     ranks[i] = rank >= 0 && plane.RegisterRank(rooms[i], rank, prefill) != RankRegistration.Conflict ? rank : -1;
                 }

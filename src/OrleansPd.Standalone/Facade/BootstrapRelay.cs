@@ -48,7 +48,9 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         return _replies.GetOrAdd(query, asked => new(() => AskOnceAsync(asked))).Value;
     }
 
-    /// <summary>Who owns these rooms, as far as the real server knows; -1 where it does not, or does not answer in time.</summary>
+    /// <summary>
+    /// Who owns these rooms, as far as the real server knows; -1 where it does not, or does not answer in time.
+    /// </summary>
     public async Task QueryAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
     {
         ranks.Span.Fill(-1);
@@ -93,7 +95,8 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server, "/route" + query));
         var reply = await SendAsync(request, RouteTimeout, CancellationToken.None);
         // "Not registered yet" is what an engine repeats; nothing it could do better with another status.
-        return reply?.WithoutHttpPort() ?? new RouteReply(503, "text/plain; charset=utf-8", "The prefill's bootstrap server does not answer."u8.ToArray());
+        return reply?.WithoutHttpPort()
+            ?? new RouteReply(503, "text/plain; charset=utf-8", "The prefill's bootstrap server does not answer."u8.ToArray());
     }
 
     private async Task<RouteReply?> SendAsync(HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
@@ -106,10 +109,12 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
             request.Version = HttpVersion.Version11;
             using var response = await http.SendAsync(request, both.Token);
             var body = await response.Content.ReadAsByteArrayAsync(both.Token);
-            var type = response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var values) ? values.ToString() : null;
+            var type = response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var values) ? values.ToString()
+                : null;
             return new RouteReply((int)response.StatusCode, type, body);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && limit.IsCancellationRequested))
+        catch (Exception e) when (
+            e is HttpRequestException or IOException || (e is OperationCanceledException && limit.IsCancellationRequested))
         {
             return null;
         }

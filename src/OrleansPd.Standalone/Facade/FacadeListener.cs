@@ -56,7 +56,8 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
         {
             await listener._server.StartAsync(listener, cancellationToken);
             listener.Port = new Uri(listener._server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First()
-                .Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal)).Port;
+                .Replace("[::]", "localhost", StringComparison.Ordinal)
+                .Replace("0.0.0.0", "localhost", StringComparison.Ordinal)).Port;
             return listener;
         }
         catch
@@ -74,7 +75,8 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
         await _services.DisposeAsync();
     }
 
-    HttpContext IHttpApplication<HttpContext>.CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
+    HttpContext IHttpApplication<HttpContext>.CreateContext(IFeatureCollection contextFeatures) =>
+        new DefaultHttpContext(contextFeatures);
 
     Task IHttpApplication<HttpContext>.ProcessRequestAsync(HttpContext context) => _handler(context);
 

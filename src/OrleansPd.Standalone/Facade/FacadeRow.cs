@@ -14,7 +14,9 @@ namespace OrleansPd.Standalone.Facade;
 /// </summary>
 internal sealed class FacadeRow
 {
-    /// <summary>Decode engines drop an address after two failed probes, 5 s apart; an engine that knows many takes longer.</summary>
+    /// <summary>
+    /// Decode engines drop an address after two failed probes, 5 s apart; an engine that knows many takes longer.
+    /// </summary>
     private static readonly TimeSpan FencedFor = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
@@ -33,9 +35,11 @@ internal sealed class FacadeRow
     /// <exception cref="ArgumentException">The facade's address or its ports are missing or wrong.</exception>
     public FacadeRow(EmbeddedControlPlane plane, ControlPlaneOptions options, TimeProvider clock, ILogger log)
     {
-        if (string.IsNullOrWhiteSpace(options.FacadeHost) || !Uri.TryCreate($"http://{Bracketed(options.FacadeHost)}", UriKind.Absolute, out var url))
+        if (string.IsNullOrWhiteSpace(options.FacadeHost)
+            || !Uri.TryCreate($"http://{Bracketed(options.FacadeHost)}", UriKind.Absolute, out var url))
         {
-            throw new ArgumentException("FacadeHost must be the address under which decode engines reach this gateway", nameof(options));
+            throw new ArgumentException(
+                "FacadeHost must be the address under which decode engines reach this gateway", nameof(options));
         }
         (_plane, _clock, _log) = (plane, clock, log);
         _signal = new AsyncSignal(clock);
@@ -108,7 +112,8 @@ internal sealed class FacadeRow
         {
             try
             {
-                var listener = await FacadeListener.StartAsync(_listenOn, port, RoomWire.MaxBody, facade.AnswerAsync, cancellationToken);
+                var listener = await FacadeListener.StartAsync(
+                    _listenOn, port, RoomWire.MaxBody, facade.AnswerAsync, cancellationToken);
                 _open[prefill.Id] = new Open(facade, listener);
                 _log.FacadeOpened(prefill.Id, prefill.Epoch, _host, listener.Port);
                 _plane.Apply(prefill.Id, new WorkerInput.Fronted(prefill.Epoch, _host, listener.Port));
@@ -123,7 +128,8 @@ internal sealed class FacadeRow
         return false;
     }
 
-    private static string Bracketed(string host) => host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[') ? $"[{host}]" : host;
+    private static string Bracketed(string host) =>
+        host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[') ? $"[{host}]" : host;
 
     private sealed record Open(BootstrapFacade Facade, FacadeListener Listener);
 }

@@ -14,7 +14,8 @@ namespace OrleansPd.Tools.Demo;
 /// </list>
 /// </summary>
 internal sealed class DemoRun(
-    DemoOptions options, CommandContext context, Func<DemoOptions, CommandContext, CancellationToken, Task<IDemoStage>> startStage)
+    DemoOptions options, CommandContext context, Func<DemoOptions, CommandContext, CancellationToken,
+    Task<IDemoStage>> startStage)
 {
     private static readonly TimeSpan ReadyPatience = TimeSpan.FromSeconds(60), IdlePatience = TimeSpan.FromSeconds(10);
 

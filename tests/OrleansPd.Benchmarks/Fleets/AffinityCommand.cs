@@ -12,15 +12,17 @@ namespace OrleansPd.Benchmarks.Fleets;
 /// <summary>
 /// <c>affinity [TRACE] [--gateways N] [--workers N] [--cache TOKENS] [--speed N]</c>: what several gateways lose when each remembers
 /// prefixes for itself, and what it costs to tell each other. The real policies over a modelled time: each prefill worker keeps
-/// prompts in a cache of least recent use and computes what it lacks, one request after the other; each request comes to a gateway
-/// by chance. Loads are known to all, as reports make them in a cluster. Writes the table of docs/cluster.md.
+/// prompts in a cache of least recent use and computes what it lacks, one request after the other; each request comes to a
+/// gateway by chance. Loads are known to all, as reports make them in a cluster. Writes the table of docs/cluster.md.
 /// </summary>
 internal static class AffinityCommand
 {
     /// <summary>A block is 512 bytes of a prompt.</summary>
     private const int BlockTokens = 128;
 
-    /// <summary>Prompt tokens that a worker computes in a second: of the order of one H100 with a model of 70 billion parameters.</summary>
+    /// <summary>
+    /// Prompt tokens that a worker computes in a second: of the order of one H100 with a model of 70 billion parameters.
+    /// </summary>
     private const double TokensPerSecond = 8000;
 
     private const double BaseSeconds = 0.005;
@@ -46,7 +48,8 @@ internal static class AffinityCommand
             Console.WriteLine("|---|---:|---:|---:|---:|---:|");
             foreach (var variant in Variants)
             {
-                var run = new Simulation(variant, workers, variant.IsOne ? 1 : gateways, (int)arguments.Number("--cache", 400_000) / BlockTokens);
+                var run = new Simulation(
+                    variant, workers, variant.IsOne ? 1 : gateways, (int)arguments.Number("--cache", 400_000) / BlockTokens);
                 Console.WriteLine(run.Row(asks, arguments.Number("--speed", 1)));
             }
         }
@@ -62,7 +65,9 @@ internal static class AffinityCommand
         }
     }
 
-    /// <summary>A line of a Mooncake trace: blocks of 512 tokens by number, a number standing for all that comes before, too.</summary>
+    /// <summary>
+    /// A line of a Mooncake trace: blocks of 512 tokens by number, a number standing for all that comes before, too.
+    /// </summary>
     private static Ask Read(string line)
     {
         using var row = JsonDocument.Parse(line);
@@ -72,7 +77,9 @@ internal static class AffinityCommand
             [.. ids.SelectMany(id => Enumerable.Range(1, 4).Select(part => Hash.Mix((id * 4) + (ulong)part) | 1))]);
     }
 
-    /// <summary>A thousand conversations of 1 to 11 turns in ten minutes, each after one of four system prompts of 2,048 tokens.</summary>
+    /// <summary>
+    /// A thousand conversations of 1 to 11 turns in ten minutes, each after one of four system prompts of 2,048 tokens.
+    /// </summary>
     private static Ask[] Conversations(Random random)
     {
         var asks = new List<Ask>();
@@ -119,7 +126,8 @@ internal static class AffinityCommand
             _variant = variant;
             var options = BenchFleet.Options(variant.Policy);
             var catalog = new PairCatalog(options, _loads);
-            catalog.Take(new FleetSnapshot(1, [.. Enumerable.Range(0, workers + 1).Select(slot => Worker(slot, slot < workers))]));
+            catalog.Take(new FleetSnapshot(
+                1, [.. Enumerable.Range(0, workers + 1).Select(slot => Worker(slot, slot < workers))]));
             _set = catalog.SetOf(0)!;
             for (var slot = 0; slot < workers; slot++)
             {
@@ -182,7 +190,8 @@ internal static class AffinityCommand
             _set.Taken(leaf, uncached);
             var hits = _caches[slot].Use(blocks);
             (_hits, _blocks) = (_hits + hits, _blocks + blocks.Length);
-            var end = _busyUntil[slot] = Math.Max(now, _busyUntil[slot]) + BaseSeconds + ((blocks.Length - hits) * BlockTokens / TokensPerSecond);
+            var end = _busyUntil[slot] = Math.Max(now, _busyUntil[slot]) + BaseSeconds
+                + ((blocks.Length - hits) * BlockTokens / TokensPerSecond);
             _times.Add(end - now);
             _later.Enqueue(() =>
             {

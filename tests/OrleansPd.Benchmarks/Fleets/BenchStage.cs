@@ -6,7 +6,9 @@ using OrleansPd.Standalone;
 
 namespace OrleansPd.Benchmarks.Fleets;
 
-/// <summary>Simulated engines and a gateway with its own control plane in front of them, in this process, over real HTTP.</summary>
+/// <summary>
+/// Simulated engines and a gateway with its own control plane in front of them, in this process, over real HTTP.
+/// </summary>
 internal sealed class BenchStage : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
@@ -57,7 +59,8 @@ internal sealed class BenchStage : IAsyncDisposable
         }
     }
 
-    public WorkerSnapshot Shown(SimulatedEngine engine) => Gateway.ControlPlane.Fleet.Workers.Single(w => w.Url.Port == engine.Port);
+    public WorkerSnapshot Shown(SimulatedEngine engine) =>
+        Gateway.ControlPlane.Fleet.Workers.Single(w => w.Url.Port == engine.Port);
 
     /// <exception cref="TimeoutException">It never came.</exception>
     public async Task UntilAsync(Func<FleetSnapshot, bool> condition, TimeSpan atMost, CancellationToken cancellationToken)

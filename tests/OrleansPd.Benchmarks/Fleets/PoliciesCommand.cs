@@ -69,7 +69,8 @@ internal static class PoliciesCommand
         options.ControlPlane.HealthIntervalSecs = 0;
         await using var stage = await BenchStage.StartAsync(
         [
-            engine with { Role = EngineRole.Prefill, TokenCapacity = cacheTokens, LoadBalanceMethod = byEngine ? "total_tokens" : "auto" },
+            engine with { Role = EngineRole.Prefill, TokenCapacity = cacheTokens, LoadBalanceMethod = byEngine ? "total_tokens"
+                : "auto" },
             engine with { Role = EngineRole.Decode },
         ], options, CancellationToken.None);
         using var client = new StreamClient(stage.Gateway.Url, workload.Concurrency);
@@ -81,7 +82,8 @@ internal static class PoliciesCommand
         {
             for (var i = Interlocked.Increment(ref next); i < order.Length; i = Interlocked.Increment(ref next))
             {
-                outcomes[i] = await client.AskAsync(StreamClient.Body(workload.Prompt(i, order[i]), workload.AnswerTokens), CancellationToken.None);
+                outcomes[i] = await client.AskAsync(
+                    StreamClient.Body(workload.Prompt(i, order[i]), workload.AnswerTokens), CancellationToken.None);
             }
         }));
         var elapsed = (client.Now - begin).TotalSeconds * speed;

@@ -26,11 +26,13 @@ internal static class RestartCommand
         Console.WriteLine("|---:|---:|---|---:|---:|---:|---:|---:|---:|");
         var lostWithFacade = 0;
         foreach (var (prefills, down, facade) in
-            from prefills in (int[])[1, 2] from down in Downs from facade in (bool[])[false, true] select (prefills, down, facade))
+            from prefills in (int[])[1, 2] from down in Downs from facade in (
+                bool[])[false, true] select (prefills, down, facade))
         {
             var run = await RunAsync(prefills, facade, seconds, rate, down);
             lostWithFacade += facade && prefills > 1 ? run.Lost : 0; // alone it leaves nobody to go to while it is down
-            var back = run.Back is { } found ? found.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture) : $"not in {seconds}";
+            var back = run.Back is { } found ? found.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture)
+                : $"not in {seconds}";
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {prefills} | {down} | {(facade ? "on" : "off")} | {run.Requests} | {run.Lost} | {run.Retried} | {back} | {run.Median:0} | {run.Longest:0.0} |"));
             foreach (var (problem, count) in run.Problems)
@@ -56,7 +58,8 @@ internal static class RestartCommand
         ], options, CancellationToken.None);
         using var client = new StreamClient(stage.Gateway.Url, 10_000);
         var bodies = Enumerable.Range(0, 64).Select(i => StreamClient.Body(Prompt(i), AnswerTokens)).ToArray();
-        var restart = RestartAsync(stage, TimeSpan.FromSeconds(KillAfter), TimeSpan.FromSeconds(down), TimeSpan.FromSeconds(seconds));
+        var restart = RestartAsync(
+            stage, TimeSpan.FromSeconds(KillAfter), TimeSpan.FromSeconds(down), TimeSpan.FromSeconds(seconds));
         var asked = new List<Task<Outcome>>();
         var begin = client.Now;
         while (client.Now - begin is var past && past.TotalSeconds < seconds)
@@ -91,7 +94,8 @@ internal static class RestartCommand
         await prefill.RestartAsync();
         try
         {
-            await stage.UntilAsync(_ => stage.Shown(prefill) is { Epoch: > 1, Phase: WorkerPhase.Ready }, limit, CancellationToken.None);
+            await stage.UntilAsync(
+                _ => stage.Shown(prefill) is { Epoch: > 1, Phase: WorkerPhase.Ready }, limit, CancellationToken.None);
             return Stopwatch.GetElapsedTime(started);
         }
         catch (TimeoutException)
@@ -101,7 +105,9 @@ internal static class RestartCommand
         }
     }
 
-    private static int[] Prompt(int index) => [.. Enumerable.Range(0, PromptTokens).Select(i => 1000 + (((index * 7919) + (i * 104_729)) % 29_000))];
+    private static int[] Prompt(int index) =>
+        [.. Enumerable.Range(0, PromptTokens).Select(i => 1000 + (((index * 7919) + (i * 104_729)) % 29_000))];
 
-    private sealed record Run(int Requests, int Lost, long Retried, TimeSpan? Back, double Longest, double Median, (string Problem, int Count)[] Problems);
+    private sealed record Run(int Requests, int Lost, long Retried, TimeSpan? Back, double Longest, double Median, (
+        string Problem, int Count)[] Problems);
 }

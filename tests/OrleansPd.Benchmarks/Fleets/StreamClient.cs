@@ -68,7 +68,8 @@ internal sealed class StreamClient : IDisposable
             }
             problem = !response.IsSuccessStatusCode ? $"{(int)response.StatusCode} {last}"
                 : !last.EndsWith("data: [DONE]\n\n", StringComparison.Ordinal) ? "the stream was cut off"
-                : last.Contains("\"error\"", StringComparison.Ordinal) || last.Contains("\"abort\"", StringComparison.Ordinal) ? last
+                : last.Contains("\"error\"", StringComparison.Ordinal) || last.Contains("\"abort\"", StringComparison.Ordinal)
+                ? last
                 : null;
         }
         catch (Exception e) when (e is HttpRequestException or IOException)

@@ -68,7 +68,8 @@ internal sealed record BenchFlags
     }
 
     /// <summary>Whether anything is wanted that is measured beside other proxies.</summary>
-    public bool WantsPeers => BenchCase.All(1).Any(load => Wants(load.Name)) || Wants("1000 idle") || Wants($"{Limits.IdleStreams} idle");
+    public bool WantsPeers =>
+        BenchCase.All(1).Any(load => Wants(load.Name)) || Wants("1000 idle") || Wants($"{Limits.IdleStreams} idle");
 
     public bool Wants(string name) => Cases.Count == 0 || Cases.Exists(c => name.Contains(c, StringComparison.OrdinalIgnoreCase));
 

@@ -59,10 +59,12 @@ internal sealed class Contender : IDisposable
     public static Contender Direct(int decode) => new("direct", decode, isPair: false);
 
     public static Contender Ours(
-        string name, string[] flags, IEnumerable<(string Url, int Port)> prefill, IEnumerable<string> decode, int? core, string? key = null)
+        string name, string[] flags, IEnumerable<(
+            string Url, int Port)> prefill, IEnumerable<string> decode, int? core, string? key = null)
     {
         var dll = Path.Combine(AppContext.BaseDirectory, "orleanspd.dll");
-        string[] command = ["dotnet", dll, "gateway", "--host", "127.0.0.1", "--port", "0", .. Engines(prefill, decode), .. flags];
+        string[] command = ["dotnet", dll, "gateway", "--host", "127.0.0.1", "--port", "0", .. Engines(
+            prefill, decode), .. flags];
         return new(name, isPair: true, command, core, null, null) { IsOurs = true, Key = key };
     }
 
@@ -75,7 +77,8 @@ internal sealed class Contender : IDisposable
     {
         string[] command =
         [
-            "dotnet", Path.Combine(AppContext.BaseDirectory, "orleanspd.dll"), "gateway", "--redis", $"127.0.0.1:{redis}", "--cluster-id", "bench", "--service-id", "bench", "--host", "127.0.0.1",
+            "dotnet", Path.Combine(AppContext.BaseDirectory, "orleanspd.dll"), "gateway", "--redis", $"127.0.0.1:{redis}",
+            "--cluster-id", "bench", "--service-id", "bench", "--host", "127.0.0.1",
             "--port", "0", "--silo-port", "0", "--gateway-port", "0", .. Engines([prefill], [decode]),
         ];
         return new("in a silo", isPair: true, command, core, null, null) { IsOurs = true };
@@ -116,7 +119,8 @@ internal sealed class Contender : IDisposable
     public static Contender Peer(string name, string command, int prefill, int decode, int? core)
     {
         var port = FreePort();
-        var filled = command.Replace("{port}", $"{port}", StringComparison.Ordinal).Replace("{bootstrap}", $"{prefill}", StringComparison.Ordinal)
+        var filled = command.Replace("{port}", $"{port}", StringComparison.Ordinal)
+            .Replace("{bootstrap}", $"{prefill}", StringComparison.Ordinal)
             .Replace("{prefill}", $"http://127.0.0.1:{prefill}", StringComparison.Ordinal)
             .Replace("{decode}", $"http://127.0.0.1:{decode}", StringComparison.Ordinal);
         return new(name, isPair: true, ["/bin/sh", "-c", "exec " + filled], core, null, port);

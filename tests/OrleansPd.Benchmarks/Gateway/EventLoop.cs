@@ -2,7 +2,9 @@ using System.Collections.Concurrent;
 
 namespace OrleansPd.Benchmarks.Gateway;
 
-/// <summary>One thread that waits on sockets and on a pace: both ends of the load run in it, so that no third thing is measured.</summary>
+/// <summary>
+/// One thread that waits on sockets and on a pace: both ends of the load run in it, so that no third thing is measured.
+/// </summary>
 internal sealed unsafe class EventLoop : IDisposable
 {
     private const int ScratchBytes = 1 << 20;

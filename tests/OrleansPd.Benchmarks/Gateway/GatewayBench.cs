@@ -111,8 +111,8 @@ internal static class GatewayBench
     }
 
     /// <summary>
-    /// Code that is run often is compiled anew, in steps and in the background, on the very core that is measured: until that is over
-    /// it is another program. It is over when some rounds in a row were no better than the best before them.
+    /// Code that is run often is compiled anew, in steps and in the background, on the very core that is measured: until that is
+    /// over it is another program. It is over when some rounds in a row were no better than the best before them.
     /// </summary>
     private static void Settle(Bench bench, Contender contender, BenchFlags flags)
     {
@@ -139,7 +139,8 @@ internal static class GatewayBench
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
         for (var run = 0; run < flags.Runs; run++)
         {
-            using var ours = Contender.Ours("orleanspd", [], [($"http://127.0.0.1:{prefill}", prefill)], [$"http://127.0.0.1:{decode}"], core);
+            using var ours = Contender.Ours(
+                "orleanspd", [], [($"http://127.0.0.1:{prefill}", prefill)], [$"http://127.0.0.1:{decode}"], core);
             var listening = EventLoop.Now;
             while (true)
             {
@@ -189,7 +190,9 @@ internal static class GatewayBench
             Enumerable.Range(1, workers / 2).Select(i => $"http://127.2.{i / 250}.{(i % 250) + 1}:{decode}"), core);
     }
 
-    /// <summary>Our gateway beside itself: with spans exported and keys checked, without its prefix index, and in a silo.</summary>
+    /// <summary>
+    /// Our gateway beside itself: with spans exported and keys checked, without its prefix index, and in a silo.
+    /// </summary>
     private static void Variants(Bench bench, BenchFlags flags, ResultTable table, int prefill, int decode, int? core)
     {
         const string Key = "bench-key";
@@ -201,7 +204,8 @@ internal static class GatewayBench
         try
         {
             all.Add(Contender.Ours("orleanspd", [], [first], [second], core));
-            string[] told = ["--enable-trace", "--otlp-traces-endpoint", $"http://127.0.0.1:{prefill}/v1/traces", "--client-keys", $"name=bench,key={Key}"];
+            string[] told = ["--enable-trace", "--otlp-traces-endpoint", $"http://127.0.0.1:{prefill}/v1/traces", "--client-keys",
+                $"name=bench,key={Key}"];
             all.Add(Contender.Ours("spans and keys", told, [first], [second], core, Key));
             all.Add(Contender.Ours("round_robin", ["--policy", "round_robin"], [first], [second], core));
             if (!Limits.Has("redis-server"))
@@ -242,11 +246,13 @@ internal static class GatewayBench
         var clock = Stopwatch.StartNew();
         while (true)
         {
-            using var told = JsonDocument.Parse(client.GetStringAsync($"http://127.0.0.1:{gateway.Port}/readiness").GetAwaiter().GetResult());
+            using var told = JsonDocument.Parse(
+                client.GetStringAsync($"http://127.0.0.1:{gateway.Port}/readiness").GetAwaiter().GetResult());
             var ready = told.RootElement.GetProperty("prefill").GetInt32() + told.RootElement.GetProperty("decode").GetInt32();
             if (ready == workers)
             {
-                Say(string.Create(CultureInfo.InvariantCulture, $"{workers} workers ready after {clock.Elapsed.TotalSeconds:0.0} s"));
+                Say(string.Create(CultureInfo.InvariantCulture,
+                    $"{workers} workers ready after {clock.Elapsed.TotalSeconds:0.0} s"));
                 return;
             }
             if (clock.Elapsed > TimeSpan.FromSeconds(120))

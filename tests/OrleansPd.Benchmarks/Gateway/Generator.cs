@@ -32,10 +32,12 @@ internal sealed class Generator
     /// <param name="requests">In all.</param>
     /// <param name="events">Events of a stream that are due, the end marker not counted.</param>
     /// <param name="key">What clients show; null = nothing.</param>
-    public static LoadResult Run(EventLoop loop, int target, Payload payload, int connections, int requests, int events, string? key = null)
+    public static LoadResult Run(
+        EventLoop loop, int target, Payload payload, int connections, int requests, int events, string? key = null)
     {
         var generator = new Generator(loop, requests, closeAtEnd: true);
-        loop.Post(() => generator.Start(payload.Request(target, key), payload.Stream, target, Math.Min(connections, requests), events));
+        loop.Post(() => generator.Start(
+            payload.Request(target, key), payload.Stream, target, Math.Min(connections, requests), events));
         return loop.Wait(generator._done.Task);
     }
 
@@ -53,7 +55,8 @@ internal sealed class Generator
             }
         };
         loop.Post(() => generator.StartSlowly(target, payload, streams));
-        _ = generator._done.Task.ContinueWith(t => open.TrySetException(new IOException(t.Result.Problem ?? "ended early")), TaskScheduler.Default);
+        _ = generator._done.Task.ContinueWith(
+            t => open.TrySetException(new IOException(t.Result.Problem ?? "ended early")), TaskScheduler.Default);
         _ = loop.Wait(open.Task);
         return new IdleStreams(generator._done.Task);
     }
@@ -69,7 +72,9 @@ internal sealed class Generator
         }
     }
 
-    /// <summary>One after the other's first event, with a few at once: a burst of thousands of connections would measure the backlog.</summary>
+    /// <summary>
+    /// One after the other's first event, with a few at once: a burst of thousands of connections would measure the backlog.
+    /// </summary>
     private void StartSlowly(int target, Payload payload, int streams)
     {
         var request = payload.Request(target);
@@ -139,7 +144,8 @@ internal sealed class Generator
         Array.Sort(_latencies);
         _eventLatencies.Sort();
         _done.TrySetResult(new LoadResult(
-            _ended, _events, (end - _start) / 1e9, At(_latencies, 0.5), At(_latencies, 0.99), At(_eventLatencies, 0.5), At(_eventLatencies, 0.99), _problem));
+            _ended, _events, (end - _start) / 1e9, At(
+                _latencies, 0.5), At(_latencies, 0.99), At(_eventLatencies, 0.5), At(_eventLatencies, 0.99), _problem));
     }
 
     private static double At(IReadOnlyList<long> sorted, double share) =>

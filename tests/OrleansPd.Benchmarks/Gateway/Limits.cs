@@ -18,7 +18,8 @@ internal static class Limits
 
     /// <summary>Whether a program can be found.</summary>
     public static bool Has(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") + ":/usr/sbin:/sbin").Split(':').Any(folder => File.Exists(Path.Combine(folder, program)));
+        (Environment.GetEnvironmentVariable("PATH") + ":/usr/sbin:/sbin").Split(':')
+            .Any(folder => File.Exists(Path.Combine(folder, program)));
 
     private static int Read()
     {

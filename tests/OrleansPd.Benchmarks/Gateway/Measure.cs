@@ -28,7 +28,9 @@ internal sealed record BenchCase(string Name, Payload Payload, int Connections, 
         new("one client", new("one client", 1024, stream: false), 1, Count(6_000, scale)),
     ];
 
-    /// <summary>Short loads that go through all the code of the cases: streams without their pace, as their events are many.</summary>
+    /// <summary>
+    /// Short loads that go through all the code of the cases: streams without their pace, as their events are many.
+    /// </summary>
     public static IEnumerable<BenchCase> Warming() => All(1).Select(load => load with
     {
         Requests = load.Connections switch { >= 32 when !load.PerEvent => 20_000, >= 32 => 600, 8 => 500, 4 => 40, _ => 200 },
@@ -40,7 +42,8 @@ internal sealed record BenchCase(string Name, Payload Payload, int Connections, 
 
 /// <summary>The figures of one run. Times in microseconds, memory in bytes; NaN = not measured.</summary>
 internal sealed record Sample(
-    double Cpu, double PerSecond, double P50, double P99, double EventP50, double EventP99, double Allocated, double Peak, double Busy);
+    double Cpu, double PerSecond, double P50, double P99, double EventP50, double EventP99, double Allocated, double Peak,
+    double Busy);
 
 /// <summary>Runs one case against one contender and checks that all went right.</summary>
 internal sealed class Bench(EventLoop loop, StubPlan plan)
@@ -59,7 +62,8 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
             ProcessMeter.ForgetPeak(contender.Id);
         }
         var cpu = contender.Id == 0 ? 0 : ProcessMeter.CpuSeconds(contender.Id);
-        var result = Generator.Run(loop, contender.Port, load.Payload, load.Connections, load.Requests, load.PerEvent ? BenchCase.Events : 0, contender.Key);
+        var result = Generator.Run(loop, contender.Port, load.Payload, load.Connections, load.Requests, load.PerEvent
+            ? BenchCase.Events : 0, contender.Key);
         cpu = contender.Id == 0 ? double.NaN : ProcessMeter.CpuSeconds(contender.Id) - cpu;
         allocated = AllocatedBy(contender) - allocated;
         if ((result.Problem ?? Settled(contender, load)) is { } problem)
@@ -70,7 +74,8 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
         return new Sample(
             cpu * 1e6 / units, units / result.Seconds, result.P50, result.P99,
             load.PerEvent ? result.EventP50 : double.NaN, load.PerEvent ? result.EventP99 : double.NaN,
-            allocated / result.Requests, contender.Id == 0 ? double.NaN : ProcessMeter.PeakMemory(contender.Id), cpu / result.Seconds);
+            allocated / result.Requests, contender.Id == 0 ? double.NaN
+                : ProcessMeter.PeakMemory(contender.Id), cpu / result.Seconds);
     }
 
     /// <summary>Bytes of memory that one idle stream costs, and what the process has with all of them.</summary>

@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace OrleansPd.Benchmarks.Gateway;
 
-/// <summary>The few calls of libc that the load needs: sockets without anything between, epoll, and CPU affinity. Linux only.</summary>
+/// <summary>
+/// The few calls of libc that the load needs: sockets without anything between, epoll, and CPU affinity. Linux only.
+/// </summary>
 internal static unsafe partial class Native
 {
     public const int EpollIn = 1;
@@ -207,7 +209,8 @@ internal static unsafe partial class Native
         public static Address Of(string address, int port)
         {
             var bytes = System.Net.IPAddress.Parse(address).GetAddressBytes();
-            return new() { Family = Inet, Port = (ushort)((ushort)port << 8 | (ushort)port >> 8), Host = BitConverter.ToUInt32(bytes) };
+            return new() { Family = Inet, Port = (
+                ushort)((ushort)port << 8 | (ushort)port >> 8), Host = BitConverter.ToUInt32(bytes) };
         }
     }
 }

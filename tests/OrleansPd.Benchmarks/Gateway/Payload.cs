@@ -3,7 +3,9 @@ using System.Text;
 
 namespace OrleansPd.Benchmarks.Gateway;
 
-/// <summary>What is sent and what is answered: fixed bytes, known to both ends, so that both can check what they receive.</summary>
+/// <summary>
+/// What is sent and what is answered: fixed bytes, known to both ends, so that both can check what they receive.
+/// </summary>
 internal sealed class Payload
 {
     public const int EventBytes = 240;
@@ -77,7 +79,8 @@ internal sealed class Payload
     {
         var at = events.IndexOf(StampKey);
         return at >= 0 && events.Length >= at + StampKey.Length + StampDigits
-            && long.TryParse(events.Slice(at + StampKey.Length, StampDigits), CultureInfo.InvariantCulture, out var time) ? time : 0;
+            && long.TryParse(events.Slice(at + StampKey.Length, StampDigits), CultureInfo.InvariantCulture, out var time) ? time
+            : 0;
     }
 
     private static byte[] Chat(int size, bool stream)
@@ -86,7 +89,8 @@ internal sealed class Payload
         const string Tail = "\"}]}";
         var text = new StringBuilder(size + 64).Append(head);
         var words = new Random(1);
-        string[] all = ["the", "quick", "brown", "fox", "said", "\\\"never\\\"", "caf\\u00e9", "over", "lazy", "dogs.\\n", "again", "naïve"];
+        string[] all = ["the", "quick", "brown", "fox", "said", "\\\"never\\\"", "caf\\u00e9", "over", "lazy", "dogs.\\n",
+            "again", "naïve"];
         while (text.Length < size - Tail.Length)
         {
             text.Append(all[words.Next(all.Length)]).Append(' ');
@@ -102,7 +106,8 @@ internal sealed class Payload
         {
             text.Append(CultureInfo.InvariantCulture, $", {ids.Next(150_000)}");
         }
-        text.Append("],\"sampling_params\":{\"max_new_tokens\":16,\"temperature\":0},\"stream\":").Append(stream ? "true}" : "false}");
+        text.Append("],\"sampling_params\":{\"max_new_tokens\":16,\"temperature\":0},\"stream\":")
+            .Append(stream ? "true}" : "false}");
         return Encoding.ASCII.GetBytes(text.ToString());
     }
 }

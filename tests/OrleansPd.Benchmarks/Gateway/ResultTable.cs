@@ -103,10 +103,12 @@ internal sealed class ResultTable(BenchFlags flags)
         File.WriteAllText(Path.Combine(flags.Folder, "gateway-bench.json"), JsonSerializer.Serialize(all, options));
     }
 
-    private static double[] Values(IGrouping<string, (string Case, string Name, Sample Sample)>[] runs, string name, Func<Sample, double> of) =>
+    private static double[] Values(
+        IGrouping<string, (string Case, string Name, Sample Sample)>[] runs, string name, Func<Sample, double> of) =>
         [.. runs.Where(r => r.Key == name).SelectMany(r => r).Select(r => of(r.Sample))];
 
-    private static string Range(Sample[] samples, Func<Sample, double> of, string format = "0.0") => Range([.. samples.Select(of)], format);
+    private static string Range(Sample[] samples, Func<Sample, double> of, string format = "0.0") =>
+        Range([.. samples.Select(of)], format);
 
     private static string Range(double[] values, string format)
     {

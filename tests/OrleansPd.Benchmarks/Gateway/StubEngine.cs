@@ -47,7 +47,9 @@ internal sealed class StubPlan
     /// <summary>Events of a stream.</summary>
     public int Events { get; set; } = 128;
 
-    /// <summary>Nanoseconds between events; 0 = all at once; negative = one event, and the rest when <see cref="Idle"/> is released.</summary>
+    /// <summary>
+    /// Nanoseconds between events; 0 = all at once; negative = one event, and the rest when <see cref="Idle"/> is released.
+    /// </summary>
     public long Pace { get; set; }
 
     /// <summary>Streams that wait to be ended.</summary>
@@ -135,8 +137,11 @@ internal static class StubProbes
 
     public static byte[] NotFound { get; } = Payload.WithHead("404 Not Found", "{}"u8);
 
-    /// <summary>The answer to a generation that is no part of the load: the gateway's own, before it takes a pair into use.</summary>
-    public static byte[] Ready { get; } = Json("""{"text":"ok","meta_info":{"id":"r","finish_reason":{"type":"length","length":2},"prompt_tokens":4,"completion_tokens":2}}""");
+    /// <summary>
+    /// The answer to a generation that is no part of the load: the gateway's own, before it takes a pair into use.
+    /// </summary>
+    public static byte[] Ready { get; } = Json(
+        """{"text":"ok","meta_info":{"id":"r","finish_reason":{"type":"length","length":2},"prompt_tokens":4,"completion_tokens":2}}""");
 
     private static byte[] Json(string text) =>
         Payload.WithHead(string.Create(CultureInfo.InvariantCulture, $"200 OK"), Encoding.UTF8.GetBytes(text.Trim()));

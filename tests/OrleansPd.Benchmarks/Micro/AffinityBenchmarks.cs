@@ -6,8 +6,9 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Benchmarks.Micro;
 
 /// <summary>
-/// What it costs, for 64 requests of 12k prompt tokens of which the last quarter is new, to remember them (<c>Remember</c>), to remember
-/// them and note what is new for other gateways (<c>RememberAndNote</c>), and to learn the same from another gateway (<c>Learn</c>).
+/// What it costs, for 64 requests of 12k prompt tokens of which the last quarter is new, to remember them (<c>Remember</c>), to
+/// remember them and note what is new for other gateways (<c>RememberAndNote</c>), and to learn the same from another gateway
+/// (<c>Learn</c>).
 /// </summary>
 [MemoryDiagnoser]
 public class AffinityBenchmarks
@@ -30,7 +31,8 @@ public class AffinityBenchmarks
     {
         var options = BenchFleet.Options("cache_aware");
         _set = BenchFleet.Catalog(100, options, new Random(1)).SetOf(0)!;
-        (_silent, _telling, _learning) = (PickPolicy.Create("cache_aware", options), PickPolicy.Create("cache_aware", options), PickPolicy.Create("cache_aware", options));
+        (_silent, _telling, _learning) = (PickPolicy.Create(
+            "cache_aware", options), PickPolicy.Create("cache_aware", options), PickPolicy.Create("cache_aware", options));
         _telling.News = _news;
         var book = new PromptBook(4096);
         var random = new Random(2);

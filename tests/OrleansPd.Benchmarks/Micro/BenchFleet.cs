@@ -42,7 +42,8 @@ internal static class BenchFleet
     /// <param name="random">Draws the load.</param>
     /// <param name="least">Fewest tokens on a rank.</param>
     /// <param name="most">Most tokens on a rank.</param>
-    public static PairCatalog Catalog(int workersOfARole, ControlPlaneOptions options, Random random, int least = 1, int most = 200_000)
+    public static PairCatalog Catalog(
+        int workersOfARole, ControlPlaneOptions options, Random random, int least = 1, int most = 200_000)
     {
         var workers = Enumerable.Range(0, 2 * workersOfARole).Select(slot => new WorkerSnapshot
         {
@@ -93,7 +94,8 @@ internal static class BenchFleet
     }
 
     /// <summary>
-    /// Requests with sessions and prompts. Every other prompt goes on where one that was seen ends or was cut; the others are new.
+    /// Requests with sessions and prompts. Every other prompt goes on where one that was seen ends or was cut; the others are
+    /// new.
     /// </summary>
     public static PairRequest[] Asked(PromptBook book, int blocks, Random random) =>
     [

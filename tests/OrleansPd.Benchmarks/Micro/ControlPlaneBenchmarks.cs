@@ -8,7 +8,9 @@ using OrleansPd.Standalone;
 
 namespace OrleansPd.Benchmarks.Micro;
 
-/// <summary>The control plane as the gateway meets it, its lock and its clock included: asking for a pair, and reporting the legs.</summary>
+/// <summary>
+/// The control plane as the gateway meets it, its lock and its clock included: asking for a pair, and reporting the legs.
+/// </summary>
 public class ControlPlaneBenchmarks
 {
     private EmbeddedControlPlane _plane = null!;
@@ -44,7 +46,8 @@ public class ControlPlaneBenchmarks
     public long AcquireAndReport()
     {
         var grant = _plane.AcquireAsync(new PairRequest { PromptTokens = 2000, MaxNewTokens = 256 }, CancellationToken.None);
-        var lease = grant is { IsCompletedSuccessfully: true, Result.Lease: { } granted } ? granted : throw new InvalidOperationException("no lease");
+        var lease = grant is { IsCompletedSuccessfully: true, Result.Lease: { } granted } ? granted
+            : throw new InvalidOperationException("no lease");
         _plane.LegEnded(lease, LegSide.Prefill, LegOutcome.Succeeded);
         _plane.LegEnded(lease, LegSide.Decode, LegOutcome.Succeeded);
         return lease.Id;
@@ -55,10 +58,13 @@ public class ControlPlaneBenchmarks
         public Task<EngineReading> DescribeAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
             Task.FromResult(EngineReading.Of(BenchFleet.Facts));
 
-        public Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
+        public Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
+            Task.FromResult(ProbeAnswer.Good);
 
-        public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
+        public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
+            Task.FromResult(ProbeAnswer.Good);
 
-        public Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken) => Task.FromResult(ProbeAnswer.Good);
+        public Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken) =>
+            Task.FromResult(ProbeAnswer.Good);
     }
 }

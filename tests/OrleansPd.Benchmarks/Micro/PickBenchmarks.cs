@@ -36,16 +36,19 @@ public class PickBenchmarks
         var book = new PromptBook(Policy == "cache_aware" ? 4096 : 16);
         for (var i = 0; i < book.Prompts; i++)
         {
-            var request = new PairRequest { PrefixBlocks = book.Prompt(i, BenchFleet.LongPrompt, BenchFleet.LongPrompt), SessionKey = (ulong)i + 1 };
+            var request = new PairRequest { PrefixBlocks = book.Prompt(
+                i, BenchFleet.LongPrompt, BenchFleet.LongPrompt), SessionKey = (ulong)i + 1 };
             for (var copy = 0; copy <= i % 3; copy++) // one to three ranks have it
             {
-                _picker.Chosen(new PairPick(_pool.Groups[0], random.Next(Workers * BenchFleet.Ranks), random.Next(Workers * BenchFleet.Ranks)), request);
+                _picker.Chosen(new PairPick(
+                    _pool.Groups[0], random.Next(Workers * BenchFleet.Ranks), random.Next(Workers * BenchFleet.Ranks)), request);
             }
         }
         _requests = BenchFleet.Asked(book, BenchFleet.LongPrompt, random);
         foreach (var request in _requests.Where((_, i) => i % 2 == 0 && Policy == "session"))
         {
-            _picker.Chosen(new PairPick(_pool.Groups[0], random.Next(Workers * BenchFleet.Ranks), random.Next(Workers * BenchFleet.Ranks)), request);
+            _picker.Chosen(new PairPick(
+                _pool.Groups[0], random.Next(Workers * BenchFleet.Ranks), random.Next(Workers * BenchFleet.Ranks)), request);
         }
     }
 
@@ -61,7 +64,9 @@ public class PickBenchmarks
     }
 }
 
-/// <summary>The same where long prompts find room on few prefill ranks, or on none: what every arrival costs in an overload.</summary>
+/// <summary>
+/// The same where long prompts find room on few prefill ranks, or on none: what every arrival costs in an overload.
+/// </summary>
 public class CrowdedPickBenchmarks
 {
     private PairPicker _picker = null!;

@@ -46,7 +46,8 @@ public class DevTests
     }
 
     [Theory]
-    [InlineData(1, "--port 0 --redis 127.0.0.1:1", "error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.")]
+    [InlineData(1, "--port 0 --redis 127.0.0.1:1",
+        "error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.")]
     [InlineData(2, "--silos 0", "--silos")]
     [InlineData(2, "--log-level loud", "--log-level: 'loud' is not debug, info, warn or error.")]
     [InlineData(2, "--prefill http://127.0.0.1:1", "'--prefill' is not known here")]

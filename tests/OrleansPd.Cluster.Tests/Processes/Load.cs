@@ -51,7 +51,8 @@ internal sealed class Load : IAsyncDisposable
     {
         var until = Done + answers;
         return ProcessCluster.UntilAsync(
-            () => Task.FromResult(Done >= until), () => Task.FromResult($"{Done} of {until}; {string.Join("; ", Failures)}"), 120);
+            () => Task.FromResult(Done >= until), () =>
+                Task.FromResult($"{Done} of {until}; {string.Join("; ", Failures)}"), 120);
     }
 
     /// <summary>Goes on for so long.</summary>

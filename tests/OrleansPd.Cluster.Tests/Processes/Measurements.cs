@@ -30,7 +30,8 @@ public class Measurements(ITestOutputHelper output)
     public Task A_silo_is_killed_while_Redis_is_away() => OutagesAsync(
         cluster => RedisOutage.CauseWithDeathAsync(cluster, Outage, orphans: 8));
 
-    private static Task<ProcessCluster> StartAsync() => ProcessCluster.StartAsync(silos: 3, prefill: 8, decode: 8, probeTimeoutMs: 500);
+    private static Task<ProcessCluster> StartAsync() =>
+        ProcessCluster.StartAsync(silos: 3, prefill: 8, decode: 8, probeTimeoutMs: 500);
 
     private async Task DeathsAsync(Func<SiloProcess, Task> strike)
     {

@@ -12,7 +12,8 @@ public class PlaceAndPoolTests
     [Fact]
     public async Task Writers_leave_a_silo_that_is_killed_and_come_back_with_its_node()
     {
-        await using var cluster = await ProcessCluster.StartAsync(silos: 2, prefill: 1, decode: 1, engine: null, probeTimeoutMs: null, "--node", "node-{n}");
+        await using var cluster = await ProcessCluster.StartAsync(
+            silos: 2, prefill: 1, decode: 1, engine: null, probeTimeoutMs: null, "--node", "node-{n}");
         var (other, beside) = (cluster.Silos[0], cluster.Silos[1]); // the last names the engines, by loopback addresses
         await AreOnAsync(other, beside);
         await using var load = Load.Start(4, 2, other);
@@ -52,7 +53,8 @@ public class PlaceAndPoolTests
     private static async Task ScaleAsync(SiloProcess silo, string pool, int wanted)
     {
         using var answer = await silo.Client.PutAsync(
-            $"pools/{pool}", new StringContent($$"""{"wanted":{{wanted}}}""", Encoding.UTF8, "application/json"), ClusterStage.Token);
+            $"pools/{pool}", new StringContent(
+                $$"""{"wanted":{{wanted}}}""", Encoding.UTF8, "application/json"), ClusterStage.Token);
         Assert.True(answer.StatusCode == HttpStatusCode.OK, await answer.Content.ReadAsStringAsync(ClusterStage.Token));
     }
 

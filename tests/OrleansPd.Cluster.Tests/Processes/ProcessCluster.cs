@@ -34,7 +34,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public int LiveRequests => _engines.Sum(e => e.Stats.LiveRequests);
 
     public static async Task<ProcessCluster> StartAsync(
-        int silos, int prefill, int decode, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null, int? probeTimeoutMs = null,
+        int silos, int prefill, int decode, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine =
+            null, int? probeTimeoutMs = null,
         params string[] more)
     {
         var cluster = new ProcessCluster(await RedisProcess.StartAsync(), probeTimeoutMs ?? Patience, more);
@@ -71,7 +72,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public async Task<SiloProcess> AddAsync(bool named = false, int? number = null)
     {
         string[] engines = named
-            ? [.. _engines.SelectMany(e => (string[])[e.Options.Role == EngineRole.Prefill ? "--prefill" : "--decode", e.Url.GetLeftPart(UriPartial.Authority)])]
+            ? [.. _engines.SelectMany(e => (string[])[e.Options.Role == EngineRole.Prefill ? "--prefill"
+                : "--decode", e.Url.GetLeftPart(UriPartial.Authority)])]
             : [];
         var silo = await SiloProcess.StartAsync(
         [
@@ -122,7 +124,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
     {
         // Rooms enough that none of the 16 shards is left out.
         using var answer = await silo.Client.PostAsync(
-            "query_dp_ranks", new StringContent($$"""{"bootstrap_rooms":[{{string.Join(',', Enumerable.Range(1, 256))}}]}""", Encoding.UTF8, "application/json"));
+            "query_dp_ranks", new StringContent(
+                $$"""{"bootstrap_rooms":[{{string.Join(',', Enumerable.Range(1, 256))}}]}""", Encoding.UTF8, "application/json"));
         return answer.IsSuccessStatusCode;
     }
 
@@ -136,14 +139,16 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public static async Task<HttpStatusCode> RegisterAsync(SiloProcess silo, long room, int rank)
     {
         var body = $$"""{"bootstrap_room":{{room}},"dp_rank":{{rank}}}""";
-        using var answer = await silo.Client.PostAsync("register_dp_rank", new StringContent(body, Encoding.UTF8, "application/json"), ClusterStage.Token);
+        using var answer = await silo.Client.PostAsync(
+            "register_dp_rank", new StringContent(body, Encoding.UTF8, "application/json"), ClusterStage.Token);
         return answer.StatusCode;
     }
 
     public static async Task<JsonObject> QueryAsync(SiloProcess silo, IEnumerable<long> rooms)
     {
         var body = $$"""{"bootstrap_rooms":[{{string.Join(',', rooms)}}]}""";
-        using var answer = await silo.Client.PostAsync("query_dp_ranks", new StringContent(body, Encoding.UTF8, "application/json"), ClusterStage.Token);
+        using var answer = await silo.Client.PostAsync(
+            "query_dp_ranks", new StringContent(body, Encoding.UTF8, "application/json"), ClusterStage.Token);
         var text = await answer.Content.ReadAsStringAsync(ClusterStage.Token);
         Assert.True(answer.IsSuccessStatusCode, text);
         return JsonNode.Parse(text)!.AsObject();

@@ -12,7 +12,8 @@ namespace OrleansPd.Cluster.Tests.Processes;
 /// <param name="Failures">What failed.</param>
 /// <param name="Served">What was answered.</param>
 internal sealed record RedisOutage(
-    TimeSpan Recovered, TimeSpan Before, TimeSpan P99Before, TimeSpan Slowest, TimeSpan P99, IReadOnlyList<string> Failures, int Served)
+    TimeSpan Recovered, TimeSpan Before, TimeSpan P99Before, TimeSpan Slowest, TimeSpan P99, IReadOnlyList<string> Failures,
+    int Served)
 {
     private const string Members = "test/members/test";
     private const int AtOnce = 8;
@@ -29,7 +30,8 @@ internal sealed record RedisOutage(
         await load.ForAsync(outage);
         var back = Stopwatch.GetTimestamp();
         await cluster.Redis.StartAgainAsync();
-        await ProcessCluster.UntilAsync(async () => before.ToHashSet().IsSubsetOf(await RowsAsync(redis)), () => SaidAsync(cluster), 90);
+        await ProcessCluster.UntilAsync(
+            async () => before.ToHashSet().IsSubsetOf(await RowsAsync(redis)), () => SaidAsync(cluster), 90);
         var recovered = Stopwatch.GetElapsedTime(back);
         // The same cluster as before: who comes now joins it and serves its engines.
         var late = await cluster.AddAsync();

@@ -11,7 +11,8 @@ public class RoomSurvivalTests
     [Fact]
     public async Task Acknowledged_rooms_outlive_the_silo_that_took_them_and_expire_all_the_same()
     {
-        await using var cluster = await ProcessCluster.StartAsync(silos: 3, prefill: 1, decode: 1, more: ["--room-ttl-secs", "20"]);
+        await using var cluster = await ProcessCluster.StartAsync(
+            silos: 3, prefill: 1, decode: 1, more: ["--room-ttl-secs", "20"]);
         var rooms = Enumerable.Range(1, Rooms).Select(i => (long)i << 24).ToArray();
         // The silo that will die takes half of them, and holds some of the shards of the others, up to the moment it dies.
         var acknowledged = new List<long>();
@@ -39,7 +40,8 @@ public class RoomSurvivalTests
         var found = await EventuallyAsync(() => ProcessCluster.QueryAsync(left, acknowledged));
         Assert.All(acknowledged, room => Assert.Equal(Array.IndexOf(rooms, room) % 7, (int?)found[$"{room}"]));
         Assert.Equal(HttpStatusCode.Conflict, await ProcessCluster.RegisterAsync(left, acknowledged[0], 9));
-        Assert.Equal(HttpStatusCode.OK, await ProcessCluster.RegisterAsync(left, acknowledged[0], (int)found[$"{acknowledged[0]}"]!));
+        Assert.Equal(HttpStatusCode.OK, await ProcessCluster.RegisterAsync(
+            left, acknowledged[0], (int)found[$"{acknowledged[0]}"]!));
 
         // They are served until their time is over, and are dropped from Redis too, with nobody asking.
         await using var redis = await cluster.Redis.ConnectAsync();

@@ -14,13 +14,16 @@ namespace OrleansPd.Cluster.Tests.Processes;
 /// <param name="Failures">What failed at the neighbours.</param>
 /// <param name="Served">What they answered.</param>
 internal sealed record SiloDeath(
-    TimeSpan LegsGone, TimeSpan WritersAnswer, TimeSpan RoomsAnswer, TimeSpan Before, TimeSpan P99Before, TimeSpan Slowest, TimeSpan P99,
+    TimeSpan LegsGone, TimeSpan WritersAnswer, TimeSpan RoomsAnswer, TimeSpan Before, TimeSpan P99Before, TimeSpan Slowest,
+    TimeSpan P99,
     IReadOnlyList<string> Failures, int Served)
 {
     /// <summary>Tokens of a request that outlives any test: some 20 ms each.</summary>
     private const int Long = 30_000;
 
-    /// <summary>Ample time for a gateway to tell others what it has begun: what they have not heard of, they cannot abort.</summary>
+    /// <summary>
+    /// Ample time for a gateway to tell others what it has begun: what they have not heard of, they cannot abort.
+    /// </summary>
     public static readonly TimeSpan Told = TimeSpan.FromSeconds(1);
 
     /// <summary>Strikes the first silo; the load is at all others.</summary>
@@ -42,7 +45,8 @@ internal sealed record SiloDeath(
         load.ForgetTimes();
         var since = Stopwatch.GetTimestamp();
         await strike(victim);
-        var writers = TimedAsync(() => ProcessCluster.WritersAnswerAsync(left[0]), () => left[0].Client.GetStringAsync("workers"), since);
+        var writers = TimedAsync(
+            () => ProcessCluster.WritersAnswerAsync(left[0]), () => left[0].Client.GetStringAsync("workers"), since);
         var rooms = TimedAsync(() => ProcessCluster.ShardsAnswerAsync(left[0]), () => Task.FromResult(left[0].Said), since);
         var gone = await TimedAsync(
             () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.AbortedTotal) >= orphans),
@@ -67,7 +71,8 @@ internal sealed record SiloDeath(
             .Select(_ => (Task)ProcessCluster.GenerateAsync(victim, Long, ClusterStage.Token)).ToArray();
         await ProcessCluster.UntilAsync(
             () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.Running) == count),
-            () => Task.FromResult($"{cluster.LiveRequests} live; {string.Join("; ", requests.Select(r => r.Status))}\n{victim.Said}"), 60);
+            () => Task.FromResult(
+                $"{cluster.LiveRequests} live; {string.Join("; ", requests.Select(r => r.Status))}\n{victim.Said}"), 60);
         return requests;
     }
 

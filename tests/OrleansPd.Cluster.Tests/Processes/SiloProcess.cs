@@ -68,7 +68,8 @@ internal sealed class SiloProcess : IAsyncDisposable
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         try
         {
-            var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
+            var (output, error) = (
+                process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
             await process.WaitForExitAsync(limit.Token);
             return (process.ExitCode, await output + await error);
         }

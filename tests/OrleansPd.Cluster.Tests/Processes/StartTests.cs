@@ -13,7 +13,8 @@ public class StartTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
         var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", "127.0.0.1:1", "--port", "0");
         Assert.Equal(1, code);
-        Assert.Contains("error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
+        Assert.Contains("error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.", said,
+            StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
     }
 
@@ -25,7 +26,8 @@ public class StartTests
         var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address, "--port", "0");
         Assert.Equal(1, code);
         Assert.Contains(
-            $"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", said, StringComparison.Ordinal);
+            $"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", said,
+            StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
     }
 
@@ -64,7 +66,8 @@ public class StartTests
         var port = ((IPEndPoint)taken.LocalEndpoint).Port.ToString();
         foreach (var flag in new[] { "--port", "--silo-port", "--gateway-port" })
         {
-            string[] ports = [.. new[] { "--port", "--silo-port", "--gateway-port" }.SelectMany(f => (string[])[f, f == flag ? port : "0"])];
+            string[] ports = [.. new[] { "--port", "--silo-port", "--gateway-port" }
+                .SelectMany(f => (string[])[f, f == flag ? port : "0"])];
             var (code, said) = await SiloProcess.RunAsync(["gateway", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
             Assert.Equal(1, code);
             Assert.Contains($"error: port {port} on 127.0.0.1 is taken by another process", said, StringComparison.Ordinal);
@@ -73,8 +76,10 @@ public class StartTests
     }
 
     [Theory]
-    [InlineData("""{"Spoken":99,"Oldest":98,"RoomShards":16,"Build":"9.9.0","Until":99999999999999}""", "versions clash", "Start a newer build here")]
-    [InlineData("""{"Spoken":1,"Oldest":1,"RoomShards":4,"Build":"0.1.0","Until":99999999999999}""", "Cluster:RoomShards is 16 here and 4", "")]
+    [InlineData("""{"Spoken":99,"Oldest":98,"RoomShards":16,"Build":"9.9.0","Until":99999999999999}""", "versions clash",
+        "Start a newer build here")]
+    [InlineData("""{"Spoken":1,"Oldest":1,"RoomShards":4,"Build":"0.1.0","Until":99999999999999}""",
+        "Cluster:RoomShards is 16 here and 4", "")]
     public async Task It_does_not_join_silos_it_does_not_fit(string other, string problem, string advice)
     {
         await using var redis = await RedisProcess.StartAsync();
@@ -83,7 +88,8 @@ public class StartTests
         // There is a cluster, so that a Redis that has just started is not waited for.
         await connection.GetDatabase().HashSetAsync("s/members/c", "Version", "1");
         var (code, said) = await SiloProcess.RunAsync(
-            "gateway", "--redis", redis.Address, "--cluster-id", "c", "--service-id", "s", "--port", "0", "--silo-port", "0", "--gateway-port", "0");
+            "gateway", "--redis", redis.Address, "--cluster-id", "c", "--service-id", "s", "--port", "0", "--silo-port", "0",
+            "--gateway-port", "0");
         Assert.Equal(1, code);
         Assert.Contains(problem, said, StringComparison.Ordinal);
         Assert.Contains("10.0.0.7:11111", said, StringComparison.Ordinal);
@@ -105,7 +111,8 @@ public class StartTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
         var (code, said) = await SiloProcess.RunAsync(
-            ["gateway", .. flags.Contains("--redis", StringComparison.Ordinal) ? [] : (string[])["--redis", "127.0.0.1:1"], .. flags.Split(' ')]);
+            ["gateway", .. flags.Contains("--redis", StringComparison.Ordinal) ? []
+                : (string[])["--redis", "127.0.0.1:1"], .. flags.Split(' ')]);
         Assert.Equal(2, code);
         Assert.Contains(problem, said, StringComparison.Ordinal);
         Assert.Contains("'orleanspd gateway --help'", said, StringComparison.Ordinal);

@@ -16,9 +16,11 @@ public class TlsTests
         await using var engine = await HttpsEngine.StartAsync(certificate, key, authority, ClusterStage.Token);
         await using var redis = await RedisProcess.StartAsync();
         await using var silo = await SiloProcess.StartAsync(
-            "--redis", redis.Address, "--cluster-id", "test", "--service-id", "test", "--host", "127.0.0.1", "--port", "0", "--silo-port", "0",
+            "--redis", redis.Address, "--cluster-id", "test", "--service-id", "test", "--host", "127.0.0.1", "--port", "0",
+            "--silo-port", "0",
             "--gateway-port", "0", "--worker-urls", engine.Url.AbsoluteUri, "--ca-cert-paths",
-            certificates.Write("ca.pem", authority.ExportCertificatePem()), "--client-cert-path", ours, "--client-key-path", ourKey);
+            certificates.Write("ca.pem", authority.ExportCertificatePem()), "--client-cert-path", ours, "--client-key-path",
+            ourKey);
         await ProcessCluster.UntilAsync(
             async () =>
             {

@@ -91,16 +91,19 @@ public class RoomLogWriterTests
 
         public void Go() => _may.Release();
 
-        public Task<RoomLogOpened> OpenAsync(int shard, CancellationToken cancellationToken) => log.OpenAsync(shard, cancellationToken);
+        public Task<RoomLogOpened> OpenAsync(int shard, CancellationToken cancellationToken) =>
+            log.OpenAsync(shard, cancellationToken);
 
         public async Task<RoomLogAnswer> WriteAsync(
-            int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped, CancellationToken cancellationToken)
+            int shard, long writer, IReadOnlyList<RoomEntry> stored, IReadOnlyList<long> dropped,
+            CancellationToken cancellationToken)
         {
             await _may.WaitAsync(TestContext.Current.CancellationToken);
             return Failure is null ? await log.WriteAsync(shard, writer, stored, dropped, cancellationToken) : throw Failure;
         }
 
-        public Task<bool> RefillAsync(int shard, long writer, IReadOnlyList<RoomEntry> all, CancellationToken cancellationToken) =>
+        public Task<bool> RefillAsync(
+            int shard, long writer, IReadOnlyList<RoomEntry> all, CancellationToken cancellationToken) =>
             log.RefillAsync(shard, writer, all, cancellationToken);
     }
 }

@@ -36,7 +36,8 @@ public class RoomReminderTests
             });
         await stage.ReadyAsync();
         var rooms = Enumerable.Range(1, 300).Select(i => i * 7919L).ToArray();
-        var answers = await Task.WhenAll(rooms.Select(room => stage.Nodes[0].Plane.RegisterRankAsync(room, 1, ClusterStage.Token).AsTask()));
+        var answers = await Task.WhenAll(
+            rooms.Select(room => stage.Nodes[0].Plane.RegisterRankAsync(room, 1, ClusterStage.Token).AsTask()));
         Assert.All(answers, answer => Assert.Equal(RankRegistration.Stored, answer));
         // Shards stand where Orleans puts them: the silo that has most of them dies.
         var most = calls.Where(c => c.Method == nameof(IBootstrapRoomGrain.Register)).GroupBy(c => c.Silo, c => c.Shard)

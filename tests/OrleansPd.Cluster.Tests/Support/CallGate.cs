@@ -1,6 +1,8 @@
 namespace OrleansPd.Cluster.Tests.Support;
 
-/// <summary>Holds back every grain call of a silo while it is closed: whoever awaits one on a request's path then hangs.</summary>
+/// <summary>
+/// Holds back every grain call of a silo while it is closed: whoever awaits one on a request's path then hangs.
+/// </summary>
 internal sealed class CallGate : IOutgoingGrainCallFilter
 {
     private TaskCompletionSource? _closed;
@@ -15,7 +17,8 @@ internal sealed class CallGate : IOutgoingGrainCallFilter
 
     public async Task Invoke(IOutgoingGrainCallContext context)
     {
-        if (Volatile.Read(ref _closed) is { } closed && context.InterfaceMethod.DeclaringType?.Namespace?.StartsWith("OrleansPd.", StringComparison.Ordinal) == true)
+        if (Volatile.Read(ref _closed) is { } closed
+            && context.InterfaceMethod.DeclaringType?.Namespace?.StartsWith("OrleansPd.", StringComparison.Ordinal) == true)
         {
             Interlocked.Increment(ref _held);
             await closed.Task;

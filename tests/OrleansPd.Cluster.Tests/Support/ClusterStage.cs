@@ -15,7 +15,9 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Cluster.Tests.Support;
 
-/// <summary>Silos in this process, a gateway with real sockets on each, and simulated engines. Engines are named on the first silo.</summary>
+/// <summary>
+/// Silos in this process, a gateway with real sockets on each, and simulated engines. Engines are named on the first silo.
+/// </summary>
 internal sealed class ClusterStage : IAsyncDisposable
 {
     private readonly List<SimulatedEngine> _engines = [];
@@ -56,7 +58,8 @@ internal sealed class ClusterStage : IAsyncDisposable
             };
             var started = await SimulatedEngine.StartAsync(engine?.Invoke(wanted) ?? wanted, ct: Token);
             engines.Add(started);
-            var spec = new WorkerSpec { Url = started.Url, Role = role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode };
+            var spec = new WorkerSpec { Url = started.Url, Role = role == EngineRole.Prefill ? WorkerRole.Prefill
+                : WorkerRole.Decode };
             named.Add(worker?.Invoke(spec) ?? spec);
         }
         var rooms = new MemoryRoomLog();
@@ -100,7 +103,8 @@ internal sealed class ClusterStage : IAsyncDisposable
 
     /// <summary>Waits until each gateway serves all workers.</summary>
     public Task ReadyAsync() => UntilAsync(
-        () => Nodes.All(n => n.Plane.Fleet.Workers.Length == _engines.Count && n.Plane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready)),
+        () => Nodes.All(n =>
+            n.Plane.Fleet.Workers.Length == _engines.Count && n.Plane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready)),
         () => string.Join("; ", Nodes.Select(n => $"{n.Plane.Fleet.WhyNotReady}: {string.Join(", ", n.Plane.Fleet.Workers)}")));
 
     public static async Task UntilAsync(Func<bool> condition, Func<string>? state = null, int atMostSecs = 30)
@@ -116,7 +120,8 @@ internal sealed class ClusterStage : IAsyncDisposable
 
     public async Task<(HttpStatusCode Status, string Body)> PostAsync(Node node, string body, string path = "/generate")
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         using var response = await node.Client.SendAsync(request, Token);
         return (response.StatusCode, await response.Content.ReadAsStringAsync(Token));
     }
@@ -141,7 +146,8 @@ internal sealed class ClusterStage : IAsyncDisposable
         var services = handle.ServiceProvider;
         var plane = services.GetRequiredService<ClusterControlPlane>();
         var options = new GatewayOptions { Host = "127.0.0.1", Port = 0 };
-        var gateway = await GatewayServer.StartAsync(options, plane, logging => logging.SetMinimumLevel(LogLevel.Warning), cancellationToken: Token);
+        var gateway = await GatewayServer.StartAsync(
+            options, plane, logging => logging.SetMinimumLevel(LogLevel.Warning), cancellationToken: Token);
         var client = new HttpClient { BaseAddress = gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
         _clients.Add(client);
         return _nodes[handle] = new Node(handle, plane, gateway, client);

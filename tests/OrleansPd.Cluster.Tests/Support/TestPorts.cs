@@ -3,8 +3,8 @@ using Orleans.TestingHost;
 namespace OrleansPd.Cluster.Tests.Support;
 
 /// <summary>
-/// Test clusters of all processes of a machine take their ports from one range, and ports of connections that have just ended count as
-/// taken: where there are none, some are free again a moment later.
+/// Test clusters of all processes of a machine take their ports from one range, and ports of connections that have just ended
+/// count as taken: where there are none, some are free again a moment later.
 /// </summary>
 internal static class TestPorts
 {
@@ -20,7 +20,8 @@ internal static class TestPorts
             {
                 return builder.Build();
             }
-            catch (InvalidOperationException e) when (e.Message.Contains("ports", StringComparison.Ordinal) && !limit.IsCancellationRequested)
+            catch (InvalidOperationException e) when (
+                e.Message.Contains("ports", StringComparison.Ordinal) && !limit.IsCancellationRequested)
             {
                 await Task.Delay(200, CancellationToken.None);
             }

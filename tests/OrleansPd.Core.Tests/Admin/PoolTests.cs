@@ -60,9 +60,11 @@ public class PoolTests
         WorkerView[] members =
         [
             View("draining", WorkerPhase.Draining), View("old", WorkerPhase.Ready), View("busy", WorkerPhase.Ready, inFlight: 3),
-            View("cheap", WorkerPhase.Ready, priority: 10, inFlight: 9), View("broken", WorkerPhase.Broken), View("new", WorkerPhase.Ready),
+            View("cheap", WorkerPhase.Ready, priority: 10, inFlight: 9), View(
+                "broken", WorkerPhase.Broken), View("new", WorkerPhase.Ready),
         ];
-        string[] Drained(int? wanted, bool drain = true) => [.. new PoolTarget(Decode, wanted, drain).Surplus(members).Select(id => id.Value)];
+        string[] Drained(int? wanted, bool drain = true) =>
+            [.. new PoolTarget(Decode, wanted, drain).Surplus(members).Select(id => id.Value)];
         Assert.Equal(["broken", "cheap", "new", "old", "busy"], Drained(0));
         Assert.Equal(["broken", "cheap"], Drained(3));
         Assert.Empty(Drained(5));

@@ -34,10 +34,12 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void Whatever_the_interleaving_no_window_is_exceeded_and_all_credits_come_back() => SeededRandom.ForEachSeed(60, random =>
+    public void Whatever_the_interleaving_no_window_is_exceeded_and_all_credits_come_back() =>
+        SeededRandom.ForEachSeed(60, random =>
     {
         var policy = PickPolicy.Names[random.Next(PickPolicy.Names.Count)];
-        var fleet = new TestFleet(new() { Policy = policy, DecodePolicy = policy, PrefixIndexBlocks = 1024, QueueSize = 20 }, random.Next());
+        var fleet = new TestFleet(
+            new() { Policy = policy, DecodePolicy = policy, PrefixIndexBlocks = 1024, QueueSize = 20 }, random.Next());
         fleet.With(random.Next(1, 4), random.Next(1, 4), dp: random.Next(1, 4), slots: random.Next(1, 6));
         var live = new List<PairLease>();
         var waiting = new List<WaitingRequest>();
@@ -95,7 +97,8 @@ public sealed class AdmissionTests
         fleet.State.Stop();
         live.ForEach(l => fleet.EndBoth(l, LegOutcome.Neutral));
         Assert.Equal((0, 0), (fleet.State.Live, fleet.State.Waiting));
-        Assert.All(fleet.State.Fleet.Workers, w => Assert.Equal((0, 0L), (fleet.State.InFlight(w.Id), fleet.State.Desk.Load(w.Slot, 0).Tokens)));
+        Assert.All(fleet.State.Fleet.Workers, w =>
+            Assert.Equal((0, 0L), (fleet.State.InFlight(w.Id), fleet.State.Desk.Load(w.Slot, 0).Tokens)));
         Assert.Equal(live.Sum(l => l.Rooms.Length), live.SelectMany(l => l.Rooms.ToArray()).Distinct().Count());
     });
 
@@ -213,7 +216,8 @@ public sealed class AdmissionTests
     [Fact]
     public void Requests_in_flight_and_requests_a_second_are_limited()
     {
-        var fleet = new TestFleet(new() { Policy = "least_load", MaxConcurrentRequests = 1, RateLimitTokensPerSecond = 2 }).With(1, 1);
+        var fleet = new TestFleet(new() { Policy = "least_load", MaxConcurrentRequests = 1, RateLimitTokensPerSecond = 2 })
+            .With(1, 1);
         var lease = fleet.Take();
         Assert.Equal(RefusalReason.QueueTimeout, fleet.Refused().Reason);
         var refusal = fleet.Refused();

@@ -10,7 +10,8 @@ public class DispatchStateTests
     [Fact]
     public void Output_commits_while_the_prefill_answer_is_open()
     {
-        var state = DispatchState.Start(regular: false, needsPrefillAnswer: false).On(DispatchEvent.DecodeOutput, out var actions);
+        var state = DispatchState.Start(regular: false, needsPrefillAnswer: false)
+            .On(DispatchEvent.DecodeOutput, out var actions);
 
         Assert.Equal(DispatchActions.Commit, actions);
         Assert.True(state.Prefill.IsOpen);
@@ -140,7 +141,9 @@ public class DispatchStateTests
         Assert.True(state.Verdict!.IsSuccess);
     }
 
-    /// <summary>Any order of any events: one verdict at most, one commit at most, no cancel of an ended leg, no commit after a failure.</summary>
+    /// <summary>
+    /// Any order of any events: one verdict at most, one commit at most, no cancel of an ended leg, no commit after a failure.
+    /// </summary>
     [Fact]
     public void Any_order_of_events_keeps_the_rules()
     {
@@ -170,11 +173,16 @@ public class DispatchStateTests
 
                 commits += actions.HasFlag(DispatchActions.Commit) ? 1 : 0;
                 Assert.True(verdict is null || ReferenceEquals(verdict, state.Verdict), $"seed {seed}: the verdict changed");
-                Assert.True(verdict is null || actions == DispatchActions.None, $"seed {seed}: something was asked for after the verdict");
-                Assert.True(!actions.HasFlag(DispatchActions.CancelPrefill) || before.Prefill.IsOpen, $"seed {seed}: an ended prefill leg was cancelled");
-                Assert.True(!actions.HasFlag(DispatchActions.CancelDecode) || before.Decode.IsOpen, $"seed {seed}: an ended decode leg was cancelled");
-                Assert.True(!regular || !actions.HasFlag(DispatchActions.CancelPrefill), $"seed {seed}: a leg that is not there was cancelled");
-                Assert.True(state.Verdict is not { IsSuccess: true } || state.IsCommitted, $"seed {seed}: success without commit");
+                Assert.True(verdict is null
+                    || actions == DispatchActions.None, $"seed {seed}: something was asked for after the verdict");
+                Assert.True(!actions.HasFlag(DispatchActions.CancelPrefill)
+                    || before.Prefill.IsOpen, $"seed {seed}: an ended prefill leg was cancelled");
+                Assert.True(!actions.HasFlag(DispatchActions.CancelDecode)
+                    || before.Decode.IsOpen, $"seed {seed}: an ended decode leg was cancelled");
+                Assert.True(!regular
+                    || !actions.HasFlag(DispatchActions.CancelPrefill), $"seed {seed}: a leg that is not there was cancelled");
+                Assert.True(state.Verdict is not { IsSuccess: true }
+                    || state.IsCommitted, $"seed {seed}: success without commit");
                 verdict = state.Verdict;
             }
             Assert.True(commits <= 1, $"seed {seed}: committed {commits} times");

@@ -4,7 +4,8 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Core.Tests.Attempts;
 
 /// <summary>
-/// Every way in which a prefill leg can end, with every way in which a decode leg can end, in either order, before and after output
+/// Every way in which a prefill leg can end, with every way in which a decode leg can end, in either order, before and after
+/// output
 /// (protocol §1.4, §2.8, §9): what the client is told, who is charged, what is cancelled, and whether another pair may try. A new
 /// way to end that is in no table here fails these tests.
 /// </summary>
@@ -14,11 +15,15 @@ public class PairTableTests
 
     private static readonly LegEndKind[] Failures = [.. Kinds.Where(k => k is not LegEndKind.Ok)];
 
-    /// <summary>For a leg that ends first, before output: status and whose words the client reads, who is charged, whether it may be retried.</summary>
+    /// <summary>
+    /// For a leg that ends first, before output: status and whose words the client reads, who is charged, whether it may be
+    /// retried.
+    /// </summary>
     private static (int Status, bool EnginesWords, Blame Blame, bool Retry) Row(LegSide side, LegEndKind kind)
     {
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
-        // The client has asked for decode's answer: decode's 500 is passed on as it is, a prefill's means that the service is not there.
+        // The client has asked for decode's answer: decode's 500 is passed on as it is, a prefill's means that the service is not
+        // there.
         var fault = side == LegSide.Prefill ? (503, false) : (500, true);
         return kind switch
         {
@@ -45,7 +50,8 @@ public class PairTableTests
         LegEndKind.Ok => LegEnd.Ok,
         LegEndKind.ClientError or LegEndKind.GatewayError => new(kind, 400, "words"),
         LegEndKind.Overloaded => new(kind, 503, "words"),
-        LegEndKind.Aborted or LegEndKind.EngineError or LegEndKind.PartnerLost or LegEndKind.TransferFailed => new(kind, 500, "words"),
+        LegEndKind.Aborted or LegEndKind.EngineError or LegEndKind.PartnerLost or LegEndKind.TransferFailed =>
+            new(kind, 500, "words"),
         LegEndKind.Unreachable or LegEndKind.Broken or LegEndKind.Stale or LegEndKind.Malformed or LegEndKind.Truncated or LegEndKind.Cancelled =>
             new(kind, 0, "words"),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "a way to end that is in no table"),
@@ -84,12 +90,14 @@ public class PairTableTests
             var (side, kind) = first == LegEndKind.Ok ? (sides.Item2, second) : (sides.Item1, first);
             var row = Row(side, kind);
             Assert.False(state.IsCommitted);
-            Assert.Equal((row.Status, row.Blame, row.Retry), (state.Verdict!.Status, state.Verdict.Blame, state.Verdict.Retryable));
+            Assert.Equal((row.Status, row.Blame, row.Retry), (
+                state.Verdict!.Status, state.Verdict.Blame, state.Verdict.Retryable));
             Assert.Equal(row.EnginesWords ? side : null, state.Verdict.Side);
             Assert.Equal(row.EnginesWords, state.Verdict.Side is not null && state.Verdict.Message == "words");
             Assert.NotEmpty(state.Verdict.Message);
             var partner = side == LegSide.Prefill ? DispatchActions.CancelDecode : DispatchActions.CancelPrefill;
-            Assert.Equal(first == LegEndKind.Ok ? DispatchActions.None : partner, actions & (DispatchActions.CancelDecode | DispatchActions.CancelPrefill));
+            Assert.Equal(first == LegEndKind.Ok ? DispatchActions.None
+                : partner, actions & (DispatchActions.CancelDecode | DispatchActions.CancelPrefill));
             Charged(state, row.Blame);
         }
     }
@@ -117,7 +125,8 @@ public class PairTableTests
             Assert.Equal((row.Status, row.Blame), (state.Verdict!.Status, state.Verdict.Blame));
             Charged(state, row.Blame);
             Assert.Equal(
-                prefillFirst ? DispatchActions.None : DispatchActions.CancelPrefill, actions & (DispatchActions.CancelPrefill | DispatchActions.CancelDecode));
+                prefillFirst ? DispatchActions.None
+                    : DispatchActions.CancelPrefill, actions & (DispatchActions.CancelPrefill | DispatchActions.CancelDecode));
         }
     }
 
@@ -152,7 +161,8 @@ public class PairTableTests
 
         var (state, _) = Run(begun, prefillFirst: true, End(prefill), End(decode));
 
-        // An engine that says which prompt failed has told its partner, a broken one has not: the other prompts would wait for ever.
+        // An engine that says which prompt failed has told its partner, a broken one has not: the other prompts would wait for
+        // ever.
         var status = End(prefill).BrokeOff ? Row(LegSide.Prefill, prefill).Status
             : decode == LegEndKind.Ok ? 200
             : Row(LegSide.Decode, decode).Status;
@@ -178,7 +188,8 @@ public class PairTableTests
     {
         LegEndKind[] ofTheConnection =
         [
-            LegEndKind.Unreachable, LegEndKind.Broken, LegEndKind.Stale, LegEndKind.Malformed, LegEndKind.Truncated, LegEndKind.Cancelled,
+            LegEndKind.Unreachable, LegEndKind.Broken, LegEndKind.Stale, LegEndKind.Malformed, LegEndKind.Truncated,
+            LegEndKind.Cancelled,
         ];
         Assert.Equal(
             Failures.Except(ofTheConnection).Order(), VerdictTests.Words.Select(row => row.Data.Item5).Distinct().Order());
@@ -186,11 +197,13 @@ public class PairTableTests
 
     [Fact]
     public void Reasons_are_words_of_their_own() => Assert.Equal(
-        Failures.Length * 2, Failures.SelectMany(k => new[] { Reason(LegSide.Prefill, k), Reason(LegSide.Decode, k) }).Distinct().Count());
+        Failures.Length * 2, Failures.SelectMany(k => new[] { Reason(LegSide.Prefill, k), Reason(LegSide.Decode, k) }).Distinct()
+            .Count());
 
     private static string Reason(LegSide side, LegEndKind kind) => Verdict.OfFailure(side, End(kind), regular: false).Reason;
 
-    private static (DispatchState State, DispatchActions Actions) Run(DispatchState state, bool prefillFirst, LegEnd prefill, LegEnd decode)
+    private static (DispatchState State, DispatchActions Actions) Run(
+        DispatchState state, bool prefillFirst, LegEnd prefill, LegEnd decode)
     {
         var p = DispatchEvent.PrefillEnded(prefill);
         var d = DispatchEvent.DecodeEnded(decode);
@@ -200,12 +213,14 @@ public class PairTableTests
     }
 
     /// <summary>
-    /// The control plane hears of a failure from the side at fault, and from no other. Where nobody was at fault for the request, a leg
-    /// that broke by itself is still its engine's failure: what a transfer died of, or a prefill that dies once its KV is away.
+    /// The control plane hears of a failure from the side at fault, and from no other. Where nobody was at fault for the request,
+    /// a leg that broke by itself is still its engine's failure: what a transfer died of, or a prefill that dies once its KV is
+    /// away.
     /// </summary>
     private static void Charged(DispatchState state, Blame blame)
     {
-        foreach (var (side, end, mine) in new[] { (LegSide.Prefill, state.Prefill, Blame.Prefill), (LegSide.Decode, state.Decode, Blame.Decode) })
+        foreach (var (side, end, mine) in new[] { (
+            LegSide.Prefill, state.Prefill, Blame.Prefill), (LegSide.Decode, state.Decode, Blame.Decode) })
         {
             var failed = blame == mine || (blame == Blame.None && end.IsOwnFault);
             Assert.Equal(failed, state.Verdict!.OutcomeOf(side, end) == LegOutcome.Failed);

@@ -9,7 +9,8 @@ public class CreditLedgerTests
     private long _sequence;
 
     private CreditGrant? Ask(CreditLedger ledger, string gateway, int held, int running, int wanted) => ledger.Sync(
-        new CreditClaim { Gateway = gateway, Sequence = ++_sequence, Ranks = [new RankClaim(held, running, wanted, running, 0)] }, _now);
+        new CreditClaim { Gateway = gateway, Sequence = ++_sequence, Ranks = [new RankClaim(held, running, wanted, running, 0)] },
+        _now);
 
     private CreditLedger Ledger(int places, bool learn = false)
     {
@@ -151,7 +152,8 @@ public class CreditLedgerTests
                     model.ForEach(g => g.Sync(ledger, _now, lost: false, late: false));
                     ledger.Learned();
                 }
-                Assert.True(model.Sum(g => g.Running) <= places, $"seed {seed}, step {step}: {model.Sum(g => g.Running)} of {places}");
+                Assert.True(model.Sum(
+                    g => g.Running) <= places, $"seed {seed}, step {step}: {model.Sum(g => g.Running)} of {places}");
             }
             Assert.True(served > 0, $"seed {seed}: nothing was served");
         }

@@ -10,7 +10,8 @@ public class WantedSizeTests
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    private static PoolState Pool(long epoch, TargetSize wanted, bool isBlank = false, ImmutableArray<WorkerReport>? workers = null) =>
+    private static PoolState Pool(
+        long epoch, TargetSize wanted, bool isBlank = false, ImmutableArray<WorkerReport>? workers = null) =>
         new("decode/-", epoch, 1, wanted, isBlank, workers ?? []);
 
     private static WorkerReport Report() =>

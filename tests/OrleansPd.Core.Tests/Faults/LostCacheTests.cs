@@ -47,7 +47,8 @@ public sealed class LostCacheTests
 
     private static PairLease Ask(TestFleet fleet, int conversation)
     {
-        ulong[] blocks = [.. Enumerable.Range(0, 40).Select(i => (((ulong)conversation << 20) + (ulong)i + 1) * 0x9E37_79B9_7F4A_7C15)];
+        ulong[] blocks = [.. Enumerable.Range(0, 40)
+            .Select(i => (((ulong)conversation << 20) + (ulong)i + 1) * 0x9E37_79B9_7F4A_7C15)];
         var lease = fleet.Take(new PairRequest { PrefixBlocks = blocks, PromptTokens = 2560 });
         fleet.EndBoth(lease);
         return lease;

@@ -3,7 +3,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Faults;
 
-/// <summary>Row F33: workers that cannot exchange KV. Engines of different page size or dtype die of each other: we are the only guard.</summary>
+/// <summary>
+/// Row F33: workers that cannot exchange KV. Engines of different page size or dtype die of each other: we are the only guard.
+/// </summary>
 public sealed class MisfitTests
 {
     public static TheoryData<string, WorkerFacts> Misfits => new()

@@ -26,7 +26,8 @@ public sealed class RankFaultTests
     public void F23_an_explicit_rank_and_the_room_agree_by_construction() => SeededRandom.ForEachSeed(40, random =>
     {
         var recipe = random.Next(2) == 0 ? DpRankMode.Explicit : DpRankMode.Modulo;
-        string[] policies = ["cache_aware", "consistent_hashing", "least_load", "power_of_two", "random", "round_robin", "session"];
+        string[] policies =
+            ["cache_aware", "consistent_hashing", "least_load", "power_of_two", "random", "round_robin", "session"];
         var fleet = new TestFleet(new() { Policy = policies[random.Next(policies.Length)], DpRanks = recipe }, random.Next());
         foreach (var i in Enumerable.Range(0, random.Next(1, 5)))
         {
@@ -36,7 +37,8 @@ public sealed class RankFaultTests
         var seen = new HashSet<long>();
         for (var i = 0; i < 300; i++)
         {
-            var lease = fleet.Take(new PairRequest { Items = random.Next(1, 9), SessionKey = (ulong)random.Next(20), PromptTokens = random.Next(2000) });
+            var lease = fleet.Take(new PairRequest { Items = random.Next(
+                1, 9), SessionKey = (ulong)random.Next(20), PromptTokens = random.Next(2000) });
             var dp = lease.Prefill!.DpSize;
             Assert.InRange(lease.PrefillRank, 0, dp - 1);
             Assert.All(lease.Rooms.ToArray(), room =>
@@ -45,7 +47,8 @@ public sealed class RankFaultTests
                 Assert.Equal(lease.PrefillRank, room % dp);
                 Assert.True(seen.Add(room), $"the room {room} was given twice");
             });
-            Assert.True(lease.PrefillTarget.DisaggPrefillDpRank is null || lease.PrefillTarget.DisaggPrefillDpRank == lease.PrefillRank);
+            Assert.True(lease.PrefillTarget.DisaggPrefillDpRank is null
+                || lease.PrefillTarget.DisaggPrefillDpRank == lease.PrefillRank);
             Assert.Equal(lease.PrefillTarget.DisaggPrefillDpRank, lease.DecodeTarget.DisaggPrefillDpRank);
             if (random.Next(3) == 0)
             {

@@ -14,7 +14,8 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
         var (warm, cold) = (Gateway("consistent_hashing", 1), Gateway("consistent_hashing", 2, reversed: true));
         for (ulong key = 1; key <= 1000; key++)
         {
-            var (here, there) = (warm.Take(new PairRequest { SessionKey = key }), cold.Take(new PairRequest { SessionKey = key }));
+            var (here, there) = (
+                warm.Take(new PairRequest { SessionKey = key }), cold.Take(new PairRequest { SessionKey = key }));
             Assert.Equal(
                 (here.Prefill!.Id, here.PrefillRank, here.Decode.Id, here.DecodeRank),
                 (there.Prefill!.Id, there.PrefillRank, there.Decode.Id, there.DecodeRank));
@@ -25,7 +26,8 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
     public void F34_by_caches_a_cold_gateway_herds_nobody_and_misses_each_prompt_once_at_most()
     {
         var cold = Gateway("cache_aware", 3);
-        ulong[] Prompt(int conversation) => [.. Enumerable.Range(0, 40).Select(i => (((ulong)conversation << 20) + (ulong)i + 1) * 0x9E37_79B9_7F4A_7C15)];
+        ulong[] Prompt(int conversation) =>
+            [.. Enumerable.Range(0, 40).Select(i => (((ulong)conversation << 20) + (ulong)i + 1) * 0x9E37_79B9_7F4A_7C15)];
         var homes = new Dictionary<int, (WorkerId, int)>();
         var misses = 0;
         for (var round = 0; round < 3; round++)

@@ -18,7 +18,8 @@ public sealed class RankTreeTests
             var leaf = random.Next(ranks.Length);
             ranks[leaf] = random.Next(4) == 0
                 ? new Rank(RankTree.Closed, 0, 0)
-                : new Rank(random.Next(1000) * 64L + leaf, random.Next(1, 6), random.Next(5) == 0 ? long.MaxValue : random.Next(1, 100));
+                : new Rank(random.Next(1000) * 64L + leaf, random.Next(1, 6), random.Next(5) == 0 ? long.MaxValue
+                    : random.Next(1, 100));
             tree.Set(leaf, ranks[leaf].Score, ranks[leaf].Items, ranks[leaf].Tokens);
             var (items, tokens, from) = (random.Next(1, 7), random.Next(1, 110), random.Next(ranks.Length + 1));
             var to = random.Next(from, ranks.Length + 1);

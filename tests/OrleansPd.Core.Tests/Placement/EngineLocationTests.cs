@@ -7,7 +7,8 @@ namespace OrleansPd.Core.Tests.Placement;
 /// <summary>Which silo is beside which engine.</summary>
 public class EngineSideTests
 {
-    private static SiloLocation Silo(string name, string node = "", string zone = "", string host = "10.0.0.99") => new(name, host, node, zone);
+    private static SiloLocation Silo(string name, string node = "", string zone = "", string host = "10.0.0.99") =>
+        new(name, host, node, zone);
 
     private static WorkerSpec Engine(string url, string? node = null, string? zone = null)
     {
@@ -52,8 +53,10 @@ public class EngineSideTests
     public void Among_equals_workers_are_spread_and_only_those_of_a_silo_that_leaves_go_elsewhere()
     {
         var silos = Enumerable.Range(0, 4).Select(i => Silo($"10.0.0.{i}:11111@{i}")).ToArray();
-        var workers = Enumerable.Range(0, 400).Select(i => new WorkerId($"http://10.1.0.{i % 200}:{30000 + (i / 200)}")).ToArray();
-        string Chosen(WorkerId worker, IEnumerable<SiloLocation> among) => EngineLocation.Choose(worker, Engine("http://far:1"), among)!.Silo;
+        var workers = Enumerable.Range(0, 400).Select(i => new WorkerId($"http://10.1.0.{i % 200}:{30000 + (i / 200)}"))
+            .ToArray();
+        string Chosen(WorkerId worker, IEnumerable<SiloLocation> among) =>
+            EngineLocation.Choose(worker, Engine("http://far:1"), among)!.Silo;
         var before = workers.ToDictionary(w => w, w => Chosen(w, silos));
         Assert.All(before.GroupBy(w => w.Value), on => Assert.InRange(on.Count(), 60, 140));
         Assert.Equal(4, before.Values.Distinct().Count());
@@ -69,7 +72,8 @@ public class EngineSideTests
     [InlineData("http://[::1]:30000", null, "gpu-1", "a")]
     [InlineData("http://10.0.0.1:30000", null, null, null)]
     [InlineData("http://127.0.0.1:30000", "gpu-7", "gpu-7", null)]
-    public void An_engine_named_by_a_loopback_address_stands_where_it_was_named(string url, string? label, string? node, string? zone)
+    public void An_engine_named_by_a_loopback_address_stands_where_it_was_named(
+        string url, string? label, string? node, string? zone)
     {
         var named = EngineLocation.NamedOn(Silo("s", "gpu-1", "a"), Engine(url, label));
         Assert.Equal((node, zone), (named.Labels!.GetValueOrDefault("node"), named.Labels!.GetValueOrDefault("zone")));

@@ -18,7 +18,8 @@ public class AffinityNewsTests
     {
         var options = new ControlPlaneOptions { Policy = "least_load", PrefillPolicy = policy };
         var desk = new GatewayState(options, GatewayLimits.Default, name, new RoomMint(prefix, 0), seed: prefix);
-        var reports = prefills.Select(host => Report(host, WorkerRole.Prefill)).Append(Report("d0", WorkerRole.Decode)).ToImmutableArray();
+        var reports = prefills.Select(host => Report(host, WorkerRole.Prefill)).Append(Report("d0", WorkerRole.Decode))
+            .ToImmutableArray();
         desk.SharedTick(Now, Now.UtcTicks);
         desk.Take(reports, Now, Now.UtcTicks);
         foreach (var (id, registration) in desk.Followed)
@@ -61,7 +62,8 @@ public class AffinityNewsTests
         return (lease.Prefill!.Id, lease.PrefillRank);
     }
 
-    private static ulong[] Prompt(int number, int blocks) => [.. Enumerable.Range(1, blocks).Select(i => ((ulong)number << 32) | (uint)i)];
+    private static ulong[] Prompt(int number, int blocks) =>
+        [.. Enumerable.Range(1, blocks).Select(i => ((ulong)number << 32) | (uint)i)];
 
     [Theory]
     [InlineData("cache_aware")]

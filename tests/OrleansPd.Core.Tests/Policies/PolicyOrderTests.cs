@@ -25,7 +25,8 @@ public sealed class PolicyOrderTests(ITestOutputHelper output)
     /// <summary>Where the caches hold less than all prefixes, going back to the same rank is worth even more.</summary>
     [Fact]
     public void With_small_caches_affinity_wins_by_more() =>
-        Assert.InRange(Mean("cache_aware", new(), 4, 2, cacheTokens: 30_000), 0, 0.5 * Mean("round_robin", new(), 4, 2, cacheTokens: 30_000));
+        Assert.InRange(Mean(
+            "cache_aware", new(), 4, 2, cacheTokens: 30_000), 0, 0.5 * Mean("round_robin", new(), 4, 2, cacheTokens: 30_000));
 
     [Theory]
     [InlineData(4, 2)]
@@ -38,7 +39,9 @@ public sealed class PolicyOrderTests(ITestOutputHelper output)
         Assert.InRange(Mean("cache_aware", hot, workers, ranks), 0, Mean("round_robin", hot, workers, ranks));
     }
 
-    /// <summary>All requests share the first quarter of their prompt: nothing is gained by affinity, and nothing may be lost.</summary>
+    /// <summary>
+    /// All requests share the first quarter of their prompt: nothing is gained by affinity, and nothing may be lost.
+    /// </summary>
     [Theory]
     [InlineData("cache_aware", 1.0)]
     [InlineData("least_load", 1.01)]
@@ -62,11 +65,13 @@ public sealed class PolicyOrderTests(ITestOutputHelper output)
 
     [Fact]
     public void The_same_seed_gives_the_same_times() => Assert.Equal(
-        VirtualFleet.Run("cache_aware", new() { Seed = 5 }).FirstToken, VirtualFleet.Run("cache_aware", new() { Seed = 5 }).FirstToken);
+        VirtualFleet.Run("cache_aware", new() { Seed = 5 }).FirstToken, VirtualFleet.Run(
+            "cache_aware", new() { Seed = 5 }).FirstToken);
 
     private double Mean(string policy, SharedPrefixWorkload workload, int workers, int ranks, int cacheTokens = 360_064)
     {
-        var mean = Seeds.Average(seed => VirtualFleet.Run(policy, workload with { Seed = seed }, workers, ranks, cacheTokens).Mean);
+        var mean = Seeds.Average(
+            seed => VirtualFleet.Run(policy, workload with { Seed = seed }, workers, ranks, cacheTokens).Mean);
         output.WriteLine($"{policy} on {workers} x {ranks}: first token after {mean * 1000:0} ms");
         return mean;
     }

@@ -10,10 +10,12 @@ public sealed class PolicyTests
     public static TheoryData<string> All => [.. PickPolicy.Names];
 
     private static ulong[] Prompt(int shared, int own, ulong salt) =>
-        [.. Enumerable.Range(1, shared).Select(i => (ulong)i * 0x9E3779B97F4A7C15UL), .. Enumerable.Range(1, own).Select(i => (salt * 1_000_003UL) + ((ulong)i * 0xD6E8FEB86659FD93UL))];
+        [.. Enumerable.Range(1, shared).Select(i => (ulong)i * 0x9E3779B97F4A7C15UL), .. Enumerable.Range(1, own)
+            .Select(i => (salt * 1_000_003UL) + ((ulong)i * 0xD6E8FEB86659FD93UL))];
 
     private static TestFleet Fleet(string policy, int workers, int dp = 1, int slots = 1000) =>
-        new TestFleet(new() { Policy = policy, DecodePolicy = policy, PrefixIndexBlocks = 1 << 14 }).With(workers, workers, dp, slots);
+        new TestFleet(new() { Policy = policy, DecodePolicy = policy, PrefixIndexBlocks = 1 << 14 })
+            .With(workers, workers, dp, slots);
 
     [Theory]
     [MemberData(nameof(All))]
@@ -37,7 +39,8 @@ public sealed class PolicyTests
     {
         var fleet = Fleet(policy, workers: 2, dp: 2);
         var (p, d) = (fleet.State.Fleet.Prefill[1].Id, fleet.State.Fleet.Decode[1].Id);
-        var request = new PairRequest { AvoidPrefill = p, AvoidDecode = d, SessionKey = 3, PrefixBlocks = Prompt(4, 0, 0), PromptTokens = 256 };
+        var request = new PairRequest { AvoidPrefill = p, AvoidDecode = d, SessionKey = 3, PrefixBlocks = Prompt(
+            4, 0, 0), PromptTokens = 256 };
         for (var i = 0; i < 50; i++)
         {
             var lease = fleet.Take(request);
@@ -75,7 +78,8 @@ public sealed class PolicyTests
     [Fact]
     public void A_decode_engine_that_is_chosen_for_its_cache_has_short_turns_too()
     {
-        var fleet = new TestFleet(new() { Policy = "least_load", DecodePolicy = "cache_aware", PrefixIndexBlocks = 1 << 14 }).With(128, 128, 1, 1000);
+        var fleet = new TestFleet(new() { Policy = "least_load", DecodePolicy = "cache_aware", PrefixIndexBlocks = 1 << 14 })
+            .With(128, 128, 1, 1000);
         // 100 tokens and 512 for the answer: the fourteenth passes 8,192.
         var taken = Enumerable.Range(0, 56).Select(_ => One(fleet, 100)).ToArray();
         Assert.All(taken.Chunk(14), turn => Assert.Single(turn.Select(l => l.Decode).Distinct()));
@@ -152,10 +156,12 @@ public sealed class PolicyTests
         var home = fleet.Take(request);
         fleet.EndBoth(home);
         // 900 cached tokens are worth 900 tokens of queue and no more.
-        fleet.Take(new PairRequest { PromptTokens = 800, AvoidPrefill = fleet.State.Fleet.Prefill.Single(p => p.Id != home.Prefill!.Id).Id });
+        fleet.Take(new PairRequest { PromptTokens = 800, AvoidPrefill = fleet.State.Fleet.Prefill.Single(
+            p => p.Id != home.Prefill!.Id).Id });
         var still = fleet.Take(request with { PrefixBlocks = Prompt(0, 100, 1) });
         Assert.Equal(home.Prefill!.Id, still.Prefill!.Id);
-        fleet.Take(new PairRequest { PromptTokens = 500, AvoidPrefill = fleet.State.Fleet.Prefill.Single(p => p.Id != home.Prefill!.Id).Id });
+        fleet.Take(new PairRequest { PromptTokens = 500, AvoidPrefill = fleet.State.Fleet.Prefill.Single(
+            p => p.Id != home.Prefill!.Id).Id });
         Assert.NotEqual(home.Prefill!.Id, fleet.Take(request).Prefill!.Id);
     }
 
@@ -166,7 +172,8 @@ public sealed class PolicyTests
         var leases = new List<PairLease>();
         for (ulong i = 1; i <= 640; i++)
         {
-            leases.Add(fleet.Take(new PairRequest { PrefixBlocks = Prompt(16, 4, i + ((ulong)random.Next(1000) * 1000)), PromptTokens = 20 * 64 }));
+            leases.Add(fleet.Take(
+                new PairRequest { PrefixBlocks = Prompt(16, 4, i + ((ulong)random.Next(1000) * 1000)), PromptTokens = 20 * 64 }));
         }
         // 640 requests on 16 ranks: 40 each, give or take the worth of the shared 16 blocks.
         Assert.All(leases.GroupBy(l => (l.Prefill!.Id, l.PrefillRank)), g => Assert.InRange(g.Count(), 32, 48));
@@ -204,9 +211,11 @@ public sealed class PolicyTests
     public void Consistent_hashing_moves_few_keys_when_a_worker_comes()
     {
         var fleet = Fleet("consistent_hashing", workers: 9);
-        var before = Enumerable.Range(1, 500).Select(k => fleet.Take(new PairRequest { SessionKey = (ulong)k }).Decode.Id).ToArray();
+        var before = Enumerable.Range(1, 500).Select(k => fleet.Take(new PairRequest { SessionKey = (ulong)k }).Decode.Id)
+            .ToArray();
         fleet.Add(WorkerRole.Decode, "d-new", TestFleet.Facts(1, 1000));
-        var after = Enumerable.Range(1, 500).Select(k => fleet.Take(new PairRequest { SessionKey = (ulong)k }).Decode.Id).ToArray();
+        var after = Enumerable.Range(1, 500).Select(k => fleet.Take(new PairRequest { SessionKey = (ulong)k }).Decode.Id)
+            .ToArray();
         var moved = before.Zip(after).Count(p => p.First != p.Second);
         Assert.InRange(moved, 20, 100); // a tenth is ideal
         Assert.All(before.Zip(after).Where(p => p.First != p.Second), p => Assert.Equal("http://d-new:30000", p.Second.Value));

@@ -161,7 +161,9 @@ public class RoomTableTests(ITestOutputHelper output)
         Assert.Null(table.Owner(2, Start + Ttl));
     }
 
-    /// <summary>Any order of events: what the table says is what a plain list of what happened says, and no room is lost.</summary>
+    /// <summary>
+    /// Any order of events: what the table says is what a plain list of what happened says, and no room is lost.
+    /// </summary>
     [Fact]
     public void Every_room_closes_or_expires_and_no_leased_one_vanishes() => SeededRandom.ForEachSeed(150, random =>
     {
@@ -214,7 +216,8 @@ public class RoomTableTests(ITestOutputHelper output)
                 Assert.Equal(held && !isVoid ? lease.PrefillRank : null, table.Owner(lease.Room, now)?.Rank);
             }
             var sample = random.Next(300);
-            Assert.Equal(young.TryGetValue(sample, out var kept) && kept.Until > now ? kept.Rank : null, table.Owner(sample, now)?.Rank);
+            Assert.Equal(young.TryGetValue(sample, out var kept) && kept.Until > now ? kept.Rank
+                : null, table.Owner(sample, now)?.Rank);
             Conserved(table);
             Assert.Equal(live.Count(l => l.Held), table.Stats.Pinned);
         }

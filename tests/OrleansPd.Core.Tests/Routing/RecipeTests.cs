@@ -12,7 +12,8 @@ public sealed class RecipeTests
     [InlineData(DpRankMode.Explicit, 1, 1, false, false, false)]
     [InlineData(DpRankMode.Modulo, 4, 2, false, true, false)]
     [InlineData(DpRankMode.Engine, 4, 2, false, false, false)]
-    public void Each_leg_is_told_what_its_recipe_says(DpRankMode recipe, int prefillDp, int decodeDp, bool prefillRank, bool decodeRank, bool partner)
+    public void Each_leg_is_told_what_its_recipe_says(
+        DpRankMode recipe, int prefillDp, int decodeDp, bool prefillRank, bool decodeRank, bool partner)
     {
         var fleet = new TestFleet(new() { Policy = "round_robin", DpRanks = recipe });
         fleet.Add(WorkerRole.Prefill, "p", TestFleet.Facts(prefillDp, 100));
@@ -20,8 +21,10 @@ public sealed class RecipeTests
         for (var i = 0; i < 20; i++)
         {
             var lease = fleet.Take(new PairRequest { Items = 3 });
-            Assert.Equal(new LegTarget("p", 8998, prefillRank ? lease.PrefillRank : null, prefillRank ? lease.PrefillRank : null), lease.PrefillTarget);
-            Assert.Equal(new LegTarget("p", 8998, decodeRank ? lease.DecodeRank : null, partner ? lease.PrefillRank : null), lease.DecodeTarget);
+            Assert.Equal(new LegTarget(
+                "p", 8998, prefillRank ? lease.PrefillRank : null, prefillRank ? lease.PrefillRank : null), lease.PrefillTarget);
+            Assert.Equal(new LegTarget(
+                "p", 8998, decodeRank ? lease.DecodeRank : null, partner ? lease.PrefillRank : null), lease.DecodeTarget);
             Assert.Equal(3, lease.Rooms.Length);
             if (recipe != DpRankMode.Engine)
             {

@@ -8,7 +8,8 @@ public sealed class RouteTests
 {
     private static TestFleet Mixed(int minUncached = 0, bool fallback = false, string policy = "least_load")
     {
-        var fleet = new TestFleet(new() { Policy = policy, PdMinUncachedTokens = minUncached, PdFallback = fallback, PrefixIndexBlocks = 1024 })
+        var fleet = new TestFleet(
+            new() { Policy = policy, PdMinUncachedTokens = minUncached, PdFallback = fallback, PrefixIndexBlocks = 1024 })
             .With(1, 1);
         fleet.Add(WorkerRole.Regular, "r", TestFleet.Facts(slots: 2));
         return fleet;
@@ -32,7 +33,8 @@ public sealed class RouteTests
         var prompt = new PairRequest { PromptTokens = 6000, PrefixBlocks = Blocks(60) };
         Assert.Equal(RouteReason.Pair, fleet.Take(prompt).RouteExplanation.Route);
         // 900 tokens go there; a prompt of 1500 that begins with them has 600 left to compute.
-        Assert.Equal(RouteReason.ShortPrompt, fleet.Take(new PairRequest { PromptTokens = 900, PrefixBlocks = Blocks(9, 7) }).RouteExplanation.Route);
+        Assert.Equal(RouteReason.ShortPrompt, fleet.Take(
+            new PairRequest { PromptTokens = 900, PrefixBlocks = Blocks(9, 7) }).RouteExplanation.Route);
         var longer = fleet.Take(new PairRequest { PromptTokens = 1500, PrefixBlocks = Blocks(15, 7) });
         Assert.Equal(RouteReason.ShortPrompt, longer.RouteExplanation.Route);
         Assert.InRange(longer.RouteExplanation.UncachedTokens, 500, 999);
@@ -114,5 +116,6 @@ public sealed class RouteTests
         Assert.EndsWith("waited 250 ms", waited.Why);
     }
 
-    private static ulong[] Blocks(int count, ulong seed = 1) => [.. Enumerable.Range(0, count).Select(i => ((ulong)i + 1) * 7919 * seed)];
+    private static ulong[] Blocks(int count, ulong seed = 1) =>
+        [.. Enumerable.Range(0, count).Select(i => ((ulong)i + 1) * 7919 * seed)];
 }

@@ -17,12 +17,14 @@ public sealed class KillSafetyTests
     [InlineData(0, 5, 0, 1, false)]
     [InlineData(0, 600, 599, 0, true)]
     [InlineData(0, 600, 601, 0, false)] // stands still: stuck
-    public void Safe_is_what_is_idle_by_our_count_and_by_figures_from_after_our_last_leg(int own, double asked, double age, int held, bool safe)
+    public void Safe_is_what_is_idle_by_our_count_and_by_figures_from_after_our_last_leg(
+        int own, double asked, double age, int held, bool safe)
     {
         var load = new EngineLoad
         {
             AskedAt = Idle.AddSeconds(asked),
-            Ranks = [new RankReading(0, 0, 0) { Age = TimeSpan.Zero }, new RankReading(1, 0, held) { Age = TimeSpan.FromSeconds(age) }],
+            Ranks = [new RankReading(
+                0, 0, 0) { Age = TimeSpan.Zero }, new RankReading(1, 0, held) { Age = TimeSpan.FromSeconds(age) }],
         };
         var judged = KillSafety.Of(own, Idle, load);
         Assert.True(judged.IsSafe == safe, judged.Why);
@@ -31,7 +33,8 @@ public sealed class KillSafetyTests
     [Fact]
     public void KV_that_is_being_sent_is_not_released()
     {
-        var load = new EngineLoad { AskedAt = Idle.AddSeconds(1), Ranks = [new RankReading(0, 0, 0) { Sending = 1, Age = TimeSpan.Zero }] };
+        var load = new EngineLoad { AskedAt = Idle.AddSeconds(
+            1), Ranks = [new RankReading(0, 0, 0) { Sending = 1, Age = TimeSpan.Zero }] };
         Assert.False(KillSafety.Of(0, Idle, load).IsSafe);
     }
 

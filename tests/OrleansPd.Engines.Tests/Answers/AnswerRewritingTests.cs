@@ -17,7 +17,8 @@ public sealed class AnswerRewritingTests
     [InlineData("[[1]]", "null", "null")]
     public void Prefill_lists_come_first(string prefill, string decode, string merged)
     {
-        string Answer(string list) => $$$"""{ "text":"a", "meta_info": {"id":"ä", "input_token_logprobs":{{{list}}} ,"x":1.50}} """;
+        string Answer(string list) =>
+            $$$"""{ "text":"a", "meta_info": {"id":"ä", "input_token_logprobs":{{{list}}} ,"x":1.50}} """;
         Assert.Equal(Answer(merged), Merge(Answer(prefill), Answer(decode)));
     }
 
@@ -64,7 +65,8 @@ public sealed class AnswerRewritingTests
                 {
                     if (decode[item]!["meta_info"]![key] is JsonArray own && prefill[item]!["meta_info"]![key] is JsonArray front)
                     {
-                        decode[item]!["meta_info"]![key] = new JsonArray([.. front.Concat(own).Select(value => value!.DeepClone())]);
+                        decode[item]!["meta_info"]![key] = new JsonArray(
+                            [.. front.Concat(own).Select(value => value!.DeepClone())]);
                     }
                 }
             }
@@ -76,7 +78,8 @@ public sealed class AnswerRewritingTests
             var meta = new JsonObject { ["id"] = "x" };
             foreach (var key in keys.Where(_ => random.Next(3) > 0))
             {
-                meta[key] = new JsonArray([.. Enumerable.Range(0, random.Next(3)).Select(_ => (JsonNode)new JsonArray(random.Next(), "t"))]);
+                meta[key] = new JsonArray(
+                    [.. Enumerable.Range(0, random.Next(3)).Select(_ => (JsonNode)new JsonArray(random.Next(), "t"))]);
             }
 
             return new JsonObject { ["text"] = "a", ["meta_info"] = meta };
@@ -84,9 +87,11 @@ public sealed class AnswerRewritingTests
     }
 
     [Theory]
-    [InlineData("""{"id": "a","choices":[{"index":0,"text":"x"}],"z":1.0}""", Dialect.Completions, """{"id": "j\"","choices":[{"index":3,"text":"x"}],"z":1.0}""")]
+    [InlineData("""{"id": "a","choices":[{"index":0,"text":"x"}],"z":1.0}""", Dialect.Completions,
+        """{"id": "j\"","choices":[{"index":3,"text":"x"}],"z":1.0}""")]
     [InlineData("""{"choices":[],"id":"a"}""", Dialect.Chat, """{"choices":[],"id":"j\""}""")]
-    [InlineData("""{ "text":"index","meta_info":{"x":[],"id":"a"}}""", Dialect.Generate, """{ "index":3,"text":"index","meta_info":{"x":[],"id":"j\""}}""")]
+    [InlineData("""{ "text":"index","meta_info":{"x":[],"id":"a"}}""", Dialect.Generate,
+        """{ "index":3,"text":"index","meta_info":{"x":[],"id":"j\""}}""")]
     [InlineData("""{"text":"x","index":0,"meta_info":{}}""", Dialect.Generate, """{"text":"x","index":3,"meta_info":{}}""")]
     public void A_part_gets_its_number_and_the_common_id(string data, Dialect dialect, string expected)
     {
@@ -139,7 +144,8 @@ public sealed class AnswerRewritingTests
             $$$"""{"id":"{{{text}}}","object":"o","choices":[{"index":0,"text":"{{{text}}}","logprobs":1.50}],"usage":{"prompt_tokens":{{{prompt}}},"total_tokens":0,"completion_tokens":{{{completion}}},"prompt_tokens_details":null},"metadata":{"weight_version":"{{{text}}}"}}""");
         var output = new ArrayBufferWriter<byte>();
         Assert.True(AnswerJoiner.JoinOpenAi(
-            [Part(5, 1, "a"), Part(5, 2, "b"), Part(7, 3, "c"), Part(7, 4, "d")], Dialect.Completions, samples: 2, "joint", output));
+            [Part(5, 1, "a"), Part(5, 2, "b"), Part(7, 3, "c"), Part(7, 4, "d")], Dialect.Completions, samples: 2, "joint",
+            output));
         Assert.Equal(
             """{"id":"joint","object":"o","choices":[{"index":0,"text":"a","logprobs":1.50},{"index":1,"text":"b","logprobs":1.50},{"index":2,"text":"c","logprobs":1.50},{"index":3,"text":"d","logprobs":1.50}],"usage":{"prompt_tokens":12,"total_tokens":22,"completion_tokens":10,"prompt_tokens_details":null},"metadata":{"weight_version":"a"}}""",
             Encoding.UTF8.GetString(output.WrittenSpan));
@@ -168,7 +174,8 @@ public sealed class AnswerRewritingTests
             expected["usage"]!["prompt_tokens"] = prompt;
             expected["usage"]!["total_tokens"] = prompt + completion;
             var output = new ArrayBufferWriter<byte>();
-            var joined = AnswerJoiner.JoinOpenAi([.. parts.Select(part => Bytes(part.ToJsonString()))], Dialect.Chat, samples, "joint", output);
+            var joined = AnswerJoiner.JoinOpenAi(
+                [.. parts.Select(part => Bytes(part.ToJsonString()))], Dialect.Chat, samples, "joint", output);
             Assert.True(joined && JsonNode.DeepEquals(expected, JsonNode.Parse(output.WrittenSpan)), $"seed {seed}");
         }
 
@@ -183,7 +190,8 @@ public sealed class AnswerRewritingTests
                     ["index"] = 0,
                     ["finish_reason"] = "stop",
                 })),
-                ("usage", new JsonObject { ["completion_tokens"] = random.Next(99), ["total_tokens"] = 1, ["prompt_tokens"] = random.Next(99), ["x"] = null }),
+                ("usage", new JsonObject { ["completion_tokens"] = random.Next(
+                    99), ["total_tokens"] = 1, ["prompt_tokens"] = random.Next(99), ["x"] = null }),
             ];
             random.Shuffle(members);
             return new JsonObject(members.Select(member => KeyValuePair.Create(member.Item1, (JsonNode?)member.Item2)));

@@ -14,11 +14,15 @@ public sealed class EventClassifierTests
     [InlineData("{}", EventKind.Malformed)]
     [InlineData("{\"text\":\"a\"}x", EventKind.Malformed)]
     [InlineData("""{"text":"a","meta_info":{"id":"x","finish_reason":null}}""", EventKind.Content)]
-    [InlineData("""{"index":1,"text":"a","meta_info":{"finish_reason":{"type":"stop","matched":2}}}""", EventKind.Finish, null, null, "stop")]
-    [InlineData("""{"text":"","meta_info":{"finish_reason":{"type":"abort","message":"M","status_code":400,"err_type":null}}}""", EventKind.Abort, "M", 400)]
-    [InlineData("""{"text":"","meta_info":{"finish_reason":{"type":"abort","message":"M","status_code":null}}}""", EventKind.Abort, "M")]
+    [InlineData("""{"index":1,"text":"a","meta_info":{"finish_reason":{"type":"stop","matched":2}}}""", EventKind.Finish, null,
+        null, "stop")]
+    [InlineData("""{"text":"","meta_info":{"finish_reason":{"type":"abort","message":"M","status_code":400,"err_type":null}}}""",
+        EventKind.Abort, "M", 400)]
+    [InlineData("""{"text":"","meta_info":{"finish_reason":{"type":"abort","message":"M","status_code":null}}}""",
+        EventKind.Abort, "M")]
     [InlineData("""{"text":"","meta_info":{"finish_reason":{"type":"\u0061bort"}}}""", EventKind.Abort)]
-    [InlineData("""{"error":{"message":"bad","type":"invalid_request_error","code":400,"retryable":false}}""", EventKind.Error, "bad", 400)]
+    [InlineData("""{"error":{"message":"bad","type":"invalid_request_error","code":400,"retryable":false}}""", EventKind.Error,
+        "bad", 400)]
     [InlineData("""{"error":{"message":"bad"}}""", EventKind.Error, "bad")]
     [InlineData("""{"error":"bad"}""", EventKind.Error, "bad")]
     [InlineData("""{"\u0065rror":"bad"}""", EventKind.Error, "bad")]
@@ -29,13 +33,15 @@ public sealed class EventClassifierTests
     [Theory]
     [InlineData("""{"id":"x","choices":[{"index":0,"delta":{"reasoning_content":null,"role":"assistant","content":""},"finish_reason":null}]}""", EventKind.RoleOnly)]
     [InlineData("""{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}""", EventKind.Content)]
-    [InlineData("""{"choices":[{"index":0,"delta":{"content":null,"reasoning_content":"a"},"finish_reason":null}]}""", EventKind.Content)]
+    [InlineData("""{"choices":[{"index":0,"delta":{"content":null,"reasoning_content":"a"},"finish_reason":null}]}""",
+        EventKind.Content)]
     [InlineData("""{"choices":[{"index":0,"delta":{"tool_calls":[{}]}}],"error":null}""", EventKind.Content)]
     [InlineData("""{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}""", EventKind.Finish, null, null, "length")]
     [InlineData("""{"choices":[{"index":0,"delta":{},"finish_reason":"abort"}]}""", EventKind.Abort)]
     [InlineData("""{"choices":[],"usage":{"prompt_tokens":1}}""", EventKind.Usage)]
     [InlineData("""{"choices":[],"usage":null,"sglext":{}}""", EventKind.Other)]
-    [InlineData("""{"error": {"object": "error", "message": "M", "type": "BAD_REQUEST", "param": null, "code": 400}}""", EventKind.Error, "M", 400)]
+    [InlineData("""{"error": {"object": "error", "message": "M", "type": "BAD_REQUEST", "param": null, "code": 400}}""",
+        EventKind.Error, "M", 400)]
     [InlineData("""{"error":{"message":"M","code":"model_not_found"}}""", EventKind.Error, "M")]
     [InlineData("""{"choices":5}""", EventKind.Malformed)]
     public void Chat_events(string data, EventKind kind, string? message = null, int? code = null, string? reason = null) =>
@@ -43,7 +49,8 @@ public sealed class EventClassifierTests
 
     [Theory]
     [InlineData("""{"choices":[{"index":0,"text":"a","finish_reason":null}],"usage":null}""", EventKind.Content)]
-    [InlineData("""{"choices":[{"index":0,"text":"a","finish_reason":"stop"}],"usage":null}""", EventKind.Finish, null, null, "stop")]
+    [InlineData("""{"choices":[{"index":0,"text":"a","finish_reason":"stop"}],"usage":null}""", EventKind.Finish, null, null,
+        "stop")]
     public void Completion_events(string data, EventKind kind, string? message = null, int? code = null, string? reason = null) =>
         Check(data, Dialect.Completions, new(kind, message, code, reason));
 

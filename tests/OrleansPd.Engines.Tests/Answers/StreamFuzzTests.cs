@@ -17,7 +17,8 @@ public sealed class StreamFuzzTests
     private const int Seeds = 4000;
 
     [Fact]
-    public void However_a_stream_is_cut_into_chunks_its_events_are_the_same_and_no_byte_is_lost() => SeededRandom.ForEachSeed(Seeds, random =>
+    public void However_a_stream_is_cut_into_chunks_its_events_are_the_same_and_no_byte_is_lost() =>
+        SeededRandom.ForEachSeed(Seeds, random =>
     {
         var stream = Stream(random);
         var whole = Frame(stream, [stream.Length], 1 << 20);
@@ -53,7 +54,8 @@ public sealed class StreamFuzzTests
     });
 
     [Fact]
-    public void No_event_however_broken_makes_a_reader_throw_or_is_taken_for_another() => SeededRandom.ForEachSeed(Seeds, random =>
+    public void No_event_however_broken_makes_a_reader_throw_or_is_taken_for_another() =>
+        SeededRandom.ForEachSeed(Seeds, random =>
     {
         var dialect = (Dialect)random.Next(3);
         var data = Mutated(random, Encoding.UTF8.GetBytes(Event(random, dialect)));
@@ -72,7 +74,8 @@ public sealed class StreamFuzzTests
     });
 
     [Fact]
-    public void What_is_rewritten_is_sound_where_the_original_was_and_untouched_else() => SeededRandom.ForEachSeed(Seeds, random =>
+    public void What_is_rewritten_is_sound_where_the_original_was_and_untouched_else() =>
+        SeededRandom.ForEachSeed(Seeds, random =>
     {
         var dialect = (Dialect)random.Next(3);
         var data = Mutated(random, Encoding.UTF8.GetBytes(Event(random, dialect)));
@@ -109,7 +112,8 @@ public sealed class StreamFuzzTests
     {
         var dialect = (Dialect)random.Next(3);
         var parts = Enumerable.Range(0, random.Next(1, 5))
-            .Select(_ => (ReadOnlyMemory<byte>)Mutated(random, Encoding.UTF8.GetBytes(Event(random, dialect)), often: 3)).ToArray();
+            .Select(_ => (ReadOnlyMemory<byte>)Mutated(random, Encoding.UTF8.GetBytes(Event(random, dialect)), often: 3))
+            .ToArray();
         var output = new ArrayBufferWriter<byte>();
         var good = dialect == Dialect.Generate
             ? AnswerJoiner.JoinGenerate(parts, output)
@@ -124,7 +128,9 @@ public sealed class StreamFuzzTests
         }
     });
 
-    /// <summary>The journal sees only objects that passed <see cref="EventClassifier.IsObject"/>; of these it must bear all.</summary>
+    /// <summary>
+    /// The journal sees only objects that passed <see cref="EventClassifier.IsObject"/>; of these it must bear all.
+    /// </summary>
     [Fact]
     public void The_journal_of_a_resumable_stream_bears_every_object() => SeededRandom.ForEachSeed(Seeds, random =>
     {
@@ -156,7 +162,8 @@ public sealed class StreamFuzzTests
         }
     });
 
-    private static (List<(string Data, bool IsDone)> Events, int Raw, int Pending) Frame(byte[] stream, IEnumerable<int> cuts, int limit)
+    private static (List<(string Data, bool IsDone)> Events, int Raw, int Pending) Frame(
+        byte[] stream, IEnumerable<int> cuts, int limit)
     {
         using var framer = new SseFramer(limit);
         var events = new List<(string, bool)>();
@@ -206,7 +213,8 @@ public sealed class StreamFuzzTests
             10 => "\"\\u0065rror\"",
             _ => random.Next(1000).ToString(CultureInfo.InvariantCulture),
         };
-        string Word() => random.Next(6) switch { 0 => "\"naïve 日本 😀\"", 1 => "\"\\\"error\\\"\"", 2 => "\"\"", 3 => "\"data: [DONE]\\n\\n\"", _ => "\"hello\"" };
+        string Word() => random.Next(6) switch { 0 =>
+            "\"naïve 日本 😀\"", 1 => "\"\\\"error\\\"\"", 2 => "\"\"", 3 => "\"data: [DONE]\\n\\n\"", _ => "\"hello\"" };
         if (random.Next(8) == 0)
         {
             return random.Next(3) switch
@@ -226,7 +234,8 @@ public sealed class StreamFuzzTests
         var usage = $$"""{"prompt_tokens":{{Odd()}},"completion_tokens":{{Odd()}},"total_tokens":3,"prompt_tokens_details":{{Odd()}}}""";
         return dialect switch
         {
-            Dialect.Generate => $$$"""{"text":{{{Word()}}},"output_ids":{{{Odd()}}},"index":{{{Odd()}}},"meta_info":{"id":{{{Word()}}},"finish_reason":{{{finish}}},"prompt_tokens":{{{Odd()}}},"completion_tokens":{{{Odd()}}},"input_token_logprobs":{{{Odd()}}} } }""",
+            Dialect.Generate =>
+                $$$"""{"text":{{{Word()}}},"output_ids":{{{Odd()}}},"index":{{{Odd()}}},"meta_info":{"id":{{{Word()}}},"finish_reason":{{{finish}}},"prompt_tokens":{{{Odd()}}},"completion_tokens":{{{Odd()}}},"input_token_logprobs":{{{Odd()}}} } }""",
             Dialect.Chat => $$$"""{"id":{{{Word()}}},"created":{{{Odd()}}},"choices":[{"index":{{{Odd()}}},"delta":{"role":{{{Odd()}}},"content":{{{Word()}}},"tool_calls":{{{Odd()}}}},"finish_reason":{{{finish}}}}],"usage":{{{usage}}}}""",
             _ => $$"""{"id":{{Word()}},"choices":[{"index":{{Odd()}},"text":{{Word()}},"finish_reason":{{finish}}}],"usage":{{(random.Next(2) == 0 ? usage : Odd())}}}""",
         };

@@ -10,7 +10,9 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Engines.Tests.Attempts;
 
-/// <summary>Any body that may be resumed makes a sound body for the next life with the same prompt in front, or none at all.</summary>
+/// <summary>
+/// Any body that may be resumed makes a sound body for the next life with the same prompt in front, or none at all.
+/// </summary>
 public sealed class ResumeFuzzTests
 {
     [Fact]
@@ -18,7 +20,8 @@ public sealed class ResumeFuzzTests
     {
         var made = 0;
         SeededRandom.ForEachSeed(4000, random => made += Try(random) ? 1 : 0);
-        Assert.True(made > 100 || Environment.GetEnvironmentVariable("ORLEANSPD_SEED") is not null, $"only {made} bodies were made");
+        Assert.True(made > 100
+            || Environment.GetEnvironmentVariable("ORLEANSPD_SEED") is not null, $"only {made} bodies were made");
     }
 
     private static bool Try(Random random)
@@ -58,7 +61,8 @@ public sealed class ResumeFuzzTests
     {
         ReadOnlySpan<byte> chunk = dialect switch
         {
-            Dialect.Generate => """data: {"text":" river","output_ids":[7],"meta_info":{"id":"x","prompt_tokens":3,"completion_tokens":1,"finish_reason":null}}"""u8,
+            Dialect.Generate =>
+                """data: {"text":" river","output_ids":[7],"meta_info":{"id":"x","prompt_tokens":3,"completion_tokens":1,"finish_reason":null}}"""u8,
             Dialect.Chat => """data: {"id":"x","created":1,"choices":[{"index":0,"delta":{"role":"assistant","content":" river"},"finish_reason":null}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"""u8,
             _ => """data: {"id":"x","created":1,"choices":[{"index":0,"text":" river","finish_reason":null}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"""u8,
         };
@@ -71,7 +75,8 @@ public sealed class ResumeFuzzTests
     private static string Prompt(JsonNode body, Dialect dialect) => dialect switch
     {
         Dialect.Generate when body["text"] is { } text => (string)text!,
-        Dialect.Generate => string.Join(' ', body["input_ids"]!.AsArray().Select(id => id!.ToJsonString())).Replace(" 7", " river", StringComparison.Ordinal),
+        Dialect.Generate => string.Join(' ', body["input_ids"]!.AsArray().Select(id => id!.ToJsonString()))
+            .Replace(" 7", " river", StringComparison.Ordinal),
         Dialect.Chat => string.Concat(body["messages"]!.AsArray().Select(m => m!["content"]!.ToJsonString().Trim('"'))),
         _ => (string)body["prompt"]!,
     };

@@ -28,7 +28,8 @@ public sealed class BodyFuzzTests
         CheckFacts(shape, body, wanted, dialect);
 
         var rooms = Enumerable.Range(0, shape.Items).Select(item => long.MaxValue - item).ToArray();
-        var members = new LegMembers { BootstrapHost = "[::1]", BootstrapPort = 1, DisaggPrefillDpRank = 3, Rid = random.Next(2) == 0 ? "ours" : null };
+        var members = new LegMembers { BootstrapHost = "[::1]", BootstrapPort = 1, DisaggPrefillDpRank = 3, Rid = random.Next(
+            2) == 0 ? "ours" : null };
         members = shape.IsBatch ? members with { Rooms = rooms } : members with { Room = rooms[0] };
         using (var spliced = BodySplicer.Splice(body, shape, members))
         {
@@ -48,7 +49,8 @@ public sealed class BodyFuzzTests
     [Fact]
     public void Strings_full_of_escapes_are_judged_as_by_the_reader() => Seeds(20_000, (seed, random) =>
     {
-        string[] parts = ["\\\\", "\\\"", "\\n", "\\u00e9", "\\uAFbc", "\\b\\f\\r", "\\\\\\\\", "a", "word ", "é", "\\t", "\\/", "plain text between "];
+        string[] parts = ["\\\\", "\\\"", "\\n", "\\u00e9", "\\uAFbc", "\\b\\f\\r", "\\\\\\\\", "a", "word ", "é", "\\t", "\\/",
+            "plain text between "];
         var text = new StringBuilder("{\"text\":\"");
         for (var count = random.Next(1, 120); count > 0; count--)
         {
@@ -182,7 +184,8 @@ public sealed class BodyFuzzTests
             shape.TryGetModel(body, out var name) ? name : null);
         var prompt = wanted[dialect switch { Dialect.Chat => "messages", Dialect.Completions => "prompt", _ => "text" }];
         Assert.Equal(prompt.GetRawText(), Encoding.UTF8.GetString(shape.Prompt.Of(body)));
-        var batch = dialect != Dialect.Chat && prompt.ValueKind == JsonValueKind.Array && prompt[0].ValueKind != JsonValueKind.Number;
+        var batch = dialect != Dialect.Chat && prompt.ValueKind == JsonValueKind.Array
+            && prompt[0].ValueKind != JsonValueKind.Number;
         Assert.Equal((batch, batch ? prompt.GetArrayLength() : 1), (shape.IsBatch, shape.Items));
         if (shape.PromptKind == PromptKind.Ids)
         {
@@ -233,7 +236,8 @@ public sealed class BodyFuzzTests
 
     private static Dictionary<string, string> Expected(Dictionary<string, JsonElement> wanted, LegMembers members)
     {
-        var expected = wanted.Where(member => !Cut.Contains(member.Key)).ToDictionary(member => member.Key, member => member.Value.GetRawText());
+        var expected = wanted.Where(member => !Cut.Contains(member.Key))
+            .ToDictionary(member => member.Key, member => member.Value.GetRawText());
         expected["bootstrap_host"] = "\"[::1]\"";
         expected["bootstrap_port"] = "1";
         expected["disagg_prefill_dp_rank"] = "3";
@@ -249,7 +253,9 @@ public sealed class BodyFuzzTests
         expected.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => (member.Key, member.Value)),
         actual.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => (member.Key, member.Value.GetRawText())));
 
-    /// <summary>Last one wins; but of what is spliced none of the cut members may be there twice, whatever its spelling.</summary>
+    /// <summary>
+    /// Last one wins; but of what is spliced none of the cut members may be there twice, whatever its spelling.
+    /// </summary>
     private static Dictionary<string, JsonElement> Members(byte[] body, bool spliced = false)
     {
         var members = new Dictionary<string, JsonElement>(StringComparer.Ordinal);

@@ -47,7 +47,8 @@ public sealed class BodySplicerTests
         var single = JsonNode.Parse(Spliced("""{"text":"a"}""", new() { BootstrapHost = "h", Room = room }))!;
         Assert.Equal(room, single["bootstrap_room"]!.GetValue<long>());
         var batch = JsonNode.Parse(
-            Spliced("""{"text":["a","b"]}""", new() { BootstrapHost = "h", Rooms = new[] { room, 5L }, Rids = new[] { "x", "y" } }))!;
+            Spliced("""{"text":["a","b"]}""", new(
+                ) { BootstrapHost = "h", Rooms = new[] { room, 5L }, Rids = new[] { "x", "y" } }))!;
         Assert.Equal([room, 5L], batch["bootstrap_room"]!.AsArray().Select(value => value!.GetValue<long>()));
         Assert.Equal("""["x","y"]""", batch["rid"]!.ToJsonString());
     }
@@ -92,7 +93,8 @@ public sealed class BodySplicerTests
             "unknown":[ 1,2 ],"bootstrap_host":"h","bootstrap_port":1,"bootstrap_room":9,"rid":"q"}
             """,
             Sample(Body, Dialect.Generate, 1, 1, new() { BootstrapHost = "h", BootstrapPort = 1, Room = 9, Rid = "q" }));
-        Assert.Contains("\"rid\":\"r0\",\"lora_path\":\"l0\"", Sample(Body, Dialect.Generate, 0, 0, default), StringComparison.Ordinal);
+        Assert.Contains("\"rid\":\"r0\",\"lora_path\":\"l0\"", Sample(
+            Body, Dialect.Generate, 0, 0, default), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -104,7 +106,8 @@ public sealed class BodySplicerTests
         Assert.Equal(
             """{"messages":[{}],"n":1,"seed":9223372036854775806}""",
             Sample("""{"messages":[{}],"n":2,"seed":9223372036854775807}""", Dialect.Chat, 0, 1, default));
-        Assert.Equal("""{"messages":[{}],"n":1,"seed":null}""", Sample("""{"messages":[{}],"n":2,"seed":null}""", Dialect.Chat, 0, 1, default));
+        Assert.Equal("""{"messages":[{}],"n":1,"seed":null}""", Sample(
+            """{"messages":[{}],"n":2,"seed":null}""", Dialect.Chat, 0, 1, default));
     }
 
     [Fact]

@@ -43,7 +43,8 @@ public sealed class PrefixBlocksTests
         Assert.Equal(Golden, blocks);
         var body = Scan.Utf8($$"""{"text":"{{new string('a', 640)}}"}""");
         Assert.Equal(3, PrefixBlocks.Compute(body, Scan.Ok(body, Dialect.Generate), 32, new ulong[3]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => PrefixBlocks.Compute(body, Scan.Ok(body, Dialect.Generate), 33, new ulong[3]));
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => PrefixBlocks.Compute(body, Scan.Ok(body, Dialect.Generate), 33, new ulong[3]));
     }
 
     private static readonly ulong[] Golden = [6633129030626977249, 13909571463006369412];

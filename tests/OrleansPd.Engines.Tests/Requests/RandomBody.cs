@@ -4,7 +4,9 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Tests.Requests;
 
-/// <summary>Writes valid request bodies in every spelling JSON allows: order, whitespace, escapes, duplicates, odd values.</summary>
+/// <summary>
+/// Writes valid request bodies in every spelling JSON allows: order, whitespace, escapes, duplicates, odd values.
+/// </summary>
 internal sealed class RandomBody(Random random, Dialect dialect)
 {
     private readonly StringBuilder _text = new();
@@ -206,7 +208,8 @@ internal sealed class RandomBody(Random random, Dialect dialect)
 
     private string Word()
     {
-        string[] words = ["", "a", "error", "text", "rid\\", "\"n\"", "{[,:]}", "äöü", "日本語の文章", "😀", "\n\t", "/", "\0", new string('q', 90)];
+        string[] words = ["", "a", "error", "text", "rid\\", "\"n\"", "{[,:]}", "äöü", "日本語の文章", "😀", "\n\t", "/", "\0",
+            new string('q', 90)];
         return string.Concat(Enumerable.Range(0, random.Next(4)).Select(_ => words[random.Next(words.Length)]));
     }
 

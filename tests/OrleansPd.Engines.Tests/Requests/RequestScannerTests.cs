@@ -80,7 +80,8 @@ public sealed class RequestScannerTests
     [InlineData("{\"text\":null,\"input_ids\":[7]}", PromptKind.Ids, false, 1, 1)]
     [InlineData("{\"text\":[\"a\"],\"text\":\"b\"}", PromptKind.Text, false, 1, 1)]
     [InlineData("{\"text\":\"b\",\"te\\u0078t\":[\"a\",\"b\"]}", PromptKind.TextList, true, 2, 2)]
-    public void Generate_decides_single_or_batch_by_the_prompt(string body, PromptKind kind, bool batch, int items, long tokens) =>
+    public void Generate_decides_single_or_batch_by_the_prompt(
+        string body, PromptKind kind, bool batch, int items, long tokens) =>
         CheckPrompt(body, Dialect.Generate, kind, batch, items, tokens);
 
     [Theory]
@@ -88,12 +89,14 @@ public sealed class RequestScannerTests
     [InlineData("{\"prompt\":[1,2,3]}", PromptKind.Ids, false, 1, 3)]
     [InlineData("{\"prompt\":[\"a\",\"b\"]}", PromptKind.TextList, true, 2, 2)]
     [InlineData("{\"prompt\":[[1,2],[3]]}", PromptKind.IdsList, true, 2, 3)]
-    public void Completions_decides_single_or_batch_by_the_prompt(string body, PromptKind kind, bool batch, int items, long tokens) =>
+    public void Completions_decides_single_or_batch_by_the_prompt(
+        string body, PromptKind kind, bool batch, int items, long tokens) =>
         CheckPrompt(body, Dialect.Completions, kind, batch, items, tokens);
 
     [Fact]
     public void Chat_is_never_a_batch() => CheckPrompt(
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"input_ids\":[[1],[2]]}", Dialect.Chat, PromptKind.Messages, false, 1, 8);
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"input_ids\":[[1],[2]]}", Dialect.Chat, PromptKind.Messages,
+        false, 1, 8);
 
     private static void CheckPrompt(string body, Dialect dialect, PromptKind kind, bool batch, int items, long tokens)
     {
@@ -264,17 +267,20 @@ public sealed class RequestScannerTests
     public void A_shape_used_again_remembers_nothing()
     {
         var shape = new RequestShape();
-        var first = Scan.Utf8("{\"text\":[\"a\",\"b\"],\"bootstrap_room\":1,\"rid\":\"x\",\"stream\":true,\"return_logprob\":true}");
+        var first = Scan.Utf8(
+            "{\"text\":[\"a\",\"b\"],\"bootstrap_room\":1,\"rid\":\"x\",\"stream\":true,\"return_logprob\":true}");
         Assert.True(RequestScanner.TryScan(first, Dialect.Generate, ScanLimits.Default, shape, out _));
         Assert.Equal(1, shape.Cuts.Length);
         Assert.True(RequestScanner.TryScan("{\"text\":\"a\"}"u8, Dialect.Generate, ScanLimits.Default, shape, out _));
-        Assert.Equal((0, 1, false, false, RidKind.None), (shape.Cuts.Length, shape.Items, shape.Stream, shape.ReturnLogprob, shape.RidKind));
+        Assert.Equal((0, 1, false, false, RidKind.None), (
+            shape.Cuts.Length, shape.Items, shape.Stream, shape.ReturnLogprob, shape.RidKind));
     }
 
     [Fact]
     public void A_second_scan_allocates_nothing()
     {
-        var body = Scan.Utf8("{\"text\":[\"a\",\"b\"],\"rid\":\"x\",\"stream\":true,\"sampling_params\":{\"n\":2},\"bootstrap_room\":1}");
+        var body = Scan.Utf8(
+            "{\"text\":[\"a\",\"b\"],\"rid\":\"x\",\"stream\":true,\"sampling_params\":{\"n\":2},\"bootstrap_room\":1}");
         var shape = new RequestShape();
         var good = RequestScanner.TryScan(body, Dialect.Generate, ScanLimits.Default, shape, out _);
         var before = GC.GetAllocatedBytesForCurrentThread();

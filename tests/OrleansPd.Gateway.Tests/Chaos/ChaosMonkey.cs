@@ -25,7 +25,8 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
         FaultKind.FailTransfer,
     ];
 
-    private static readonly FaultKind[] OnPrefill = [.. OnEither, FaultKind.DropKv, FaultKind.LateKv, FaultKind.WedgePrefill, FaultKind.BootstrapDown];
+    private static readonly FaultKind[] OnPrefill =
+        [.. OnEither, FaultKind.DropKv, FaultKind.LateKv, FaultKind.WedgePrefill, FaultKind.BootstrapDown];
 
     private static readonly FaultKind[] OnDecode = [.. OnEither, FaultKind.WedgeDecode, FaultKind.Retract];
 
@@ -142,7 +143,8 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
         var longer = TimeSpan.FromMilliseconds(random.Next(50, 1500));
         return kind switch
         {
-            FaultKind.Refuse or FaultKind.WedgePrefill or FaultKind.WedgeDecode or FaultKind.AbortHang or FaultKind.HealthRed => new Fault(kind),
+            FaultKind.Refuse or FaultKind.WedgePrefill or FaultKind.WedgeDecode or FaultKind.AbortHang or FaultKind.HealthRed =>
+                new Fault(kind),
             FaultKind.BootstrapDown => new Fault(kind) { Status = number < 6 ? null : 500 },
             FaultKind.Slow => new Fault(kind) { Factor = 2 + number },
             FaultKind.Status => new Fault(kind) { Count = few, Status = number < 8 ? 500 : 503 },

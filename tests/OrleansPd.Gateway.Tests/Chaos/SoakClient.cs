@@ -11,7 +11,8 @@ namespace OrleansPd.Gateway.Tests.Chaos;
 /// </summary>
 internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patience) : IDisposable
 {
-    private readonly HttpClient _http = new(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30), UseProxy = false })
+    private readonly HttpClient _http = new(
+        new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30), UseProxy = false })
     {
         BaseAddress = gateway,
         Timeout = Timeout.InfiniteTimeSpan,
@@ -34,7 +35,8 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
         {
             outcome = await AskAsync(request, id, leave, limit.Token);
         }
-        catch (Exception e) when (e is OperationCanceledException or HttpRequestException or IOException && leave.IsCancellationRequested)
+        catch (Exception e) when (
+            e is OperationCanceledException or HttpRequestException or IOException && leave.IsCancellationRequested)
         {
             outcome = "left";
         }
@@ -63,11 +65,13 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
         if (response.StatusCode != HttpStatusCode.OK)
         {
             var text = await response.Content.ReadAsStringAsync(token);
-            if (!IsError(text) || response.Content.Headers.ContentType?.MediaType != "application/json" || (int)response.StatusCode < 500)
+            if (!IsError(text) || response.Content.Headers.ContentType?.MediaType != "application/json"
+                || (int)response.StatusCode < 500)
             {
                 report.Violation($"{id}: status {(int)response.StatusCode} with {text}: {request.Path} {request.Body}");
             }
-            return response.Headers.TryGetValues("x-router-error-code", out var code) ? code.Single() : $"engine's {(int)response.StatusCode}";
+            return response.Headers.TryGetValues("x-router-error-code", out var code) ? code.Single()
+                : $"engine's {(int)response.StatusCode}";
         }
         return request.Stream
             ? await StreamAsync(request, id, response, leave, token)
@@ -78,11 +82,12 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
     {
         var root = JsonNode.Parse(text)!;
         var parts = !request.IsGenerate ? [.. root["choices"]!.AsArray()] : request.IsList ? root.AsArray().ToArray() : [root];
-        var texts = parts.Select(part => (string?)(request.IsGenerate ? part!["text"] : request.IsChat ? part!["message"]!["content"] : part!["text"]));
+        var texts = parts.Select(part =>
+            (string?)(request.IsGenerate ? part!["text"] : request.IsChat ? part!["message"]!["content"] : part!["text"]));
         if (parts.Any(IsAborted))
         {
-            // An engine says in its answer that it was told to stop, as it does when a retracted prompt meets the abort of its first
-            // prefill leg; what there is must be the beginning all the same.
+            // An engine says in its answer that it was told to stop, as it does when a retracted prompt meets the abort of its
+            // first prefill leg; what there is must be the beginning all the same.
             foreach (var (said, index) in texts.Select((t, i) => (t ?? "", i)))
             {
                 CheckPrefix(request, id, said, index);
@@ -173,7 +178,8 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
         || (part["finish_reason"] is JsonValue word && (string?)word == "abort");
 
     private static string? Abort(JsonNode e) =>
-        e["meta_info"]?["finish_reason"] is { } reason && (string?)reason["type"] == "abort" ? (string?)reason["message"] ?? "" : null;
+        e["meta_info"]?["finish_reason"] is { } reason && (string?)reason["type"] == "abort" ? (string?)reason["message"] ?? ""
+            : null;
 
     private void CheckPrefix(SoakRequest request, string id, string text, int index)
     {

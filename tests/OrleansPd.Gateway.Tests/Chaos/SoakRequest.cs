@@ -15,7 +15,8 @@ internal sealed record SoakRequest(
     string Path, string Body, bool Stream, string[] Expected, bool IsList, TimeSpan? LeaveAfter, int? LeaveAfterEvents)
 {
     private static readonly string[] Words =
-        ["river", "mountain", "\"quoted\"", "naïve", "日本語", "😀", "back\\slash", "line\nbreak", "the", "capital", "of", "engine", "7", "{json}"];
+        ["river", "mountain", "\"quoted\"", "naïve", "日本語", "😀", "back\\slash", "line\nbreak", "the", "capital", "of", "engine",
+            "7", "{json}"];
 
     public bool IsChat => Path.Contains("chat", StringComparison.Ordinal);
 
@@ -94,7 +95,8 @@ internal sealed record SoakRequest(
     }
 
     private static string Prompt(Random random) =>
-        string.Join(' ', Enumerable.Range(0, random.Next(1, random.Next(5) == 0 ? 300 : 30)).Select(_ => Words[random.Next(Words.Length)]))
+        string.Join(' ', Enumerable.Range(0, random.Next(1, random.Next(5) == 0 ? 300 : 30))
+            .Select(_ => Words[random.Next(Words.Length)]))
         + " " + random.Next(1_000_000);
 
     private static JsonArray List(string[] texts) => new([.. texts.Select(text => JsonValue.Create(text))]);

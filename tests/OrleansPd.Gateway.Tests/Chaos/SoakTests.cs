@@ -13,8 +13,8 @@ using OrleansPd.Standalone;
 namespace OrleansPd.Gateway.Tests.Chaos;
 
 /// <summary>
-/// All faults in a random order against a mixed load. After each round the load rests and the faults end: then nothing may be left
-/// on the gateway or on an engine. At no time may a client read a text that the model did not say.
+/// All faults in a random order against a mixed load. After each round the load rests and the faults end: then nothing may be
+/// left on the gateway or on an engine. At no time may a client read a text that the model did not say.
 /// <c>ORLEANSPD_SOAK_SECONDS</c> sets its length (default 60), <c>ORLEANSPD_SEED</c> its seed: odd ones resume streams, and with
 /// those that three divides prefills stand behind facades and may be back in no time.
 /// </summary>
@@ -57,7 +57,8 @@ public partial class SoakTests(ITestOutputHelper output)
             {
                 var round = clock.Elapsed + TimeSpan.FromMilliseconds(random.Next(4000, 9000));
                 using var rest = new CancellationTokenSource();
-                var load = Enumerable.Range(0, Clients).Select(_ => LoadAsync(client, new Random(random.Next()), rest.Token)).ToArray();
+                var load = Enumerable.Range(0, Clients).Select(_ => LoadAsync(client, new Random(random.Next()), rest.Token))
+                    .ToArray();
                 while (clock.Elapsed < round)
                 {
                     await Task.Delay(await monkey.StepAsync(clock.Elapsed), Token);
@@ -154,7 +155,8 @@ public partial class SoakTests(ITestOutputHelper output)
             var number = Interlocked.Increment(ref _requests);
             var outcome = await client.RunAsync(SoakRequest.Random(random, $"mine-{number:x8}-"), $"soak-{number}");
             // Who is told that nobody can serve now does not ask again at once.
-            await Task.Delay(outcome == "ok" ? random.Next(0, 40) : outcome.StartsWith("no_", StringComparison.Ordinal) ? random.Next(100, 400) : random.Next(20, 80), Token);
+            await Task.Delay(outcome == "ok" ? random.Next(0, 40) : outcome.StartsWith("no_", StringComparison.Ordinal)
+                ? random.Next(100, 400) : random.Next(20, 80), Token);
         }
     }
 
@@ -163,7 +165,8 @@ public partial class SoakTests(ITestOutputHelper output)
     {
         var requests = Enumerable.Range(0, 100)
             .Select(i => SoakRequest.Random(random, $"last-{i}-") with { LeaveAfter = null, LeaveAfterEvents = null }).ToArray();
-        await Parallel.ForAsync(0, requests.Length, new ParallelOptions { MaxDegreeOfParallelism = Clients, CancellationToken = Token }, async (i, _) =>
+        await Parallel.ForAsync(0, requests.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = Clients, CancellationToken = Token }, async (i, _) =>
         {
             Interlocked.Increment(ref _requests);
             var outcome = await client.RunAsync(requests[i], $"last-{i}");
@@ -171,7 +174,9 @@ public partial class SoakTests(ITestOutputHelper output)
         });
     }
 
-    /// <summary>All workers are in use again, without anybody's help; how long that took is counted from the end of the faults.</summary>
+    /// <summary>
+    /// All workers are in use again, without anybody's help; how long that took is counted from the end of the faults.
+    /// </summary>
     private async Task RecoveredAsync(GatewayServer gateway, Stopwatch clock, TimeSpan calm)
     {
         while (gateway.ControlPlane.Fleet.Workers.Where(w => !w.IsPairable).ToArray() is { Length: > 0 } late)
@@ -228,28 +233,36 @@ public partial class SoakTests(ITestOutputHelper output)
         var plane = (EmbeddedControlPlane)gateway.ControlPlane;
         var ours = (gateway.Metrics.Active, dispatcher.OpenPrefillLegs, dispatcher.OpenDecodeLegs, plane.Leases, plane.Waiting,
             dispatcher.LiveRids.Count, dispatcher.Aborter.Waiting);
-        var theirs = _engines.Where(e => e.Stats is { } s && (s.LiveRequests, s.LiveKvTokens, s.Occupied) != (0, 0, 0)).Select(e =>
+        var theirs = _engines.Where(e => e.Stats is { } s && (s.LiveRequests, s.LiveKvTokens, s.Occupied) != (0, 0, 0))
+            .Select(e =>
             $"{e.Options.Role} at {e.Port}: live {e.Stats.LiveRequests}, KV {e.Stats.LiveKvTokens}, slots {e.Stats.Occupied} (bootstrap {e.Stats.BootstrapQueue}, "
             + $"waiting {e.Stats.Waiting}, running {e.Stats.Running}, inflight {e.Stats.InflightQueue}, prealloc {e.Stats.PreallocQueue}, transfer {e.Stats.TransferQueue})");
         var engines = string.Join("; ", theirs);
-        var open = gateway.Requests.Recent().Where(r => r.Calls.Any(c => c.Attempts.Any(a => a.PrefillEndedAt == 0 && !a.Lease.IsRegular)))
+        var open = gateway.Requests.Recent()
+            .Where(r => r.Calls.Any(c => c.Attempts.Any(a => a.PrefillEndedAt == 0 && !a.Lease.IsRegular)))
             .Select(r => $"{r.Route} {r.Id} {string.Join(',', r.Calls.Select(c => c.Reason))}").Take(5);
-        return ours == default && engines.Length == 0 ? null : $"gateway (active, prefill legs, decode legs, leases, waiting, rids, aborts) {ours} {string.Join("; ", open)}; engines {engines}";
+        return ours == default && engines.Length == 0 ? null
+            : $"gateway (active, prefill legs, decode legs, leases, waiting, rids, aborts) {ours} {string.Join("; ", open)}; engines {engines}";
     }
 
     private void CheckGauges(GatewayServer gateway)
     {
         var plane = (EmbeddedControlPlane)gateway.ControlPlane;
-        Check(gateway.Metrics.Active is >= 0 and <= 4 * Clients, $"{gateway.Metrics.Active} active requests of {Clients} clients");
-        Check(gateway.Dispatcher.OpenDecodeLegs >= 0 && gateway.Dispatcher.OpenPrefillLegs >= 0 && plane.Leases >= 0, "a gauge below zero");
+        Check(gateway.Metrics.Active is >= 0 and <= 4 * Clients,
+            $"{gateway.Metrics.Active} active requests of {Clients} clients");
+        Check(gateway.Dispatcher.OpenDecodeLegs >= 0 && gateway.Dispatcher.OpenPrefillLegs >= 0
+            && plane.Leases >= 0, "a gauge below zero");
     }
 
-    /// <summary>Each request that came is counted under one reason; those of clients that left at once may never have come.</summary>
+    /// <summary>
+    /// Each request that came is counted under one reason; those of clients that left at once may never have come.
+    /// </summary>
     private void CheckAccounts(GatewayServer gateway)
     {
         var counted = Reasons(gateway).Sum(r => r.Count);
         Check(_report.Total == _requests, $"{_requests} requests were sent, {_report.Total} ended");
-        Check(counted <= _requests && counted >= _requests - _report["left"], $"{counted} ends were counted for {_requests} requests, {_report["left"]} of which left");
+        Check(counted <= _requests && counted >= _requests - _report["left"],
+            $"{counted} ends were counted for {_requests} requests, {_report["left"]} of which left");
         Check(Reasons(gateway).FirstOrDefault(r => r.Reason == "ok").Count >= _report["ok"], "more good answers than good ends");
         Check(Reasons(gateway).All(r => r.Reason is not ("internal_error" or "unknown")), "an internal error was counted");
     }

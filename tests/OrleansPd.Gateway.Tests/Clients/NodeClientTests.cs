@@ -16,13 +16,15 @@ public sealed class NodeClientTests
         try
         {
             var install = await Tool.RunAsync(
-                npm, folder.FullName, TimeSpan.FromMinutes(3), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder.FullName, Package);
+                npm, folder.FullName, TimeSpan.FromMinutes(
+                    3), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder.FullName, Package);
             Assert.SkipWhen(install.Code != 0, $"NOT TESTED: npm cannot install {Package}: {install.Output}");
             var script = Path.Combine(folder.FullName, "client.mjs");
             File.Copy(Tool.Repository("tests/OrleansPd.Gateway.Tests/Clients/openai.mjs"), script);
             await using var stage = await Stage.StartAsync(2, 2);
 
-            var (code, output) = await Tool.RunAsync(node, folder.FullName, TimeSpan.FromMinutes(1), script, stage.Gateway.Url.ToString().TrimEnd('/'));
+            var (code, output) = await Tool.RunAsync(
+                node, folder.FullName, TimeSpan.FromMinutes(1), script, stage.Gateway.Url.ToString().TrimEnd('/'));
 
             Assert.True(code == 0 && output.Trim().EndsWith("ok", StringComparison.Ordinal), output);
             await stage.EmptyAsync();

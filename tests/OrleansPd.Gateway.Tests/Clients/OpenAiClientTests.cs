@@ -15,7 +15,8 @@ namespace OrleansPd.Gateway.Tests.Clients;
 /// <summary>The official OpenAI client for .NET against a gateway and a pair of engines.</summary>
 public class OpenAiClientTests
 {
-    private static readonly ChatMessage[] Messages = [new SystemChatMessage("Be brief."), new UserChatMessage("Tell me of the river")];
+    private static readonly ChatMessage[] Messages =
+        [new SystemChatMessage("Be brief."), new UserChatMessage("Tell me of the river")];
 
     [Fact]
     public async Task Chat_whole_and_streamed_give_the_same_text()
@@ -43,7 +44,8 @@ public class OpenAiClientTests
     public async Task Log_probabilities_and_finish_reason_arrive()
     {
         await using var stage = await Stage.StartAsync();
-        var options = new ChatCompletionOptions { MaxOutputTokenCount = 4, IncludeLogProbabilities = true, TopLogProbabilityCount = 3 };
+        var options = new ChatCompletionOptions { MaxOutputTokenCount =
+            4, IncludeLogProbabilities = true, TopLogProbabilityCount = 3 };
 
         ChatCompletion answer = await Client(stage).GetChatClient("default").CompleteChatAsync(Messages, options, Stage.Token);
 
@@ -72,7 +74,8 @@ public class OpenAiClientTests
         message.Request.Method = "POST";
         message.Request.Uri = new Uri(stage.Gateway.Url, "/v1/completions");
         message.Request.Headers.Set("Content-Type", "application/json");
-        message.Request.Content = BinaryContent.Create(BinaryData.FromString("""{"model":"default","prompt":"Once upon a time","max_tokens":9}"""));
+        message.Request.Content = BinaryContent.Create(
+            BinaryData.FromString("""{"model":"default","prompt":"Once upon a time","max_tokens":9}"""));
 
         await client.Pipeline.SendAsync(message);
 
@@ -143,9 +146,11 @@ public class OpenAiClientTests
     {
         await using var stage = await Stage.StartAsync();
         var answer = JsonNode.Parse(
-            (await RawAsync(stage, "/v1/completions", """{"model":"default","prompt":["Once","Twice"],"max_tokens":4}""")).Content.ToString())!;
+            (await RawAsync(stage, "/v1/completions",
+                """{"model":"default","prompt":["Once","Twice"],"max_tokens":4}""")).Content.ToString())!;
         Assert.Equal(
-            [ReferenceModel.Complete("Once", 4), ReferenceModel.Complete("Twice", 4)], answer["choices"]!.AsArray().Select(c => (string)c!["text"]!));
+            [ReferenceModel.Complete("Once", 4), ReferenceModel.Complete("Twice", 4)], answer["choices"]!.AsArray()
+                .Select(c => (string)c!["text"]!));
     }
 
     [Fact]
@@ -153,7 +158,8 @@ public class OpenAiClientTests
     {
         await using var stage = await Stage.StartAsync();
         var chat = Client(stage).GetChatClient("default");
-        ChatCompletion whole = await chat.CompleteChatAsync(Messages, new ChatCompletionOptions { MaxOutputTokenCount = 12 }, Stage.Token);
+        ChatCompletion whole = await chat.CompleteChatAsync(
+            Messages, new ChatCompletionOptions { MaxOutputTokenCount = 12 }, Stage.Token);
         var words = whole.Content[0].Text.Trim().Split(' ');
         Assert.True(words.Length > 3);
 
@@ -169,7 +175,8 @@ public class OpenAiClientTests
     [InlineData(RefusalReason.RateLimited, 429)]
     [InlineData(RefusalReason.QueueFull, 503)]
     [InlineData(RefusalReason.NoPrefill, 503)]
-    public async Task A_refusal_is_the_clients_exception_with_status_words_and_when_to_come_again(RefusalReason reason, int status)
+    public async Task A_refusal_is_the_clients_exception_with_status_words_and_when_to_come_again(
+        RefusalReason reason, int status)
     {
         await using var stage = await Stage.StartAsync();
         stage.ControlPlane.Refuse = new Refusal(reason, "Come later.", TimeSpan.FromSeconds(2));
@@ -198,7 +205,8 @@ public class OpenAiClientTests
         Assert.Contains("needs a regular worker", error.Message);
     }
 
-    private static Task<PipelineResponse> RawAsync(Stage stage, string path, string body) => RawAsync(Client(stage), new Uri(stage.Gateway.Url, path), body);
+    private static Task<PipelineResponse> RawAsync(Stage stage, string path, string body) =>
+        RawAsync(Client(stage), new Uri(stage.Gateway.Url, path), body);
 
     private static async Task<PipelineResponse> RawAsync(OpenAIClient client, Uri url, string body)
     {

@@ -20,7 +20,8 @@ public sealed partial class ReadmeTests
             Assert.Contains("127.0.0.1:30000", command);
             var here = command.Replace("127.0.0.1:30000", stage.Gateway.Url.Authority, StringComparison.Ordinal);
 
-            var (code, output) = await Tool.RunAsync(bash, null, TimeSpan.FromMinutes(1), "-c", here.Replace("curl ", "curl -sS --fail-with-body ", StringComparison.Ordinal));
+            var (code, output) = await Tool.RunAsync(bash, null, TimeSpan.FromMinutes(
+                1), "-c", here.Replace("curl ", "curl -sS --fail-with-body ", StringComparison.Ordinal));
 
             Assert.True(code == 0, $"{command}\n{code}: {output}");
             if (command.Contains("\"stream\":true", StringComparison.Ordinal))

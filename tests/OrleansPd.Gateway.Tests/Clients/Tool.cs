@@ -17,7 +17,8 @@ internal static class Tool
     }
 
     /// <summary>Runs it to its end.</summary>
-    public static async Task<(int Code, string Output)> RunAsync(string program, string? folder, TimeSpan atMost, params string[] arguments)
+    public static async Task<(
+        int Code, string Output)> RunAsync(string program, string? folder, TimeSpan atMost, params string[] arguments)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         limit.CancelAfter(atMost);

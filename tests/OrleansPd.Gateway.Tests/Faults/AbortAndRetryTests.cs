@@ -11,14 +11,17 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 
-/// <summary>The order and the times of aborts and retries, with a clock that the test moves and engines that it speaks for.</summary>
+/// <summary>
+/// The order and the times of aborts and retries, with a clock that the test moves and engines that it speaks for.
+/// </summary>
 public class AbortAndRetryTests
 {
     private readonly ManualClock _clock = new();
     private readonly ScriptedUpstream _engines = new();
     private readonly DispatchOptions _options = new();
     private readonly FixedControlPlane _plane = new(
-        [Worker("p0", WorkerRole.Prefill, 0), Worker("p1", WorkerRole.Prefill, 1), Worker("d0", WorkerRole.Decode, 2), Worker("d1", WorkerRole.Decode, 3)]);
+        [Worker("p0", WorkerRole.Prefill, 0), Worker(
+            "p1", WorkerRole.Prefill, 1), Worker("d0", WorkerRole.Decode, 2), Worker("d1", WorkerRole.Decode, 3)]);
 
     private static UpstreamException Refused => new(neverSent: true, "refused");
 
@@ -67,7 +70,8 @@ public class AbortAndRetryTests
     {
         using var gone = new CancellationTokenSource();
         var deaf = true;
-        _engines.Answer = (call, token) => call.IsAbort && !deaf ? new(ScriptedUpstream.Good(call)) : ScriptedUpstream.SilenceAsync(token);
+        _engines.Answer = (call, token) =>
+            call.IsAbort && !deaf ? new(ScriptedUpstream.Good(call)) : ScriptedUpstream.SilenceAsync(token);
         var dispatcher = Dispatcher();
         var running = RunAsync(gone, dispatcher);
         await gone.CancelAsync();
@@ -132,13 +136,15 @@ public class AbortAndRetryTests
         var failures = new Queue<UpstreamException>([Stale, Reset]);
         _engines.Answer = (call, token) => call.IsPrefill == prefill && !call.IsAbort && failures.TryDequeue(out var failure)
             ? throw failure
-            : call.IsAbort || failures.Count == 0 && Attempts() == 3 ? new(ScriptedUpstream.Good(call)) : ScriptedUpstream.SilenceAsync(token);
+            : call.IsAbort || failures.Count == 0 && Attempts() == 3 ? new(ScriptedUpstream.Good(call))
+            : ScriptedUpstream.SilenceAsync(token);
 
         var report = await RunAsync();
 
         Assert.True(report.Verdict!.IsSuccess);
         Assert.Equal(3, report.Attempts.Count);
-        Assert.Equal((Blame.None, prefill ? Blame.Prefill : Blame.Decode), (report.Attempts[0].Verdict!.Blame, report.Attempts[1].Verdict!.Blame));
+        Assert.Equal((Blame.None, prefill ? Blame.Prefill : Blame.Decode), (
+            report.Attempts[0].Verdict!.Blame, report.Attempts[1].Verdict!.Blame));
         Assert.Equal(LegOutcome.Neutral, _plane.OutcomeOf(report.Attempts[0].Lease, LegSide.Prefill));
         Assert.Equal(LegOutcome.Neutral, _plane.OutcomeOf(report.Attempts[0].Lease, LegSide.Decode));
         // The engine may have read it all the same.
@@ -195,7 +201,8 @@ public class AbortAndRetryTests
         var plane = new FixedControlPlane([Worker("p0", WorkerRole.Prefill, 0), Worker("d0", WorkerRole.Decode, 1)]);
         _engines.Answer = (call, token) => call.IsAbort || Attempts() > 1
             ? new(ScriptedUpstream.Good(call))
-            : call.IsPrefill ? ScriptedUpstream.SilenceAsync(token) : new(ScriptedUpstream.Reply(503, "{}", TimeSpan.FromSeconds(7)));
+            : call.IsPrefill ? ScriptedUpstream.SilenceAsync(token)
+            : new(ScriptedUpstream.Reply(503, "{}", TimeSpan.FromSeconds(7)));
         var running = RunAsync(dispatcher: Dispatcher(plane));
         await Stage.UntilAsync(() => plane.Leases.Count == 2 && plane.OpenLegs == 0);
 

@@ -66,7 +66,8 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
     [Fact]
     public async Task F27_an_open_prefill_breaker_keeps_decode_idle_and_lets_exactly_one_pair_try()
     {
-        await using var stage = await FleetFaultStage.StartAsync(1, 1, o => (o.ControlPlane.CbFailureThreshold, o.RetryMaxRetries) = (3, 0));
+        await using var stage = await FleetFaultStage.StartAsync(
+            1, 1, o => (o.ControlPlane.CbFailureThreshold, o.RetryMaxRetries) = (3, 0));
         var (prefill, decode) = (stage.Prefill[0], stage.Decode[0]);
         var broken = prefill.Faults.Add(new Fault(FaultKind.Status) { Status = 500 });
         for (var i = 0; i < 3; i++)
@@ -99,9 +100,11 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
     [Theory]
     [InlineData(EngineRole.Prefill)]
     [InlineData(EngineRole.Decode)]
-    public async Task F28_an_engine_that_generates_nothing_behind_a_green_health_check_is_found_by_the_age_of_what_is_in_flight(EngineRole role)
+    public async Task F28_an_engine_that_generates_nothing_behind_a_green_health_check_is_found_by_the_age_of_what_is_in_flight(
+        EngineRole role)
     {
-        await using var stage = await FleetFaultStage.StartAsync(2, 2, o => (o.FirstOutputTimeoutSecs, o.RetryMaxRetries) = (280, 0));
+        await using var stage = await FleetFaultStage.StartAsync(
+            2, 2, o => (o.FirstOutputTimeoutSecs, o.RetryMaxRetries) = (280, 0));
         var wedged = role == EngineRole.Prefill ? stage.Prefill[0] : stage.Decode[0];
         wedged.Faults.Add(new Fault(role == EngineRole.Prefill ? FaultKind.WedgePrefill : FaultKind.WedgeDecode));
         // Requests on the other engines come and go; the one on this engine stays.
@@ -137,7 +140,8 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
     [Theory]
     [InlineData(EngineRole.Prefill)]
     [InlineData(EngineRole.Decode)]
-    public async Task F29_an_engine_that_needs_60_s_for_its_first_generation_is_not_used_before_and_opens_no_breaker(EngineRole role)
+    public async Task F29_an_engine_that_needs_60_s_for_its_first_generation_is_not_used_before_and_opens_no_breaker(
+        EngineRole role)
     {
         await using var stage = await FleetFaultStage.StartAsync(1, 1, ready: false, before: e =>
         {

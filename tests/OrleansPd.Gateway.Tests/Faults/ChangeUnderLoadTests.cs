@@ -39,7 +39,8 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
                     await stage.GenerateAsync($"client {client} meanwhile", 2);
                 }
                 var prompt = $"client {client} request {i}";
-                Assert.Equal(ReferenceModel.Complete(prompt, 6, new Sampling { IgnoreEos = true }), await stage.GenerateAsync(prompt, 6));
+                Assert.Equal(ReferenceModel.Complete(
+                    prompt, 6, new Sampling { IgnoreEos = true }), await stage.GenerateAsync(prompt, 6));
                 Interlocked.Increment(ref done);
             }
         }).ToArray();
@@ -59,7 +60,8 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
         output.WriteLine($"{done} requests in {clock.Elapsed.TotalSeconds:0.0} s, {stage.Gateway.Dispatcher.Retries} of them sent again");
         Assert.Equal(Clients * Each, done);
         await ManagedStage.UntilAsync(
-            () => stage.Gateway.Dispatcher is { OpenDecodeLegs: 0, OpenPrefillLegs: 0 } && prefill.Stats.LiveRequests + decode.Stats.LiveRequests == 0,
+            () => stage.Gateway.Dispatcher is { OpenDecodeLegs: 0, OpenPrefillLegs: 0 }
+                && prefill.Stats.LiveRequests + decode.Stats.LiveRequests == 0,
             "nothing is left over");
     }
 
@@ -88,7 +90,8 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
         }
         Assert.Equal(before, prefill.Stats.RequestsTotal);
         var draining = await stage.WorkerAsync(p);
-        Assert.Equal(("draining", false, 1), ((string)draining["phase"]!, (bool)draining["safe_to_kill"]!, (int)draining["in_flight"]!));
+        Assert.Equal(("draining", false, 1), (
+            (string)draining["phase"]!, (bool)draining["safe_to_kill"]!, (int)draining["in_flight"]!));
 
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
@@ -103,14 +106,17 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
         await using var stage = await ManagedStage.StartAsync();
         var (prefill, p) = await stage.WorkerAsync(EngineRole.Prefill, o => o with { PageSize = 64 });
         var (decode, d) = await stage.WorkerAsync(EngineRole.Decode, o => o with { PageSize = 128 });
-        var told = await stage.UntilAsync(d, w => ((string?)w["reason"] ?? "").Contains("can exchange KV", StringComparison.Ordinal));
-        Assert.Equal($"no prefill worker can exchange KV with it: page size 128, {p} has 64".Replace(p, prefill.Url.GetLeftPart(UriPartial.Authority)),
+        var told = await stage.UntilAsync(
+            d, w => ((string?)w["reason"] ?? "").Contains("can exchange KV", StringComparison.Ordinal));
+        Assert.Equal($"no prefill worker can exchange KV with it: page size 128, {p} has 64".Replace(
+            p, prefill.Url.GetLeftPart(UriPartial.Authority)),
             (string)told["reason"]!);
 
         using var answer = await stage.SendAsync("POST", "/generate", FleetFaultStage.Request());
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "no_compatible_pair"),
             (answer.StatusCode, answer.Headers.GetValues("x-router-error-code").Single()));
-        Assert.Contains("page size", (string)JsonNode.Parse(await answer.Content.ReadAsStringAsync(ManagedStage.Token))!["error"]!["message"]!);
+        Assert.Contains("page size", (
+            string)JsonNode.Parse(await answer.Content.ReadAsStringAsync(ManagedStage.Token))!["error"]!["message"]!);
         Assert.Equal((0L, 0L), (prefill.Stats.RequestsTotal, decode.Stats.RequestsTotal));
         Assert.True(decode.IsAlive); // as a pair it would have died of it
     }

@@ -18,7 +18,8 @@ public class ErrorShapeTests
     [
         ("/generate", """{"text":"hello","sampling_params":{"max_new_tokens":24,"ignore_eos":true}"""),
         ("/v1/completions", """{"model":"sim","prompt":"hello","max_tokens":24,"ignore_eos":true"""),
-        ("/v1/chat/completions", """{"model":"sim","messages":[{"role":"user","content":"hello"}],"max_tokens":24,"ignore_eos":true"""),
+        ("/v1/chat/completions",
+            """{"model":"sim","messages":[{"role":"user","content":"hello"}],"max_tokens":24,"ignore_eos":true"""),
     ];
 
     [Theory]
@@ -34,7 +35,8 @@ public class ErrorShapeTests
     [InlineData(EngineRole.Decode, FaultKind.FailTransfer, 0, 500)]
     [InlineData(EngineRole.Decode, FaultKind.OutOfMemory, 0, 500)]
     [InlineData(EngineRole.Decode, FaultKind.Reset, 0, 503)]
-    public async Task Before_the_first_byte_it_is_a_status_and_an_error_object(EngineRole side, FaultKind kind, int engines, int clients)
+    public async Task Before_the_first_byte_it_is_a_status_and_an_error_object(
+        EngineRole side, FaultKind kind, int engines, int clients)
     {
         await using var stage = await FaultStage.StartAsync(gateway: OneAttempt);
         var struck = side == EngineRole.Prefill ? stage.Prefill : stage.Decode;
@@ -99,7 +101,8 @@ public class ErrorShapeTests
                     foreach (var inStream in new[] { true, false })
                     {
                         var output = new ArrayBufferWriter<byte>();
-                        ErrorJson.Write(output, new AnswerError(verdict.Status, verdict.Reason, verdict.Message), dialect, inStream);
+                        ErrorJson.Write(output, new AnswerError(
+                            verdict.Status, verdict.Reason, verdict.Message), dialect, inStream);
 
                         // One line: a line break inside would end the event.
                         Assert.DoesNotContain((byte)'\n', output.WrittenSpan.ToArray());

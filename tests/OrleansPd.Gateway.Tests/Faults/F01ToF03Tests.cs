@@ -23,7 +23,8 @@ public class F01ToF03Tests(ITestOutputHelper output)
         var member = path == "/generate" ? "input_ids" : "prompt";
         var sent = Stopwatch.GetTimestamp();
 
-        var reply = await stage.PostAsync(path, $$"""{"model":"sim","{{member}}":[{{ids}}],"stream":{{(stream ? "true" : "false")}}}""");
+        var reply = await stage.PostAsync(
+            path, $$"""{"model":"sim","{{member}}":[{{ids}}],"stream":{{(stream ? "true" : "false")}}}""");
 
         Assert.Contains("longer than the model's context length (64 tokens)", (string)reply.Refused(400)["message"]!);
         output.WriteLine($"from the request to both engines free: {await stage.FreeAsync(sent)}");

@@ -42,7 +42,8 @@ public class F04ToF06Tests(ITestOutputHelper output)
         var wedge = stage.Decode.Faults.Add(new Fault(FaultKind.WedgeDecode));
         stage.Decode.Faults.Add(new Fault(FaultKind.OutOfMemory) { Count = 1 });
         await using var pending = stage.Send("/generate", FaultStage.Body(stream));
-        await FaultStage.UntilAsync(() => stage.Requests(stage.Prefill) == 1 && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 1 });
+        await FaultStage.UntilAsync(
+            () => stage.Requests(stage.Prefill) == 1 && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 1 });
 
         stage.Decode.Faults.Remove(wedge);
 
@@ -77,7 +78,8 @@ public class F04ToF06Tests(ITestOutputHelper output)
         await using var stage = await FaultStage.StartAsync(2, 2);
         stage.Decode.Faults.Add(new Fault(FaultKind.OutOfMemory) { AfterTokens = 3 });
 
-        var reply = await stage.PostAsync("/v1/completions", """{"model":"sim","prompt":"hello","max_tokens":24,"stream":true}""");
+        var reply = await stage.PostAsync(
+            "/v1/completions", """{"model":"sim","prompt":"hello","max_tokens":24,"stream":true}""");
 
         Assert.Contains("Out of memory", (string)reply.Broken()["message"]!);
         await stage.FreeAsync();
@@ -88,7 +90,8 @@ public class F04ToF06Tests(ITestOutputHelper output)
     [Theory]
     [InlineData("/generate", null)]
     [InlineData("/v1/completions", """{"model":"sim","prompt":"hello","max_tokens":4000,"ignore_eos":true,"stream":true}""")]
-    [InlineData("/v1/chat/completions", """{"model":"sim","messages":[{"role":"user","content":"hello"}],"max_tokens":4000,"ignore_eos":true,"stream":true}""")]
+    [InlineData("/v1/chat/completions",
+        """{"model":"sim","messages":[{"role":"user","content":"hello"}],"max_tokens":4000,"ignore_eos":true,"stream":true}""")]
     public async Task F06_Decode_dies_in_the_middle_of_a_stream(string path, string? body)
     {
         // At real speed 4,000 tokens take more than a minute.

@@ -16,7 +16,8 @@ public class F07ToF09Tests(ITestOutputHelper output)
     [InlineData(FaultKind.WedgePrefill, true)]
     public async Task F07_Prefill_never_answers(FaultKind fault, bool stream)
     {
-        Assert.True(new DispatchOptions().FirstOutputTimeout < new SimulatedEngineOptions().WaitingTimeout, "by default our clock is the shorter one");
+        Assert.True(new DispatchOptions(
+            ).FirstOutputTimeout < new SimulatedEngineOptions().WaitingTimeout, "by default our clock is the shorter one");
         await using var stage = await FaultStage.StartAsync(gateway: o => o.FirstOutputTimeoutSecs = 1);
         stage.Prefill.Faults.Add(new Fault(fault));
         var sent = Stopwatch.GetTimestamp();

@@ -19,14 +19,16 @@ public class F10ToF11Tests(ITestOutputHelper output)
         var wedge = stage.Decode.Faults.Add(new Fault(FaultKind.WedgeDecode));
         var pending = Enumerable.Range(0, InFlight)
             .Select(i => stage.Send("/generate", FaultStage.Body(stream: i % 2 == 0, tokens: i < Leaving ? 4000 : 24))).ToArray();
-        await FaultStage.UntilAsync(() => stage.Requests(stage.Decode) == InFlight && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: InFlight });
+        await FaultStage.UntilAsync(() => stage.Requests(stage.Decode) == InFlight
+            && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: InFlight });
         Assert.Equal(InFlight, stage.Decode.Stats.Occupied);
         stage.Decode.Faults.Remove(wedge);
         var cancelled = Stopwatch.GetTimestamp();
 
         await Task.WhenAll(pending.Take(Leaving).Select(p => p.LeaveAsync()));
 
-        await FaultStage.UntilAsync(() => stage.Decode.Stats.AbortedTotal == Leaving && stage.Gateway.Metrics.Count("client_gone") == Leaving);
+        await FaultStage.UntilAsync(
+            () => stage.Decode.Stats.AbortedTotal == Leaving && stage.Gateway.Metrics.Count("client_gone") == Leaving);
         var freed = Stopwatch.GetElapsedTime(cancelled);
         output.WriteLine($"from cancelling {Leaving} of {InFlight} to their slots free: {freed.TotalMilliseconds:0} ms");
         Assert.InRange(freed, TimeSpan.Zero, TimeSpan.FromSeconds(15));
@@ -52,7 +54,8 @@ public class F10ToF11Tests(ITestOutputHelper output)
         {
             engine.Faults.Add(new Fault(FaultKind.AbortHang));
         }
-        await using var pending = stage.Send("/v1/completions", $$"""{"model":"sim","prompt":"x","max_tokens":4,"stream":{{(stream ? "true" : "false")}}}""");
+        await using var pending = stage.Send(
+            "/v1/completions", $$"""{"model":"sim","prompt":"x","max_tokens":4,"stream":{{(stream ? "true" : "false")}}}""");
         await FaultStage.UntilAsync(() => stage.Decode.Stats.TransferQueue == 1 && stage.Prefill.Stats.Occupied == 1);
         var left = Stopwatch.GetTimestamp();
 

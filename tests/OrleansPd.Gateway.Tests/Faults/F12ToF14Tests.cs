@@ -11,11 +11,13 @@ public class F12ToF14Tests
     [Fact]
     public async Task F12_The_shorter_of_two_ids_is_aborted_and_the_one_that_begins_with_it_runs_on()
     {
-        await using var stage = await FaultStage.StartAsync(engine: o => o with { DisconnectPoll = TimeSpan.FromMilliseconds(50) });
+        await using var stage = await FaultStage.StartAsync(
+            engine: o => o with { DisconnectPoll = TimeSpan.FromMilliseconds(50) });
         var wedge = stage.Decode.Faults.Add(new Fault(FaultKind.WedgeDecode));
         await using var shorter = stage.Send("/generate", FaultStage.Body(more: ""","rid":"job" """));
         await using var longer = stage.Send("/generate", FaultStage.Body(more: ""","rid":"job-1" """));
-        await FaultStage.UntilAsync(() => stage.Requests(stage.Decode) == 2 && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 2 });
+        await FaultStage.UntilAsync(
+            () => stage.Requests(stage.Decode) == 2 && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 2 });
 
         await shorter.LeaveAsync();
         await FaultStage.UntilAsync(() => stage.Gateway.Dispatcher.OpenDecodeLegs == 1);
@@ -35,7 +37,8 @@ public class F12ToF14Tests
         var wedge = stage.Decode.Faults.Add(new Fault(FaultKind.WedgeDecode));
         await using var shorter = stage.Send("/generate", FaultStage.Body(more: ""","rid":"job" """));
         await using var longer = stage.Send("/generate", FaultStage.Body(tokens: 100_000, more: ""","rid":"job-1" """));
-        await FaultStage.UntilAsync(() => stage.Requests(stage.Decode) == 2 && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 2 });
+        await FaultStage.UntilAsync(
+            () => stage.Requests(stage.Decode) == 2 && stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 2 });
 
         await longer.LeaveAsync();
         await FaultStage.UntilAsync(() => stage.Gateway.Dispatcher is { OpenDecodeLegs: 1, Aborter.Sent: 1 });
@@ -81,7 +84,9 @@ public class F12ToF14Tests
         Assert.Empty(stage.Charged);
     }
 
-    /// <summary>A prefill says 200 and "length" of a request that it has aborted in the transfer: only decode's word counts.</summary>
+    /// <summary>
+    /// A prefill says 200 and "length" of a request that it has aborted in the transfer: only decode's word counts.
+    /// </summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -107,14 +112,16 @@ public class F12ToF14Tests
     [InlineData("/v1/chat/completions")]
     public async Task F14_Rooms_hosts_and_ranks_of_clients_are_replaced(string path)
     {
-        await using var stage = await FaultStage.StartAsync(engine: o => o with { DpSize = o.Role == EngineRole.Prefill ? 2 : 3 });
+        await using var stage = await FaultStage.StartAsync(
+            engine: o => o with { DpSize = o.Role == EngineRole.Prefill ? 2 : 3 });
         var prompt = path switch
         {
             "/generate" => $$"""{"text":"{{FaultStage.Prompt}}","sampling_params":{"max_new_tokens":24,"ignore_eos":true}""",
             "/v1/completions" => $$"""{"model":"sim","prompt":"{{FaultStage.Prompt}}","max_tokens":24""",
             _ => $$"""{"model":"sim","messages":[{"role":"user","content":"{{FaultStage.Prompt}}"}],"max_tokens":24""",
         };
-        const string Hostile = ""","bootstrap_room":1,"bootstrap_host":"203.0.113.1","bootstrap_port":9,"routed_dp_rank":9,"disagg_prefill_dp_rank":9,"data_parallel_rank":9}""";
+        const string Hostile =
+            ""","bootstrap_room":1,"bootstrap_host":"203.0.113.1","bootstrap_port":9,"routed_dp_rank":9,"disagg_prefill_dp_rank":9,"data_parallel_rank":9}""";
 
         var fair = await stage.PostAsync(path, prompt + "}");
         var reply = await stage.PostAsync(path, prompt + Hostile);

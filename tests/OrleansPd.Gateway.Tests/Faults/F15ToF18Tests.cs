@@ -13,7 +13,10 @@ namespace OrleansPd.Gateway.Tests.Faults;
 /// <summary>Rooms that are shared, too large, contradicted, or asked for too early.</summary>
 public class F15ToF18Tests(ITestOutputHelper output)
 {
-    /// <summary>What would happen without unique rooms: an engine never brings the second request together (no error, no clock of its own).</summary>
+    /// <summary>
+    /// What would happen without unique rooms: an engine never brings the second request together (no error, no clock of its
+    /// own).
+    /// </summary>
     [Fact]
     public async Task F15_Two_live_requests_forced_onto_one_room_and_the_second_ends_by_our_clock()
     {
@@ -37,7 +40,8 @@ public class F15ToF18Tests(ITestOutputHelper output)
     [Fact]
     public async Task F15_A_second_registration_of_a_live_pairs_room_is_refused()
     {
-        await using var stage = await FaultStage.StartAsync(engine: o => o with { DpSize = o.Role == EngineRole.Prefill ? 2 : 1 });
+        await using var stage = await FaultStage.StartAsync(
+            engine: o => o with { DpSize = o.Role == EngineRole.Prefill ? 2 : 1 });
         var lease = (await stage.Plane.AcquireAsync(new PairRequest(), FaultStage.Token)).Lease!;
         var other = 1 - lease.PrefillRank;
 
@@ -100,7 +104,8 @@ public class F15ToF18Tests(ITestOutputHelper output)
         Assert.Equal(409, refused.Status);
         Assert.Equal("room_conflict", (string?)JsonNode.Parse(refused.Text)!["error"]!["code"]);
         Assert.Equal("""{"17":3}""", (await QueryAsync(stage, 17)).Text);
-        Assert.Contains("orleanspd_gateway_room_conflicts_total 1\n", await stage.Client.GetStringAsync("/metrics", FaultStage.Token));
+        Assert.Contains("orleanspd_gateway_room_conflicts_total 1\n", await stage.Client.GetStringAsync(
+            "/metrics", FaultStage.Token));
     }
 
     [Fact]

@@ -54,7 +54,8 @@ internal sealed class FaultStage : IAsyncDisposable
     public IEnumerable<SimulatedEngine> Charged => Engines.Where(e => Shown(e).Phase == WorkerPhase.Broken);
 
     public static async Task<FaultStage> StartAsync(
-        int prefill = 1, int decode = 1, Action<GatewayOptions>? gateway = null, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null)
+        int prefill = 1, int decode =
+            1, Action<GatewayOptions>? gateway = null, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null)
     {
         var control = new ControlPlaneOptions
         {
@@ -101,7 +102,8 @@ internal sealed class FaultStage : IAsyncDisposable
     public Pending Send(string path, string body)
     {
         var id = $"fault-{Interlocked.Increment(ref _asked)}";
-        var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        var request = new HttpRequestMessage(
+            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         request.Headers.Add("x-request-id", id);
         return new Pending(Client, request, id);
     }
@@ -144,7 +146,8 @@ internal sealed class FaultStage : IAsyncDisposable
 
     private string? Left()
     {
-        var gateway = (Gateway.Dispatcher.OpenPrefillLegs, Gateway.Dispatcher.OpenDecodeLegs, Gateway.Metrics.Active, Plane.Leases, Plane.Rooms.Pinned);
+        var gateway = (Gateway.Dispatcher.OpenPrefillLegs, Gateway.Dispatcher.OpenDecodeLegs, Gateway.Metrics.Active,
+            Plane.Leases, Plane.Rooms.Pinned);
         var engines = Engines.Where(e => e.IsAlive && (e.Stats.LiveRequests > 0 || e.Stats.Occupied > 0)).ToArray();
         return gateway == (0, 0, 0, 0, 0) && engines.Length == 0
             ? null

@@ -54,7 +54,8 @@ internal sealed class FleetFaultStage : IAsyncDisposable
 
     /// <summary>Starts engines and the gateway; where <paramref name="ready"/>, comes back when all workers are.</summary>
     public static async Task<FleetFaultStage> StartAsync(
-        int prefill, int decode, Action<GatewayOptions>? configure = null, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null,
+        int prefill, int decode, Action<GatewayOptions>? configure =
+            null, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null,
         Action<SimulatedEngine>? before = null, bool ready = true)
     {
         // Time stands still here, and a request that waits for a worker would wait for ever: who tests that sets the time it has.
@@ -81,7 +82,8 @@ internal sealed class FleetFaultStage : IAsyncDisposable
             });
         }
         stage._plane = EmbeddedControlPlane.Create(
-            options.ControlPlane, new EngineProbe(options.ControlPlane, stage._upstream), stage.Clock, seed: 7, NullLogger.Instance);
+            options.ControlPlane, new EngineProbe(
+                options.ControlPlane, stage._upstream), stage.Clock, seed: 7, NullLogger.Instance);
         stage.Gateway = await GatewayServer.StartAsync(options, stage._plane, clock: stage.Clock, cancellationToken: Token);
         stage.Client = new HttpClient { BaseAddress = stage.Gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
         await stage._plane.StartAsync(Token);
@@ -114,11 +116,14 @@ internal sealed class FleetFaultStage : IAsyncDisposable
             response.Headers.RetryAfter?.Delta, text, response.Headers.GetValues("x-request-id").Single());
     }
 
-    /// <summary>The lease of the answer's last attempt. The gateway writes it down when the client has its answer already.</summary>
+    /// <summary>
+    /// The lease of the answer's last attempt. The gateway writes it down when the client has its answer already.
+    /// </summary>
     public async Task<PairLease> LeaseOfAsync(FleetReply reply)
     {
         RequestRecord? record = null;
-        await UntilAsync(() => (record = Gateway.Requests.Recent().FirstOrDefault(r => r.Id == reply.Id)) is not null, "it is in the log");
+        await UntilAsync(() =>
+            (record = Gateway.Requests.Recent().FirstOrDefault(r => r.Id == reply.Id)) is not null, "it is in the log");
         return record!.Calls[0].Attempts[^1].Lease;
     }
 
@@ -137,8 +142,8 @@ internal sealed class FleetFaultStage : IAsyncDisposable
     }
 
     /// <summary>
-    /// Lets others run until it is so; where <paramref name="step"/> is given, the gateway's time moves by that much a millisecond at
-    /// most: engines and probes keep real time, and must not be overtaken by what ends requests.
+    /// Lets others run until it is so; where <paramref name="step"/> is given, the gateway's time moves by that much a
+    /// millisecond at most: engines and probes keep real time, and must not be overtaken by what ends requests.
     /// </summary>
     public async Task UntilAsync(Func<bool> condition, string what, TimeSpan? step = null)
     {
@@ -146,7 +151,8 @@ internal sealed class FleetFaultStage : IAsyncDisposable
         limit.CancelAfter(TimeSpan.FromSeconds(30));
         while (!condition())
         {
-            Assert.False(limit.IsCancellationRequested, $"never came in 30 s: {what}; {string.Join("; ", Fleet.Workers.Select(w => $"{w} ({w.Reason})"))}");
+            Assert.False(limit.IsCancellationRequested,
+                $"never came in 30 s: {what}; {string.Join("; ", Fleet.Workers.Select(w => $"{w} ({w.Reason})"))}");
             if (step is { } by)
             {
                 Clock.Advance(by);
@@ -158,7 +164,8 @@ internal sealed class FleetFaultStage : IAsyncDisposable
 
     /// <summary>Nothing is left of any request, on the gateway and on the engines that live.</summary>
     public Task EmptyAsync() => UntilAsync(
-        () => Leases == 0 && Waiting == 0 && Gateway.Dispatcher is { OpenDecodeLegs: 0, OpenPrefillLegs: 0 } && Gateway.Metrics.Active == 0
+        () => Leases == 0 && Waiting == 0 && Gateway.Dispatcher is { OpenDecodeLegs: 0, OpenPrefillLegs: 0 }
+            && Gateway.Metrics.Active == 0
             && _engines.All(e => !e.IsAlive || e.Stats.LiveRequests == 0),
         "nothing is left over");
 

@@ -19,7 +19,8 @@ internal sealed record FuzzedResponse(int Status, string? ContentType, byte[][] 
         var status = random.Next(5) > 0 ? 200 : new[] { 100, 204, 302, 400, 404, 418, 429, 500, 502, 503 }[random.Next(10)];
         var type = random.Next(8) > 0
             ? stream && status == 200 ? "text/event-stream" : "application/json"
-            : new[] { null, "text/html", "text/event-stream; charset=utf-8", "application/json", "", "text/event-stream" }[random.Next(6)];
+            : new[] { null, "text/html", "text/event-stream; charset=utf-8", "application/json", "",
+                "text/event-stream" }[random.Next(6)];
         var sound = status >= 400
             ? random.Next(3) == 0 ? "<html>no</html>" : """{"object":"error","message":"the engine says no","code":500}"""
             : stream ? Events(random, dialect, text) : Whole(dialect, text);
@@ -45,7 +46,8 @@ internal sealed record FuzzedResponse(int Status, string? ContentType, byte[][] 
 
     private static string Event(Dialect dialect, string text, bool last) => dialect switch
     {
-        Dialect.Generate => $$$"""{"text":"{{{text}}}","output_ids":[1],"meta_info":{"id":"a","finish_reason":{{{(last ? """{"type":"length","length":1}""" : "null")}}},"prompt_tokens":3,"completion_tokens":1} }""",
+        Dialect.Generate =>
+            $$$"""{"text":"{{{text}}}","output_ids":[1],"meta_info":{"id":"a","finish_reason":{{{(last ? """{"type":"length","length":1}""" : "null")}}},"prompt_tokens":3,"completion_tokens":1} }""",
         Dialect.Chat => $$$"""{"id":"a","created":1,"choices":[{"index":0,"delta":{"content":"{{{text}}}"},"finish_reason":{{{(last ? "\"length\"" : "null")}}}}]}""",
         _ => $$"""{"id":"a","created":1,"choices":[{"index":0,"text":"{{text}}","finish_reason":{{(last ? "\"length\"" : "null")}}}]}""",
     };
@@ -167,7 +169,8 @@ internal sealed class FuzzedUpstream(Random random, Dialect dialect, bool stream
 
         public string? ContentType => response.ContentType;
 
-        public long? ContentLength => response.End == FuzzedEnd.Clean && response.Status % 2 == 0 ? response.Chunks.Sum(c => c.Length) : null;
+        public long? ContentLength =>
+            response.End == FuzzedEnd.Clean && response.Status % 2 == 0 ? response.Chunks.Sum(c => c.Length) : null;
 
         public TimeSpan? RetryAfter => response.Status is 429 or 503 ? TimeSpan.FromSeconds(1) : null;
 

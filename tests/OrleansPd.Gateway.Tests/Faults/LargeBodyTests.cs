@@ -46,7 +46,8 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
     [InlineData(4_000_000)]
     public async Task F41_a_large_prompt_goes_through_a_pair_unaltered(int size)
     {
-        await using var stage = await Stage.StartAsync(engine: o => o with { ContextLength = 10_000_000, TokenCapacity = 10_000_000 });
+        await using var stage = await Stage.StartAsync(
+            engine: o => o with { ContextLength = 10_000_000, TokenCapacity = 10_000_000 });
         var body = Body(size);
         var clock = Stopwatch.StartNew();
         using var response = await stage.PostAsync("/generate", body);
@@ -54,7 +55,8 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
         Assert.True(response.StatusCode == HttpStatusCode.OK, text);
         output.WriteLine($"{size / 1e6:0.0} MB in {clock.ElapsedMilliseconds} ms, engines included");
         var prompt = (string)JsonNode.Parse(body)!["text"]!;
-        Assert.Equal(ReferenceModel.Complete(prompt, 4, new Sampling { IgnoreEos = true }), (string)JsonNode.Parse(text)!["text"]!);
+        Assert.Equal(ReferenceModel.Complete(
+            prompt, 4, new Sampling { IgnoreEos = true }), (string)JsonNode.Parse(text)!["text"]!);
         await stage.EmptyAsync();
     }
 
@@ -83,7 +85,8 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
         Assert.True(RequestScanner.TryScan(body.Memory.Span, Dialect.Generate, new ScanLimits(), shape, out _));
         for (var leg = 0; leg < 2; leg++)
         {
-            using var spliced = BodySplicer.Splice(body.Memory, shape, new LegMembers { BootstrapHost = "h", BootstrapPort = 8998, Room = 17, Rid = "r" });
+            using var spliced = BodySplicer.Splice(
+                body.Memory, shape, new LegMembers { BootstrapHost = "h", BootstrapPort = 8998, Room = 17, Rid = "r" });
             var upstream = new UpstreamBody(spliced);
             for (var i = 0; i < upstream.SegmentCount; i++)
             {

@@ -10,7 +10,8 @@ public sealed class OverloadTests(ITestOutputHelper output)
     [InlineData("least_load")]
     [InlineData("round_robin")]
     [InlineData("cache_aware")]
-    public async Task F35_64_at_once_are_spread_within_one_of_ideal_by_reservation_and_not_by_what_engines_tell_later(string policy)
+    public async Task F35_64_at_once_are_spread_within_one_of_ideal_by_reservation_and_not_by_what_engines_tell_later(
+        string policy)
     {
         await using var stage = await FleetFaultStage.StartAsync(4, 4, o => o.ControlPlane.Policy = policy);
         await stage.EmptyAsync();
@@ -19,7 +20,8 @@ public sealed class OverloadTests(ITestOutputHelper output)
             decode.Faults.Add(new Fault(FaultKind.WedgeDecode)); // none ends before all have come
         }
         var before = stage.Prefill.Select(e => e.Stats.RequestsTotal).ToArray();
-        var asked = Enumerable.Range(0, 64).Select(i => stage.AskAsync(FleetFaultStage.Request(prompt: $"a prompt like all the others, number {i:00}"))).ToArray();
+        var asked = Enumerable.Range(0, 64).Select(
+            i => stage.AskAsync(FleetFaultStage.Request(prompt: $"a prompt like all the others, number {i:00}"))).ToArray();
         await stage.UntilAsync(() => stage.Decode.Sum(e => e.Stats.Running + e.Stats.Waiting) == 64, "all are in flight");
         var decodes = stage.Decode.Select(e => e.Stats.LiveRequests).ToArray();
         var prefills = stage.Prefill.Select((e, i) => (int)(e.Stats.RequestsTotal - before[i])).ToArray();
@@ -60,7 +62,8 @@ public sealed class OverloadTests(ITestOutputHelper output)
         Assert.All(waiting, reply => Assert.False(reply.IsCompleted));
         stage.Clock.Advance(TimeSpan.FromSeconds(1)); // 20 s: an engine gives up after 300 s
         var timedOut = await Task.WhenAll(waiting);
-        Assert.All(timedOut, reply => Assert.Equal((HttpStatusCode.ServiceUnavailable, "queue_timeout"), (reply.Status, reply.Code)));
+        Assert.All(timedOut, reply =>
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "queue_timeout"), (reply.Status, reply.Code)));
         Assert.All(timedOut, reply => Assert.NotNull(reply.RetryAfter));
 
         // Not one of them reached the engine or was sent again; those that had room are served.

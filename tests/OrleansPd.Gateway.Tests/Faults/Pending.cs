@@ -24,7 +24,8 @@ internal sealed class Pending : IAsyncDisposable
         using var response = await _head;
         var code = response.Headers.TryGetValues("x-router-error-code", out var codes) ? codes.Single() : null;
         return new Reply(
-            Id, (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, code, await response.Content.ReadAsStringAsync(_leave.Token));
+            Id, (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, code,
+            await response.Content.ReadAsStringAsync(_leave.Token));
     }
 
     /// <summary>The client hangs up.</summary>

@@ -17,7 +17,8 @@ public sealed class RankFaultTests
         await AskAsync(stage, 20);
         await LiveStage.UntilAsync(() => stage.Gateway.Requests.Recent().Count() == 20, TimeSpan.FromSeconds(10));
         Assert.Equal((0L, 0L), (stage.Gateway.ControlPlane.Rooms.Registered, stage.Gateway.ControlPlane.Rooms.Entered));
-        Assert.Equal(0, await RegisteredAsync(stage, stage.Gateway.Requests.Recent().Select(r => r.Calls[0].Attempts[0].Lease.Room)));
+        Assert.Equal(0, await RegisteredAsync(
+            stage, stage.Gateway.Requests.Recent().Select(r => r.Calls[0].Attempts[0].Lease.Room)));
     }
 
     [Fact]
@@ -26,7 +27,8 @@ public sealed class RankFaultTests
         await using var stage = await FacadeAsync(prefillDp: 4, "round_robin");
         await AskAsync(stage, 8);
         await LiveStage.UntilAsync(() => stage.Gateway.Requests.Recent().Count() == 8, TimeSpan.FromSeconds(10));
-        Assert.Equal(8, await RegisteredAsync(stage, stage.Gateway.Requests.Recent().Select(r => r.Calls[0].Attempts[0].Lease.Room)));
+        Assert.Equal(8, await RegisteredAsync(
+            stage, stage.Gateway.Requests.Recent().Select(r => r.Calls[0].Attempts[0].Lease.Room)));
     }
 
     [Theory]
@@ -62,7 +64,8 @@ public sealed class RankFaultTests
     public async Task F24_of_plain_data_parallel_ranks_each_gets_its_share_and_all_requests_succeed()
     {
         const int Ranks = 4;
-        await using var stage = await FleetFaultStage.StartAsync(1, 1, engine: o => o with { DpSize = Ranks, EnableDpAttention = false });
+        await using var stage = await FleetFaultStage.StartAsync(
+            1, 1, engine: o => o with { DpSize = Ranks, EnableDpAttention = false });
         await stage.EmptyAsync();
         var before = stage.Prefill[0].Stats.Ranks.Select(r => r.PromptTokens).ToArray();
         stage.Decode[0].Faults.Add(new Fault(FaultKind.WedgeDecode)); // all stay in flight, so that turns and loads are plain to see
@@ -71,7 +74,8 @@ public sealed class RankFaultTests
         var ranks = stage.Decode[0].Stats.Ranks.Select(r => r.Occupied).ToArray();
         stage.Decode[0].Faults.Clear();
         Assert.All(await Task.WhenAll(asked), reply => Assert.Equal(HttpStatusCode.OK, reply.Status));
-        Assert.All(stage.Prefill[0].Stats.Ranks.Zip(before), r => Assert.True(r.First.PromptTokens > r.Second, "a rank got nothing"));
+        Assert.All(stage.Prefill[0].Stats.Ranks.Zip(before), r =>
+            Assert.True(r.First.PromptTokens > r.Second, "a rank got nothing"));
         Assert.All(ranks, held => Assert.InRange(held, 7, 9));
         Assert.Empty(stage.Prefill[0].Stats.RouterErrors);
         await stage.EmptyAsync();
@@ -82,7 +86,8 @@ public sealed class RankFaultTests
     {
         await using var stage = await FleetFaultStage.StartAsync(
             1, 1, o => o.ControlPlane.Policy = "round_robin", o => o with { DpSize = 4, Warmup = TimeSpan.FromMilliseconds(300) },
-            before: e => e.Faults.Add(new Fault(e.Options.Role == EngineRole.Decode ? FaultKind.WedgeDecode : FaultKind.WedgePrefill)), ready: false);
+            before: e => e.Faults.Add(
+                new Fault(e.Options.Role == EngineRole.Decode ? FaultKind.WedgeDecode : FaultKind.WedgePrefill)), ready: false);
         await stage.UntilAsync(() => stage.Decode[0].Stats.LiveRequests == 1, "the trial is on its way");
         var early = await stage.AskAsync();
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "no_healthy_workers"), (early.Status, early.Code));
@@ -110,7 +115,8 @@ public sealed class RankFaultTests
     /// <summary>How many of these rooms the prefill's own bootstrap server was told an owner of.</summary>
     private static async Task<int> RegisteredAsync(LiveStage stage, IEnumerable<long> rooms)
     {
-        using var content = new StringContent($$"""{"bootstrap_rooms":[{{string.Join(',', rooms)}}]}""", System.Text.Encoding.UTF8, "application/json");
+        using var content = new StringContent(
+            $$"""{"bootstrap_rooms":[{{string.Join(',', rooms)}}]}""", System.Text.Encoding.UTF8, "application/json");
         using var response = await stage.Client.PostAsync(
             new Uri($"http://127.0.0.1:{stage.Prefill[0].BootstrapPort}/query_dp_ranks"), content, LiveStage.Token);
         return JsonNode.Parse(await response.Content.ReadAsStringAsync(LiveStage.Token))!.AsObject().Count;

@@ -6,13 +6,15 @@ using OrleansPd.Simulator;
 namespace OrleansPd.Gateway.Tests.Faults;
 
 /// <summary>
-/// The time from a leg's failure, or from the client's disconnect, to the moment at which both engines and the gateway are free of the
-/// request. <c>ORLEANSPD_MEASURE</c> sets how often each fault is injected (default 5) and asks for the bound that holds on an idle machine.
+/// The time from a leg's failure, or from the client's disconnect, to the moment at which both engines and the gateway are free
+/// of the request. <c>ORLEANSPD_MEASURE</c> sets how often each fault is injected (default 5) and asks for the bound that holds
+/// on an idle machine.
 /// </summary>
 [Collection(nameof(ReleaseTimes))]
 public class ReleaseTimes(ITestOutputHelper output)
 {
-    private static readonly int Times = int.Parse(Environment.GetEnvironmentVariable("ORLEANSPD_MEASURE") ?? "5", CultureInfo.InvariantCulture);
+    private static readonly int Times = int.Parse(
+        Environment.GetEnvironmentVariable("ORLEANSPD_MEASURE") ?? "5", CultureInfo.InvariantCulture);
     private static readonly TimeSpan Bound = TimeSpan.FromMilliseconds(Times > 5 ? 100 : 10_000);
     private readonly List<string> _late = [];
 
@@ -21,18 +23,25 @@ public class ReleaseTimes(ITestOutputHelper output)
     {
         output.WriteLine("| fault | counted from | n | p50 ms | p99 ms | max ms |");
         output.WriteLine("| --- | --- | ---: | ---: | ---: | ---: |");
-        await RowAsync("F01 prefill answers 4xx", "the request", F01, engine: o => o.Role == EngineRole.Prefill ? o with { ContextLength = 64 } : o);
+        await RowAsync("F01 prefill answers 4xx", "the request", F01, engine: o =>
+            o.Role == EngineRole.Prefill ? o with { ContextLength = 64 } : o);
         await RowAsync("F02 prefill answers 5xx", "the request", stage => StruckAsync(stage, stage.Prefill, FaultKind.Status));
-        await RowAsync("F02 prefill resets the connection", "the request", stage => StruckAsync(stage, stage.Prefill, FaultKind.Reset));
+        await RowAsync("F02 prefill resets the connection", "the request", stage =>
+            StruckAsync(stage, stage.Prefill, FaultKind.Reset));
         await RowAsync("F03 prefill dies in the transfer", "the kill", F03, fresh: true);
-        await RowAsync("F04 decode resets before a head", "the request", stage => StruckAsync(stage, stage.Decode, FaultKind.Reset));
+        await RowAsync("F04 decode resets before a head", "the request", stage =>
+            StruckAsync(stage, stage.Decode, FaultKind.Reset));
         await RowAsync("F05 decode answers 5xx after the prefill", "the failure", F05);
         await RowAsync("F06 decode dies in mid-stream", "the kill", F06, fresh: true, engine: o => o with { Speed = 1 });
         await RowAsync("F07 prefill never answers", "the deadline", F07);
-        await RowAsync("F08 client leaves in the prefill", "the disconnect", stage => LeaveEarlyAsync(stage, FaultKind.WedgePrefill));
-        await RowAsync("F08 client leaves in the transfer", "the disconnect", stage => LeaveEarlyAsync(stage, FaultKind.PartialKv));
-        await RowAsync("F09 client leaves a stream", "the disconnect", stage => LeaveLateAsync(stage, stream: true), engine: o => o with { Speed = 1 });
-        await RowAsync("F09 client leaves a plain answer", "the disconnect", stage => LeaveLateAsync(stage, stream: false), engine: o => o with { Speed = 1 });
+        await RowAsync("F08 client leaves in the prefill", "the disconnect", stage =>
+            LeaveEarlyAsync(stage, FaultKind.WedgePrefill));
+        await RowAsync("F08 client leaves in the transfer", "the disconnect", stage =>
+            LeaveEarlyAsync(stage, FaultKind.PartialKv));
+        await RowAsync("F09 client leaves a stream", "the disconnect", stage =>
+            LeaveLateAsync(stage, stream: true), engine: o => o with { Speed = 1 });
+        await RowAsync("F09 client leaves a plain answer", "the disconnect", stage =>
+            LeaveLateAsync(stage, stream: false), engine: o => o with { Speed = 1 });
         Assert.Empty(_late);
     }
 
@@ -69,7 +78,8 @@ public class ReleaseTimes(ITestOutputHelper output)
         var wedge = stage.Decode.Faults.Add(new Fault(FaultKind.WedgeDecode));
         var memory = stage.Decode.Faults.Add(new Fault(FaultKind.OutOfMemory));
         await using var pending = stage.Send("/generate", FaultStage.Body());
-        await FaultStage.UntilAsync(() => stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 1 } && stage.Decode.Stats.Occupied == 1);
+        await FaultStage.UntilAsync(
+            () => stage.Gateway.Dispatcher is { OpenPrefillLegs: 0, OpenDecodeLegs: 1 } && stage.Decode.Stats.Occupied == 1);
         stage.Decode.Faults.Remove(memory);
         var struck = Stopwatch.GetTimestamp();
         stage.Decode.Faults.Remove(wedge);
@@ -127,7 +137,8 @@ public class ReleaseTimes(ITestOutputHelper output)
     /// <param name="fresh">The fault ends an engine: each needs engines of its own.</param>
     /// <param name="engine">How engines differ from the usual ones.</param>
     private async Task RowAsync(
-        string name, string from, Func<FaultStage, Task<long>> inject, bool fresh = false, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null)
+        string name, string from, Func<FaultStage, Task<long>> inject, bool fresh =
+            false, Func<SimulatedEngineOptions, SimulatedEngineOptions>? engine = null)
     {
         var times = new List<TimeSpan>();
         while (times.Count < Times)

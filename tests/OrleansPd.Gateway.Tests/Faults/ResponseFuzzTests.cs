@@ -31,7 +31,8 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
         var only = Environment.GetEnvironmentVariable("ORLEANSPD_SEED");
         var first = only is null ? 1 : int.Parse(only, CultureInfo.InvariantCulture);
         var reasons = new System.Collections.Concurrent.ConcurrentDictionary<string, int>();
-        await Parallel.ForAsync(first, first + (only is null ? Seeds : 1), new ParallelOptions { MaxDegreeOfParallelism = 64, CancellationToken = Stage.Token }, async (seed, token) =>
+        await Parallel.ForAsync(first, first + (only is null ? Seeds : 1),
+            new ParallelOptions { MaxDegreeOfParallelism = 64, CancellationToken = Stage.Token }, async (seed, token) =>
         {
             try
             {
@@ -67,7 +68,8 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
         Assert.True(RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out var error), error.Message);
         using var shared = SharedBody.CopyOf(body);
         var sink = new JudgingSink(stream);
-        var call = new DispatchCall { Path = "/x", Body = shared, Shape = shape, Pair = new PairRequest { MaxWait = TimeSpan.FromSeconds(1) } };
+        var call = new DispatchCall { Path =
+            "/x", Body = shared, Shape = shape, Pair = new PairRequest { MaxWait = TimeSpan.FromSeconds(1) } };
 
         var reports = await new RequestDispatcher(pairs).RunAsync(call, sink, Stage.Token);
 
@@ -78,7 +80,8 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
             Assert.StartsWith(Prompt, PromptOf(JsonNode.Parse(sent)!, dialect), StringComparison.Ordinal);
             Assert.True(resume || PromptOf(JsonNode.Parse(sent)!, dialect) == Prompt);
         }
-        var rooms = upstream.Sent.GroupBy(s => s.Port % 2).Select(g => g.Select(s => (long)JsonNode.Parse(s.Body)!["bootstrap_room"]!).ToArray());
+        var rooms = upstream.Sent.GroupBy(s => s.Port % 2)
+            .Select(g => g.Select(s => (long)JsonNode.Parse(s.Body)!["bootstrap_room"]!).ToArray());
         Assert.All(rooms, side => Assert.Equal(side.Length, side.Distinct().Count()));
         return reports.Select(r => r.Reason).FirstOrDefault(r => r is not ("ok" or "client_gone")) ?? "ok";
     }
@@ -151,7 +154,8 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
         {
             Once();
             (_started, _isEvents) = (true, head.IsEventStream);
-            Assert.True(stream || !head.IsEventStream || head.ContentType!.StartsWith("text/event-stream", StringComparison.Ordinal));
+            Assert.True(stream || !head.IsEventStream
+                || head.ContentType!.StartsWith("text/event-stream", StringComparison.Ordinal));
             return ValueTask.CompletedTask;
         }
 

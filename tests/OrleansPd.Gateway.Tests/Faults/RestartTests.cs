@@ -32,7 +32,8 @@ public sealed class RestartTests(ITestOutputHelper output)
         Assert.All(failed, reply => Assert.Contains(reply.Code, new[] { "prefill_broken", "prefill_stale" })); // by the age of the connection
 
         prefill.Faults.Clear();
-        await stage.UntilAsync(() => stage.Shown(prefill) is { Phase: WorkerPhase.Ready, Epoch: 2 }, "it is ready in its second life", Tenth);
+        await stage.UntilAsync(
+            () => stage.Shown(prefill) is { Phase: WorkerPhase.Ready, Epoch: 2 }, "it is ready in its second life", Tenth);
         Assert.NotEqual(old, stage.Shown(prefill).FacadePort);
         Assert.False(await AnswersAsync(stage, $"http://127.0.0.1:{old}/health")); // so decode engines learn that it is over
         await stage.GoodAsync();
@@ -53,7 +54,8 @@ public sealed class RestartTests(ITestOutputHelper output)
         // Real engines are away for longer than two heartbeats; that decode has noticed shows in a room that nobody serves.
         await LostAsync(stage, prefill, decode);
         await prefill.RestartAsync(FleetFaultStage.Token);
-        await stage.UntilAsync(() => stage.Shown(prefill) is { Epoch: 2 }, "the second life was read", TimeSpan.FromMilliseconds(10));
+        await stage.UntilAsync(
+            () => stage.Shown(prefill) is { Epoch: 2 }, "the second life was read", TimeSpan.FromMilliseconds(10));
 
         var sent = prefill.Stats.RequestsTotal;
         var since = stage.Clock.GetUtcNow();

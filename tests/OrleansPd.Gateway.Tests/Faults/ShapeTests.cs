@@ -7,8 +7,8 @@ using OrleansPd.Gateway.Tests.Support;
 namespace OrleansPd.Gateway.Tests.Faults;
 
 /// <summary>
-/// Row F45 of the fault matrix: whatever is asked, a pair behind the gateway answers with the shape, the texts and the counts of one
-/// regular engine that is asked directly.
+/// Row F45 of the fault matrix: whatever is asked, a pair behind the gateway answers with the shape, the texts and the counts of
+/// one regular engine that is asked directly.
 /// </summary>
 public sealed class ShapeTests
 {
@@ -26,11 +26,15 @@ public sealed class ShapeTests
         { "/generate", """{"input_ids":[[5,6,7],[8,9]],"sampling_params":{"max_new_tokens":6,"ignore_eos":true} """ },
         { "/generate", """{"text":"one two three","sampling_params":{"max_new_tokens":6,"ignore_eos":true,"sampling_seed":7,"n":3} """ },
         { "/v1/completions", """{"model":"sim","prompt":"one two three","max_tokens":6,"ignore_eos":true""" },
-        { "/v1/completions", """{"model":"sim","prompt":["one two three","four"],"max_tokens":6,"ignore_eos":true,"seed":7,"n":2""" },
+        { "/v1/completions",
+            """{"model":"sim","prompt":["one two three","four"],"max_tokens":6,"ignore_eos":true,"seed":7,"n":2""" },
         { "/v1/completions", """{"model":"sim","prompt":"one two three","max_tokens":6,"ignore_eos":true,"logprobs":2""" },
-        { "/v1/chat/completions", """{"model":"sim","messages":[{"role":"user","content":"one two three"}],"max_tokens":6,"ignore_eos":true""" },
-        { "/v1/chat/completions", """{"model":"sim","messages":[{"role":"user","content":"one"}],"max_tokens":6,"ignore_eos":true,"logprobs":true,"top_logprobs":2""" },
-        { "/v1/chat/completions", """{"model":"sim","messages":[{"role":"user","content":"one"}],"max_tokens":6,"ignore_eos":true,"seed":7,"n":3""" },
+        { "/v1/chat/completions",
+            """{"model":"sim","messages":[{"role":"user","content":"one two three"}],"max_tokens":6,"ignore_eos":true""" },
+        { "/v1/chat/completions",
+            """{"model":"sim","messages":[{"role":"user","content":"one"}],"max_tokens":6,"ignore_eos":true,"logprobs":true,"top_logprobs":2""" },
+        { "/v1/chat/completions",
+            """{"model":"sim","messages":[{"role":"user","content":"one"}],"max_tokens":6,"ignore_eos":true,"seed":7,"n":3""" },
     };
 
     [Theory]
@@ -81,7 +85,8 @@ public sealed class ShapeTests
         return body.TrimEnd() + new string('}', depth - 1);
     }
 
-    private static async Task<(HttpStatusCode Status, string Text)> AskAsync(HttpClient client, string path, string body, string type = "application/json")
+    private static async Task<(HttpStatusCode Status, string Text)> AskAsync(
+        HttpClient client, string path, string body, string type = "application/json")
     {
         using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
         content.Headers.TryAddWithoutValidation("Content-Type", type);
@@ -93,7 +98,8 @@ public sealed class ShapeTests
     private static string Streams(string text)
     {
         var events = Stage.Events(text);
-        return string.Join("\n\n", events.GroupBy(Part).OrderBy(g => g.Key).Select(g => $"{g.Key}: {string.Join('\n', g.Select(Shape))}"));
+        return string.Join("\n\n", events.GroupBy(Part).OrderBy(g => g.Key)
+            .Select(g => $"{g.Key}: {string.Join('\n', g.Select(Shape))}"));
     }
 
     private static int Part(JsonNode e) =>
@@ -106,7 +112,8 @@ public sealed class ShapeTests
             .Select(m => m.Key + ":" + (OfTheMoment.Contains(m.Key) ? "~" : Shape(m.Value)))) + "}",
         JsonArray a => "[" + string.Join(',', a.Select(Shape)) + "]",
         null => "null",
-        JsonValue v when v.GetValueKind() == JsonValueKind.Number && v.ToJsonString().Contains('.', StringComparison.Ordinal) => "0.0",
+        JsonValue v when v.GetValueKind() == JsonValueKind.Number && v.ToJsonString().Contains('.', StringComparison.Ordinal) =>
+            "0.0",
         _ => node.ToJsonString(),
     };
 }

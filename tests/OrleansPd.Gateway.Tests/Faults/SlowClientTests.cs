@@ -23,7 +23,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         await using var stage = await Stage.StartAsync();
         await using var upstream = new EndlessUpstream(stage.Decode.Single().Url);
         var pairs = new PairDispatcher(
-            stage.ControlPlane, upstream, new RidSource(1), new LiveRids(), new DispatchOptions { ResumeStreams = resume }, TimeProvider.System);
+            stage.ControlPlane, upstream, new RidSource(
+                1), new LiveRids(), new DispatchOptions { ResumeStreams = resume }, TimeProvider.System);
         var body = """{"text":"x","stream":true}"""u8.ToArray();
         var shape = new RequestShape();
         Assert.True(RequestScanner.TryScan(body, Dialect.Generate, ScanLimits.Default, shape, out _));
@@ -31,7 +32,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(Stage.Token);
         var sink = new BlockedSink(after: 10);
         var running = pairs.RunAsync(
-            new DispatchCall { Path = "/generate", Body = shared, Shape = shape, Pair = new PairRequest() }, sink, gone.Token).AsTask();
+            new DispatchCall { Path = "/generate", Body = shared, Shape = shape, Pair = new PairRequest() }, sink, gone.Token)
+                .AsTask();
 
         await sink.Blocked.WaitAsync(TimeSpan.FromSeconds(30), Stage.Token);
         var taken = upstream.Taken;
@@ -48,7 +50,9 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         Assert.Equal(0, pairs.OpenDecodeLegs);
     }
 
-    /// <summary>The same through sockets: what is on its way is what Kestrel and the kernel hold, and the engine is held up by it.</summary>
+    /// <summary>
+    /// The same through sockets: what is on its way is what Kestrel and the kernel hold, and the engine is held up by it.
+    /// </summary>
     [Fact]
     public async Task An_engine_is_held_up_by_a_client_that_does_not_read_and_goes_on_when_it_does()
     {
@@ -95,7 +99,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
 
         public long Written { get; private set; }
 
-        public ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) => throw new InvalidOperationException();
+        public ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
+            throw new InvalidOperationException();
 
         public ValueTask StartAsync(AnswerHead head, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
@@ -111,7 +116,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
 
         public ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-        public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken) => throw new InvalidOperationException(error.ToString());
+        public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken) =>
+            throw new InvalidOperationException(error.ToString());
     }
 
     /// <summary>The decode streams without end; the prefill answers with nothing.</summary>

@@ -34,13 +34,15 @@ public sealed class WireFaultTests(ITestOutputHelper output)
     [Fact]
     public async Task F40_a_retracted_request_whose_prefill_is_gone_fails_fast_and_does_not_wait_for_a_transfer_clock()
     {
-        await using var stage = await Stage.StartAsync(engine: o => o with { HeartbeatInterval = TimeSpan.FromMilliseconds(200) });
+        await using var stage = await Stage.StartAsync(
+            engine: o => o with { HeartbeatInterval = TimeSpan.FromMilliseconds(200) });
         var (prefill, decode) = (stage.Prefill.Single(), stage.Decode.Single());
         // It says five tokens, then loses its memory and asks the prefill, which is not there any more.
         decode.Faults.Add(new Fault(FaultKind.Retract) { Count = 1, AfterTokens = 5 });
         decode.Faults.Add(new Fault(FaultKind.WedgeDecode));
         var pending = stage.StreamAsync("/generate", FleetFaultStage.Request(16, stream: true));
-        await Stage.UntilAsync(() => decode.Stats.Waiting + decode.Stats.Running == 1 && stage.Gateway.Dispatcher.OpenPrefillLegs == 0);
+        await Stage.UntilAsync(
+            () => decode.Stats.Waiting + decode.Stats.Running == 1 && stage.Gateway.Dispatcher.OpenPrefillLegs == 0);
         await prefill.KillAsync();
         var clock = Stopwatch.StartNew();
         decode.Faults.Clear();
@@ -48,7 +50,8 @@ public sealed class WireFaultTests(ITestOutputHelper output)
         var events = await pending;
         output.WriteLine($"failed {clock.ElapsedMilliseconds} ms after the retraction could begin");
         Assert.InRange(clock.Elapsed.TotalSeconds, 0, 20); // the transfer's own clock is 300 s
-        Assert.True(events[^1]["error"] is not null || (string?)events[^1]["meta_info"]?["finish_reason"]?["type"] == "abort", events[^1].ToJsonString());
+        Assert.True(events[^1]["error"] is not null
+            || (string?)events[^1]["meta_info"]?["finish_reason"]?["type"] == "abort", events[^1].ToJsonString());
         Assert.All(events[..^1], e => Assert.StartsWith((string)e["text"]!, FleetFaultStage.Answer(16)));
         await stage.EmptyAsync();
     }
@@ -67,7 +70,8 @@ public sealed class WireFaultTests(ITestOutputHelper output)
         }
         for (var i = 0; i < 12; i++)
         {
-            Assert.Equal(FleetFaultStage.Answer(), (string)(await stage.AskAsync("/generate", FleetFaultStage.Request()))["text"]!);
+            Assert.Equal(FleetFaultStage.Answer(
+                ), (string)(await stage.AskAsync("/generate", FleetFaultStage.Request()))["text"]!);
         }
         Assert.All(stage.Engines, engine => Assert.Empty(engine.Stats.RouterErrors)); // no room was sent twice
         await stage.EmptyAsync();
@@ -105,7 +109,8 @@ public sealed class WireFaultTests(ITestOutputHelper output)
         var before = stage.Gateway.ControlPlane.Rooms;
         Assert.Equal((2, 1), (before.Held, before.Pinned));
 
-        foreach (var body in new[] { """{"bootstrap_room":17,"dp_rank":0}""", """{"bootstrap_room":4711,"dp_rank":1}""", "no json" })
+        foreach (var body in new[] { """{"bootstrap_room":17,"dp_rank":0}""", """{"bootstrap_room":4711,"dp_rank":1}""",
+            "no json" })
         {
             Assert.Equal(401, await PostAsync(stage, "/register_dp_rank", body, authorization));
         }
@@ -121,7 +126,8 @@ public sealed class WireFaultTests(ITestOutputHelper output)
 
     private static async Task<int> PostAsync(FleetFaultStage stage, string path, string body, string? authorization)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         if (authorization is not null)
         {
             request.Headers.TryAddWithoutValidation("Authorization", authorization);

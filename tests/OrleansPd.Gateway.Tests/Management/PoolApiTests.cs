@@ -18,10 +18,12 @@ public sealed class PoolApiTests
         Assert.Equal(200, status);
         Assert.Equal("""{"pool":"decode/-","role":"decode","model":null,"wanted":3,"present":1,"ready":1,"draining":0,"missing":2,"surplus":0,"drained":[]}""",
             scaled.ToJsonString());
-        Assert.Equal(200, (await stage.CallAsync("PUT", "/pools/prefill/org%2Fmodel \"x", JsonNode.Parse("""{"wanted":2}"""))).Status);
+        Assert.Equal(200, (await stage.CallAsync(
+            "PUT", "/pools/prefill/org%2Fmodel \"x", JsonNode.Parse("""{"wanted":2}"""))).Status);
         Assert.Equal(200, (await stage.CallAsync("PUT", "/pools/prefill/org/plain", JsonNode.Parse("""{"wanted":0}"""))).Status);
         var (_, list) = await stage.CallAsync("GET", "/pools");
-        Assert.Equal(["prefill/-", "prefill/org/model \"x", "prefill/org/plain", "decode/-"], list["pools"]!.AsArray().Select(pool => (string)pool!["pool"]!));
+        Assert.Equal(["prefill/-", "prefill/org/model \"x", "prefill/org/plain", "decode/-"], list["pools"]!.AsArray()
+            .Select(pool => (string)pool!["pool"]!));
         Assert.Equal(4, (int)list["total"]!);
         Assert.Null(list["pools"]![0]!["wanted"]);
 
@@ -31,7 +33,8 @@ public sealed class PoolApiTests
         Assert.Contains("""orleanspd_gateway_pool_ready{role="decode",model="-"} 1""", metrics);
         Assert.Contains("""orleanspd_gateway_pool_present{role="prefill",model="org/model \"x"} 0""", metrics);
         Assert.Contains("""orleanspd_gateway_pool_wanted{role="prefill",model="org/plain"} 0""", metrics);
-        Assert.DoesNotContain(metrics, line => line.StartsWith("""orleanspd_gateway_pool_wanted{role="prefill",model="-"}""", StringComparison.Ordinal));
+        Assert.DoesNotContain(metrics, line =>
+            line.StartsWith("""orleanspd_gateway_pool_wanted{role="prefill",model="-"}""", StringComparison.Ordinal));
 
         Assert.Null((await stage.CallAsync("PUT", "/pools/decode/-", JsonNode.Parse("""{"wanted":null}"""))).Body["wanted"]);
     }
@@ -45,7 +48,8 @@ public sealed class PoolApiTests
         await stage.ReadyAsync(first, second);
         var (_, kept) = await stage.CallAsync("PUT", "/pools/regular/-", JsonNode.Parse("""{"wanted":1}"""));
         Assert.Equal((1, 2), ((int)kept["surplus"]!, (int)kept["ready"]!));
-        var (_, drained) = await stage.CallAsync("PUT", "/pools/regular/-", JsonNode.Parse("""{"wanted":1,"drain_surplus":true}"""));
+        var (_, drained) = await stage.CallAsync(
+            "PUT", "/pools/regular/-", JsonNode.Parse("""{"wanted":1,"drain_surplus":true}"""));
         Assert.Equal([second], drained["drained"]!.AsArray().Select(id => (string)id!));
         await stage.UntilAsync(second, w => (bool)w["safe_to_kill"]!);
         Assert.Equal("ready", (string)(await stage.WorkerAsync(first))["phase"]!);

@@ -21,12 +21,15 @@ public sealed class WorkerApiTests
 
         var (_, list) = await stage.CallAsync("GET", "/workers");
         Assert.Equal(2, (int)list["total"]!);
-        Assert.Equal((1, 1, 0), ((int)list["stats"]!["prefill_count"]!, (int)list["stats"]!["decode_count"]!, (int)list["stats"]!["regular_count"]!));
+        Assert.Equal((1, 1, 0), (
+            (int)list["stats"]!["prefill_count"]!, (int)list["stats"]!["decode_count"]!, (int)list["stats"]!["regular_count"]!));
         var worker = list["workers"]![1]!;
         Assert.Equal(decode.Url.GetLeftPart(UriPartial.Authority), (string)worker["url"]!);
         Assert.Equal(("decode", "sim", true, "http"),
-            ((string)worker["worker_type"]!, (string)worker["model_id"]!, (bool)worker["is_healthy"]!, (string)worker["connection_mode"]!));
-        Assert.Equal((2, "0.5.18", 1L, false), ((int)worker["dp_size"]!, (string)worker["version"]!, (long)worker["epoch"]!, (bool)worker["safe_to_kill"]!));
+            ((string)worker["worker_type"]!, (
+                string)worker["model_id"]!, (bool)worker["is_healthy"]!, (string)worker["connection_mode"]!));
+        Assert.Equal((2, "0.5.18", 1L, false), (
+            (int)worker["dp_size"]!, (string)worker["version"]!, (long)worker["epoch"]!, (bool)worker["safe_to_kill"]!));
         Assert.Equal(2, worker["ranks"]!.AsArray().Count);
         Assert.All(worker["ranks"]!.AsArray(), rank => Assert.True((int)rank!["window"]! > 0));
         Assert.Equal(prefill.BootstrapPort, (int)list["workers"]![0]!["bootstrap_port"]!);
@@ -37,7 +40,8 @@ public sealed class WorkerApiTests
     public async Task The_answer_to_adding_is_that_of_the_SGLang_gateway()
     {
         await using var stage = await ManagedStage.StartAsync();
-        using var response = await stage.SendAsync("POST", "/workers", """{"url":"http://127.0.0.1:9/","worker_type":"prefill","bootstrap_port":8998}""");
+        using var response = await stage.SendAsync(
+            "POST", "/workers", """{"url":"http://127.0.0.1:9/","worker_type":"prefill","bootstrap_port":8998}""");
         var body = JsonNode.Parse(await response.Content.ReadAsStringAsync(ManagedStage.Token))!;
         var id = (string)body["worker_id"]!;
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
@@ -47,7 +51,8 @@ public sealed class WorkerApiTests
             ((string)body["status"]!, (string)body["url"]!, (string)body["location"]!));
         var worker = await stage.WorkerAsync(Uri.EscapeDataString("http://127.0.0.1:9"));
         Assert.Equal((id, "registered", false, "AddWorker"),
-            ((string)worker["id"]!, (string)worker["phase"]!, (bool)worker["is_healthy"]!, (string)worker["job_status"]!["job_type"]!));
+            ((string)worker["id"]!, (
+                string)worker["phase"]!, (bool)worker["is_healthy"]!, (string)worker["job_status"]!["job_type"]!));
     }
 
     [Theory]
@@ -75,7 +80,8 @@ public sealed class WorkerApiTests
     public async Task Nonsense_and_duplicates_are_refused_with_the_reason(string body, int status, string says)
     {
         await using var stage = await ManagedStage.StartAsync();
-        Assert.Equal(HttpStatusCode.Accepted, (await stage.SendAsync("POST", "/workers", """{"url":"http://127.0.0.1:9"}""")).StatusCode);
+        Assert.Equal(HttpStatusCode.Accepted, (
+            await stage.SendAsync("POST", "/workers", """{"url":"http://127.0.0.1:9"}""")).StatusCode);
         using var response = await stage.SendAsync("POST", "/workers", body);
         var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(ManagedStage.Token))!;
         Assert.Equal(status, (int)response.StatusCode);
@@ -110,11 +116,13 @@ public sealed class WorkerApiTests
         await using var stage = await ManagedStage.StartAsync();
         var (engine, id) = await stage.WorkerAsync(EngineRole.Regular);
         await stage.ReadyAsync(id);
-        Assert.Equal(202, (await stage.CallAsync("PATCH", $"/workers/{id}", JsonNode.Parse("""{"priority":7,"cost":2.5,"labels":{"rack":"a1"}}"""))).Status);
+        Assert.Equal(202, (await stage.CallAsync(
+            "PATCH", $"/workers/{id}", JsonNode.Parse("""{"priority":7,"cost":2.5,"labels":{"rack":"a1"}}"""))).Status);
         var worker = await stage.WorkerAsync(id);
         Assert.Equal((7, 2.5, "a1", "ready"),
             ((int)worker["priority"]!, (double)worker["cost"]!, (string)worker["metadata"]!["rack"]!, (string)worker["phase"]!));
-        Assert.Equal(400, (await stage.CallAsync("PATCH", $"/workers/{id}", JsonNode.Parse("""{"worker_type":"decode"}"""))).Status);
+        Assert.Equal(400, (await stage.CallAsync(
+            "PATCH", $"/workers/{id}", JsonNode.Parse("""{"worker_type":"decode"}"""))).Status);
         Assert.Equal(400, (await stage.CallAsync("PATCH", $"/workers/{id}", JsonNode.Parse("""{"priority":-1}"""))).Status);
         await stage.GenerateAsync();
         Assert.Equal(1, engine.Epoch);
@@ -125,7 +133,8 @@ public sealed class WorkerApiTests
     {
         await using var stage = await ManagedStage.StartAsync();
         var engine = await stage.EngineAsync(EngineRole.Regular, o => o with { ApiKey = "right-5f1c" });
-        var (_, added) = await stage.CallAsync("POST", "/workers", new JsonObject { ["url"] = engine.Url.ToString(), ["api_key"] = "wrong-77aa" });
+        var (_, added) = await stage.CallAsync(
+            "POST", "/workers", new JsonObject { ["url"] = engine.Url.ToString(), ["api_key"] = "wrong-77aa" });
         var id = (string)added["worker_id"]!;
         await stage.UntilAsync(id, w => ((string?)w["reason"])?.Contains("401", StringComparison.Ordinal) == true);
         await stage.CallAsync("PATCH", $"/workers/{id}", new JsonObject { ["api_key"] = "right-5f1c" });
@@ -144,7 +153,8 @@ public sealed class WorkerApiTests
         await stage.GenerateAsync();
         foreach (var path in new[]
         {
-            "/workers", $"/workers/{p}", "/list_workers", "/debug/requests", "/metrics", "/readiness", "/server_info", "/model_info",
+            "/workers", $"/workers/{p}", "/list_workers", "/debug/requests", "/metrics", "/readiness", "/server_info",
+            "/model_info",
             "/v1/models", "/flush_cache", "/workers/none",
         })
         {
@@ -198,7 +208,8 @@ public sealed class WorkerApiTests
         Assert.Equal(HttpStatusCode.OK, added.StatusCode);
         using var twice = await stage.SendAsync("POST", $"/add_worker?url={url}");
         Assert.Equal(HttpStatusCode.Conflict, twice.StatusCode);
-        Assert.Equal(engine.Url.GetLeftPart(UriPartial.Authority), (string)Assert.Single((await stage.CallAsync("GET", "/list_workers")).Body["urls"]!.AsArray())!);
+        Assert.Equal(engine.Url.GetLeftPart(UriPartial.Authority), (
+            string)Assert.Single((await stage.CallAsync("GET", "/list_workers")).Body["urls"]!.AsArray())!);
         await stage.ReadyAsync(url);
         using var removed = await stage.SendAsync("POST", $"/remove_worker?url={url}");
         Assert.Equal(HttpStatusCode.OK, removed.StatusCode);

@@ -24,7 +24,8 @@ public sealed class WorkerChangeTests
         Assert.Equal(202, (await stage.CallAsync("DELETE", $"/workers/{d}")).Status);
         var draining = await stage.WorkerAsync(d);
         Assert.Equal(("draining", false, "RemoveWorker", 1),
-            ((string)draining["phase"]!, (bool)draining["safe_to_kill"]!, (string)draining["job_status"]!["job_type"]!, (int)draining["in_flight"]!));
+            ((string)draining["phase"]!, (
+                bool)draining["safe_to_kill"]!, (string)draining["job_status"]!["job_type"]!, (int)draining["in_flight"]!));
         using var refused = await stage.SendAsync("POST", "/generate", """{"text":"x"}""");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
         Assert.False(running.IsCompleted);
@@ -48,7 +49,8 @@ public sealed class WorkerChangeTests
             System.Text.Encoding.UTF8, "application/json"), ManagedStage.Token);
         await ManagedStage.UntilAsync(() => engine.Stats.Running == 1, "the other's request runs");
         await stage.CallAsync("DELETE", $"/workers/{id}");
-        var draining = await stage.UntilAsync(id, w => ((string)w["safe_to_kill_reason"]!).Contains("still holds 1", StringComparison.Ordinal)
+        var draining = await stage.UntilAsync(
+            id, w => ((string)w["safe_to_kill_reason"]!).Contains("still holds 1", StringComparison.Ordinal)
             || ((string)w["safe_to_kill_reason"]!).Contains("older than", StringComparison.Ordinal));
         Assert.Equal(("draining", false), ((string)draining["phase"]!, (bool)draining["safe_to_kill"]!));
         using var answered = await foreign;

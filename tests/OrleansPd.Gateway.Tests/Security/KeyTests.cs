@@ -34,8 +34,10 @@ public sealed class KeyTests
         await using var stage = await Stage.StartAsync(options: new GatewayOptions { ApiKey = "s3cret" });
         foreach (var (method, path) in ((string, string)[])
         [
-            ("POST", "/generate"), ("POST", "/v1/chat/completions"), ("POST", "/v1/embeddings"), ("GET", "/v1/models"), ("GET", "/server_info"),
-            ("GET", "/v1/loads"), ("GET", "/debug/requests"), ("POST", "/pause_generation"), ("POST", "/route_pd"), ("GET", "/nowhere"), ("POST", "//generate"),
+            ("POST", "/generate"), (
+                "POST", "/v1/chat/completions"), ("POST", "/v1/embeddings"), ("GET", "/v1/models"), ("GET", "/server_info"),
+            ("GET", "/v1/loads"), ("GET", "/debug/requests"), (
+                "POST", "/pause_generation"), ("POST", "/route_pd"), ("GET", "/nowhere"), ("POST", "//generate"),
             ("POST", "/GENERATE"), ("POST", "/health/../generate"), ("POST", "/v1/responses"),
         ])
         {
@@ -43,7 +45,8 @@ public sealed class KeyTests
             Assert.True(status == 401, $"{method} {path}: {status} {text}");
             Assert.DoesNotContain("s3cret", text);
         }
-        Assert.All(stage.Engines, engine => Assert.Equal((0L, 0), ((long)engine.Stats.RequestsTotal, engine.Stats.ControlCalls.Count)));
+        Assert.All(stage.Engines, engine =>
+            Assert.Equal((0L, 0), ((long)engine.Stats.RequestsTotal, engine.Stats.ControlCalls.Count)));
         foreach (var path in (string[])["/health", "/liveness", "/readiness", "/metrics"])
         {
             Assert.Equal(200, (await SendAsync(stage, "GET", path, header)).Status);
@@ -80,7 +83,8 @@ public sealed class KeyTests
     public async Task Named_keys_have_limits_of_their_own_and_the_answer_says_which_and_for_how_long()
     {
         var hash = Convert.ToHexString(SHA256.HashData("b0b"u8));
-        var options = new GatewayOptions { ClientKeys = { "name=alice,key=al1ce,rpm=2", $"name=bob,sha256={hash},tpm=20", "name=carol,key=c4rol" } };
+        var options = new GatewayOptions { ClientKeys =
+            { "name=alice,key=al1ce,rpm=2", $"name=bob,sha256={hash},tpm=20", "name=carol,key=c4rol" } };
         await using var stage = await Stage.StartAsync(options: options);
 
         int[] alice = [await AskAsync("al1ce"), await AskAsync("al1ce"), await AskAsync("al1ce")];
@@ -97,7 +101,8 @@ public sealed class KeyTests
 
         using var request = Request("POST", "/generate", "Bearer al1ce");
         using var limited = await stage.Client.SendAsync(request, Stage.Token);
-        Assert.InRange(int.Parse(limited.Headers.GetValues("Retry-After").Single(), System.Globalization.CultureInfo.InvariantCulture), 1, 60);
+        Assert.InRange(int.Parse(
+            limited.Headers.GetValues("Retry-After").Single(), System.Globalization.CultureInfo.InvariantCulture), 1, 60);
         var error = JsonNode.Parse(await limited.Content.ReadAsStringAsync(Stage.Token))!["error"]!;
         Assert.Equal((429, "The key 'alice' is allowed 2 requests a minute."), ((int)error["code"]!, (string)error["message"]!));
         Assert.Equal("rate_limit_exceeded", limited.Headers.GetValues("x-router-error-code").Single());
@@ -108,7 +113,8 @@ public sealed class KeyTests
     [Fact]
     public async Task Requests_at_a_time_are_limited_and_a_place_comes_back_with_the_answer()
     {
-        await using var stage = await Stage.StartAsync(options: new GatewayOptions { ClientKeys = { "name=a,key=k,concurrency=1,priority=7" } });
+        await using var stage = await Stage.StartAsync(
+            options: new GatewayOptions { ClientKeys = { "name=a,key=k,concurrency=1,priority=7" } });
         stage.Decode.Single().Faults.Add(new Fault(FaultKind.WedgeDecode));
         var first = SendAsync(stage, "POST", "/generate", "Bearer k");
         await Stage.UntilAsync(() => stage.ControlPlane.Leases.Count == 1);
@@ -264,7 +270,8 @@ public sealed class KeyTests
         });
         foreach (var key in (string?[])["adm1n-key", "cl1ent-key", "nam3d-key", "wr0ng-key", null])
         {
-            foreach (var (method, path) in ((string, string)[])[("GET", "/workers"), ("GET", "/debug/requests"), ("POST", "/generate"), ("GET", "/metrics"),
+            foreach (var (method, path) in (
+                (string, string)[])[("GET", "/workers"), ("GET", "/debug/requests"), ("POST", "/generate"), ("GET", "/metrics"),
                 ("POST", "/workers"), ("POST", "/register_dp_rank"), ("POST", "/pause_generation"), ("GET", "/server_info")])
             {
                 using var _ = await stage.SendAsync(method, path, method == "POST" ? """{"text":"x","api_key":7}""" : null, key);
@@ -310,7 +317,8 @@ public sealed class KeyTests
 
     private static HttpRequestMessage Request(string method, string path, string? header)
     {
-        var request = new HttpRequestMessage(new HttpMethod(method), new Uri(path, UriKind.Relative)) { Content = method == "POST" ? Json(Body) : null };
+        var request = new HttpRequestMessage(
+            new HttpMethod(method), new Uri(path, UriKind.Relative)) { Content = method == "POST" ? Json(Body) : null };
         if (header is not null)
         {
             request.Headers.TryAddWithoutValidation("Authorization", header);

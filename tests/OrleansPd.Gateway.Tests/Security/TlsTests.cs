@@ -21,7 +21,8 @@ public sealed class TlsTests : IDisposable
         var authority = TestCertificates.Authority("clients trust this");
         var (certificate, key) = _certificates.Issue(authority, "listener", TimeSpan.FromDays(1));
         await using var gateway = await StandaloneGateway.StartAsync(
-            new GatewayOptions { Host = "127.0.0.1", Port = 0, TlsCertPath = certificate, TlsKeyPath = key }, cancellationToken: Stage.Token);
+            new GatewayOptions { Host = "127.0.0.1", Port = 0, TlsCertPath = certificate, TlsKeyPath = key },
+            cancellationToken: Stage.Token);
         Assert.Equal("https", gateway.Url.Scheme);
         using var trusting = new HttpClient(new SocketsHttpHandler { SslOptions = Trust(authority) });
         Assert.True((await trusting.GetAsync(new Uri(gateway.Url, "/health"), Stage.Token)).IsSuccessStatusCode);
@@ -33,7 +34,8 @@ public sealed class TlsTests : IDisposable
     [InlineData(true, true, 200)]
     [InlineData(true, false, 503)]
     [InlineData(false, true, 503)]
-    public async Task Engines_on_https_are_checked_against_the_given_authority_and_shown_our_certificate(bool rightAuthority, bool shown, int status)
+    public async Task Engines_on_https_are_checked_against_the_given_authority_and_shown_our_certificate(
+        bool rightAuthority, bool shown, int status)
     {
         var authority = TestCertificates.Authority("engines");
         var other = TestCertificates.Authority("somebody else");
@@ -48,9 +50,11 @@ public sealed class TlsTests : IDisposable
         using var client = new HttpClient { BaseAddress = gateway.Url };
 
         using var response = await client.PostAsync(
-            new Uri("/v1/embeddings", UriKind.Relative), new StringContent("{}", System.Text.Encoding.UTF8, "application/json"), Stage.Token);
+            new Uri("/v1/embeddings", UriKind.Relative), new StringContent(
+                "{}", System.Text.Encoding.UTF8, "application/json"), Stage.Token);
 
-        Assert.True(status == (int)response.StatusCode, $"{(int)response.StatusCode}: {await response.Content.ReadAsStringAsync(Stage.Token)}");
+        Assert.True(status == (
+            int)response.StatusCode, $"{(int)response.StatusCode}: {await response.Content.ReadAsStringAsync(Stage.Token)}");
     }
 
     [Theory]
@@ -72,10 +76,12 @@ public sealed class TlsTests : IDisposable
     [Theory]
     [InlineData("cert", null, "need each other")]
     [InlineData("nowhere.pem", "nowhere.key", "nowhere.pem")]
-    public async Task A_certificate_that_cannot_be_read_is_said_before_anything_listens(string certificate, string? key, string words)
+    public async Task A_certificate_that_cannot_be_read_is_said_before_anything_listens(
+        string certificate, string? key, string words)
     {
         var error = await Assert.ThrowsAsync<ArgumentException>(() => StandaloneGateway.StartAsync(
-            new GatewayOptions { Host = "127.0.0.1", Port = 0, TlsCertPath = Path.Combine(_certificates.Folder, certificate), TlsKeyPath = key }, cancellationToken: Stage.Token));
+            new GatewayOptions { Host = "127.0.0.1", Port = 0, TlsCertPath = Path.Combine(
+                _certificates.Folder, certificate), TlsKeyPath = key }, cancellationToken: Stage.Token));
         Assert.Contains(words, error.Message);
     }
 

@@ -11,7 +11,9 @@ public sealed class WireTests
 {
     private const string Good = """{"text":"a"}""";
 
-    /// <summary>Each with a second request hidden inside; one reading of it alone may come through, and never the hidden one.</summary>
+    /// <summary>
+    /// Each with a second request hidden inside; one reading of it alone may come through, and never the hidden one.
+    /// </summary>
     public static TheoryData<string, string> Smuggled => new()
     {
         { "both lengths", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
@@ -34,9 +36,11 @@ public sealed class WireTests
     {
         await using var spy = await Spy.StartAsync();
         await using var gateway = await spy.GatewayAsync("h");
-        const string hidden = "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"text\":\"hidden\"}";
+        const string hidden =
+            "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"text\":\"hidden\"}";
 
-        var answer = await RawAsync(gateway.Url, $"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{rest}{hidden}");
+        var answer = await RawAsync(
+            gateway.Url, $"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{rest}{hidden}");
 
         Assert.DoesNotContain(spy.Seen, seen => seen.Text.Contains("hidden", StringComparison.Ordinal));
         Assert.True(answer.Length == 0 || answer.StartsWith("HTTP/1.1 4", StringComparison.Ordinal), $"{what}: {answer}");
@@ -54,7 +58,8 @@ public sealed class WireTests
         await using var gateway = await spy.GatewayAsync("h");
         var answer = await RawAsync(gateway.Url,
             $"POST /generate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{name}: {value}\r\nContent-Length: {Good.Length}\r\n\r\n{Good}");
-        Assert.True(answer.StartsWith("HTTP/1.1 200", StringComparison.Ordinal) || answer.StartsWith("HTTP/1.1 400", StringComparison.Ordinal), answer);
+        Assert.True(answer.StartsWith("HTTP/1.1 200", StringComparison.Ordinal)
+            || answer.StartsWith("HTTP/1.1 400", StringComparison.Ordinal), answer);
         Assert.DoesNotContain("\r\n" + value + "\r\n", answer);
         Assert.All(spy.Seen, seen => Assert.False(seen.Headers.ContainsKey("injected")));
     }
@@ -68,7 +73,8 @@ public sealed class WireTests
         await using var spy = await Spy.StartAsync();
         await using var gateway = await spy.GatewayAsync("h", o => o.StrictModel = true);
         using var client = new HttpClient { BaseAddress = gateway.Url };
-        using var response = await client.PostAsync(new Uri("/generate", UriKind.Relative), new StringContent(body, Encoding.UTF8, "application/json"), Stage.Token);
+        using var response = await client.PostAsync(
+            new Uri("/generate", UriKind.Relative), new StringContent(body, Encoding.UTF8, "application/json"), Stage.Token);
         Assert.False(response.Headers.Contains("Injected"));
         Assert.All(spy.Seen, seen => Assert.False(seen.Headers.ContainsKey("Injected")));
     }
@@ -78,7 +84,8 @@ public sealed class WireTests
     {
         await using var spy = await Spy.StartAsync();
         await using var gateway = await spy.GatewayAsync("h");
-        var answer = await RawAsync(gateway.Url, $"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: {new string('a', 64 * 1024)}\r\n\r\n");
+        var answer = await RawAsync(
+            gateway.Url, $"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: {new string('a', 64 * 1024)}\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 431", answer);
         var line = await RawAsync(gateway.Url, $"GET /{new string('a', 16 * 1024)} HTTP/1.1\r\nHost: x\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 414", line);

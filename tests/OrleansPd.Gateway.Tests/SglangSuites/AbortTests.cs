@@ -5,7 +5,9 @@ using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 
-/// <summary>Aborts by the client's id on the engines, and transfers that fail: how requests end, and that nothing stays behind.</summary>
+/// <summary>
+/// Aborts by the client's id on the engines, and transfers that fail: how requests end, and that nothing stays behind.
+/// </summary>
 public sealed class AbortTests
 {
     [Theory]
@@ -46,7 +48,8 @@ public sealed class AbortTests
         // The KV is late: the request stands in the prefill's inflight queue and in the decode's transfer queue.
         prefill.Faults.Add(new Fault(FaultKind.LateKv) { RidPrefix = "my-abort", Delay = TimeSpan.FromMinutes(5) });
         var request = Suite.PostAsync(stage, "/generate", Suite.Generate("Stuck", 4, ""","rid":"my-abort" """));
-        await LiveStage.UntilAsync(() => (prefill.Stats.InflightQueue, stage.Decode[0].Stats.TransferQueue) == (1, 1), TimeSpan.FromSeconds(20));
+        await LiveStage.UntilAsync(
+            () => (prefill.Stats.InflightQueue, stage.Decode[0].Stats.TransferQueue) == (1, 1), TimeSpan.FromSeconds(20));
 
         await Suite.PastAsync(side == EngineRole.Prefill ? prefill : stage.Decode[0], "/abort_request", """{"rid":"my-abort"}""");
 
@@ -65,7 +68,8 @@ public sealed class AbortTests
         stage.Prefill[0].Faults.Add(new Fault(FaultKind.FailTransfer) { Count = 6 });
         stage.Decode[0].Faults.Add(new Fault(FaultKind.FailTransfer) { Count = 6 });
 
-        var ends = await Task.WhenAll(Enumerable.Range(0, 36).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Request {i}", 8))))
+        var ends = await Task.WhenAll(
+            Enumerable.Range(0, 36).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Request {i}", 8))))
             .WaitAsync(TimeSpan.FromSeconds(120), LiveStage.Token);
 
         Assert.All(ends, end => Assert.True(end.Status == 200 || IsAbort(end.Status, end.Body), $"{end.Status}: {end.Body}"));

@@ -37,7 +37,8 @@ public sealed class AnswerTests
         await using var stage = await Suite.StartAsync(speed: 0);
         foreach (var engine in stage.Prefill.Concat(stage.Decode))
         {
-            engine.Faults.Add(new Fault(FaultKind.Status) { Status = 400, Body = """{"error":{"message":"invalid json_schema"}}""" });
+            engine.Faults.Add(new Fault(
+                FaultKind.Status) { Status = 400, Body = """{"error":{"message":"invalid json_schema"}}""" });
         }
         var (status, body) = await Suite.PostAsync(stage, "/generate", Suite.Generate("x", 4));
         Assert.Equal((400, "invalid json_schema"), (status, (string)body["error"]!["message"]!));
@@ -62,15 +63,18 @@ public sealed class AnswerTests
         var chat = await Suite.GoodAsync(stage, "/v1/chat/completions", """
             {"model":"default","messages":[{"role":"user","content":"Hi"}],"max_tokens":3,"logprobs":true,"top_logprobs":5}
             """);
-        Assert.All(chat["choices"]![0]!["logprobs"]!["content"]!.AsArray(), token => Assert.Equal(5, token!["top_logprobs"]!.AsArray().Count));
+        Assert.All(chat["choices"]![0]!["logprobs"]!["content"]!.AsArray(), token =>
+            Assert.Equal(5, token!["top_logprobs"]!.AsArray().Count));
     }
 
     [Fact]
     public async Task The_first_token_is_counted_once()
     {
         await using var stage = await Suite.StartAsync(speed: 0);
-        var one = await Suite.GoodAsync(stage, "/v1/completions", """{"model":"default","prompt":"Hello","max_tokens":1,"ignore_eos":true}""");
-        var more = await Suite.GoodAsync(stage, "/v1/completions", """{"model":"default","prompt":"Hello","max_tokens":7,"ignore_eos":true}""");
+        var one = await Suite.GoodAsync(
+            stage, "/v1/completions", """{"model":"default","prompt":"Hello","max_tokens":1,"ignore_eos":true}""");
+        var more = await Suite.GoodAsync(
+            stage, "/v1/completions", """{"model":"default","prompt":"Hello","max_tokens":7,"ignore_eos":true}""");
         Assert.Equal((1, 7), ((int)one["usage"]!["completion_tokens"]!, (int)more["usage"]!["completion_tokens"]!));
         // A stop string in the first token ends the answer there.
         var first = (string)one["choices"]![0]!["text"]!;
@@ -82,7 +86,8 @@ public sealed class AnswerTests
             ["ignore_eos"] = true,
             ["stop"] = first.Trim(),
         }.ToJsonString());
-        Assert.Equal((1, "stop"), ((int)stopped["usage"]!["completion_tokens"]!, (string)stopped["choices"]![0]!["finish_reason"]!));
+        Assert.Equal((1, "stop"), (
+            (int)stopped["usage"]!["completion_tokens"]!, (string)stopped["choices"]![0]!["finish_reason"]!));
     }
 
     [Theory]
@@ -99,7 +104,8 @@ public sealed class AnswerTests
             ["sampling_params"] = new JsonObject { ["max_new_tokens"] = 5, ["temperature"] = 0, ["ignore_eos"] = true },
         }.ToJsonString())).AsArray();
         Assert.Equal(
-            prompts.Select(p => ReferenceModel.Complete(p, 5, new Sampling { IgnoreEos = true })), answers.Select(a => (string)a!["text"]!));
+            prompts.Select(p => ReferenceModel.Complete(p, 5, new Sampling { IgnoreEos = true })), answers.Select(
+                a => (string)a!["text"]!));
         Assert.All(answers, a => Assert.NotNull(a!["meta_info"]!["finish_reason"]));
     }
 
@@ -108,7 +114,8 @@ public sealed class AnswerTests
     {
         await using var stage = await Suite.StartAsync(speed: 0);
         var answers = (await Suite.GoodAsync(stage, "/generate",
-            """{"input_ids":[[5,6,7],[8,9]],"return_logprob":true,"sampling_params":{"max_new_tokens":3,"ignore_eos":true}}""")).AsArray();
+            """{"input_ids":[[5,6,7],[8,9]],"return_logprob":true,"sampling_params":{"max_new_tokens":3,"ignore_eos":true}}"""))
+                .AsArray();
         Assert.Equal(2, answers.Count);
         Assert.All(answers, a => Assert.Equal(3, a!["meta_info"]!["output_token_logprobs"]!.AsArray().Count));
     }
@@ -118,9 +125,11 @@ public sealed class AnswerTests
     {
         await using var stage = await Suite.StartAsync(speed: 0);
         var events = await Suite.StreamAsync(stage, "/generate", Suite.Generate("Count", 12, ""","stream":true,"rid":"mine" """));
-        Assert.All(events.Zip(events.Skip(1)), pair => Assert.StartsWith((string)pair.First["text"]!, (string)pair.Second["text"]!));
+        Assert.All(events.Zip(events.Skip(1)), pair =>
+            Assert.StartsWith((string)pair.First["text"]!, (string)pair.Second["text"]!));
         Assert.All(events, e => Assert.Equal("mine", (string)e["meta_info"]!["id"]!));
-        Assert.Equal([events.Count - 1], events.Index().Where(e => e.Item["meta_info"]!["finish_reason"] is not null).Select(e => e.Index));
+        Assert.Equal([events.Count - 1], events.Index().Where(e => e.Item["meta_info"]!["finish_reason"] is not null)
+            .Select(e => e.Index));
         Assert.NotNull(events[0]["meta_info"]!["prompt_tokens"]);
         Assert.NotNull(events[0]["meta_info"]!["cached_tokens"]);
     }
@@ -148,7 +157,8 @@ public sealed class AnswerTests
         {
             await Suite.GoodAsync(stage, "/generate", Suite.Generate("In a row", 1));
         }
-        var all = await Task.WhenAll(Enumerable.Range(0, 256).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"At once {i}", 3))));
+        var all = await Task.WhenAll(
+            Enumerable.Range(0, 256).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"At once {i}", 3))));
         Assert.All(all, answer => Assert.Equal(200, answer.Status));
         await Suite.IdleAsync(stage);
     }

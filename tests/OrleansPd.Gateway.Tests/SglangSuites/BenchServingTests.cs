@@ -5,8 +5,8 @@ using OrleansPd.Gateway.Tests.Support;
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 
 /// <summary>
-/// The sequence of calls that SGLang's serving benchmark makes of a router, and what it reads in each answer: model, tokenizer and
-/// server facts, a warm-up, a flush, the load itself as streams, and the facts again.
+/// The sequence of calls that SGLang's serving benchmark makes of a router, and what it reads in each answer: model, tokenizer
+/// and server facts, a warm-up, a flush, the load itself as streams, and the facts again.
 /// </summary>
 public sealed class BenchServingTests
 {
@@ -30,10 +30,12 @@ public sealed class BenchServingTests
 
         var warm = await SendAsync(stage, backend, path, model, 0, 1);
         Assert.Equal(1, warm.Tokens);
-        using var flushed = await stage.Client.PostAsync(new Uri("/flush_cache?timeout=30", UriKind.Relative), null, LiveStage.Token);
+        using var flushed = await stage.Client.PostAsync(
+            new Uri("/flush_cache?timeout=30", UriKind.Relative), null, LiveStage.Token);
         Assert.Equal(HttpStatusCode.OK, flushed.StatusCode);
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, Requests).Select(i => SendAsync(stage, backend, path, model, i, 4 + (i % 9))));
+        var answers = await Task.WhenAll(
+            Enumerable.Range(0, Requests).Select(i => SendAsync(stage, backend, path, model, i, 4 + (i % 9))));
 
         Assert.All(answers.Index(), answer => Assert.Equal(4 + (answer.Index % 9), answer.Item.Tokens));
         Assert.All(answers, answer => Assert.NotEmpty(answer.Text));
@@ -56,7 +58,8 @@ public sealed class BenchServingTests
         JsonNode.Parse(await stage.Client.GetStringAsync(new Uri(path, UriKind.Relative), LiveStage.Token))!;
 
     /// <summary>One request as the benchmark's backend of that name sends it, and its answer as that one reads it.</summary>
-    private static async Task<(string Text, int Tokens)> SendAsync(LiveStage stage, string backend, string path, string model, int i, int tokens)
+    private static async Task<(
+        string Text, int Tokens)> SendAsync(LiveStage stage, string backend, string path, string model, int i, int tokens)
     {
         var prompt = $"Benchmark prompt {i}";
         JsonObject body = backend switch
@@ -64,7 +67,8 @@ public sealed class BenchServingTests
             "sglang" => new()
             {
                 ["text"] = prompt,
-                ["sampling_params"] = new JsonObject { ["temperature"] = 0.0, ["max_new_tokens"] = tokens, ["ignore_eos"] = true },
+                ["sampling_params"] =
+                    new JsonObject { ["temperature"] = 0.0, ["max_new_tokens"] = tokens, ["ignore_eos"] = true },
                 ["stream"] = true,
                 ["lora_path"] = null,
                 ["return_logprob"] = false,
@@ -97,10 +101,13 @@ public sealed class BenchServingTests
         return backend switch
         {
             "sglang" => ((string)events[^1]["text"]!, (int)events[^1]["meta_info"]!["completion_tokens"]!),
-            "sglang-oai" => (string.Concat(events.SelectMany(e => e["choices"]!.AsArray()).Select(c => (string?)c!["text"])), Usage(events)),
-            _ => (string.Concat(events.SelectMany(e => e["choices"]!.AsArray()).Select(c => (string?)c!["delta"]!["content"])), Usage(events)),
+            "sglang-oai" => (string.Concat(
+                events.SelectMany(e => e["choices"]!.AsArray()).Select(c => (string?)c!["text"])), Usage(events)),
+            _ => (string.Concat(
+                events.SelectMany(e => e["choices"]!.AsArray()).Select(c => (string?)c!["delta"]!["content"])), Usage(events)),
         };
     }
 
-    private static int Usage(List<JsonNode> events) => (int)events.Last(e => e["usage"] is not null)["usage"]!["completion_tokens"]!;
+    private static int Usage(List<JsonNode> events) =>
+        (int)events.Last(e => e["usage"] is not null)["usage"]!["completion_tokens"]!;
 }

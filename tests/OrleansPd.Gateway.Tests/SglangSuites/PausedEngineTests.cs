@@ -4,7 +4,9 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 
-/// <summary>Calls that SGLang's suites make past the router while requests run through it: the router must take them calmly.</summary>
+/// <summary>
+/// Calls that SGLang's suites make past the router while requests run through it: the router must take them calmly.
+/// </summary>
 public sealed class PausedEngineTests
 {
     /// <summary>As long as the suite's own pause; shorter ones would not meet a limit that is too tight.</summary>
@@ -14,7 +16,8 @@ public sealed class PausedEngineTests
     public async Task In_place_pause_of_both_engines_holds_32_open_requests_and_loses_none()
     {
         await using var stage = await Suite.StartAsync();
-        var requests = Enumerable.Range(0, 32).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Prompt {i} of many", 400))).ToArray();
+        var requests = Enumerable.Range(0, 32)
+            .Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Prompt {i} of many", 400))).ToArray();
         await LiveStage.UntilAsync(() => stage.Decode[0].Stats.Running == 32, TimeSpan.FromSeconds(20));
         foreach (var engine in stage.Prefill.Concat(stage.Decode))
         {
@@ -45,7 +48,8 @@ public sealed class PausedEngineTests
     {
         await using var stage = await Suite.StartAsync();
         var decode = stage.Decode[0];
-        var requests = Enumerable.Range(0, 2).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Prompt {i}", 400))).ToArray();
+        var requests = Enumerable.Range(0, 2).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Prompt {i}", 400)))
+            .ToArray();
         await LiveStage.UntilAsync(() => decode.Stats.Running == 2, TimeSpan.FromSeconds(20));
 
         Assert.Equal(200, (await Suite.PastAsync(decode, "/pause_generation", """{"mode":"retract"}""")).Status);
@@ -53,7 +57,8 @@ public sealed class PausedEngineTests
         {
             foreach (var engine in (SimulatedEngine[])[stage.Prefill[0], decode])
             {
-                Assert.Equal(200, (await Suite.PastAsync(engine, "/update_weights_from_disk", """{"model_path":"sim/next","flush_cache":false}""")).Status);
+                Assert.Equal(200, (await Suite.PastAsync(
+                    engine, "/update_weights_from_disk", """{"model_path":"sim/next","flush_cache":false}""")).Status);
             }
         }
         await Suite.PastAsync(decode, "/continue_generation");
@@ -81,7 +86,8 @@ public sealed class PausedEngineTests
             while (!stop.IsCancellationRequested)
             {
                 var (status, body) = await Suite.PostAsync(stage, "/generate", Suite.Generate($"Client {i}", 60));
-                if (!(status == 200 || (status is 500 or 503 && body.ToJsonString().Contains("abort", StringComparison.OrdinalIgnoreCase))))
+                if (!(status == 200
+                    || (status is 500 or 503 && body.ToJsonString().Contains("abort", StringComparison.OrdinalIgnoreCase))))
                 {
                     Interlocked.Increment(ref bad);
                 }
@@ -112,7 +118,8 @@ public sealed class PausedEngineTests
         await Suite.PastAsync(stage.Prefill[0], "/pause_generation");
         await Suite.PastAsync(stage.Prefill[0], "/continue_generation");
 
-        await Suite.GoodAsync(stage, "/generate", Suite.Generate("At once", 4)).WaitAsync(TimeSpan.FromSeconds(10), LiveStage.Token);
+        await Suite.GoodAsync(stage, "/generate", Suite.Generate("At once", 4))
+            .WaitAsync(TimeSpan.FromSeconds(10), LiveStage.Token);
         Assert.All(stage.Gateway.ControlPlane.Fleet.Workers, w => Assert.Equal(WorkerPhase.Ready, w.Phase));
     }
 

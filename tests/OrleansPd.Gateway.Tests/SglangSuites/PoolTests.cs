@@ -10,14 +10,18 @@ using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 
-/// <summary>Start, data parallelism, and what the test suites of SGLang's own gateways assert (protocol §12.1, §12.5, §12.6).</summary>
+/// <summary>
+/// Start, data parallelism, and what the test suites of SGLang's own gateways assert (protocol §12.1, §12.5, §12.6).
+/// </summary>
 public sealed class PoolTests
 {
     private static readonly string[] Methods = ["auto", "follow_bootstrap_room", "round_robin", "total_requests", "total_tokens"];
 
     public static TheoryData<string, string> AllPairs => new(Methods.SelectMany(p => Methods.Select(d => (p, d))));
 
-    /// <summary>With the gateway choosing ranks, and with engines that choose and ask each other past a router that knows nothing.</summary>
+    /// <summary>
+    /// With the gateway choosing ranks, and with engines that choose and ask each other past a router that knows nothing.
+    /// </summary>
     [Theory]
     [MemberData(nameof(AllPairs))]
     public async Task Every_pair_of_load_balance_methods_serves(string prefill, string decode)
@@ -30,7 +34,8 @@ public sealed class PoolTests
                 DpSize = 4,
                 LoadBalanceMethod = o.Role == EngineRole.Prefill ? prefill : decode,
             });
-            var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Rank {i}", 3))));
+            var answers = await Task.WhenAll(
+                Enumerable.Range(0, 8).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Rank {i}", 3))));
             Assert.All(answers, answer => Assert.True(answer.Status == 200, $"{recipe}: {answer.Status} {answer.Body}"));
             Assert.All(stage.Prefill.Concat(stage.Decode), engine => Assert.Empty(engine.Stats.RouterErrors));
         }
@@ -39,8 +44,10 @@ public sealed class PoolTests
     [Fact]
     public async Task Health_is_200_before_any_engine_is_up_and_the_gateway_serves_when_they_are()
     {
-        await using var prefill = await SimulatedEngine.StartAsync(new() { Role = EngineRole.Prefill, Speed = 0 }, ct: LiveStage.Token);
-        await using var decode = await SimulatedEngine.StartAsync(new() { Role = EngineRole.Decode, Speed = 0 }, ct: LiveStage.Token);
+        await using var prefill = await SimulatedEngine.StartAsync(
+            new() { Role = EngineRole.Prefill, Speed = 0 }, ct: LiveStage.Token);
+        await using var decode = await SimulatedEngine.StartAsync(
+            new() { Role = EngineRole.Decode, Speed = 0 }, ct: LiveStage.Token);
         await prefill.KillAsync();
         await decode.KillAsync();
         var options = new GatewayOptions { Host = "127.0.0.1", Port = 0 };
@@ -49,14 +56,18 @@ public sealed class PoolTests
         await using var gateway = await StandaloneGateway.StartAsync(options, cancellationToken: LiveStage.Token);
         using var client = new HttpClient { BaseAddress = gateway.Url };
 
-        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(new Uri("/health", UriKind.Relative), LiveStage.Token)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (
+            await client.GetAsync(new Uri("/health", UriKind.Relative), LiveStage.Token)).StatusCode);
         await prefill.RestartAsync(LiveStage.Token);
         await decode.RestartAsync(LiveStage.Token);
         await LiveStage.UntilAsync(() => gateway.ControlPlane.Fleet.IsReady, TimeSpan.FromSeconds(60));
-        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(new Uri("/health_generate", UriKind.Relative), LiveStage.Token)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (
+            await client.GetAsync(new Uri("/health_generate", UriKind.Relative), LiveStage.Token)).StatusCode);
     }
 
-    /// <summary>Parity suites kill a server on the router's port with connections open, and start the router there seconds later.</summary>
+    /// <summary>
+    /// Parity suites kill a server on the router's port with connections open, and start the router there seconds later.
+    /// </summary>
     [Fact]
     public async Task The_port_of_a_server_that_was_just_killed_can_be_had()
     {
@@ -69,7 +80,8 @@ public sealed class PoolTests
         (await former.AcceptTcpClientAsync(LiveStage.Token)).Dispose();
         former.Stop();
 
-        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = port }, cancellationToken: LiveStage.Token);
+        await using var gateway = await StandaloneGateway.StartAsync(
+            new GatewayOptions { Host = "127.0.0.1", Port = port }, cancellationToken: LiveStage.Token);
         Assert.Equal(port, gateway.Url.Port);
     }
 
@@ -119,7 +131,8 @@ public sealed class PoolTests
             "POST", "/v1/chat/completions", """{"model":"default","messages":[{"role":"user","content":"Hi"}]}""");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.Equal(code, response.Headers.GetValues("x-router-error-code").Single());
-        Assert.Equal(code, (string)JsonNode.Parse(await response.Content.ReadAsStringAsync(ManagedStage.Token))!["error"]!["code"]!);
+        Assert.Equal(code, (
+            string)JsonNode.Parse(await response.Content.ReadAsStringAsync(ManagedStage.Token))!["error"]!["code"]!);
     }
 
     [Fact]

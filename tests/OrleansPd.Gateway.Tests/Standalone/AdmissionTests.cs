@@ -9,7 +9,9 @@ using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.Standalone;
 
-/// <summary>Who gets in, who waits and who is sent away, and what the gateway says about it, with the control plane of one process.</summary>
+/// <summary>
+/// Who gets in, who waits and who is sent away, and what the gateway says about it, with the control plane of one process.
+/// </summary>
 public sealed class AdmissionTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -40,8 +42,10 @@ public sealed class AdmissionTests
         Assert.Equal("queue_timeout", (string)record["calls"]![0]!["reason"]!);
         Assert.NotNull((string?)record["calls"]![0]!["refusal"]);
         var metrics = await stage.Client.GetStringAsync("/metrics", Token);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_full\",side=\"gateway\"} 1\n", metrics);
-        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_timeout\",side=\"gateway\"} 2\n", metrics);
+        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_full\",side=\"gateway\"} 1\n",
+            metrics);
+        Assert.Contains("orleanspd_gateway_requests_total{route=\"/generate\",reason=\"queue_timeout\",side=\"gateway\"} 2\n",
+            metrics);
     }
 
     [Fact]
@@ -50,7 +54,8 @@ public sealed class AdmissionTests
         await using var stage = await StartAsync(o => o.MaxConcurrentRequests = 2);
         stage.Decode[0].Faults.Add(new Fault(FaultKind.WedgeDecode));
         var all = Enumerable.Range(0, 6).Select(i => SendAsync(stage, $"r{i}")).ToArray();
-        await LiveStage.UntilAsync(() => stage.Decode[0].Stats.LiveRequests == 2 && Waiting(stage) == 4, TimeSpan.FromSeconds(20));
+        await LiveStage.UntilAsync(
+            () => stage.Decode[0].Stats.LiveRequests == 2 && Waiting(stage) == 4, TimeSpan.FromSeconds(20));
         stage.Decode[0].Faults.Clear();
         foreach (var response in await Task.WhenAll(all))
         {
@@ -73,13 +78,15 @@ public sealed class AdmissionTests
     [Fact]
     public async Task Debug_says_what_became_of_a_request_and_why_this_pair()
     {
-        await using var stage = await StartAsync(o => (o.Policy, o.DecodePolicy) = ("cache_aware", "least_load"), prefill: 2, ranks: 2);
+        await using var stage = await StartAsync(
+            o => (o.Policy, o.DecodePolicy) = ("cache_aware", "least_load"), prefill: 2, ranks: 2);
         stage.Prefill[0].Faults.Add(new Fault(FaultKind.Refuse));
         stage.Prefill[1].Faults.Add(new Fault(FaultKind.Refuse));
         using var failed = await SendAsync(stage, "why-not");
         stage.Prefill[0].Faults.Clear();
         stage.Prefill[1].Faults.Clear();
-        await LiveStage.UntilAsync(() => stage.Gateway.ControlPlane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), TimeSpan.FromSeconds(30));
+        await LiveStage.UntilAsync(
+            () => stage.Gateway.ControlPlane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), TimeSpan.FromSeconds(30));
         using var good = await SendAsync(stage, "why");
 
         Assert.Equal(HttpStatusCode.OK, good.StatusCode);
@@ -92,7 +99,8 @@ public sealed class AdmissionTests
         Assert.True((double)attempt["first_output_ms"]! <= (double)attempt["decode_ms"]!);
         Assert.NotNull((double?)attempt["prefill_ms"]);
         var choice = attempt["choice"]!;
-        Assert.Equal(("pair", "cache_aware", "least_load"), ((string)choice["route"]!, (string)choice["prefill_policy"]!, (string)choice["decode_policy"]!));
+        Assert.Equal(("pair", "cache_aware", "least_load"), (
+            (string)choice["route"]!, (string)choice["prefill_policy"]!, (string)choice["decode_policy"]!));
         Assert.Equal((4, 2), ((int)choice["prefill_candidates"]!, (int)choice["decode_candidates"]!));
         Assert.True((long)choice["uncached_tokens"]! > 0);
         Assert.Contains("prefill by cache_aware, score", (string)attempt["why"]!);
@@ -112,7 +120,8 @@ public sealed class AdmissionTests
         options.ControlPlane.Policy = "round_robin";
         options.ControlPlane.LivenessIntervalSecs = 1;
         change(options.ControlPlane);
-        return LiveStage.StartAsync(prefill, 1, options, engine => engine with { Speed = 0, DpSize = ranks, TransferBackend = "mooncake" });
+        return LiveStage.StartAsync(
+            prefill, 1, options, engine => engine with { Speed = 0, DpSize = ranks, TransferBackend = "mooncake" });
     }
 
     private static int Waiting(LiveStage stage) => ((EmbeddedControlPlane)stage.Gateway.ControlPlane).Waiting;
@@ -122,7 +131,8 @@ public sealed class AdmissionTests
         using var request = new HttpRequestMessage(HttpMethod.Post, "/generate")
         {
             Content = new StringContent(
-                """{"text":"The capital of France","sampling_params":{"max_new_tokens":4,"ignore_eos":true}}""", Encoding.UTF8, "application/json"),
+                """{"text":"The capital of France","sampling_params":{"max_new_tokens":4,"ignore_eos":true}}""", Encoding.UTF8,
+                "application/json"),
         };
         request.Headers.Add("x-request-id", id);
         return await stage.Client.SendAsync(request, Token);

@@ -85,7 +85,8 @@ public sealed class EmbeddedControlPlaneTests : IAsyncDisposable
         var first = _plane.AcquireAsync(new PairRequest(), TestContext.Current.CancellationToken);
         Assert.True(first.IsCompletedSuccessfully);
         var lease = (await first).Lease!;
-        var second = _plane.AcquireAsync(new PairRequest { MaxWait = TimeSpan.FromSeconds(30) }, TestContext.Current.CancellationToken);
+        var second = _plane.AcquireAsync(
+            new PairRequest { MaxWait = TimeSpan.FromSeconds(30) }, TestContext.Current.CancellationToken);
         Assert.False(second.IsCompleted);
         _plane.LegEnded(lease, LegSide.Prefill, LegOutcome.Succeeded);
         _plane.LegEnded(lease, LegSide.Decode, LegOutcome.Succeeded);
@@ -99,7 +100,8 @@ public sealed class EmbeddedControlPlaneTests : IAsyncDisposable
         _ = await _plane.AcquireAsync(new PairRequest(), TestContext.Current.CancellationToken);
         using var gone = new CancellationTokenSource();
         var left = _plane.AcquireAsync(new PairRequest { MaxWait = TimeSpan.FromSeconds(30) }, gone.Token).AsTask();
-        var slow = _plane.AcquireAsync(new PairRequest { MaxWait = TimeSpan.FromSeconds(5) }, TestContext.Current.CancellationToken).AsTask();
+        var slow = _plane.AcquireAsync(
+            new PairRequest { MaxWait = TimeSpan.FromSeconds(5) }, TestContext.Current.CancellationToken).AsTask();
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
         _clock.Advance(TimeSpan.FromSeconds(5));
@@ -111,10 +113,12 @@ public sealed class EmbeddedControlPlaneTests : IAsyncDisposable
     {
         await ReadyAsync(slots: 1);
         _ = await _plane.AcquireAsync(new PairRequest(), TestContext.Current.CancellationToken);
-        var waiting = _plane.AcquireAsync(new PairRequest { MaxWait = TimeSpan.FromSeconds(30) }, TestContext.Current.CancellationToken);
+        var waiting = _plane.AcquireAsync(
+            new PairRequest { MaxWait = TimeSpan.FromSeconds(30) }, TestContext.Current.CancellationToken);
         await _plane.StopAsync(TestContext.Current.CancellationToken);
         Assert.Equal(RefusalReason.ShuttingDown, (await waiting).Refusal!.Reason);
-        Assert.Equal(RefusalReason.ShuttingDown, (await _plane.AcquireAsync(new PairRequest(), TestContext.Current.CancellationToken)).Refusal!.Reason);
+        Assert.Equal(RefusalReason.ShuttingDown, (
+            await _plane.AcquireAsync(new PairRequest(), TestContext.Current.CancellationToken)).Refusal!.Reason);
     }
 
     [Fact]

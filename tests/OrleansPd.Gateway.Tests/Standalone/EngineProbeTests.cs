@@ -79,7 +79,8 @@ public sealed class EngineProbeTests : IAsyncDisposable
             app.MapGet("/model_info", () => Results.Text("""{"model_path":"m"}"""));
             app.MapGet("/route", () => Results.Text("Prefill server not fully registered yet", statusCode: 503));
         });
-        var reading = await _probe.DescribeAsync(new WorkerSpec { Url = api, Role = WorkerRole.Prefill, BootstrapPort = api.Port }, Token);
+        var reading = await _probe.DescribeAsync(
+            new WorkerSpec { Url = api, Role = WorkerRole.Prefill, BootstrapPort = api.Port }, Token);
         Assert.Null(reading.Facts);
         Assert.Contains("registered", reading.Answer.Problem);
     }
@@ -89,8 +90,10 @@ public sealed class EngineProbeTests : IAsyncDisposable
     {
         var api = await ServeAsync(app =>
         {
-            app.MapGet("/server_info", () => Results.Text("""{"served_model_name":"m","version":"0.5.18","internal_states":[{}]}"""));
-            app.MapGet("/route", (HttpRequest r) => r.Query.Count == 0 ? Results.StatusCode(400) : Results.Text("""{"dp_size":2,"page_size":64}"""));
+            app.MapGet("/server_info", () =>
+                Results.Text("""{"served_model_name":"m","version":"0.5.18","internal_states":[{}]}"""));
+            app.MapGet("/route", (HttpRequest r) =>
+                r.Query.Count == 0 ? Results.StatusCode(400) : Results.Text("""{"dp_size":2,"page_size":64}"""));
         });
         var reading = await _probe.DescribeAsync(new WorkerSpec { Url = api, Role = WorkerRole.Prefill }, Token);
         Assert.Equal((api.Port, 2), (reading.Facts!.BootstrapPort, reading.Facts.DpSize));
@@ -118,7 +121,8 @@ public sealed class EngineProbeTests : IAsyncDisposable
         var api = await ServeAsync(_ => { });
         await _apps[0].StopAsync(Token);
         await using var reference = new HandlerUpstream();
-        var answer = await new EngineProbe(new ControlPlaneOptions(), reference).LivenessAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token);
+        var answer = await new EngineProbe(new ControlPlaneOptions(), reference)
+            .LivenessAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token);
         Assert.True(answer.Refused);
     }
 
@@ -138,8 +142,10 @@ public sealed class EngineProbeTests : IAsyncDisposable
             app.MapGet("/server_info", () => Results.Text(
                 $$"""{"disaggregation_mode":"prefill","disaggregation_bootstrap_port":{{api.Port}},"page_size":1,"kv_cache_dtype":"auto","random_seed":{{seed}},"served_model_name":"m"}"""));
             app.MapGet("/model_info", () => Results.Text("""{"is_generation":true,"tokenizer_path":"t"}"""));
-            app.MapGet("/v1/models", () => Results.Text($$"""{"data":[{"id":"m","parent":null},{"id":"{{adapter}}","parent":"m"}]}"""));
-            app.MapGet("/route", () => Results.Text($$"""{"dp_size":2,"page_size":64,"kv_cache_dtype":"fp8","rank_port":{{rank}}}"""));
+            app.MapGet("/v1/models", () =>
+                Results.Text($$"""{"data":[{"id":"m","parent":null},{"id":"{{adapter}}","parent":"m"}]}"""));
+            app.MapGet("/route", () =>
+                Results.Text($$"""{"dp_size":2,"page_size":64,"kv_cache_dtype":"fp8","rank_port":{{rank}}}"""));
         });
         var worker = new WorkerSpec { Url = api, Role = WorkerRole.Prefill };
         var known = (await _probe.DescribeAsync(worker, Token)).Facts!;
@@ -195,7 +201,8 @@ public sealed class EngineProbeTests : IAsyncDisposable
     private static ReadinessCheck Trial(Uri prefill, Uri decode)
     {
         var target = new LegTarget("127.0.0.1", 8998, null, null);
-        return new ReadinessCheck(Worker(prefill, WorkerRole.Prefill), Worker(decode, WorkerRole.Decode), long.MaxValue, target, target);
+        return new ReadinessCheck(
+            Worker(prefill, WorkerRole.Prefill), Worker(decode, WorkerRole.Decode), long.MaxValue, target, target);
     }
 
     private static WorkerSnapshot Worker(Uri url, WorkerRole role) => new()

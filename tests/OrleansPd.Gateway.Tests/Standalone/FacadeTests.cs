@@ -38,9 +38,11 @@ public sealed class FacadeTests
         await using var stage = await StartAsync(dp: 2);
         var real = await GetAsync(Real(stage) + Sentinel);
         var shown = await GetAsync(Facade(stage) + Sentinel);
-        Assert.Equal(real with { Body = real.Body.Replace($"\"prefill_http_port\":{stage.Prefill[0].Port}", "\"prefill_http_port\":null") }, shown);
+        Assert.Equal(real with { Body = real.Body.Replace(
+            $"\"prefill_http_port\":{stage.Prefill[0].Port}", "\"prefill_http_port\":null") }, shown);
         Assert.NotEqual(real, shown);
-        foreach (var path in new[] { RankOne, "/route", "/route?prefill_dp_rank=9&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0" })
+        foreach (var path in new[] { RankOne, "/route",
+            "/route?prefill_dp_rank=9&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0" })
         {
             Assert.Equal(await GetAsync(Real(stage) + path), await GetAsync(Facade(stage) + path));
         }
@@ -57,7 +59,8 @@ public sealed class FacadeTests
         stage.Prefill[0].Faults.Add(new Fault(FaultKind.BootstrapDown));
         Assert.Equal(before, await GetAsync(Facade(stage) + RankOne));
         Assert.Equal(200, (await GetAsync(Facade(stage) + Sentinel)).Status);
-        Assert.Equal(503, (await GetAsync(Facade(stage) + "/route?prefill_dp_rank=1&prefill_cp_rank=0&target_tp_rank=1&target_pp_rank=0")).Status);
+        Assert.Equal(503, (await GetAsync(
+            Facade(stage) + "/route?prefill_dp_rank=1&prefill_cp_rank=0&target_tp_rank=1&target_pp_rank=0")).Status);
         stage.Prefill[0].Faults.Clear();
     }
 
@@ -65,15 +68,21 @@ public sealed class FacadeTests
     public async Task Rooms_are_answered_from_the_own_table_first_and_then_from_the_engines()
     {
         await using var stage = await StartAsync(dp: 2);
-        Assert.Equal(200, await StatusAsync(HttpMethod.Post, Facade(stage) + "/register_dp_rank", """{"bootstrap_room":17,"dp_rank":1}"""));
-        Assert.Equal(409, await StatusAsync(HttpMethod.Post, Facade(stage) + "/register_dp_rank", """{"bootstrap_room":"17","dp_rank":0}"""));
+        Assert.Equal(200, await StatusAsync(
+            HttpMethod.Post, Facade(stage) + "/register_dp_rank", """{"bootstrap_room":17,"dp_rank":1}"""));
+        Assert.Equal(409, await StatusAsync(
+            HttpMethod.Post, Facade(stage) + "/register_dp_rank", """{"bootstrap_room":"17","dp_rank":0}"""));
         Assert.Equal(400, await StatusAsync(HttpMethod.Post, Facade(stage) + "/register_dp_rank", "{}"));
-        Assert.Equal(200, await StatusAsync(HttpMethod.Post, Real(stage) + "/register_dp_rank", """{"bootstrap_room":18,"dp_rank":1}"""));
-        Assert.Equal(200, await StatusAsync(HttpMethod.Post, Real(stage) + "/register_dp_rank", """{"bootstrap_room":17,"dp_rank":0}"""));
-        Assert.Equal("""{"17":1,"18":1}""", await TextAsync(HttpMethod.Post, Facade(stage) + "/query_dp_ranks", """{"bootstrap_rooms":[17,18,19]}"""));
+        Assert.Equal(200, await StatusAsync(
+            HttpMethod.Post, Real(stage) + "/register_dp_rank", """{"bootstrap_room":18,"dp_rank":1}"""));
+        Assert.Equal(200, await StatusAsync(
+            HttpMethod.Post, Real(stage) + "/register_dp_rank", """{"bootstrap_room":17,"dp_rank":0}"""));
+        Assert.Equal("""{"17":1,"18":1}""", await TextAsync(
+            HttpMethod.Post, Facade(stage) + "/query_dp_ranks", """{"bootstrap_rooms":[17,18,19]}"""));
         Assert.Equal("{}", await TextAsync(HttpMethod.Post, Facade(stage) + "/query_dp_ranks", """{"bootstrap_rooms":[19]}"""));
         stage.Prefill[0].Faults.Add(new Fault(FaultKind.BootstrapDown));
-        Assert.Equal("""{"17":1,"18":1}""", await TextAsync(HttpMethod.Post, Facade(stage) + "/query_dp_ranks", """{"bootstrap_rooms":[17,18,19]}"""));
+        Assert.Equal("""{"17":1,"18":1}""", await TextAsync(
+            HttpMethod.Post, Facade(stage) + "/query_dp_ranks", """{"bootstrap_rooms":[17,18,19]}"""));
         stage.Prefill[0].Faults.Clear();
     }
 
@@ -97,7 +106,8 @@ public sealed class FacadeTests
         Assert.Equal(Good, await AskAsync(stage));
         var old = Facade(stage);
         await stage.Prefill[0].RestartAsync(Token);
-        await LiveStage.UntilAsync(() => stage.Shown(stage.Prefill[0]) is { Epoch: 2, Phase: WorkerPhase.Ready }, TimeSpan.FromSeconds(20));
+        await LiveStage.UntilAsync(
+            () => stage.Shown(stage.Prefill[0]) is { Epoch: 2, Phase: WorkerPhase.Ready }, TimeSpan.FromSeconds(20));
         Assert.NotEqual(old, Facade(stage));
         Assert.Equal(503, (await GetAsync(old + "/health")).Status);
         Assert.Equal(503, (await GetAsync(old + Sentinel)).Status);
@@ -105,7 +115,9 @@ public sealed class FacadeTests
         Assert.Equal(Good, await AskAsync(stage));
     }
 
-    /// <summary>The API is gone while the bootstrap server answers still: only the gateway can tell decodes that it is dead.</summary>
+    /// <summary>
+    /// The API is gone while the bootstrap server answers still: only the gateway can tell decodes that it is dead.
+    /// </summary>
     [Fact]
     public async Task Rooms_of_a_prefill_that_the_gateway_finds_dead_fail_on_the_decode_within_its_heartbeats()
     {
@@ -160,7 +172,8 @@ public sealed class FacadeTests
     }
 
     private static Task<LiveStage> StartAsync(
-        int dp = 1, DpRankMode ranks = DpRankMode.Explicit, string balance = "auto", int hold = 15, TimeSpan? heartbeat = null, string? ports = null)
+        int dp = 1, DpRankMode ranks =
+            DpRankMode.Explicit, string balance = "auto", int hold = 15, TimeSpan? heartbeat = null, string? ports = null)
     {
         var options = new GatewayOptions();
         options.ControlPlane.Policy = "round_robin";
@@ -187,7 +200,8 @@ public sealed class FacadeTests
     private static async Task<string> AskAsync(LiveStage stage)
     {
         using var content = new StringContent(
-            """{"text":"The capital of France","sampling_params":{"max_new_tokens":8,"ignore_eos":true}}""", Encoding.UTF8, "application/json");
+            """{"text":"The capital of France","sampling_params":{"max_new_tokens":8,"ignore_eos":true}}""", Encoding.UTF8,
+            "application/json");
         using var response = await stage.Client.PostAsync("/generate", content, Token);
         var text = await response.Content.ReadAsStringAsync(Token);
         Assert.True(response.StatusCode == HttpStatusCode.OK, text);
@@ -199,18 +213,22 @@ public sealed class FacadeTests
     private async Task<Reply> GetAsync(string url)
     {
         using var response = await _http.GetAsync(url, Token);
-        return new Reply((int)response.StatusCode, response.Content.Headers.ContentType?.ToString(), await response.Content.ReadAsStringAsync(Token));
+        return new Reply((int)response.StatusCode, response.Content.Headers.ContentType?.ToString(
+            ), await response.Content.ReadAsStringAsync(Token));
     }
 
-    private async Task<int> StatusAsync(HttpMethod method, string url, string body) => (await SendAsync(method, url, body)).Status;
+    private async Task<int> StatusAsync(HttpMethod method, string url, string body) =>
+        (await SendAsync(method, url, body)).Status;
 
     private async Task<string> TextAsync(HttpMethod method, string url, string body) => (await SendAsync(method, url, body)).Body;
 
     private async Task<Reply> SendAsync(HttpMethod method, string url, string body)
     {
-        using var request = new HttpRequestMessage(method, url) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(
+            method, url) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         using var response = await _http.SendAsync(request, Token);
-        return new Reply((int)response.StatusCode, response.Content.Headers.ContentType?.ToString(), await response.Content.ReadAsStringAsync(Token));
+        return new Reply((int)response.StatusCode, response.Content.Headers.ContentType?.ToString(
+            ), await response.Content.ReadAsStringAsync(Token));
     }
 
     private sealed record Reply(int Status, string? ContentType, string Body);

@@ -19,7 +19,8 @@ public sealed class HeardTests
     {
         var clock = new ManualClock();
         var probe = new Talkative();
-        var options = new ControlPlaneOptions { LoadIntervalSecs = 1, LivenessIntervalSecs = 60, DescribeIntervalSecs = 3600, HealthIntervalSecs = 0 };
+        var options = new ControlPlaneOptions { LoadIntervalSecs =
+            1, LivenessIntervalSecs = 60, DescribeIntervalSecs = 3600, HealthIntervalSecs = 0 };
         options.Workers.Add(new WorkerSpec { Url = new("http://p:1"), Role = WorkerRole.Prefill });
         options.Workers.Add(new WorkerSpec { Url = new("http://d:1"), Role = WorkerRole.Decode });
         await using var plane = EmbeddedControlPlane.Create(options, probe, clock, seed: 1, NullLogger.Instance);
@@ -88,9 +89,11 @@ public sealed class HeardTests
             return _engines.LivenessAsync(worker, cancellationToken);
         }
 
-        public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) => _engines.HealthAsync(worker, cancellationToken);
+        public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
+            _engines.HealthAsync(worker, cancellationToken);
 
-        public Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken) => _engines.GenerateAsync(trial, cancellationToken);
+        public Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken) =>
+            _engines.GenerateAsync(trial, cancellationToken);
 
         public Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken)
         {

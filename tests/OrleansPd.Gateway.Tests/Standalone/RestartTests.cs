@@ -8,7 +8,9 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Standalone;
 
-/// <summary>A prefill is restarted under load. What it costs in time: <c>OrleansPd.Benchmarks -- restart</c>, docs/restart.md.</summary>
+/// <summary>
+/// A prefill is restarted under load. What it costs in time: <c>OrleansPd.Benchmarks -- restart</c>, docs/restart.md.
+/// </summary>
 public sealed class RestartTests
 {
     private const int Clients = 12;
@@ -39,10 +41,12 @@ public sealed class RestartTests
             var prefill = stage.Prefill[restart % 2];
             await prefill.RestartAsync(Token);
             await LiveStage.UntilAsync(
-                () => clients.Any(c => c.IsFaulted) || (stage.Shown(prefill) is { Phase: WorkerPhase.Ready } shown && shown.Epoch >= 2 + (restart / 2)),
+                () => clients.Any(c => c.IsFaulted)
+                    || (stage.Shown(prefill) is { Phase: WorkerPhase.Ready } shown && shown.Epoch >= 2 + (restart / 2)),
                 TimeSpan.FromSeconds(60));
             var before = answered;
-            await LiveStage.UntilAsync(() => clients.Any(c => c.IsFaulted) || answered > before + Clients, TimeSpan.FromSeconds(60));
+            await LiveStage.UntilAsync(
+                () => clients.Any(c => c.IsFaulted) || answered > before + Clients, TimeSpan.FromSeconds(60));
         }
         await enough.CancelAsync();
         await Task.WhenAll(clients); // every answer was whole and right
@@ -75,7 +79,8 @@ public sealed class RestartTests
         options.ControlPlane.LivenessIntervalSecs = 1;
         options.ControlPlane.DescribeIntervalSecs = 1;
         options.ControlPlane.QueueSize = 1000;
-        return LiveStage.StartAsync(prefills, 2, options, engine => engine with { Speed = 0, DpSize = engine.Role == EngineRole.Prefill ? 2 : 1 });
+        return LiveStage.StartAsync(
+            prefills, 2, options, engine => engine with { Speed = 0, DpSize = engine.Role == EngineRole.Prefill ? 2 : 1 });
     }
 
     private static async Task AskAsync(LiveStage stage)
@@ -93,7 +98,8 @@ public sealed class RestartTests
     private static async Task<HttpResponseMessage> SendAsync(LiveStage stage)
     {
         using var content = new StringContent(
-            """{"text":"The capital of France","sampling_params":{"max_new_tokens":16,"ignore_eos":true}}""", Encoding.UTF8, "application/json");
+            """{"text":"The capital of France","sampling_params":{"max_new_tokens":16,"ignore_eos":true}}""", Encoding.UTF8,
+            "application/json");
         return await stage.Client.PostAsync("/generate", content, Token);
     }
 }

@@ -107,9 +107,11 @@ internal sealed class FixedControlPlane : IControlPlane
         Interlocked.Decrement(ref _openLegs);
     }
 
-    public LegOutcome? OutcomeOf(PairLease lease, LegSide side) => _ended.TryGetValue((lease.Id, side), out var outcome) ? outcome : null;
+    public LegOutcome? OutcomeOf(PairLease lease, LegSide side) =>
+        _ended.TryGetValue((lease.Id, side), out var outcome) ? outcome : null;
 
-    public ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) => new(RankRegistration.Stored);
+    public ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) =>
+        new(RankRegistration.Stored);
 
     public ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
     {

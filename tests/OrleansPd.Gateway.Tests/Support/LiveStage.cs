@@ -16,7 +16,8 @@ internal sealed class LiveStage : IAsyncDisposable
         _engines = engines;
         Gateway = gateway;
         // A client that hangs up does not first read on for a while.
-        Client = new HttpClient(new SocketsHttpHandler { ResponseDrainTimeout = TimeSpan.Zero }) { BaseAddress = gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
+        Client = new HttpClient(new SocketsHttpHandler { ResponseDrainTimeout = TimeSpan.Zero }) { BaseAddress =
+            gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
     }
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -32,7 +33,8 @@ internal sealed class LiveStage : IAsyncDisposable
     /// <summary>Comes back when all workers are ready.</summary>
     /// <param name="priority">The first worker of each role is the one that is chosen where a policy leaves a choice.</param>
     public static async Task<LiveStage> StartAsync(
-        int prefill, int decode, GatewayOptions options, Func<SimulatedEngineOptions, SimulatedEngineOptions> engine, bool priority = false)
+        int prefill, int decode, GatewayOptions options, Func<SimulatedEngineOptions, SimulatedEngineOptions> engine,
+        bool priority = false)
     {
         var engines = new List<SimulatedEngine>();
         for (var i = 0; i < prefill + decode; i++)
@@ -50,11 +52,13 @@ internal sealed class LiveStage : IAsyncDisposable
         options.Host = "127.0.0.1";
         options.Port = 0;
         var stage = new LiveStage(engines, await StandaloneGateway.StartAsync(options, cancellationToken: Token));
-        await UntilAsync(() => stage.Gateway.ControlPlane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), TimeSpan.FromSeconds(20));
+        await UntilAsync(() =>
+            stage.Gateway.ControlPlane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), TimeSpan.FromSeconds(20));
         return stage;
     }
 
-    public WorkerSnapshot Shown(SimulatedEngine engine) => Gateway.ControlPlane.Fleet.Workers.Single(w => w.Url.Port == engine.Port);
+    public WorkerSnapshot Shown(SimulatedEngine engine) =>
+        Gateway.ControlPlane.Fleet.Workers.Single(w => w.Url.Port == engine.Port);
 
     /// <summary>Looks again and again, and lets others run in between.</summary>
     public static async Task UntilAsync(Func<bool> condition, TimeSpan atMost)

@@ -12,7 +12,9 @@ using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.Support;
 
-/// <summary>A whole gateway with its embedded control plane, engines that are added while it runs, and everything it said.</summary>
+/// <summary>
+/// A whole gateway with its embedded control plane, engines that are added while it runs, and everything it said.
+/// </summary>
 internal sealed class ManagedStage : IAsyncDisposable
 {
     private readonly List<SimulatedEngine> _engines = [];
@@ -35,7 +37,8 @@ internal sealed class ManagedStage : IAsyncDisposable
 
     public static async Task<ManagedStage> StartAsync(Action<GatewayOptions>? configure = null)
     {
-        var options = new GatewayOptions { Host = "127.0.0.1", Port = 0, Upstream = Stage.DefaultUpstream, ControlPlane = new ControlPlaneOptions { LoadIntervalSecs = 1 } };
+        var options = new GatewayOptions { Host = "127.0.0.1", Port =
+            0, Upstream = Stage.DefaultUpstream, ControlPlane = new ControlPlaneOptions { LoadIntervalSecs = 1 } };
         configure?.Invoke(options);
         var said = new ConcurrentQueue<string>();
         var gateway = await StandaloneGateway.StartAsync(
@@ -44,7 +47,8 @@ internal sealed class ManagedStage : IAsyncDisposable
     }
 
     /// <summary>An engine that the gateway does not know yet.</summary>
-    public async Task<SimulatedEngine> EngineAsync(EngineRole role, Func<SimulatedEngineOptions, SimulatedEngineOptions>? options = null)
+    public async Task<SimulatedEngine> EngineAsync(
+        EngineRole role, Func<SimulatedEngineOptions, SimulatedEngineOptions>? options = null)
     {
         var plain = new SimulatedEngineOptions { Role = role, Speed = 0, DisconnectPoll = TimeSpan.FromMilliseconds(50) };
         var engine = await SimulatedEngine.StartAsync(options?.Invoke(plain) ?? plain, ct: Token);
@@ -72,7 +76,8 @@ internal sealed class ManagedStage : IAsyncDisposable
         return (engine, await AddAsync(engine));
     }
 
-    public async Task<(int Status, JsonNode Body)> CallAsync(string method, string path, JsonNode? body = null, string? key = null)
+    public async Task<(int Status, JsonNode Body)> CallAsync(
+        string method, string path, JsonNode? body = null, string? key = null)
     {
         using var response = await SendAsync(method, path, body?.ToJsonString(), key);
         var text = await response.Content.ReadAsStringAsync(Token);
@@ -111,7 +116,8 @@ internal sealed class ManagedStage : IAsyncDisposable
 
     public async Task<JsonNode> WorkerAsync(string id) => (await CallAsync("GET", $"/workers/{id}")).Body;
 
-    public Task ReadyAsync(params string[] ids) => Task.WhenAll(ids.Select(id => UntilAsync(id, w => (string)w["phase"]! == "ready")));
+    public Task ReadyAsync(params string[] ids) =>
+        Task.WhenAll(ids.Select(id => UntilAsync(id, w => (string)w["phase"]! == "ready")));
 
     /// <summary>Asks for the worker until it is so.</summary>
     public async Task<JsonNode> UntilAsync(string id, Func<JsonNode, bool> condition)
@@ -163,7 +169,8 @@ internal sealed class ManagedStage : IAsyncDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
             said.Enqueue($"log: {formatter(state, exception)} {exception}");
     }
 }

@@ -5,7 +5,9 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Tests.Support;
 
-/// <summary>Engines that a test speaks for, without sockets: what was sent to whom, in order, and what each call is to give.</summary>
+/// <summary>
+/// Engines that a test speaks for, without sockets: what was sent to whom, in order, and what each call is to give.
+/// </summary>
 internal sealed class ScriptedUpstream : IUpstream
 {
     private readonly ConcurrentQueue<Call> _calls = new();
@@ -20,7 +22,8 @@ internal sealed class ScriptedUpstream : IUpstream
 
     public static IUpstreamResponse Good(Call call) => call.IsAbort ? Reply(200, "") : Reply(200, """{"text":"ok"}""");
 
-    public static IUpstreamResponse Reply(int status, string body, TimeSpan? retryAfter = null) => new Whole(status, body, retryAfter);
+    public static IUpstreamResponse Reply(int status, string body, TimeSpan? retryAfter = null) =>
+        new Whole(status, body, retryAfter);
 
     /// <summary>Never answers; ends when it is cut.</summary>
     public static async ValueTask<IUpstreamResponse> SilenceAsync(CancellationToken cancellationToken)

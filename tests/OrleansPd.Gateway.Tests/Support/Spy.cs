@@ -13,7 +13,8 @@ namespace OrleansPd.Gateway.Tests.Support;
 internal sealed class Spy : IAsyncDisposable
 {
     private readonly WebApplication _app;
-    private readonly System.Collections.Concurrent.ConcurrentQueue<(string Path, IHeaderDictionary Headers, string Text, JsonNode Json)> _seen = new();
+    private readonly System.Collections.Concurrent.ConcurrentQueue<(
+        string Path, IHeaderDictionary Headers, string Text, JsonNode Json)> _seen = new();
 
     private Spy(WebApplication app)
     {
@@ -32,7 +33,8 @@ internal sealed class Spy : IAsyncDisposable
         {
             var text = await new StreamReader(context.Request.Body).ReadToEndAsync();
             var headers = new HeaderDictionary(context.Request.Headers.ToDictionary());
-            spy._seen.Enqueue((context.Request.Path, headers, text, JsonNode.Parse(text, documentOptions: new() { AllowDuplicateProperties = false })!));
+            spy._seen.Enqueue((context.Request.Path, headers, text, JsonNode.Parse(
+                text, documentOptions: new() { AllowDuplicateProperties = false })!));
             context.Response.ContentType = "application/json";
             await context.Response.WriteAsync(spy.Answer);
         });

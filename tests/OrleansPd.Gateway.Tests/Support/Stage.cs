@@ -12,7 +12,8 @@ namespace OrleansPd.Gateway.Tests.Support;
 internal sealed class Stage : IAsyncDisposable
 {
     private static readonly AsyncLocal<UpstreamKind?> Upstream = new();
-    private static readonly UpstreamKind OfAll = Enum.TryParse<UpstreamKind>(Environment.GetEnvironmentVariable("ORLEANSPD_TEST_UPSTREAM"), true, out var kind) ? kind : default;
+    private static readonly UpstreamKind OfAll = Enum.TryParse<UpstreamKind>(
+        Environment.GetEnvironmentVariable("ORLEANSPD_TEST_UPSTREAM"), true, out var kind) ? kind : default;
     private readonly List<SimulatedEngine> _engines = [];
 
     private Stage(FixedControlPlane controlPlane)
@@ -21,8 +22,8 @@ internal sealed class Stage : IAsyncDisposable
     }
 
     /// <summary>
-    /// The client that speaks to engines. Set it in the constructor of a test class; for all tests of a run it is what the environment's
-    /// ORLEANSPD_TEST_UPSTREAM says, direct or handler.
+    /// The client that speaks to engines. Set it in the constructor of a test class; for all tests of a run it is what the
+    /// environment's ORLEANSPD_TEST_UPSTREAM says, direct or handler.
     /// </summary>
     public static UpstreamKind DefaultUpstream
     {
@@ -81,13 +82,15 @@ internal sealed class Stage : IAsyncDisposable
         return stage;
     }
 
-    public Task<HttpResponseMessage> PostAsync(string path, string body, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead) =>
+    public Task<HttpResponseMessage> PostAsync(
+        string path, string body, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead) =>
         PostAsync(Client, path, body, completion);
 
     public async Task<HttpResponseMessage> PostAsync(
         HttpClient client, string path, string body, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         return await client.SendAsync(request, completion, Token);
     }
 
@@ -155,7 +158,8 @@ internal sealed class Stage : IAsyncDisposable
 
     private string? Leftovers()
     {
-        var legs = (ControlPlane.OpenLegs, Gateway.Dispatcher.OpenPrefillLegs, Gateway.Dispatcher.OpenDecodeLegs, Gateway.Metrics.Active);
+        var legs = (ControlPlane.OpenLegs, Gateway.Dispatcher.OpenPrefillLegs, Gateway.Dispatcher.OpenDecodeLegs,
+            Gateway.Metrics.Active);
         var live = string.Join(", ", _engines.Where(e => e.IsAlive && e.Stats.LiveRequests > 0).Select(e =>
             $"{e.Options.Role}: {e.Stats.LiveRequests} (running {e.Stats.Running}, waiting {e.Stats.Waiting}, bootstrap {e.Stats.BootstrapQueue}, "
             + $"prealloc {e.Stats.PreallocQueue}, transfer {e.Stats.TransferQueue}, inflight {e.Stats.InflightQueue}, aborted {e.Stats.AbortedTotal})"));

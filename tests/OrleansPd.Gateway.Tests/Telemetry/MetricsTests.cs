@@ -10,7 +10,9 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Telemetry;
 
-/// <summary>What <c>/metrics</c> and <c>/engine_metrics</c> say, and that Prometheus and the files in deploy/ agree with it.</summary>
+/// <summary>
+/// What <c>/metrics</c> and <c>/engine_metrics</c> say, and that Prometheus and the files in deploy/ agree with it.
+/// </summary>
 public sealed partial class MetricsTests
 {
     [Fact]
@@ -48,7 +50,8 @@ public sealed partial class MetricsTests
 
         var metrics = await ReadAsync(stage);
 
-        Assert.Equal(2, metrics.Where(m => m.Key.StartsWith("orleanspd_gateway_failed_attempts_total", StringComparison.Ordinal) && m.Key.Contains("side=\"decode\"")).Sum(m => m.Value));
+        Assert.Equal(2, metrics.Where(m => m.Key.StartsWith("orleanspd_gateway_failed_attempts_total", StringComparison.Ordinal)
+            && m.Key.Contains("side=\"decode\"")).Sum(m => m.Value));
         Assert.Equal(1, metrics["orleanspd_gateway_retries_total"]);
         Assert.Equal(1, metrics["""orleanspd_gateway_requests_total{route="/generate",reason="invalid_request",side="client"}"""]);
         Assert.Equal(2, metrics["""orleanspd_gateway_workers{role="decode",phase="ready"}"""]);
@@ -56,7 +59,8 @@ public sealed partial class MetricsTests
         foreach (var role in (string[])["prefill", "decode"])
         {
             Assert.True(metrics[$"orleanspd_gateway_capacity{{role=\"{role}\"}}"] > 0);
-            Assert.Equal(metrics[$"orleanspd_gateway_capacity{{role=\"{role}\"}}"], metrics[$"orleanspd_gateway_credits{{role=\"{role}\"}}"]);
+            Assert.Equal(metrics[$"orleanspd_gateway_capacity{{role=\"{role}\"}}"],
+                metrics[$"orleanspd_gateway_credits{{role=\"{role}\"}}"]);
             Assert.Equal(0, metrics[$"orleanspd_gateway_open_legs{{role=\"{role}\"}}"]);
         }
     }
@@ -75,12 +79,15 @@ public sealed partial class MetricsTests
                 }
             },
         };
-        listener.SetMeasurementEventCallback<double>((instrument, _, _, _) => seen.AddOrUpdate(instrument.Name, 1, (_, n) => n + 1));
+        listener.SetMeasurementEventCallback<double>(
+            (instrument, _, _, _) => seen.AddOrUpdate(instrument.Name, 1, (_, n) => n + 1));
         listener.Start();
         await using var stage = await Stage.StartAsync();
-        await stage.StreamAsync("/generate", """{"text":"x","stream":true,"sampling_params":{"max_new_tokens":4,"ignore_eos":true}}""");
+        await stage.StreamAsync(
+            "/generate", """{"text":"x","stream":true,"sampling_params":{"max_new_tokens":4,"ignore_eos":true}}""");
         await stage.EmptyAsync();
-        foreach (var name in (string[])["orleanspd.gateway.queue.wait", "orleanspd.gateway.prefill.duration", "orleanspd.gateway.kv.wait",
+        foreach (var name in (
+            string[])["orleanspd.gateway.queue.wait", "orleanspd.gateway.prefill.duration", "orleanspd.gateway.kv.wait",
             "orleanspd.gateway.first_content", "orleanspd.gateway.request.duration"])
         {
             Assert.True(seen.ContainsKey(name), $"{name} is not among {string.Join(", ", seen.Keys)}");
@@ -116,7 +123,8 @@ public sealed partial class MetricsTests
         var file = Path.GetTempFileName();
         try
         {
-            await File.WriteAllTextAsync(file, await stage.Client.GetStringAsync(new Uri(path, UriKind.Relative), Stage.Token), Stage.Token);
+            await File.WriteAllTextAsync(
+                file, await stage.Client.GetStringAsync(new Uri(path, UriKind.Relative), Stage.Token), Stage.Token);
             var (code, output) = await Tool.RunAsync(
                 Tool.Need("sh", "dash"), null, TimeSpan.FromSeconds(30), "-c", "\"$0\" check metrics < \"$1\"", promtool, file);
             // SGLang names its metrics with colons, which promtool would rather keep for recording rules: advice, not an error.
@@ -133,7 +141,8 @@ public sealed partial class MetricsTests
     public async Task Promtool_finds_the_alert_rules_sound()
     {
         var (code, output) = await Tool.RunAsync(
-            Tool.Need("promtool", "prometheus"), null, TimeSpan.FromSeconds(30), "check", "rules", Tool.Repository("deploy/prometheus/alerts.yml"));
+            Tool.Need("promtool", "prometheus"), null, TimeSpan.FromSeconds(
+                30), "check", "rules", Tool.Repository("deploy/prometheus/alerts.yml"));
         Assert.True(code == 0, output);
     }
 
@@ -148,9 +157,11 @@ public sealed partial class MetricsTests
         Assert.True(wished.IsSuccessStatusCode);
         var known = (await stage.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), LiveStage.Token))
             + await stage.Client.GetStringAsync(new Uri("/engine_metrics", UriKind.Relative), LiveStage.Token);
-        var dashboard = JsonNode.Parse(await File.ReadAllTextAsync(Tool.Repository("deploy/grafana/gateway.json"), LiveStage.Token))!;
+        var dashboard = JsonNode.Parse(
+            await File.ReadAllTextAsync(Tool.Repository("deploy/grafana/gateway.json"), LiveStage.Token))!;
         Assert.Equal("orleanspd-gateway", (string)dashboard["uid"]!);
-        foreach (var text in (string[])[dashboard.ToJsonString(), await File.ReadAllTextAsync(Tool.Repository("deploy/prometheus/alerts.yml"), LiveStage.Token)])
+        foreach (var text in (string[])[dashboard.ToJsonString(
+            ), await File.ReadAllTextAsync(Tool.Repository("deploy/prometheus/alerts.yml"), LiveStage.Token)])
         {
             var asked = Names().Matches(text).Select(m => m.Value).Distinct().ToArray();
             Assert.NotEmpty(asked);

@@ -24,7 +24,8 @@ public sealed class TraceTests
 
         var server = spans.Ended.Single(s => s.Kind == ActivityKind.Server);
         Assert.Equal(("POST /generate", "b7ad6b7169203331"), (server.OperationName, server.ParentSpanId.ToString()));
-        Assert.Equal(("ok", 200, 2), (server.GetTagItem("orleanspd.reason"), server.GetTagItem("http.response.status_code"), server.GetTagItem("orleanspd.attempts")));
+        Assert.Equal(("ok", 200, 2), (server.GetTagItem(
+            "orleanspd.reason"), server.GetTagItem("http.response.status_code"), server.GetTagItem("orleanspd.attempts")));
         Assert.Equal("my-id", server.GetTagItem("orleanspd.request.id"));
         var legs = spans.Ended.Where(s => s.Kind == ActivityKind.Client).ToArray();
         Assert.All(legs, leg => Assert.Equal(server.SpanId, leg.ParentSpanId));
@@ -33,9 +34,11 @@ public sealed class TraceTests
         foreach (var leg in legs)
         {
             var lease = leases[(int)leg.GetTagItem("orleanspd.attempt")!];
-            Assert.Equal(lease.Room.ToString(System.Globalization.CultureInfo.InvariantCulture), leg.GetTagItem("orleanspd.room"));
+            Assert.Equal(lease.Room.ToString(
+                System.Globalization.CultureInfo.InvariantCulture), leg.GetTagItem("orleanspd.room"));
             Assert.Equal($"{lease.Prefill!.Id.Value} {lease.Decode.Id.Value}", leg.GetTagItem("orleanspd.pair"));
-            Assert.Equal((lease.PrefillRank, lease.DecodeRank), ((int)leg.GetTagItem("orleanspd.prefill.rank")!, (int)leg.GetTagItem("orleanspd.decode.rank")!));
+            Assert.Equal((lease.PrefillRank, lease.DecodeRank), (
+                (int)leg.GetTagItem("orleanspd.prefill.rank")!, (int)leg.GetTagItem("orleanspd.decode.rank")!));
         }
         Assert.Contains(legs, l => l is { OperationName: "decode", Status: ActivityStatusCode.Error });
     }
@@ -78,7 +81,8 @@ public sealed class TraceTests
     [InlineData("x-correlation-id", "def", "def")]
     [InlineData("request-id", "ghi", "ghi")]
     [InlineData("x-request-id", "has space", null)]
-    public async Task A_request_id_comes_back_and_one_is_made_where_none_or_a_bad_one_came(string header, string value, string? back)
+    public async Task A_request_id_comes_back_and_one_is_made_where_none_or_a_bad_one_came(
+        string header, string value, string? back)
     {
         await using var stage = await Stage.StartAsync();
         using var request = new HttpRequestMessage(HttpMethod.Post, "/generate") { Content = Body() };
@@ -97,7 +101,8 @@ public sealed class TraceTests
         response.EnsureSuccessStatusCode();
     }
 
-    private static StringContent Body() => new("""{"text":"x","sampling_params":{"max_new_tokens":2}}""", System.Text.Encoding.UTF8, "application/json");
+    private static StringContent Body() =>
+        new("""{"text":"x","sampling_params":{"max_new_tokens":2}}""", System.Text.Encoding.UTF8, "application/json");
 
     /// <summary>Listens to spans of one trace; other tests of the process have theirs.</summary>
     private sealed class Recorder : IDisposable

@@ -5,7 +5,9 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Gateway.Tests.Tooling;
 
-/// <summary>SGLang's control calls on the gateway: every engine of both pools gets them, and each one's answer comes back.</summary>
+/// <summary>
+/// SGLang's control calls on the gateway: every engine of both pools gets them, and each one's answer comes back.
+/// </summary>
 public sealed class ControlCallTests
 {
     [Theory]
@@ -25,10 +27,12 @@ public sealed class ControlCallTests
 
         var (status, answer) = await CallAsync(stage, method, path, body);
 
-        Assert.Equal((200, true, "ok", 5), (status, (bool)answer["success"]!, (string)answer["status"]!, (int)answer["total_workers"]!));
+        Assert.Equal((200, true, "ok", 5), (
+            status, (bool)answer["success"]!, (string)answer["status"]!, (int)answer["total_workers"]!));
         Assert.All(stage.Engines, engine => Assert.Equal([path], engine.Stats.ControlCalls));
         Assert.All(answer["results"]!.AsArray(), result => Assert.True((bool)result!["body"]!["success"]!));
-        Assert.Equal(["decode", "decode", "prefill", "prefill", "regular"], answer["results"]!.AsArray().Select(r => (string)r!["worker_type"]!).Order());
+        Assert.Equal(["decode", "decode", "prefill", "prefill", "regular"], answer["results"]!.AsArray()
+            .Select(r => (string)r!["worker_type"]!).Order());
     }
 
     [Theory]
@@ -119,13 +123,15 @@ public sealed class ControlCallTests
         var (decode, d) = await stage.WorkerAsync(EngineRole.Decode);
         await stage.ReadyAsync(p, d);
 
-        var (status, answer) = await stage.CallAsync("POST", "/update_weights_from_disk", new JsonObject { ["model_path"] = "sim/step-8" });
+        var (status, answer) = await stage.CallAsync(
+            "POST", "/update_weights_from_disk", new JsonObject { ["model_path"] = "sim/step-8" });
 
         Assert.Equal((200, true), (status, (bool)answer["success"]!));
         // Long enough for one of the two to have been read with its new name, and then the other.
         var version = stage.Gateway.ControlPlane.Fleet.Version;
         var reads = (prefill.Stats.InfoCalls, decode.Stats.InfoCalls);
-        await ManagedStage.UntilAsync(() => prefill.Stats.InfoCalls > reads.Item1 + 1 && decode.Stats.InfoCalls > reads.Item2 + 1, "facts read again");
+        await ManagedStage.UntilAsync(
+            () => prefill.Stats.InfoCalls > reads.Item1 + 1 && decode.Stats.InfoCalls > reads.Item2 + 1, "facts read again");
         Assert.NotEmpty(await stage.GenerateAsync());
         Assert.Equal(["sim"], stage.Gateway.ControlPlane.Fleet.Models.ToArray());
         Assert.True(stage.Gateway.ControlPlane.Fleet.IsReady, $"{version}: {stage.Gateway.ControlPlane.Fleet.WhyNotReady}");
@@ -161,7 +167,8 @@ public sealed class ControlCallTests
         Assert.DoesNotContain("s3cret", answer.ToJsonString());
     }
 
-    internal static async Task<(int Status, JsonNode Body)> CallAsync(Stage stage, string method, string path, string? body, string? key = null)
+    internal static async Task<(
+        int Status, JsonNode Body)> CallAsync(Stage stage, string method, string path, string? body, string? key = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         request.Content = body is null ? null : new StringContent(body, System.Text.Encoding.UTF8, "application/json");

@@ -23,7 +23,8 @@ public sealed class LoadAndPairTests
         Assert.Equal("decode", (string)ranks.Last()!["disaggregation"]!["mode"]!);
         Assert.Null(ranks[0]!["memory"]);
         Assert.Equal("0.5.18", (string)all["version"]!);
-        Assert.Equal(3, (await stage.Client.GetFromJsonAsync<JsonNode>("/v1/loads?dp_rank=0", Stage.Token))!["loads"]!.AsArray().Count);
+        Assert.Equal(3, (await stage.Client.GetFromJsonAsync<JsonNode>("/v1/loads?dp_rank=0", Stage.Token))!["loads"]!.AsArray(
+            ).Count);
         Assert.Equal(8, (await stage.Client.GetFromJsonAsync<JsonNode>("/get_load", Stage.Token))!.AsArray().Count);
     }
 
@@ -79,7 +80,8 @@ public sealed class LoadAndPairTests
         async Task<JsonNode> PostAsync(string engine)
         {
             using var response = await client.PostAsync(
-                new Uri(engine + "/generate"), new StringContent(body, System.Text.Encoding.UTF8, "application/json"), LiveStage.Token);
+                new Uri(engine + "/generate"), new StringContent(
+                    body, System.Text.Encoding.UTF8, "application/json"), LiveStage.Token);
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
             return JsonNode.Parse(await response.Content.ReadAsStringAsync(LiveStage.Token))!;
         }
@@ -134,14 +136,16 @@ public sealed class LoadAndPairTests
         await using var stage = await Stage.StartAsync();
         stage.ControlPlane.Refuse = new Refusal(RefusalReason.NoPrefill, "No prefill worker is usable.");
         var (status, body) = await ControlCallTests.CallAsync(stage, "POST", "/route_pd", "{}");
-        Assert.Equal((503, "No prefill worker is usable.", "no_prefill_workers_available"), (status, (string)body["detail"]!, (string)body["code"]!));
+        Assert.Equal((503, "No prefill worker is usable.", "no_prefill_workers_available"), (
+            status, (string)body["detail"]!, (string)body["code"]!));
     }
 
     private static Task<LiveStage> PairStageAsync(int prefillDp, int decodeDp, Action<GatewayOptions>? configure = null)
     {
         var options = new GatewayOptions();
         configure?.Invoke(options);
-        return LiveStage.StartAsync(1, 1, options, o => o with { Speed = 0, DpSize = o.Role == EngineRole.Prefill ? prefillDp : decodeDp });
+        return LiveStage.StartAsync(
+            1, 1, options, o => o with { Speed = 0, DpSize = o.Role == EngineRole.Prefill ? prefillDp : decodeDp });
     }
 
     private static async Task<JsonNode> RouteAsync(LiveStage stage, string body)
@@ -154,7 +158,8 @@ public sealed class LoadAndPairTests
     private static async Task<(int Status, JsonNode Body)> TryRouteAsync(LiveStage stage, string body)
     {
         using var response = await stage.Client.PostAsync(
-            new Uri("/route_pd", UriKind.Relative), new StringContent(body, System.Text.Encoding.UTF8, "application/json"), LiveStage.Token);
+            new Uri("/route_pd", UriKind.Relative), new StringContent(
+                body, System.Text.Encoding.UTF8, "application/json"), LiveStage.Token);
         return ((int)response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync(LiveStage.Token))!);
     }
 

@@ -79,7 +79,8 @@ internal sealed class RawClient : IDisposable
             return (status, body.ToArray());
         }
         const string Length = "Content-Length: ";
-        var length = head.Split("\r\n").Single(line => line.StartsWith(Length, StringComparison.OrdinalIgnoreCase))[Length.Length..];
+        var length = head.Split("\r\n")
+            .Single(line => line.StartsWith(Length, StringComparison.OrdinalIgnoreCase))[Length.Length..];
         return (status, await BytesAsync(int.Parse(length, CultureInfo.InvariantCulture)));
     }
 

@@ -377,7 +377,8 @@ public abstract class TransportTests
 
     private static string HeadOf(int? length, string path = "/hash") =>
         $"POST {path} HTTP/1.1\r\nHost: x\r\n"
-        + (length is null ? "Transfer-Encoding: chunked" : "Content-Length: " + length.Value.ToString(CultureInfo.InvariantCulture))
+        + (length is null ? "Transfer-Encoding: chunked"
+            : "Content-Length: " + length.Value.ToString(CultureInfo.InvariantCulture))
         + "\r\n\r\n";
 
     private static byte[] ChunkOf(ReadOnlySpan<byte> bytes) =>

@@ -12,7 +12,8 @@ public sealed class AnswerHeadParserTests
     [InlineData("HTTP/1.1 204 No Content\r\n\r\n", nameof(BodyFraming.None), 0, true)]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", nameof(BodyFraming.Length), 12, true)]
     [InlineData("HTTP/1.1 200 OK\r\nCONTENT-LENGTH:\t12 \r\nContent-Length: 12\r\n\r\n", nameof(BodyFraming.Length), 12, true)]
-    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: keep-alive, Close\r\n\r\n", nameof(BodyFraming.Length), 12, false)]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: keep-alive, Close\r\n\r\n", nameof(
+        BodyFraming.Length), 12, false)]
     [InlineData("HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\n", nameof(BodyFraming.Length), 12, false)]
     [InlineData("HTTP/1.0 200 OK\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\n", nameof(BodyFraming.Length), 12, true)]
     [InlineData("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n", nameof(BodyFraming.Chunked), 0, true)]

@@ -53,7 +53,8 @@ internal sealed class ScriptedEngine : IAsyncDisposable
                 _running.Add(ServeAsync(client, Interlocked.Increment(ref _connections)));
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception e) when (
+            e is OperationCanceledException or SocketException or ObjectDisposedException or InvalidOperationException)
         {
             // The test is over.
         }
@@ -110,7 +111,8 @@ internal sealed class ScriptedEngine : IAsyncDisposable
                 var head = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
                 if (head >= 0)
                 {
-                    var length = text.Split("\r\n").FirstOrDefault(l => l.StartsWith("Content-Length: ", StringComparison.Ordinal)) is { } line
+                    var length = text.Split("\r\n")
+                        .FirstOrDefault(l => l.StartsWith("Content-Length: ", StringComparison.Ordinal)) is { } line
                         ? int.Parse(line.Split(' ')[1]) : 0;
                     if (_kept.Count >= head + 4 + length)
                     {

@@ -105,7 +105,9 @@ public abstract class StaleConnectionTests : IDisposable
         Assert.Equal((true, false), (broken.NeverSent, broken.WasStale));
     }
 
-    /// <summary>Takes one connection, and gives one answer after the other to what comes on it; the last is followed by the end.</summary>
+    /// <summary>
+    /// Takes one connection, and gives one answer after the other to what comes on it; the last is followed by the end.
+    /// </summary>
     /// <returns>Requests that were read.</returns>
     private async Task<int> ServeAsync(string first, string? second = null, bool reset = false, Action? before = null)
     {
@@ -152,7 +154,8 @@ public sealed class StaleConnectionDirectTests : StaleConnectionTests
 
 public sealed class StaleConnectionLoopTests : StaleConnectionTests
 {
-    protected override IUpstream Create(TimeProvider clock) => new DirectUpstream(new UpstreamOptions { UseSocketLoop = true }, clock);
+    protected override IUpstream Create(TimeProvider clock) =>
+        new DirectUpstream(new UpstreamOptions { UseSocketLoop = true }, clock);
 }
 
 public sealed class StaleConnectionHandlerTests : StaleConnectionTests

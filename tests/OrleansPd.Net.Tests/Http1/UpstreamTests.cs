@@ -103,7 +103,8 @@ public abstract class UpstreamTests
         await using var engine = new ScriptedEngine(async connection =>
         {
             await connection.ReadAsync();
-            await connection.SayAsync("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + Ok + "Content-Length: 2\r\n\r\n{}");
+            await connection.SayAsync(
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + Ok + "Content-Length: 2\r\n\r\n{}");
         });
         await using var upstream = Create();
         await using var response = await upstream.SendAsync(Post(engine.Url, "{}"), Token);
@@ -123,7 +124,8 @@ public abstract class UpstreamTests
         });
         await using var upstream = Create();
         var body = "{\"text\":\"" + new string('é', 70_000) + "\"}";
-        var request = Post(engine.Url, body) with { Path = "/generate?x=1", Authorization = "Bearer key", Headers = [new("x-request-id", "r-1")] };
+        var request = Post(engine.Url, body) with { Path =
+            "/generate?x=1", Authorization = "Bearer key", Headers = [new("x-request-id", "r-1")] };
         await using var response = await upstream.SendAsync(request, Token);
 
         var text = await seen.Task;
@@ -133,7 +135,8 @@ public abstract class UpstreamTests
         Assert.Contains("\r\nAuthorization: Bearer key\r\n", text);
         Assert.Contains("\r\nx-request-id: r-1\r\n", text, StringComparison.OrdinalIgnoreCase);
         Assert.EndsWith("\r\n\r\n" + body, text);
-        Assert.Equal((503, TimeSpan.FromSeconds(7), 0), (response.Status, response.RetryAfter, await response.ReadAsync(new byte[8], Token)));
+        Assert.Equal((503, TimeSpan.FromSeconds(7), 0), (
+            response.Status, response.RetryAfter, await response.ReadAsync(new byte[8], Token)));
     }
 
     [Fact]
@@ -207,7 +210,8 @@ public abstract class UpstreamTests
             await TextAsync(first);
         }
 
-        var error = await Assert.ThrowsAsync<UpstreamException>(async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));
+        var error = await Assert.ThrowsAsync<UpstreamException>(
+            async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));
 
         Assert.Equal((false, false, 2, 1), (error.NeverSent, error.WasStale, requests, engine.Connections));
     }
@@ -219,7 +223,8 @@ public abstract class UpstreamTests
         await engine.DisposeAsync();
         await using var upstream = Create();
 
-        var error = await Assert.ThrowsAsync<UpstreamException>(async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));
+        var error = await Assert.ThrowsAsync<UpstreamException>(
+            async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));
 
         Assert.True(error.NeverSent);
     }
@@ -302,7 +307,8 @@ public abstract class UpstreamTests
                 }
             },
             tls: true);
-        await using var upstream = Create(new UpstreamOptions { Tls = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
+        await using var upstream = Create(
+            new UpstreamOptions { Tls = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
         foreach (var size in (int[])[10, 100_000])
         {
             await using var response = await upstream.SendAsync(Post(engine.Url, new string('x', size)), Token);
@@ -317,14 +323,16 @@ public abstract class UpstreamTests
         await using var engine = new ScriptedEngine(connection => connection.ReadAsync(), tls: true);
         await using var upstream = Create();
 
-        var error = await Assert.ThrowsAsync<UpstreamException>(async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));
+        var error = await Assert.ThrowsAsync<UpstreamException>(
+            async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));
 
         Assert.True(error.NeverSent);
     }
 
     protected abstract IUpstream Create(UpstreamOptions? options = null);
 
-    private static UpstreamRequest Post(Uri engine, string body) => new() { Engine = engine, Path = "/generate", Body = new UpstreamBody(Encoding.UTF8.GetBytes(body)) };
+    private static UpstreamRequest Post(Uri engine, string body) =>
+        new() { Engine = engine, Path = "/generate", Body = new UpstreamBody(Encoding.UTF8.GetBytes(body)) };
 
     private static async Task<string> TextAsync(IUpstreamResponse response)
     {

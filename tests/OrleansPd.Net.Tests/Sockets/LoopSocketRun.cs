@@ -103,7 +103,8 @@ internal sealed class LoopSocketRun(int seed)
                     break;
                 }
                 Assert.True(at + read <= expected.Length, "more came than was sent");
-                Assert.True(into.AsSpan(0, read).SequenceEqual(expected.AsSpan(at, read)), $"other bytes came than were sent behind {at}");
+                Assert.True(into.AsSpan(0, read)
+                    .SequenceEqual(expected.AsSpan(at, read)), $"other bytes came than were sent behind {at}");
                 at += read;
                 if (random.Next(4) == 0)
                 {

@@ -351,7 +351,8 @@ public sealed class LoopSocketTests : IDisposable
         {
             // Little at a time: there is always more, unless it waits for its turn.
             var into = new byte[64 * 1024];
-            while (await ours.ReceiveAsync(into.AsMemory(0, enough.IsCancellationRequested ? 65536 : 64)).ConfigureAwait(false) > 0)
+            while (await ours.ReceiveAsync(into.AsMemory(0, enough.IsCancellationRequested ? 65536 : 64))
+                .ConfigureAwait(false) > 0)
             {
             }
         }

@@ -13,10 +13,12 @@ public sealed class PoolsCommandTests
     [Fact]
     public async Task A_pool_is_scaled_and_listed()
     {
-        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
+        await using var gateway = await StandaloneGateway.StartAsync(
+            new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
         Assert.Contains("no pools", (await RunAsync(gateway, "list")).Out);
         Assert.Equal("decode/-: 8 wanted, 0 present, 0 ready\n", (await RunAsync(gateway, "scale", "decode", "8")).Out);
-        Assert.Contains("prefill/org/m: 2 wanted", (await RunAsync(gateway, "scale", "prefill", "2", "--model", "org/m", "--drain")).Out);
+        Assert.Contains("prefill/org/m: 2 wanted", (
+            await RunAsync(gateway, "scale", "prefill", "2", "--model", "org/m", "--drain")).Out);
         var list = (await RunAsync(gateway, "list")).Out.Split('\n');
         Assert.Equal("POOL           WANTED  PRESENT  READY  DRAINING  MISSING  SURPLUS", list[0]);
         Assert.Equal("prefill/org/m  2       0        0      0         2        0", list[1]);
@@ -33,7 +35,8 @@ public sealed class PoolsCommandTests
     [InlineData("scale decode none --drain", "'drain_surplus' needs a 'wanted' number")]
     public async Task Bad_input_is_one_sentence_and_changes_nothing(string line, string problem)
     {
-        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
+        await using var gateway = await StandaloneGateway.StartAsync(
+            new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
         var (code, _, error) = await TryAsync(gateway, line.Split(' '));
         Assert.Equal(ExitCode.BadInput, code);
         Assert.Contains(problem, error);

@@ -14,7 +14,8 @@ public sealed class WorkersCommandTests
     [Fact]
     public async Task An_engine_is_added_listed_and_drained_until_it_is_safe_to_kill()
     {
-        await using var gateway = await StandaloneGateway.StartAsync(new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
+        await using var gateway = await StandaloneGateway.StartAsync(
+            new GatewayOptions { Host = "127.0.0.1", Port = 0 }, cancellationToken: Token);
         await using var engine = await SimulatedEngine.StartAsync(new() { Speed = 0 }, ct: Token);
         var url = engine.Url.GetLeftPart(UriPartial.Authority);
         Assert.Contains("no engines", await RunAsync(gateway, "list"));

@@ -19,7 +19,8 @@ public sealed class OperationsTests
     {
         var path = Repository("docs/operations.md");
         var text = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
-        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
+        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal)
+            + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
         Assert.True(from > Begin.Length && to > from, "docs/operations.md has lost the marks between which the flags stand.");
         var made = $"\n\n{Flags()}\n";
         if (Environment.GetEnvironmentVariable("ORLEANSPD_WRITE_DOCS") == "1")
@@ -28,7 +29,8 @@ public sealed class OperationsTests
             return;
         }
 
-        Assert.True(made == text[from..to], "docs/operations.md is not what the flags in the code say; this class tells how to write it anew.");
+        Assert.True(made == text[from..to],
+            "docs/operations.md is not what the flags in the code say; this class tells how to write it anew.");
     }
 
     private static string Flags()
@@ -36,7 +38,8 @@ public sealed class OperationsTests
         var output = new StringBuilder();
         foreach (var (title, flags) in GatewayFlags.Groups)
         {
-            output.Append(CultureInfo.InvariantCulture, $"### {title}\n\n| flag | value | default | setting | |\n| --- | --- | --- | --- | --- |\n");
+            output.Append(CultureInfo.InvariantCulture,
+                $"### {title}\n\n| flag | value | default | setting | |\n| --- | --- | --- | --- | --- |\n");
             foreach (var flag in flags)
             {
                 var value = flag.Value.Length == 0 ? "" : flag.Value.ToLowerInvariant();
@@ -65,7 +68,8 @@ public sealed class OperationsTests
         {
             null => "none",
             bool on => on ? "on" : "off",
-            System.Collections.ICollection list => list.Count == 0 ? "none" : throw new InvalidOperationException("a list with defaults"),
+            System.Collections.ICollection list =>
+                list.Count == 0 ? "none" : throw new InvalidOperationException("a list with defaults"),
             Enum name => $"`{name.ToString().ToLowerInvariant()}`",
             var value => $"`{Convert.ToString(value, CultureInfo.InvariantCulture)}`",
         };

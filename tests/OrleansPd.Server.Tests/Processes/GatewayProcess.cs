@@ -41,7 +41,8 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     public static async Task<GatewayProcess> StartAsync(params string[] args)
     {
         var dll = typeof(OrleansPd.Server.Commands.CommandTree).Assembly.Location;
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        var start = new ProcessStartInfo(
+            Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -130,7 +131,8 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     [GeneratedRegex(@"gateway on (http://\S+?)/? serves")]
     private static partial Regex Address();
 
-    [System.Diagnostics.CodeAnalysis.SuppressMessage("Interoperability", "SYSLIB1054", Justification = "Generated code would need unsafe blocks.")]
+    [System.Diagnostics.CodeAnalysis.SuppressMessage(
+        "Interoperability", "SYSLIB1054", Justification = "Generated code would need unsafe blocks.")]
     [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static extern int Kill(int process, int signal);
 }

@@ -84,7 +84,8 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
         }
         await using var next = await StartGatewayAsync();
         // The engines have seen that their client is gone; nobody had to tell them.
-        await next.UntilAsync(() => Task.FromResult(_decode.Stats.LiveRequests + _prefill.Stats.LiveRequests == 0), "the engines are free");
+        await next.UntilAsync(
+            () => Task.FromResult(_decode.Stats.LiveRequests + _prefill.Stats.LiveRequests == 0), "the engines are free");
         foreach (var reply in await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => AskAsync(next, 3))))
         {
             Assert.Equal((HttpStatusCode.OK, Expected(3)), reply);
@@ -93,7 +94,8 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
     }
 
     private static Task<SimulatedEngine> StartAsync(EngineRole role) => SimulatedEngine.StartAsync(
-        new() { Role = role, Speed = 10, ContextLength = 1_000_000, TokenCapacity = 4_000_000, DisconnectPoll = TimeSpan.FromMilliseconds(200) }, ct: Token);
+        new() { Role = role, Speed = 10, ContextLength =
+            1_000_000, TokenCapacity = 4_000_000, DisconnectPoll = TimeSpan.FromMilliseconds(200) }, ct: Token);
 
     private async Task<GatewayProcess> StartGatewayAsync(params string[] more)
     {

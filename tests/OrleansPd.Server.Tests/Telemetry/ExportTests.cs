@@ -34,7 +34,8 @@ public sealed class ExportTests
         using var stop = new CancellationTokenSource();
         var listens = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var bed = new CommandLineTestBed { FirstLine = listens.SetResult };
-        var gateway = bed.RunUntilAsync(stop.Token, "gateway", "--host", "127.0.0.1", "--port", "0", "--enable-trace", "--trace-sample-ratio", "1",
+        var gateway = bed.RunUntilAsync(
+            stop.Token, "gateway", "--host", "127.0.0.1", "--port", "0", "--enable-trace", "--trace-sample-ratio", "1",
             "--otlp-traces-endpoint", collector.Urls.First() + "/v1/traces");
         Assert.Equal(listens.Task, await Task.WhenAny(listens.Task, gateway));
         using var http = new HttpClient();
@@ -46,7 +47,8 @@ public sealed class ExportTests
         // What is left is sent before the command ends.
         var (path, text) = Assert.Single(got);
         Assert.Equal("/v1/traces", path);
-        foreach (var part in (string[])["orleanspd-gateway", "POST /generate", "orleanspd.reason", "no_healthy_workers", "orleanspd.request.id"])
+        foreach (var part in (
+            string[])["orleanspd-gateway", "POST /generate", "orleanspd.reason", "no_healthy_workers", "orleanspd.request.id"])
         {
             Assert.Contains(part, text);
         }
@@ -72,7 +74,8 @@ public sealed class ExportTests
     {
         using var stop = new CancellationTokenSource();
         var bed = new CommandLineTestBed { FirstLine = stop.Cancel };
-        Assert.Equal(0, await bed.RunUntilAsync(stop.Token, "gateway", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"));
+        Assert.Equal(0, await bed.RunUntilAsync(
+            stop.Token, "gateway", "--host", "127.0.0.1", "--port", "0", "--log-format", "json"));
         var lines = bed.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(l => l.StartsWith('{'))
             .Select(l => JsonDocument.Parse(l).RootElement).ToArray();
         var listening = Assert.Single(lines, l => l.GetProperty("event").GetString() == "Listening");

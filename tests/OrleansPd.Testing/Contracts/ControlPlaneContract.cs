@@ -198,14 +198,16 @@ public abstract class ControlPlaneContract : IAsyncDisposable
     public async Task Pools_tell_what_they_have_and_what_is_wanted()
     {
         Engines.Up("q");
-        await StartAsync(["p"], ["d0", "d1"], change: o => o.Workers.Add(Spec("q", WorkerRole.Regular) with { Model = "org/other" }));
+        await StartAsync(["p"], ["d0", "d1"], change: o =>
+            o.Workers.Add(Spec("q", WorkerRole.Regular) with { Model = "org/other" }));
         Assert.Equal(
             [("prefill/-", null, 1, 1), ("decode/-", null, 2, 2), ("regular/org/other", null, 1, 1)], await PoolsAsync());
         Assert.Equal((5, 2, 3), await ScaleAsync(new(WorkerRole.Decode, null), 5));
         Assert.Equal((0, 1, 0), await ScaleAsync(new(WorkerRole.Prefill, null), 0)); // prefill and decode apart
         Assert.Equal((7, 0, 7), await ScaleAsync(new(WorkerRole.Regular, "not/there yet"), 7));
         Assert.Equal(
-            [("prefill/-", 0, 1, 1), ("decode/-", 5, 2, 2), ("regular/not/there yet", 7, 0, 0), ("regular/org/other", null, 1, 1)],
+            [("prefill/-", 0, 1, 1), (
+                "decode/-", 5, 2, 2), ("regular/not/there yet", 7, 0, 0), ("regular/org/other", null, 1, 1)],
             await PoolsAsync());
         Assert.True(Plane.Fleet.IsReady, Plane.Fleet.WhyNotReady); // a wish stops nobody
         Assert.Equal((null, 0, 0), await ScaleAsync(new(WorkerRole.Regular, "not/there yet"), null));
@@ -384,7 +386,8 @@ public abstract class ControlPlaneContract : IAsyncDisposable
             o.PdMinUncachedTokens = 1000;
             o.Workers.Add(Spec("r", WorkerRole.Regular));
         });
-        var (small, large) = (await TakeAsync(new PairRequest { PromptTokens = 10 }), await TakeAsync(new PairRequest { PromptTokens = 5000 }));
+        var (small, large) = (
+            await TakeAsync(new PairRequest { PromptTokens = 10 }), await TakeAsync(new PairRequest { PromptTokens = 5000 }));
         Assert.Equal((RouteReason.ShortPrompt, RouteReason.Pair), (small.RouteExplanation.Route, large.RouteExplanation.Route));
         End(small);
         End(large);
@@ -505,14 +508,16 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         _host = await StartHostAsync(options, Engines);
     }
 
-    private async Task StartAsync(string[] prefill, string[] decode, int slots = 4, int ranks = 1, Action<ControlPlaneOptions>? change = null)
+    private async Task StartAsync(
+        string[] prefill, string[] decode, int slots = 4, int ranks = 1, Action<ControlPlaneOptions>? change = null)
     {
         foreach (var host in prefill.Concat(decode))
         {
             Engines.Up(host, slots: slots, ranks: ranks);
         }
         await StartHostAsync(prefill, decode, change ?? (_ => { }));
-        await UntilAsync(() => Plane.Fleet.Workers is { Length: > 0 } workers && workers.All(w => w.Phase == WorkerPhase.Ready) && HasPlaces());
+        await UntilAsync(() =>
+            Plane.Fleet.Workers is { Length: > 0 } workers && workers.All(w => w.Phase == WorkerPhase.Ready) && HasPlaces());
     }
 
     /// <summary>The place of a worker's last trial may still be on its way back, and tests here do not wait for places.</summary>
@@ -521,7 +526,8 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         var asked = AskAsync();
         if (!asked.IsCompleted || asked.Result is not { Lease: { } lease })
         {
-            return asked is { IsCompleted: true, Result.Refusal.Reason: not (RefusalReason.QueueTimeout or RefusalReason.QueueFull) };
+            return asked is { IsCompleted: true, Result.Refusal.Reason: not (
+                RefusalReason.QueueTimeout or RefusalReason.QueueFull) };
         }
         Plane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
         Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
