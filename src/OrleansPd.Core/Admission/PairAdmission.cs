@@ -23,10 +23,8 @@ internal sealed class PairAdmission
     private readonly LoadTable _loads;
     private readonly ModelPolicies _policies;
     private readonly ReturnWaits _returnWaits;
-    private readonly List<WaitingRequest> _granted = [];
+    private readonly WaitQueues _queues = new();
     private readonly HalfOpenPicker _trials;
-    // When the first of those that wait for workers has waited for long enough.
-    private DateTimeOffset _returnBy = DateTimeOffset.MaxValue;
     private RateLimit _rate;
     private DrainRate _drain;
     private long _numbers;
@@ -62,7 +60,7 @@ internal sealed class PairAdmission
     /// <summary>Leases of which a leg still runs.</summary>
     public int Live { get; private set; }
 
-    public int Waiting { get; private set; }
+    public int Waiting => _queues.Count;
 
     public bool IsStopping { get; private set; }
 
@@ -138,7 +136,7 @@ internal sealed class PairAdmission
     {
         if (IsStopping)
         {
-            return Refuse(new(RefusalReason.ShuttingDown, "The gateway is stopping."));
+            return Refuse(Stopping);
         }
         if (Catalog.Find(asked.Model, out var refusal) is not { } pool)
         {
@@ -157,10 +155,9 @@ internal sealed class PairAdmission
         {
             return Refuse(new(RefusalReason.RateLimited, "Too many requests a second.", wait));
         }
-        if (pool.Lanes.Find(request)?.First is null && pool.Lanes.Barrier() is null
-            && TryGrant(pool, request, TimeSpan.Zero, timestamp) is { } lease)
+        if (!_queues.IsBehind(pool.Model, request) && TryGrant(pool, request, TimeSpan.Zero, timestamp) is { } lease)
         {
-            pool.Lanes.Served(null);
+            _queues.Served(pool.Model, null);
             return new(PairGrant.Granted(lease), null);
         }
         if (_policies.Of(pool).Routes.WhyUnusable(pool, request) is not { } why)
@@ -183,12 +180,10 @@ internal sealed class PairAdmission
     /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
     public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp)
     {
-        if (waiting.Queue is null)
+        if (!_queues.Leave(waiting))
         {
             return false;
         }
-        waiting.Queue.Leave(waiting);
-        Waiting--;
         Pump(now, timestamp);
         return true;
     }
@@ -235,7 +230,7 @@ internal sealed class PairAdmission
     /// <summary>Grants what waits, as far as there is room. To be called whenever there may be more of it.</summary>
     public void Pump(DateTimeOffset now, long timestamp)
     {
-        if (now >= _returnBy)
+        if (now >= _queues.NextReturn)
         {
             EndReturnWaits(now);
         }
@@ -248,21 +243,13 @@ internal sealed class PairAdmission
     public void Stop()
     {
         IsStopping = true;
-        foreach (var waiting in Catalog.Lanes.SelectMany(lanes => lanes.All).ToArray())
-        {
-            while (waiting.First is { } first)
-            {
-                Dequeue(first, PairGrant.Refused(new(RefusalReason.ShuttingDown, "The gateway is stopping.")));
-            }
-        }
+        _queues.EndAll(PairGrant.Refused(Stopping));
     }
 
     /// <summary>Moves the requests whose wait ended with an outcome to the caller's list.</summary>
-    public void TakeGranted(List<WaitingRequest> into)
-    {
-        into.AddRange(_granted);
-        _granted.Clear();
-    }
+    public void TakeGranted(List<WaitingRequest> into) => _queues.TakeEnded(into);
+
+    private static Refusal Stopping { get; } = new(RefusalReason.ShuttingDown, "The gateway is stopping.");
 
     private bool HasCapacity => _options.MaxConcurrentRequests < 0 || Live < _options.MaxConcurrentRequests;
 
@@ -296,13 +283,11 @@ internal sealed class PairAdmission
             return Refuse(new(RefusalReason.QueueFull, $"{Waiting} requests wait already.", _drain.TimeFor(Waiting + 1, now)));
         }
         var waiting = new WaitingRequest(request, ++_numbers, wait) { Since = now, ReturnBy = returnBy };
-        _returnBy = returnBy < _returnBy ? returnBy.Value : _returnBy;
-        pool.Lanes.Join(waiting);
-        Waiting++;
+        _queues.Join(pool.Model, waiting);
         Pump(now, timestamp);
         if (waiting.Grant is { } grant)
         {
-            _granted.Remove(waiting);
+            _queues.Answered(waiting);
             return new(grant, null);
         }
         return new(null, waiting);
@@ -317,8 +302,12 @@ internal sealed class PairAdmission
         ModelPool? from = null;
         foreach (var pool in Catalog.Pools)
         {
-            var barrier = pool.Lanes.Barrier();
-            foreach (var lane in pool.Lanes.All)
+            if (_queues.Of(pool.Model) is not { } lanes)
+            {
+                continue;
+            }
+            var barrier = lanes.Barrier();
+            foreach (var lane in lanes.All)
             {
                 if (FirstThatFits(pool, lane, barrier, served) is { } fits)
                 {
@@ -330,8 +319,8 @@ internal sealed class PairAdmission
         {
             return false;
         }
-        from!.Lanes.Served(served);
-        Dequeue(served, PairGrant.Granted(lease));
+        _queues.Served(from!.Model, served);
+        _queues.End(served, PairGrant.Granted(lease));
         return true;
     }
 
@@ -366,33 +355,16 @@ internal sealed class PairAdmission
     }
 
     /// <summary>
-    /// Refuses those that have waited in vain for workers to come back. Where the workers are back and full, the wait goes on as
-    /// one for capacity.
+    /// Refuses requests that waited for workers which did not return. Where the workers are back and full, the request waits on,
+    /// for capacity.
     /// </summary>
     private void EndReturnWaits(DateTimeOffset now)
     {
-        _returnBy = DateTimeOffset.MaxValue;
-        foreach (var waiting in Catalog.Lanes.SelectMany(lanes => lanes.All).SelectMany(InLane).ToArray())
+        foreach (var waiting in _queues.TakeReturnsOver(now))
         {
-            if (waiting.ReturnBy > now)
+            if (WhyUnusable(waiting.Request) is { } why)
             {
-                _returnBy = waiting.ReturnBy < _returnBy ? waiting.ReturnBy.Value : _returnBy;
-            }
-            else if (waiting.ReturnBy is not null)
-            {
-                waiting.ReturnBy = null;
-                if (WhyUnusable(waiting.Request) is { } why)
-                {
-                    Dequeue(waiting, PairGrant.Refused(why));
-                }
-            }
-        }
-
-        static IEnumerable<WaitingRequest> InLane(WaitQueue lane)
-        {
-            for (var waiting = lane.First; waiting is not null; waiting = waiting.Next)
-            {
-                yield return waiting;
+                _queues.End(waiting, PairGrant.Refused(why));
             }
         }
     }
@@ -400,14 +372,6 @@ internal sealed class PairAdmission
     private Refusal? WhyUnusable(in PairRequest request) => Catalog.Find(request.Model, out var refusal) is { } pool
         ? _policies.Of(pool).Routes.WhyUnusable(pool, request)
         : refusal;
-
-    private void Dequeue(WaitingRequest waiting, PairGrant grant)
-    {
-        waiting.Queue!.Leave(waiting);
-        waiting.Grant = grant;
-        Waiting--;
-        _granted.Add(waiting);
-    }
 
     private int Slot(WorkerId id) => id.IsNone ? -1 : _fleet.SlotOf(id);
 

@@ -271,4 +271,17 @@ public sealed class ControlPlaneOptions
     /// </summary>
     [CustomValidation(typeof(PortRange), nameof(PortRange.Check))]
     public string? FacadePortRange { get; set; }
+
+    internal BreakerLimits BreakerLimits => new(
+        CbFailureThreshold,
+        CbSuccessThreshold,
+        TimeSpan.FromSeconds(CbTimeoutDurationSecs),
+        TimeSpan.FromSeconds(CbWindowDurationSecs),
+        CbFailureRate,
+        CbMinRequests,
+        TimeSpan.FromSeconds(CbTrialLeaseSecs));
+
+    // Behind a facade a restarted prefill has a new address: decode engines have nothing to forget.
+    internal ProbeLimits ProbeLimits =>
+        new(RefusedToLeave: 2, MissesToLeave: 3, BootstrapFacade ? TimeSpan.Zero : TimeSpan.FromSeconds(PrefillRestartHoldSecs));
 }

@@ -1,14 +1,12 @@
-using OrleansPd.Core.Admission;
 using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Routing;
 
-/// <summary>All groups of one model, and the requests that wait for one of them.</summary>
-internal sealed class ModelPool(string? model, WaitLanes lanes)
+/// <summary>All transfer groups of one model, and its regular workers.</summary>
+internal sealed class ModelPool(string model)
 {
-    public string? Model { get; } = model;
-
-    public WaitLanes Lanes { get; } = lanes;
+    /// <summary>Empty while no worker has reported its model.</summary>
+    public string Model { get; } = model;
 
     /// <summary>Groups of pairs; the regular workers where the model has no others.</summary>
     public List<PairGroup> Groups { get; } = [];

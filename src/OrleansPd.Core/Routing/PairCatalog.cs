@@ -1,4 +1,3 @@
-using OrleansPd.Core.Admission;
 using OrleansPd.Core.Load;
 using OrleansPd.Core.Options;
 using OrleansPd.Core.Requests;
@@ -12,15 +11,11 @@ namespace OrleansPd.Core.Routing;
 /// </summary>
 internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
 {
-    private readonly Dictionary<string, WaitLanes> _lanes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ModelPool> _pools = new(StringComparer.Ordinal);
     private RankSet?[] _sets = [];
     private FleetSnapshot _fleet = FleetSnapshot.Empty;
 
     public IReadOnlyCollection<ModelPool> Pools => _pools.Values;
-
-    /// <summary>Who waits, by model; those of models included that have no workers any more.</summary>
-    public IReadOnlyCollection<WaitLanes> Lanes => _lanes.Values;
 
     public RankSet? SetOf(int slot) => (uint)slot < (uint)_sets.Length ? _sets[slot] : null;
 
@@ -115,11 +110,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
 
     private ModelPool Pool(string model, WorkerSnapshot[] workers)
     {
-        if (!_lanes.TryGetValue(model, out var lanes))
-        {
-            _lanes.Add(model, lanes = new WaitLanes());
-        }
-        var pool = new ModelPool(model, lanes);
+        var pool = new ModelPool(model);
         foreach (var group in workers.Where(w => w.Role != WorkerRole.Regular).GroupBy(w => w.TransferGroup))
         {
             var prefill = Set(WorkerRole.Prefill, group);

@@ -10,7 +10,7 @@ namespace OrleansPd.Core.States;
 /// </summary>
 internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
 {
-    private readonly ProbeLimits _life = ProbeLimits.Of(options);
+    private readonly ProbeLimits _life = options.ProbeLimits;
     private readonly Dictionary<WorkerId, int> _slots = [];
     private readonly List<WorkerId> _order = [];
     private WorkerState?[] _workers = new WorkerState?[16];
@@ -20,7 +20,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         WorkerSnapshot?, WorkerState?, bool, string)[16];
     private long _registrations;
 
-    public BreakerLimits BreakerLimits { get; } = BreakerLimits.Of(options);
+    public BreakerLimits BreakerLimits { get; } = options.BreakerLimits;
 
     public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
 

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Options;
-
 namespace OrleansPd.Core.Workers;
 
 /// <summary>When a breaker opens and how it closes again.</summary>
@@ -11,14 +9,4 @@ namespace OrleansPd.Core.Workers;
 /// <param name="MinRequests">Fewer outcomes in the window than this have no rate.</param>
 /// <param name="TrialLease">A trial that has not reported by then is given to somebody else.</param>
 public sealed record BreakerLimits(
-    int Failures, int Successes, TimeSpan Open, TimeSpan Window, double Rate, int MinRequests, TimeSpan TrialLease)
-{
-    public static BreakerLimits Of(ControlPlaneOptions options) => new(
-        options.CbFailureThreshold,
-        options.CbSuccessThreshold,
-        TimeSpan.FromSeconds(options.CbTimeoutDurationSecs),
-        TimeSpan.FromSeconds(options.CbWindowDurationSecs),
-        options.CbFailureRate,
-        options.CbMinRequests,
-        TimeSpan.FromSeconds(options.CbTrialLeaseSecs));
-}
+    int Failures, int Successes, TimeSpan Open, TimeSpan Window, double Rate, int MinRequests, TimeSpan TrialLease);
