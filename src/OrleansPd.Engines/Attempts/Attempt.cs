@@ -329,7 +329,8 @@ internal sealed partial class Attempt : ILimited
         Engine = worker.Url,
         Path = _call.Path,
         Body = new UpstreamBody(body),
-        Authorization = PairDispatcher.AuthorizationFor(worker, _call),
+        ApiKey = worker.ApiKey,
+        Authorization = _call.Authorization,
         Headers = LegSpan.Headers(_call.Trace, span, _call.Headers),
     };
 

@@ -119,7 +119,7 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
             Engine = worker.Url,
             Path = "/abort_request",
             Body = new UpstreamBody(JsonSerializer.SerializeToUtf8Bytes(new { rid, abort_all = false })),
-            Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
+            ApiKey = worker.ApiKey,
         };
         await using var response = await upstream.SendAsync(request, cancellationToken).ConfigureAwait(false);
         // The body is empty; reading its end lets the connection be used again.

@@ -276,9 +276,6 @@ public sealed class PairDispatcher(
 
     internal TimeSpan TimeLeft(DispatchReport report) => options.RequestTimeout - clock.GetElapsedTime(report.StartedAt);
 
-    internal static string? AuthorizationFor(WorkerSnapshot worker, DispatchCall call) =>
-        worker.ApiKey is { } key ? "Bearer " + key : call.Authorization;
-
     private TimeSpan WaitLeft(PairRequest request, DispatchReport report)
     {
         var left = TimeLeft(report);

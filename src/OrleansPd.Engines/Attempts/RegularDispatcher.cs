@@ -157,7 +157,8 @@ public sealed class RegularDispatcher(PairDispatcher pairs)
                     Engine = worker.Url,
                     Path = call.Path,
                     Body = new UpstreamBody(call.Body),
-                    Authorization = worker.ApiKey is { } key ? "Bearer " + key : call.Authorization,
+                    ApiKey = worker.ApiKey,
+                    Authorization = call.Authorization,
                     Headers = headers,
                 },
                 stop).ConfigureAwait(false);

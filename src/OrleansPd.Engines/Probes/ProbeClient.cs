@@ -35,7 +35,7 @@ internal sealed class ProbeClient(IUpstream upstream)
                 Method = method.Method,
                 ConnectTimeout = ConnectTimeout,
                 Body = body is null ? default : new UpstreamBody(body),
-                Authorization = apiKey is null ? null : "Bearer " + apiKey,
+                ApiKey = apiKey,
             };
             try
             {

@@ -78,7 +78,7 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
                     Path = path,
                     Method = method,
                     Body = new UpstreamBody(body),
-                    Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
+                    ApiKey = worker.ApiKey,
                 },
                 limit.Token);
             using var text = new MemoryStream();

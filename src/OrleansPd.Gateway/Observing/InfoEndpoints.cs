@@ -139,7 +139,7 @@ internal sealed class InfoEndpoints(
                 Engine = worker.Url,
                 Path = path,
                 Method = "GET",
-                Authorization = worker.ApiKey is { } key ? "Bearer " + key : null,
+                ApiKey = worker.ApiKey,
             }, limit.Token);
             using var body = new MemoryStream();
             var chunk = new byte[16 * 1024];

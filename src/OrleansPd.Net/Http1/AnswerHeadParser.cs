@@ -3,24 +3,24 @@ using System.Text;
 
 namespace OrleansPd.Net.Http1;
 
-/// <summary>How the body of an answer ends.</summary>
+/// <summary>How the end of a response body is found.</summary>
 internal enum BodyFraming : byte
 {
-    /// <summary>There is none.</summary>
+    /// <summary>There is no body.</summary>
     None,
 
-    /// <summary>After a length that was told.</summary>
+    /// <summary>By the Content-Length.</summary>
     Length,
 
-    /// <summary>With a chunk of length 0.</summary>
+    /// <summary>By a chunk of length 0.</summary>
     Chunked,
 
-    /// <summary>With the connection.</summary>
+    /// <summary>By the end of the connection.</summary>
     UntilClose,
 }
 
 /// <summary>
-/// What the head of an answer says, as far as it matters. Header values are ranges of the bytes that were parsed.
+/// The parts of a response head that are used. Header values are ranges of the parsed bytes.
 /// </summary>
 internal struct AnswerLines
 {
@@ -34,12 +34,12 @@ internal struct AnswerLines
 }
 
 /// <summary>
-/// Reads the head of an HTTP/1.1 answer where it lies. Strict where framing depends on it: an answer whose end is open to two
-/// readings is refused, as the next answer on the connection could then be another's.
+/// Parses the head of an HTTP/1.1 response in place. Strict where the framing depends on it: a response whose end is ambiguous is
+/// rejected, as the next response on the connection could then be taken for another request's.
 /// </summary>
 internal static class AnswerHeadParser
 {
-    /// <summary>Length of the head with its blank line; 0 while it is not whole.</summary>
+    /// <summary>Length of the head including its blank line; 0 while it is incomplete.</summary>
     public static int EndOf(ReadOnlySpan<byte> bytes)
     {
         var end = bytes.IndexOf("\r\n\r\n"u8);
@@ -47,8 +47,8 @@ internal static class AnswerHeadParser
     }
 
     /// <param name="head">A whole head with its blank line.</param>
-    /// <param name="lines">What it says.</param>
-    /// <returns>Null, or what is wrong.</returns>
+    /// <param name="lines">The parsed parts.</param>
+    /// <returns>Null, or the reason why the head is rejected.</returns>
     public static string? Parse(ReadOnlySpan<byte> head, out AnswerLines lines)
     {
         lines = new AnswerLines { RetryAfterSeconds = -1 };
@@ -57,10 +57,7 @@ internal static class AnswerHeadParser
         {
             return "the first line is not that of an HTTP/1.1 answer";
         }
-        long? length = null;
-        var chunked = false;
-        var coded = false;
-        var close = isOld;
+        var framing = new FramingHeaders { Close = isOld };
         var at = end + 2;
         while (at < head.Length - 2)
         {
@@ -76,8 +73,8 @@ internal static class AnswerHeadParser
             switch (colon)
             {
                 case 10 when Is(name, "connection"u8):
-                    close |= HasToken(value, "close"u8);
-                    close &= !(isOld && HasToken(value, "keep-alive"u8));
+                    framing.Close |= HasToken(value, "close"u8);
+                    framing.Close &= !(isOld && HasToken(value, "keep-alive"u8));
                     break;
                 case 11 when Is(name, "retry-after"u8):
                     if (Utf8Parser.TryParse(value, out int seconds, out var digits) && digits == value.Length && seconds >= 0)
@@ -90,39 +87,14 @@ internal static class AnswerHeadParser
                     var start = at + line.Length - line[(colon + 1)..].TrimStart(" \t"u8).Length;
                     lines.ContentType = new Range(start, start + value.Length);
                     break;
-                case 14 when Is(name, "content-length"u8):
-                    if (!TryReadLength(value, out var told) || (length is { } before && before != told))
-                    {
-                        return "its length cannot be told";
-                    }
-                    length = told;
-                    break;
-                case 17 when Is(name, "transfer-encoding"u8):
-                    if (chunked || coded)
-                    {
-                        return "it has several transfer encodings";
-                    }
-                    chunked = Ascii.EqualsIgnoreCase(value, "chunked"u8);
-                    coded = !chunked && !Ascii.EqualsIgnoreCase(value, "identity"u8);
-                    break;
+                case 14 when Is(name, "content-length"u8) && !framing.AddLength(value):
+                    return "its length is malformed or ambiguous";
+                case 17 when Is(name, "transfer-encoding"u8) && !framing.AddEncoding(value):
+                    return "it has several transfer encodings";
             }
             at += line.Length + 2;
         }
-        if (coded)
-        {
-            return "its transfer encoding is not known";
-        }
-        if (chunked && length is not null)
-        {
-            return "it has a length and chunks";
-        }
-        lines.Framing = lines.Status is < 200 or 204 or 304 ? BodyFraming.None
-            : chunked ? BodyFraming.Chunked
-            : length is null ? BodyFraming.UntilClose
-            : length == 0 ? BodyFraming.None : BodyFraming.Length;
-        lines.Length = length ?? 0;
-        lines.MayReuse = !close && lines.Framing != BodyFraming.UntilClose;
-        return null;
+        return framing.Apply(ref lines);
     }
 
     private static bool ParseStatus(ReadOnlySpan<byte> line, ref AnswerLines lines, out bool isOld)
@@ -135,13 +107,6 @@ internal static class AnswerHeadParser
         }
         return Utf8Parser.TryParse(line.Slice(9, 3), out lines.Status, out var digits) && digits == 3
             && lines.Status is >= 100 and <= 999;
-    }
-
-    private static bool TryReadLength(ReadOnlySpan<byte> value, out long length)
-    {
-        length = 0;
-        return value.Length is > 0 and <= 18 && !value.ContainsAnyExceptInRange((byte)'0', (byte)'9')
-            && Utf8Parser.TryParse(value, out length, out _);
     }
 
     private static bool HasToken(ReadOnlySpan<byte> list, ReadOnlySpan<byte> token)
@@ -157,4 +122,58 @@ internal static class AnswerHeadParser
     }
 
     private static bool Is(ReadOnlySpan<byte> name, ReadOnlySpan<byte> wanted) => Ascii.EqualsIgnoreCase(name, wanted);
+
+    /// <summary>The headers that decide where the body ends.</summary>
+    private ref struct FramingHeaders
+    {
+        private long? _length;
+        private bool _chunked;
+        private bool _unknownEncoding;
+
+        public bool Close { get; set; }
+
+        /// <summary>False where the length is no number, or differs from an earlier one.</summary>
+        public bool AddLength(ReadOnlySpan<byte> value)
+        {
+            if (value.Length is 0 or > 18 || value.ContainsAnyExceptInRange((byte)'0', (byte)'9')
+                || !Utf8Parser.TryParse(value, out long length, out _) || (_length is { } earlier && earlier != length))
+            {
+                return false;
+            }
+            _length = length;
+            return true;
+        }
+
+        /// <summary>False where an encoding was given before.</summary>
+        public bool AddEncoding(ReadOnlySpan<byte> value)
+        {
+            if (_chunked || _unknownEncoding)
+            {
+                return false;
+            }
+            _chunked = Ascii.EqualsIgnoreCase(value, "chunked"u8);
+            _unknownEncoding = !_chunked && !Ascii.EqualsIgnoreCase(value, "identity"u8);
+            return true;
+        }
+
+        /// <returns>Null, or the reason why the head is rejected.</returns>
+        public readonly string? Apply(ref AnswerLines lines)
+        {
+            if (_unknownEncoding)
+            {
+                return "its transfer encoding is not known";
+            }
+            if (_chunked && _length is not null)
+            {
+                return "it has a length and chunks";
+            }
+            lines.Framing = lines.Status is < 200 or 204 or 304 ? BodyFraming.None
+                : _chunked ? BodyFraming.Chunked
+                : _length is null ? BodyFraming.UntilClose
+                : _length == 0 ? BodyFraming.None : BodyFraming.Length;
+            lines.Length = _length ?? 0;
+            lines.MayReuse = !Close && lines.Framing != BodyFraming.UntilClose;
+            return null;
+        }
+    }
 }

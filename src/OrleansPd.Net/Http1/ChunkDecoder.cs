@@ -1,11 +1,11 @@
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
-/// Takes the chunk framing out of a body, in place, whatever the pieces it arrives in. A value: keep one for each body.
+/// Removes the chunk framing from a body, in place. The body may arrive in pieces of any size. A value: keep one for each body.
 /// </summary>
 internal struct ChunkDecoder
 {
-    /// <summary>Longest chunk header or trailer part that is borne; engines send some 5 bytes.</summary>
+    /// <summary>Maximum bytes of a chunk header or of the trailers. Engines send about 5.</summary>
     private const int MaxLine = 4096;
 
     private long _left;
@@ -26,17 +26,17 @@ internal struct ChunkDecoder
         TrailerEnd,
         LastEnd,
         Done,
-        Wrong,
+        Malformed,
     }
 
-    /// <summary>The last chunk and its end were seen.</summary>
+    /// <summary>The last chunk and its end were decoded.</summary>
     public readonly bool IsDone => _state == State.Done;
 
-    public readonly bool IsWrong => _state == State.Wrong;
+    public readonly bool IsMalformed => _state == State.Malformed;
 
-    /// <summary>Moves the content in these bytes to their start.</summary>
-    /// <param name="bytes">What came; its front holds the content afterwards.</param>
-    /// <param name="consumed">How much was read: less than all only behind the end or where something is wrong.</param>
+    /// <summary>Moves the content of these bytes to their front.</summary>
+    /// <param name="bytes">Received bytes.</param>
+    /// <param name="consumed">Bytes that were decoded: fewer than all only behind the end of the body or at a malformed byte.</param>
     /// <returns>Length of the content.</returns>
     public int Decode(Span<byte> bytes, out int consumed)
     {
@@ -73,39 +73,41 @@ internal struct ChunkDecoder
             case State.SizeStart:
                 _left = HexOf(next);
                 _lineLength = 1;
-                return _left >= 0 ? State.Size : State.Wrong;
+                return _left >= 0 ? State.Size : State.Malformed;
             case State.Size:
                 if (HexOf(next) is >= 0 and var digit)
                 {
                     _left = (_left << 4) | (uint)digit;
-                    // 15 digits: no length can wrap around.
-                    return ++_lineLength <= 15 ? State.Size : State.Wrong;
+                    // At most 15 digits, so that the length cannot overflow.
+                    return ++_lineLength <= 15 ? State.Size : State.Malformed;
                 }
                 return next switch
                 {
                     (byte)'\r' => State.SizeEnd,
                     (byte)';' or (byte)' ' or (byte)'\t' => State.Extension,
-                    _ => State.Wrong,
+                    _ => State.Malformed,
                 };
             case State.Extension:
-                return next == '\r' ? State.SizeEnd : next != '\n' && ++_lineLength <= MaxLine ? State.Extension : State.Wrong;
+                return next == '\r' ? State.SizeEnd : MayContinue(next) ? State.Extension : State.Malformed;
             case State.SizeEnd:
                 _lineLength = 0;
-                return next != '\n' ? State.Wrong : _left > 0 ? State.Data : State.TrailerStart;
+                return next != '\n' ? State.Malformed : _left > 0 ? State.Data : State.TrailerStart;
             case State.DataReturn:
-                return next == '\r' ? State.DataEnd : State.Wrong;
+                return next == '\r' ? State.DataEnd : State.Malformed;
             case State.DataEnd:
-                return next == '\n' ? State.SizeStart : State.Wrong;
+                return next == '\n' ? State.SizeStart : State.Malformed;
             case State.TrailerStart:
-                return next == '\r' ? State.LastEnd : next != '\n' && ++_lineLength <= MaxLine ? State.Trailer : State.Wrong;
+                return next == '\r' ? State.LastEnd : MayContinue(next) ? State.Trailer : State.Malformed;
             case State.Trailer:
-                return next == '\r' ? State.TrailerEnd : next != '\n' && ++_lineLength <= MaxLine ? State.Trailer : State.Wrong;
+                return next == '\r' ? State.TrailerEnd : MayContinue(next) ? State.Trailer : State.Malformed;
             case State.TrailerEnd:
-                return next == '\n' ? State.TrailerStart : State.Wrong;
+                return next == '\n' ? State.TrailerStart : State.Malformed;
             default:
-                return next == '\n' ? State.Done : State.Wrong;
+                return next == '\n' ? State.Done : State.Malformed;
         }
     }
+
+    private bool MayContinue(byte next) => next != '\n' && ++_lineLength <= MaxLine;
 
     private static int HexOf(byte digit) => digit switch
     {

@@ -7,19 +7,21 @@ using System.Text;
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
-/// HTTP/1.1 to engines over sockets, made for this job: connections kept per engine, one send for head and body, answers parsed
-/// where they lie, nothing allocated that can be kept. What it does is what <see cref="HandlerUpstream"/> does.
+/// Our HTTP/1.1 client: connections per host, one send for head and body, responses parsed in the receive buffer, reused
+/// allocations. It behaves as <see cref="HandlerUpstream"/> does.
 /// </summary>
 public sealed class DirectUpstream : IUpstream
 {
-    private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>A host without connections is removed when no request was sent to it for this long.</summary>
+    private static readonly TimeSpan HostExpiry = TimeSpan.FromMinutes(1);
 
     private readonly UpstreamOptions _options;
     private readonly TimeProvider _clock;
-    private readonly ConcurrentDictionary<string, EngineConnections> _pools = new(StringComparer.Ordinal);
-    // In front of the dictionary: snapshots hand the same Uri out again and again, and hashing one is dear.
-    private readonly ConditionalWeakTable<Uri, EngineConnections> _known = [];
+    private readonly ConcurrentDictionary<string, HostConnections> _hosts = new(StringComparer.Ordinal);
+    // A cache in front of the dictionary. Snapshots pass the same Uri instances again and again, and hashing a Uri is expensive.
+    private readonly ConditionalWeakTable<Uri, HostConnections> _byUri = [];
     private readonly ITimer _sweep;
     private volatile bool _disposed;
 
@@ -27,77 +29,79 @@ public sealed class DirectUpstream : IUpstream
     {
         _options = options ?? new UpstreamOptions();
         _clock = clock ?? TimeProvider.System;
-        _sweep = _clock.CreateTimer(static state => ((DirectUpstream)state!).Sweep(), this, SweepEvery, SweepEvery);
+        _sweep = _clock.CreateTimer(static state => ((DirectUpstream)state!).Sweep(), this, SweepInterval, SweepInterval);
     }
 
     public ValueTask<IUpstreamResponse> SendAsync(UpstreamRequest request, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        var pool = PoolOf(request.Engine);
-        return pool.Rent() is { } link
-            ? Begin(pool, link, request, cancellationToken)
-            : ConnectAndSendAsync(pool, request, cancellationToken);
+        var host = HostOf(request.Engine);
+        return host.Rent() is { } connection
+            ? Begin(host, connection, request, cancellationToken)
+            : ConnectAndSendAsync(host, request, cancellationToken);
     }
 
     private async ValueTask<IUpstreamResponse> ConnectAndSendAsync(
-        EngineConnections pool, UpstreamRequest request, CancellationToken cancellationToken)
+        HostConnections host, UpstreamRequest request, CancellationToken cancellationToken)
     {
-        var link = await pool.ConnectAsync(request.ConnectTimeout, cancellationToken).ConfigureAwait(false);
-        return await Begin(pool, link, request, cancellationToken).ConfigureAwait(false);
+        var connection = await host.ConnectAsync(request.ConnectTimeout, cancellationToken).ConfigureAwait(false);
+        return await Begin(host, connection, request, cancellationToken).ConfigureAwait(false);
     }
 
     private ValueTask<IUpstreamResponse> Begin(
-        EngineConnections pool, EngineLink link, in UpstreamRequest request, CancellationToken cancellationToken)
+        HostConnections host, Http1Connection connection, in UpstreamRequest request, CancellationToken cancellationToken)
     {
-        var head = RentHead(pool, request, out var length);
-        return new DirectResponse(pool, link, _options, _clock, cancellationToken).ExchangeAsync(head, length, request.Body);
+        var head = RentHead(host, request, out var length);
+        return new DirectResponse(host, connection, _options, _clock, cancellationToken)
+            .ExchangeAsync(head, length, request.Body);
     }
 
     public async ValueTask DisposeAsync()
     {
         _disposed = true;
         await _sweep.DisposeAsync().ConfigureAwait(false);
-        foreach (var pool in _pools.Values)
+        foreach (var host in _hosts.Values)
         {
-            pool.Dispose();
+            host.Dispose();
         }
     }
 
-    private EngineConnections PoolOf(Uri engine)
+    private HostConnections HostOf(Uri engine)
     {
-        if (_known.TryGetValue(engine, out var pool) && !pool.IsDisposed)
+        if (_byUri.TryGetValue(engine, out var host) && !host.IsDisposed)
         {
-            return pool;
+            return host;
         }
-        pool = _pools.GetOrAdd(
-            engine.GetLeftPart(UriPartial.Authority), static (_, at) => new EngineConnections(at.engine, at.options, at.clock),
+        host = _hosts.GetOrAdd(
+            engine.GetLeftPart(UriPartial.Authority), static (_, at) => new HostConnections(at.engine, at.options, at.clock),
             (engine, options: _options, clock: _clock));
-        _known.AddOrUpdate(engine, pool);
-        return pool;
+        _byUri.AddOrUpdate(engine, host);
+        return host;
     }
 
     private void Sweep()
     {
-        foreach (var (name, pool) in _pools)
+        foreach (var (name, host) in _hosts)
         {
-            pool.Sweep();
-            if (pool.IsForgotten(ForgetAfter) && _pools.TryRemove(new(name, pool)))
+            host.Sweep();
+            if (host.IsUnused(HostExpiry) && _hosts.TryRemove(new(name, host)))
             {
-                // Whoever holds it just now opens one more connection, which is then closed when its answer has been read.
-                pool.Dispose();
+                // A request that holds the removed host opens one more connection, which is closed after its response.
+                host.Dispose();
             }
         }
     }
 
-    /// <summary>The whole head in pooled memory, with room for the body behind it where that is short.</summary>
-    private static byte[] RentHead(EngineConnections pool, in UpstreamRequest request, out int length)
+    /// <summary>The head in pooled memory, with room for a short body behind it.</summary>
+    private static byte[] RentHead(HostConnections host, in UpstreamRequest request, out int length)
     {
         var method = request.Method ?? "POST";
         var hasBody = request.Body.SegmentCount > 0;
-        var first = pool.HeadOf(method, request.Path, hasBody);
-        var room = first.Length + 64 + (request.Authorization is { } key ? 32 + (key.Length * 3) : 0);
-        // Mostly an array; to ask one through its interface for each item costs more than what is copied of it.
+        var credentials = request.Credentials;
+        var first = host.HeadOf(method, request.Path, hasBody);
+        var size = first.Length + 64 + (credentials is { Length: var chars } ? 32 + (chars * 3) : 0);
+        // Mostly an array: enumerate that directly, as an interface call for each item costs more than copying the item.
         ReadOnlySpan<KeyValuePair<string, string>> headers = request.Headers switch
         {
             null => default,
@@ -106,9 +110,9 @@ public sealed class DirectUpstream : IUpstream
         };
         foreach (ref readonly var header in headers)
         {
-            room += header.Key.Length + (header.Value.Length * 3) + 8;
+            size += header.Key.Length + (header.Value.Length * 3) + 8;
         }
-        var head = ArrayPool<byte>.Shared.Rent(EngineLink.RoomFor(room, request.Body.Length));
+        var head = ArrayPool<byte>.Shared.Rent(Http1Connection.SendBufferSize(size, request.Body.Length));
         first.CopyTo(head, 0);
         length = first.Length;
         if (hasBody || method is "POST" or "PUT")
@@ -118,9 +122,9 @@ public sealed class DirectUpstream : IUpstream
             length += digits;
             Write("\r\n"u8, head, ref length);
         }
-        if (request.Authorization is { } authorization)
+        if (credentials is not null)
         {
-            WriteHeader("Authorization", authorization, head, ref length);
+            WriteHeader("Authorization", credentials, head, ref length);
         }
         foreach (ref readonly var header in headers)
         {
@@ -136,7 +140,7 @@ public sealed class DirectUpstream : IUpstream
         Write(": "u8, head, ref length);
         var start = length;
         length += Encoding.UTF8.GetBytes(value, head.AsSpan(length));
-        // The server in front lets no line end through; should one come by another way, it must not begin a header.
+        // The server in front rejects line ends in header values. Replace control characters anyway, against header injection.
         var written = head.AsSpan(start, length - start);
         if (written.ContainsAnyInRange((byte)0, (byte)0x1f))
         {

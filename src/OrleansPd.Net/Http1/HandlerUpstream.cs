@@ -4,7 +4,7 @@ using System.Net.Http.Headers;
 
 namespace OrleansPd.Net.Http1;
 
-/// <summary>The reference implementation of <see cref="IUpstream"/>, over the HTTP client of .NET.</summary>
+/// <summary>The reference implementation of <see cref="IUpstream"/>, on <see cref="SocketsHttpHandler"/>.</summary>
 public sealed class HandlerUpstream : IUpstream
 {
     private readonly HttpMessageInvoker _client;
@@ -19,7 +19,7 @@ public sealed class HandlerUpstream : IUpstream
             ActivityHeadersPropagator = DistributedContextPropagator.CreateNoOutputPropagator(),
             AllowAutoRedirect = false,
             AutomaticDecompression = DecompressionMethods.None,
-            ConnectCallback = (context, cancellationToken) => EngineConnection.ConnectAsync(context, _clock, cancellationToken),
+            ConnectCallback = (context, cancellationToken) => TrackedConnection.ConnectAsync(context, _clock, cancellationToken),
             ConnectTimeout = options.ConnectTimeout,
             EnableMultipleHttp2Connections = false,
             MaxConnectionsPerServer = int.MaxValue,
@@ -43,16 +43,16 @@ public sealed class HandlerUpstream : IUpstream
         {
             message.Content = new SegmentsContent(request.Body);
         }
-        if (request.Authorization is { } authorization)
+        if (request.Credentials is { } credentials)
         {
-            message.Headers.TryAddWithoutValidation("Authorization", authorization);
+            message.Headers.TryAddWithoutValidation("Authorization", credentials);
         }
         for (var i = 0; i < (request.Headers?.Count ?? 0); i++)
         {
             message.Headers.TryAddWithoutValidation(request.Headers![i].Key, request.Headers[i].Value);
         }
-        var carriage = new EngineConnection.Carriage();
-        EngineConnection.Current = carriage;
+        var usage = new TrackedConnection.Usage();
+        TrackedConnection.Current = usage;
         var started = _clock.GetTimestamp();
         try
         {
@@ -75,7 +75,7 @@ public sealed class HandlerUpstream : IUpstream
             throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = WasStale() };
         }
 
-        bool WasStale() => carriage.WasReusedInVain && StaleRule.Holds(carriage.Idle, _clock.GetElapsedTime(started));
+        bool WasStale() => usage.WasReusedWithoutResponse && StaleRule.Holds(usage.Idle, _clock.GetElapsedTime(started));
     }
 
     public ValueTask DisposeAsync()

@@ -1,9 +1,9 @@
 namespace OrleansPd.Net.Http1;
 
-/// <summary>Which client speaks to engines.</summary>
+/// <summary>The HTTP client for requests to engines.</summary>
 public enum UpstreamKind
 {
-    /// <summary><see cref="DirectUpstream"/>: HTTP/1.1 over sockets, made for this job.</summary>
+    /// <summary><see cref="DirectUpstream"/>: our HTTP/1.1 client.</summary>
     Direct,
 
     /// <summary><see cref="HandlerUpstream"/>: the HTTP client of .NET, the reference.</summary>

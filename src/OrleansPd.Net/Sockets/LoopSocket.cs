@@ -172,7 +172,7 @@ internal sealed class LoopSocket : IValueTaskSource, IValueTaskSource<int>, IDis
     }
 
     /// <summary>Whether nothing has come, asking the socket itself: its loop may not have been told yet.</summary>
-    public bool IsQuietNow() => !IsReadable && !_socket.Poll(0, SelectMode.SelectRead);
+    public bool PollIsQuiet() => !IsReadable && !_socket.Poll(0, SelectMode.SelectRead);
 
     /// <summary>Ends both directions in order: what was sent arrives before the end does.</summary>
     public void Shutdown()

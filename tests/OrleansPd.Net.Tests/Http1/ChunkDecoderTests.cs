@@ -60,7 +60,7 @@ public sealed class ChunkDecoderTests
 
         decoder.Decode(Encoding.ASCII.GetBytes(wire), out _);
 
-        Assert.True(decoder.IsWrong);
+        Assert.True(decoder.IsMalformed);
     }
 
     [Fact]
@@ -70,7 +70,7 @@ public sealed class ChunkDecoderTests
 
         decoder.Decode(Encoding.ASCII.GetBytes("0\r\n" + string.Concat(Enumerable.Repeat("name: value\r\n", 1000))), out _);
 
-        Assert.True(decoder.IsWrong);
+        Assert.True(decoder.IsMalformed);
     }
 
     internal static byte[] Chunked(ReadOnlySpan<byte> content, Random random)

@@ -4,23 +4,23 @@ using System.Runtime.CompilerServices;
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
-/// A TCP connection that counts what came back, and tells each request that it carries whether it is the first one. The HTTP
-/// client of .NET does not tell its callers on which of its pooled connections a request failed.
+/// A TCP connection that counts the bytes it received, and records them in the <see cref="Usage"/> of each request it carries.
+/// <see cref="SocketsHttpHandler"/> does not report on which connection a request failed.
 /// </summary>
-internal sealed class EngineConnection(Socket socket, TimeProvider clock) : NetworkStream(socket, ownsSocket: true)
+internal sealed class TrackedConnection(Socket socket, TimeProvider clock) : NetworkStream(socket, ownsSocket: true)
 {
-    private static readonly AsyncLocal<Carriage?> Flow = new();
+    private static readonly AsyncLocal<Usage?> Flow = new();
 
     private long _received;
     private long _receivedAt;
 
-    /// <summary>The request that the present flow of control is about to send.</summary>
-    public static Carriage? Current
+    /// <summary>Set before the request of this asynchronous flow is sent.</summary>
+    public static Usage? Current
     {
         set => Flow.Value = value;
     }
 
-    /// <summary>Bytes that came back so far, of all answers.</summary>
+    /// <summary>Bytes received so far, of all responses.</summary>
     private long Received => Volatile.Read(ref _received);
 
     private TimeSpan Idle => clock.GetElapsedTime(Volatile.Read(ref _receivedAt));
@@ -32,7 +32,7 @@ internal sealed class EngineConnection(Socket socket, TimeProvider clock) : Netw
         try
         {
             await socket.ConnectAsync(context.DnsEndPoint, cancellationToken).ConfigureAwait(false);
-            return new EngineConnection(socket, clock);
+            return new TrackedConnection(socket, clock);
         }
         catch
         {
@@ -76,19 +76,19 @@ internal sealed class EngineConnection(Socket socket, TimeProvider clock) : Netw
         }
     }
 
-    /// <summary>Which connection carried one request, and what had come back on it before.</summary>
-    internal sealed class Carriage
+    /// <summary>The connection that carried one request, and the bytes it had received before.</summary>
+    internal sealed class Usage
     {
-        private EngineConnection? _connection;
+        private TrackedConnection? _connection;
         private long _before;
 
-        /// <summary>The connection had answered requests before this one, and nothing has come back since.</summary>
-        public bool WasReusedInVain => _connection is { } connection && _before > 0 && connection.Received == _before;
+        /// <summary>The connection had carried responses before this request, and received nothing since.</summary>
+        public bool WasReusedWithoutResponse => _connection is { } connection && _before > 0 && connection.Received == _before;
 
-        /// <summary>How long nothing had come on that connection when the request was sent.</summary>
+        /// <summary>How long that connection had received nothing when the request was sent.</summary>
         public TimeSpan Idle { get; private set; }
 
-        public void SentOn(EngineConnection connection)
+        public void SentOn(TrackedConnection connection)
         {
             if (_connection is null)
             {
