@@ -32,8 +32,8 @@ public sealed class ControlPlanePropertyTests
             _fleet = new TestFleet(
                 new()
                 {
-                    Policy = One(PickPolicy.Names),
-                    DecodePolicy = One(PickPolicy.Names),
+                    Policy = One(PolicyTable.Names),
+                    DecodePolicy = One(PolicyTable.Names),
                     DpRanks = One(Enum.GetValues<DpRankMode>()),
                     PrefixIndexBlocks = 1024,
                     QueueSize = 10,

@@ -10,8 +10,8 @@ public sealed class ControlPlaneOptions
     public List<WorkerSpec> Workers { get; init; } = [];
 
     /// <summary>
-    /// Policy where a role has no own one: <c>random</c>, <c>round_robin</c>, <c>power_of_two</c>, <c>least_load</c>,
-    /// <c>cache_aware</c>, <c>consistent_hashing</c>, <c>session</c>. Default <c>cache_aware</c>, as in the SGLang router.
+    /// Policy of a role that has none of its own; the names are in PolicyTable. Default <c>cache_aware</c>, as in the SGLang
+    /// router.
     /// </summary>
     [Required]
     public string Policy { get; set; } = "cache_aware";

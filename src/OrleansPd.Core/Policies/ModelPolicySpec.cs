@@ -21,14 +21,11 @@ public sealed record ModelPolicySpec(string Model, string Prefill, string Decode
         }
         foreach (var name in names)
         {
-            if (!PickPolicy.Names.Contains(name))
+            if (PolicyTable.Problem(name) is { } problem)
             {
-                throw new FormatException($"'{name}' is none of {string.Join(", ", PickPolicy.Names)}");
+                throw new FormatException($"'{name}' {problem}");
             }
         }
-        return new(text[..equals].Trim(), names[0], names.Length == 2 ? names[1] : DecodeOf(names[0]));
+        return new(text[..equals].Trim(), names[0], names.Length == 2 ? names[1] : PolicyTable.OnDecode(names[0]));
     }
-
-    /// <summary>The decode policy where one was named for both: decode engines seldom keep a prefix cache.</summary>
-    internal static string DecodeOf(string policy) => policy == "cache_aware" ? "least_load" : policy;
 }

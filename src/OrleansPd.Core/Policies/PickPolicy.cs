@@ -1,5 +1,4 @@
 using OrleansPd.Core.Load;
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Policies;
@@ -10,23 +9,6 @@ namespace OrleansPd.Core.Policies;
 /// </summary>
 internal abstract class PickPolicy
 {
-    /// <summary>Names of all policies.</summary>
-    public static IReadOnlyList<string> Names { get; } =
-        ["cache_aware", "consistent_hashing", "least_load", "power_of_two", "random", "round_robin", "session"];
-
-    /// <exception cref="ArgumentException">No policy has that name.</exception>
-    public static PickPolicy Create(string name, ControlPlaneOptions options) => name switch
-    {
-        "cache_aware" => new CacheAwarePolicy(options.PrefixIndexBlocks),
-        "consistent_hashing" => new ConsistentHashingPolicy(),
-        "least_load" => new LeastLoadPolicy(),
-        "power_of_two" => new PowerOfTwoPolicy(),
-        "random" => new RandomPolicy(),
-        "round_robin" => new RoundRobinPolicy(),
-        "session" => new SessionPolicy(),
-        _ => throw new ArgumentException($"'{name}' is no policy; policies are {string.Join(", ", Names)}", nameof(name)),
-    };
-
     /// <summary>Takes what this policy learns, for other gateways; null = there are none, or nobody asks.</summary>
     public AffinityUpdates? News { get; set; }
 

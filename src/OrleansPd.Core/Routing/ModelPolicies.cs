@@ -15,7 +15,7 @@ internal sealed class ModelPolicies
     {
         _shared = PoolPolicies.Create(
             options.PrefillPolicy ?? options.Policy,
-            options.DecodePolicy ?? ModelPolicySpec.DecodeOf(options.Policy), options, random, news);
+            options.DecodePolicy ?? PolicyTable.OnDecode(options.Policy), options, random, news);
         foreach (var text in options.ModelPolicy)
         {
             try
@@ -60,7 +60,7 @@ internal sealed record PoolPolicies(string Prefill, string Decode, PairPicker Pi
     public static PoolPolicies Create(
         string prefill, string decode, ControlPlaneOptions options, Random random, AffinityUpdates? news)
     {
-        var (first, second) = (PickPolicy.Create(prefill, options), PickPolicy.Create(decode, options));
+        var (first, second) = (PolicyTable.Create(prefill, options), PolicyTable.Create(decode, options));
         (first.News, first.Side) = (news, LegSide.Prefill);
         (second.News, second.Side) = (news, LegSide.Decode);
         var picker = new PairPicker(first, second, random);

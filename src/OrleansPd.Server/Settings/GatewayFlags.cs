@@ -1,3 +1,5 @@
+using OrleansPd.Core.Options;
+using OrleansPd.Core.Policies;
 using static OrleansPd.Server.Settings.FlagKind;
 
 namespace OrleansPd.Server.Settings;
@@ -33,8 +35,7 @@ internal static class GatewayFlags
         ("Choosing engines",
         [
             new("policy", Policy, "NAME",
-                "How engines are chosen: random, round_robin, power_of_two, least_load, cache_aware, consistent_hashing, "
-                + "session. Default cache_aware.", Plane),
+                $"How engines are chosen: {PolicyTable.NameList}. Default {new ControlPlaneOptions().Policy}.", Plane),
             new("prefill-policy", Policy, "NAME", "The same for prefill engines only. Default --policy.", Plane),
             new("decode-policy", Policy, "NAME",
                 "The same for decode engines only. Default --policy, but least_load in place of cache_aware.", Plane),

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
+using OrleansPd.Core.Policies;
 using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Net.Http1;
@@ -113,7 +114,7 @@ internal sealed record GatewaySettings(
             FlagKind.Transport => Enum.GetNames<TransportKind>().Contains(value, StringComparer.OrdinalIgnoreCase)
                 ? null
                 : "is not loop or sockets",
-            FlagKind.Policy => PolicyNames.Problem(value),
+            FlagKind.Policy => PolicyTable.Problem(value),
             FlagKind.LogFormat => value is "text" or "json" ? null : "is not text or json",
             FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",
             _ => null,

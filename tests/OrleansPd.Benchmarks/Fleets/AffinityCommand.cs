@@ -137,7 +137,7 @@ internal static class AffinityCommand
             _gateways = [.. Enumerable.Range(0, gateways).Select(_ =>
             {
                 var news = new AffinityUpdates();
-                var policy = PickPolicy.Create(variant.Policy, options);
+                var policy = PolicyTable.Create(variant.Policy, options);
                 policy.News = news;
                 return (policy, news);
             })];

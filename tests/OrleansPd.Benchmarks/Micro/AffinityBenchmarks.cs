@@ -31,8 +31,8 @@ public class AffinityBenchmarks
     {
         var options = BenchFleet.Options("cache_aware");
         _set = BenchFleet.Catalog(100, options, new Random(1)).SetOf(0)!;
-        (_silent, _telling, _learning) = (PickPolicy.Create(
-            "cache_aware", options), PickPolicy.Create("cache_aware", options), PickPolicy.Create("cache_aware", options));
+        (_silent, _telling, _learning) = (PolicyTable.Create(
+            "cache_aware", options), PolicyTable.Create("cache_aware", options), PolicyTable.Create("cache_aware", options));
         _telling.News = _news;
         var book = new PromptBook(4096);
         var random = new Random(2);

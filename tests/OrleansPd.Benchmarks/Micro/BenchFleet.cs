@@ -72,8 +72,8 @@ internal static class BenchFleet
     }
 
     public static PairPicker Picker(ControlPlaneOptions options, Random random) => new(
-        PickPolicy.Create(options.PrefillPolicy ?? options.Policy, options),
-        PickPolicy.Create(options.DecodePolicy ?? options.Policy, options), random);
+        PolicyTable.Create(options.PrefillPolicy ?? options.Policy, options),
+        PolicyTable.Create(options.DecodePolicy ?? options.Policy, options), random);
 
     /// <summary>A control plane whose workers are all ready.</summary>
     public static ControlPlaneState State(int workersOfARole, string policy)

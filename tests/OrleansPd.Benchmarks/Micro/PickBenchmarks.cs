@@ -16,7 +16,7 @@ public class PickBenchmarks
     private PairRequest[] _requests = [];
     private int _next;
 
-    public static IEnumerable<string> Policies => PickPolicy.Names;
+    public static IEnumerable<string> Policies => PolicyTable.Names;
 
     [ParamsSource(nameof(Policies))]
     public string Policy { get; set; } = "";

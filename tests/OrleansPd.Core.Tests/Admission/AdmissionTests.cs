@@ -37,7 +37,7 @@ public sealed class AdmissionTests
     public void Whatever_the_interleaving_no_window_is_exceeded_and_all_credits_come_back() =>
         SeededRandom.ForEachSeed(60, random =>
     {
-        var policy = PickPolicy.Names[random.Next(PickPolicy.Names.Count)];
+        var policy = PolicyTable.Names[random.Next(PolicyTable.Names.Count)];
         var fleet = new TestFleet(
             new() { Policy = policy, DecodePolicy = policy, PrefixIndexBlocks = 1024, QueueSize = 20 }, random.Next());
         fleet.With(random.Next(1, 4), random.Next(1, 4), dp: random.Next(1, 4), slots: random.Next(1, 6));

@@ -7,7 +7,7 @@ namespace OrleansPd.Core.Tests.Policies;
 
 public sealed class PolicyTests
 {
-    public static TheoryData<string> All => [.. PickPolicy.Names];
+    public static TheoryData<string> All => [.. PolicyTable.Names];
 
     private static ulong[] Prompt(int shared, int own, ulong salt) =>
         [.. Enumerable.Range(1, shared).Select(i => (ulong)i * 0x9E3779B97F4A7C15UL), .. Enumerable.Range(1, own)

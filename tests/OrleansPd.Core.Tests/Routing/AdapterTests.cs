@@ -7,7 +7,7 @@ namespace OrleansPd.Core.Tests.Routing;
 /// <summary>Requests that name LoRA adapters go to workers that have them.</summary>
 public sealed class AdapterTests
 {
-    public static TheoryData<string> All => [.. PickPolicy.Names];
+    public static TheoryData<string> All => [.. PolicyTable.Names];
 
     [Theory]
     [MemberData(nameof(All))]

@@ -1,3 +1,4 @@
+using OrleansPd.Core.Policies;
 using OrleansPd.Core.Workers;
 using OrleansPd.Server.Settings;
 using OrleansPd.Testing;
@@ -90,14 +91,10 @@ public sealed class GatewaySettingsTests
         Assert.Equal(("w", null), (Assert.Single(fromFlag.Workers).Url.Host, fromFlag.Workers[0].BootstrapPort));
     }
 
+    public static TheoryData<string> Policies => [.. PolicyTable.Names];
+
     [Theory]
-    [InlineData("random")]
-    [InlineData("round_robin")]
-    [InlineData("power_of_two")]
-    [InlineData("least_load")]
-    [InlineData("cache_aware")]
-    [InlineData("consistent_hashing")]
-    [InlineData("session")]
+    [MemberData(nameof(Policies))]
     public void Every_policy_can_be_chosen_for_either_role(string policy)
     {
         var plane = new CommandLineTestBed().Load("--policy", policy, "--prefill-policy", policy, "--decode-policy", policy)
@@ -111,10 +108,10 @@ public sealed class GatewaySettingsTests
     [InlineData("--port: 65536 is not between 0 and 65535.", "--port", "65536")]
     [InlineData("--request-timeout-secs: 0 is not between 1 and 86400.", "--request-timeout-secs", "0")]
     [InlineData("--host: may not be empty.", "--host", "")]
-    [InlineData("--decode-policy: 'best' is none of random, round_robin, power_of_two, least_load, cache_aware, "
+    [InlineData("--decode-policy: 'best' is none of cache_aware, least_load, power_of_two, round_robin, random, "
         + "consistent_hashing, session.",
         "--decode-policy", "best")]
-    [InlineData("--policy: 'manual' is none of random, round_robin, power_of_two, least_load, cache_aware, "
+    [InlineData("--policy: 'manual' is none of cache_aware, least_load, power_of_two, round_robin, random, "
         + "consistent_hashing, session (nearest to the router's manual: session).", "--policy", "manual")]
     [InlineData("--prefill: 'p1:30000' is not a URL such as http://10.0.0.1:30000.", "--prefill", "p1:30000")]
     [InlineData("--prefill: '70000' is not a bootstrap port; give 1 to 65535, or 'none'.", "--prefill", "http://p:1", "70000")]
@@ -133,8 +130,8 @@ public sealed class GatewaySettingsTests
     [InlineData("--model-alias: 'gpt' is not ALIAS=MODEL.", "--model-alias", "gpt")]
     [InlineData("--model-alias: 'gpt' has two models.", "--model-alias", "gpt=a", "gpt=b")]
     [InlineData("--model-policy: 'a' is not MODEL=PREFILL[,DECODE].", "--model-policy", "a")]
-    [InlineData("--model-policy: 'best' is none of cache_aware, consistent_hashing, least_load, power_of_two, random, "
-        + "round_robin, session.", "--model-policy", "a=best")]
+    [InlineData("--model-policy: 'best' is none of cache_aware, least_load, power_of_two, round_robin, random, "
+        + "consistent_hashing, session.", "--model-policy", "a=best")]
     [InlineData("--model-policy: 'a' is named twice.", "--model-policy", "a=random", "a=session")]
     [InlineData("--model-policy: 'gpt' is an alias; name its model, 'a'.",
         "--model-alias", "gpt=a", "--model-policy", "gpt=random")]
