@@ -1,8 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
+using Orleans.Configuration;
 using Orleans.TestingHost;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Hosting;
-using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Core.Admin;
@@ -25,8 +25,9 @@ public sealed class ClusterContractTests : ControlPlaneContract
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) =>
         {
-            // The clock jumps by more than any real process stands still.
-            silo.AddOrleansPd(options, new PdClusterOptions { FrozenMs = 60_000 }, clock);
+            // The clock jumps by seconds; the gateway would take that for a pause in which it may have been declared dead.
+            silo.Configure<ClusterMembershipOptions>(membership => membership.ProbeTimeout = TimeSpan.FromMinutes(1));
+            silo.AddOrleansPd(options, clock: clock);
             silo.AddOrleansPdMemoryStorage();
             silo.UseInMemoryReminderService();
             silo.Services.AddSingleton<IRoomLog>(new MemoryRoomLog());

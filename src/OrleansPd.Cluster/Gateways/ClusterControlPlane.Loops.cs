@@ -102,8 +102,7 @@ public sealed partial class ClusterControlPlane
             _prefix = prefix;
             var counter = RoomMint.CounterAt(_clock.GetUtcNow());
             ReadinessRoomMint = new RoomMint((prefix * 2) + 1, counter);
-            var limits = new GatewayLimits(TimeSpan.FromMilliseconds(_cluster.FrozenMs));
-            var desk = new GatewayState(_options, limits, _members.Self, new RoomMint(prefix * 2, counter), _seed);
+            var desk = new GatewayState(_options, _limits, _members.Self, new RoomMint(prefix * 2, counter), _seed);
             Volatile.Write(ref _state, desk);
             Take([.. _reports.Values]);
         }

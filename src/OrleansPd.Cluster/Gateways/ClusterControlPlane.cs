@@ -27,6 +27,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly Lock _gate = new();
     private readonly ControlPlaneOptions _options;
     private readonly PdClusterOptions _cluster;
+    private readonly GatewayLimits _limits;
     private readonly IGrainFactory _grains;
     private readonly ClusterMembers _members;
     private readonly Workers.WorkerRegistry _registry;
@@ -53,7 +54,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private int _prefix = -1;
 
     internal ClusterControlPlane(
-        ControlPlaneOptions options, PdClusterOptions cluster, IGrainFactory grains, ClusterMembers members,
+        ControlPlaneOptions options, PdClusterOptions cluster, GatewayLimits limits, IGrainFactory grains, ClusterMembers members,
         Workers.WorkerRegistry registry,
         Witnesses witnesses, SiloMap silos, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
     {
@@ -63,8 +64,8 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
                 "BootstrapFacade is not to be had in a cluster: its addresses are of one process.", nameof(options));
         }
         // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
-        _ = new GatewayState(options, GatewayLimits.Default, "", new RoomMint(0, 0), seed);
-        (_options, _cluster, _grains, _members, _registry) = (options, cluster, grains, members, registry);
+        _ = new GatewayState(options, limits, "", new RoomMint(0, 0), seed);
+        (_options, _cluster, _limits, _grains, _members, _registry) = (options, cluster, limits, grains, members, registry);
         (_witnesses, _silos, _clock, _seed, _log) = (witnesses, silos, clock, seed, log);
         _unseen = [.. options.Workers.Select(worker => EngineLocation.NamedOn(silos.Here, worker))];
         _witnessPause = new RetryDelay(clock);

@@ -12,6 +12,7 @@ using OrleansPd.Cluster.Membership;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
 using OrleansPd.Cluster.Workers;
+using OrleansPd.Core.Credits;
 using OrleansPd.Core.Options;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Probes;
@@ -40,6 +41,9 @@ public static class SiloRegistration
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IIncomingGrainCallFilter, IncomingCallTracing>());
         services.AddSingleton(controlPlane);
         services.AddSingleton(cluster ?? new PdClusterOptions());
+        services.AddSingleton(provider => new GatewayLimits(FailureDetection.LongestPause(
+            provider.GetRequiredService<IOptions<ClusterMembershipOptions>>().Value,
+            provider.GetRequiredService<PdClusterOptions>())));
         services.AddSingleton(new PdTime(clock ?? TimeProvider.System));
         silo.AddPlacementDirector<BesideEngine, BesideEngineDirector>();
         services.AddSingleton<ClusterMembers>();
@@ -55,6 +59,7 @@ public static class SiloRegistration
         services.AddSingleton(provider => new ClusterControlPlane(
             controlPlane,
             provider.GetRequiredService<PdClusterOptions>(),
+            provider.GetRequiredService<GatewayLimits>(),
             provider.GetRequiredService<IGrainFactory>(),
             provider.GetRequiredService<ClusterMembers>(),
             provider.GetRequiredService<WorkerRegistry>(),

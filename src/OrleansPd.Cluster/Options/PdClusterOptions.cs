@@ -79,11 +79,4 @@ public sealed class PdClusterOptions
     /// </summary>
     [Range(1, 4096)]
     public int RoomShards { get; set; } = 16;
-
-    /// <summary>
-    /// A gateway whose process did not run for so long starts nothing until its credits are confirmed, 100-60000 ms. Default 900:
-    /// just below the time in which others take it for dead.
-    /// </summary>
-    [Range(100, 60_000)]
-    public int FrozenMs { get; set; } = 900;
 }

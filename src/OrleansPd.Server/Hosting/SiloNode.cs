@@ -133,18 +133,7 @@ internal sealed class SiloNode : IAsyncDisposable
             // An address that was given may be one that only others know, as that of a container's host.
             silo.ConfigureEndpoints(
                 backend.Address, node.SiloPort, node.GatewayPort, listenOnAnyHostAddress: node.Advertise is not null);
-            silo.Configure<ClusterMembershipOptions>(options =>
-            {
-                options.ProbeTimeout = TimeSpan.FromMilliseconds(node.ProbeTimeoutMs);
-                options.NumMissedProbesLimit = node.MissedProbes;
-                options.NumVotesForDeathDeclaration = node.DeathVotes;
-                options.EnableIndirectProbes = node.IndirectProbes;
-                options.TableRefreshTimeout = TimeSpan.FromSeconds(node.TableRefreshSecs);
-                // Who has not written for three of these is not counted where votes are: so the rest can go on when most die at
-                // once.
-                options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
-            });
-            silo.Configure<SiloMessagingOptions>(options => options.CancelRequestOnTimeout = true);
+            silo.Configure<ClusterMembershipOptions>(node.ApplyTo);
             silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });
             // Probes go where requests go, and both by the operator's certificates; grains may block, so they have the reference
             // client.

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Orleans.Configuration;
 
 namespace OrleansPd.Server.Settings;
 
@@ -40,8 +41,10 @@ internal sealed class NodeOptions
     /// <summary>Name of the zone the machine is in. Default empty.</summary>
     public string Zone { get; set; } = "";
 
-    /// <summary>Time in which a silo must answer another's probe, 50-60000 ms. Default 500. Shorter finds the dead sooner, and
-    /// takes a long pause of a living silo for death.</summary>
+    /// <summary>
+    /// Time in which a silo must answer another's probe, and pause between two probes, 50-60000 ms. Default 500. A shorter one finds
+    /// dead silos sooner, and takes a long pause of a living silo for its death.
+    /// </summary>
     [Range(50, 60_000)]
     public int ProbeTimeoutMs { get; set; } = 500;
 
@@ -49,16 +52,35 @@ internal sealed class NodeOptions
     [Range(1, 100)]
     public int MissedProbes { get; set; } = 2;
 
-    /// <summary>Silos that must vote one dead, 1-10; all others where there are fewer. Default 2.</summary>
+    /// <summary>Votes that declare a silo dead, 1-10; fewer silos than that: all others. Default 2.</summary>
     [Range(1, 10)]
     public int DeathVotes { get; set; } = 2;
 
-    /// <summary>Ask a third silo before a vote. Default false: it doubles the time until a frozen silo is found.</summary>
+    /// <summary>Have a third silo send the last probe before a vote. Default false.</summary>
     public bool IndirectProbes { get; set; }
 
     /// <summary>
-    /// Seconds between two reads of the membership table, 1-300; silos also tell each other of changes at once. Default 2.
+    /// Seconds between two reads of the membership table, 1-300; silos also send each other changes at once. Default 2.
     /// </summary>
     [Range(1, 300)]
     public int TableRefreshSecs { get; set; } = 2;
+
+    /// <summary>How Orleans finds dead silos with these settings.</summary>
+    public void ApplyTo(ClusterMembershipOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.ProbeTimeout = TimeSpan.FromMilliseconds(ProbeTimeoutMs);
+        // Orleans would adapt the timeout of each peer between half and four times that. FailureDetection needs a firm lower bound,
+        // and dead silos must be found in time also by silos that are busy.
+        options.MinProbeTimeout = options.MaxProbeTimeout = options.ProbeTimeout;
+        // A silo that is slow to answer probes, but sent anything within (timeout x missed probes), is alive: no vote against it.
+        options.EnableConnectionLivenessCheck = true;
+        options.NumMissedProbesLimit = MissedProbes;
+        options.NumVotesForDeathDeclaration = DeathVotes;
+        options.EnableIndirectProbes = IndirectProbes;
+        options.TableRefreshTimeout = TimeSpan.FromSeconds(TableRefreshSecs);
+        // A silo whose row is older than three of these does not count when votes are counted: the rest can go on when most
+        // silos die at once.
+        options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
+    }
 }

@@ -35,6 +35,7 @@ internal sealed record SiloSettings(
         }
         CheckPorts(node, gateway.Options);
         CheckNames(node, node.Redis);
+        CheckDetection(node, cluster);
         if (gateway.Options.ControlPlane.BootstrapFacade)
         {
             throw new BadInputException(
@@ -63,6 +64,22 @@ internal sealed record SiloSettings(
         {
             throw new BadInputException(
                 $"{string.Join(" and ", same.Select(p => p.Flag))} are both {same.Key}; each needs a port of its own.");
+        }
+    }
+
+    /// <summary>Gateways must notice each pause that is long enough for the silo's death.</summary>
+    private static void CheckDetection(NodeOptions node, PdClusterOptions cluster)
+    {
+        var membership = new Orleans.Configuration.ClusterMembershipOptions();
+        node.ApplyTo(membership);
+        try
+        {
+            FailureDetection.LongestPause(membership, cluster);
+        }
+        catch (ArgumentException error)
+        {
+            throw new BadInputException(
+                $"--probe-timeout-ms {node.ProbeTimeoutMs} with --missed-probes {node.MissedProbes}: {error.Message}.");
         }
     }
 

@@ -101,6 +101,8 @@ public class StartTests
     [InlineData("--cluster-id a/b", "--cluster-id: 'a/b' may hold no space and no '/'")]
     [InlineData("--advertise nowhere", "--advertise: 'nowhere' is no IP address")]
     [InlineData("--probe-timeout-ms 1", "--probe-timeout-ms: 1 is not between 50 and 60000")]
+    [InlineData("--probe-timeout-ms 100 --missed-probes 2",
+        "--probe-timeout-ms 100 with --missed-probes 2: a silo could be declared dead 200 ms after it stopped answering")]
     [InlineData("--redis 127.0.0.1:6379,timeout=soon", "--redis is not HOST:PORT or a Redis configuration")]
     [InlineData("--silo-port 99999", "--silo-port: 99999 is not between 0 and 65535")]
     [InlineData("--config /no/such/file.json", "--config: there is no file /no/such/file.json")]
