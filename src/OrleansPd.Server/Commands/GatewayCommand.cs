@@ -82,17 +82,12 @@ internal static class GatewayCommand
         await using var registration = cancellationToken.Register(stop.SetResult);
         if (await Task.WhenAny(gateway.Completion, stop.Task) == gateway.Completion)
         {
-            throw Ended(gateway.Failure);
+            throw StoppedGateway.Explain(gateway.Failure);
         }
 
         await gateway.StopAsync(CancellationToken.None);
         return ExitCode.Success;
     }
-
-    /// <summary>The gateway is gone and nobody asked for it.</summary>
-    internal static CommandFailedException Ended(Exception? failure) => new(failure is null
-        ? "the gateway stopped by itself; its log says why."
-        : $"the gateway stopped by itself: {failure.GetType().Name}: {failure.Message}");
 
     private static async Task<GatewayServer> StartAsync(
         SiloSettings settings, CommandContext context, CancellationToken cancellationToken)

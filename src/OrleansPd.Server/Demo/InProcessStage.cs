@@ -3,7 +3,6 @@ using Microsoft.Extensions.Configuration;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Server.CommandLine;
-using OrleansPd.Server.Commands;
 using OrleansPd.Simulator;
 using OrleansPd.Standalone;
 using OrleansPd.Tools.Demo;
@@ -89,6 +88,6 @@ internal sealed class InProcessStage : IDemoStage
     private async Task<string> GatewayEndAsync()
     {
         await _gateway.Completion;
-        return GatewayCommand.Ended(_gateway.Failure).Message;
+        return StoppedGateway.Explain(_gateway.Failure).Message;
     }
 }
