@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.RegularExpressions;
-using OrleansPd.Server.Commands;
+using OrleansPd.Server.CommandLine;
 using OrleansPd.Simulator;
 using OrleansPd.Tools.Demo;
 
@@ -58,9 +58,9 @@ public sealed class GatewayCommandTests
     }
 
     [Fact]
-    public void An_end_by_itself_tells_its_reason() =>
-        Assert.Equal("the gateway stopped by itself: InvalidOperationException: no more",
-            GatewayCommand.Ended(new InvalidOperationException("no more")).Message);
+    public void An_unexpected_stop_gives_its_reason() =>
+        Assert.Equal("the gateway stopped unexpectedly: InvalidOperationException: no more",
+            StoppedGateway.Explain(new InvalidOperationException("no more")).Message);
 
     private sealed record Answer(string Text);
 }
