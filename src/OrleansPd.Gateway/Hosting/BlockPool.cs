@@ -1,22 +1,23 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 
 namespace OrleansPd.Gateway.Hosting;
 
 /// <summary>
-/// Memory for Kestrel in blocks of 64 KiB instead of 4: a long prompt then takes a few reads and not hundreds. Connections hold a
-/// block only while bytes are on their way, so that idle ones cost nothing.
+/// Memory for Kestrel in blocks of 64 KiB instead of 4 KiB, so that a long prompt takes a few reads instead of hundreds.
+/// Connections hold a block only while bytes are in transit, so idle connections hold none.
 /// </summary>
 internal sealed class BlockPool : MemoryPool<byte>
 {
     private const int BlockBytes = 64 * 1024;
 
-    /// <summary>Blocks kept: 32 MiB. What is needed beyond that in a burst goes to the collector afterwards.</summary>
-    private const int MostKept = 512;
+    /// <summary>Maximum number of pooled blocks: 32 MiB. Blocks above it are left to the garbage collector.</summary>
+    private const int MaxPooled = 512;
 
     private readonly ConcurrentQueue<Block> _free = new();
-    private int _kept;
+    private int _pooled;
     private volatile bool _disposed;
 
     public override int MaxBufferSize => BlockBytes;
@@ -26,7 +27,7 @@ internal sealed class BlockPool : MemoryPool<byte>
         ArgumentOutOfRangeException.ThrowIfGreaterThan(minBufferSize, BlockBytes);
         if (_free.TryDequeue(out var block))
         {
-            Interlocked.Decrement(ref _kept);
+            Interlocked.Decrement(ref _pooled);
             return block;
         }
         return new Block(this);
@@ -40,45 +41,28 @@ internal sealed class BlockPool : MemoryPool<byte>
 
     private void Return(Block block)
     {
-        if (!_disposed && Interlocked.Increment(ref _kept) <= MostKept)
+        if (!_disposed && Interlocked.Increment(ref _pooled) <= MaxPooled)
         {
             _free.Enqueue(block);
         }
         else
         {
-            Interlocked.Decrement(ref _kept);
+            Interlocked.Decrement(ref _pooled);
         }
     }
 
-    /// <summary>Makes the pools of listeners and connections.</summary>
+    /// <summary>Creates the pools of listeners and connections.</summary>
     public sealed class Factory : IMemoryPoolFactory<byte>
     {
         public MemoryPool<byte> Create(MemoryPoolOptions? options = null) => new BlockPool();
     }
 
-    private sealed class Block(BlockPool pool) : MemoryManager<byte>
+    /// <summary>A pinned array, as sockets receive into it and send from it.</summary>
+    private sealed class Block(BlockPool pool) : IMemoryOwner<byte>
     {
-        // Pinned for good: sockets read into it and write from it.
-        private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(BlockBytes, pinned: true);
+        public Memory<byte> Memory { get; } = MemoryMarshal.CreateFromPinnedArray(
+            GC.AllocateUninitializedArray<byte>(BlockBytes, pinned: true), 0, BlockBytes);
 
-        public override Memory<byte> Memory => CreateMemory(BlockBytes);
-
-        public override Span<byte> GetSpan() => _bytes;
-
-        public override unsafe MemoryHandle Pin(int elementIndex = 0) =>
-            new((byte*)System.Runtime.CompilerServices.Unsafe.AsPointer(
-                ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(_bytes)) + elementIndex);
-
-        public override void Unpin()
-        {
-        }
-
-        protected override bool TryGetArray(out ArraySegment<byte> segment)
-        {
-            segment = new(_bytes);
-            return true;
-        }
-
-        protected override void Dispose(bool disposing) => pool.Return(this);
+        public void Dispose() => pool.Return(this);
     }
 }

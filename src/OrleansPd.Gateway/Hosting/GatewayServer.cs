@@ -104,7 +104,8 @@ public sealed class GatewayServer : IAsyncDisposable
             }
         });
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
-        if (options.Transport == TransportKind.Loop && SocketLoop.IsSupported)
+        var usesLoops = options.Transport == TransportKind.Loop && SocketLoops.IsSupported;
+        if (usesLoops)
         {
             builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
         }
@@ -131,6 +132,10 @@ public sealed class GatewayServer : IAsyncDisposable
             throw;
         }
         var server = new GatewayServer(app);
+        if (usesLoops)
+        {
+            server.StopOn(SocketLoops.Shared.Died);
+        }
         Log.Listening(app.Services.GetRequiredService<ILogger<GatewayServer>>(), server.Url);
         return server;
 
@@ -206,8 +211,11 @@ public sealed class GatewayServer : IAsyncDisposable
     public void Own(Task<Exception> died, params IReadOnlyList<IAsyncDisposable> owned)
     {
         _owned = owned;
-        _watch = StopWhenDeadAsync(died);
+        StopOn(died);
     }
+
+    /// <summary>Stops this server when the task completes; its result becomes <see cref="Failure"/>.</summary>
+    internal void StopOn(Task<Exception> died) => _watch = Task.WhenAll(_watch, StopWhenDeadAsync(died));
 
     private async Task StopWhenDeadAsync(Task<Exception> died)
     {

@@ -1,19 +1,19 @@
 namespace OrleansPd.Gateway.Hosting;
 
 /// <summary>
-/// Whether code that a socket wakes runs at once on the thread that waits for sockets, and not on another one. It saves a third
-/// of what a request costs. Nothing that runs there may block; so it is the executable's to turn on, which knows all that runs in
-/// it.
+/// Makes .NET run socket continuations inline on the thread that polls the sockets, which saves a third of the CPU time of a
+/// request. Code that runs there must not block. Only the executable knows all code in the process, so the executable turns it
+/// on.
 /// </summary>
 public static class InlineSockets
 {
-    // The runtime knows no other switch, and reads it when the first socket is made.
+    // The runtime has no other switch for this, and reads it when the first socket is created.
     private const string Variable = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
 
     public static bool AreOn => Environment.GetEnvironmentVariable(Variable) == "1";
 
     /// <summary>
-    /// To be called before the process makes its first socket. Whoever has set the variable, to 0 or to 1, is right.
+    /// Must be called before the process creates its first socket. Does nothing when the variable is already set, to 0 or to 1.
     /// </summary>
     public static void TurnOn()
     {

@@ -19,4 +19,7 @@ internal static partial class Log
 
     [LoggerMessage(5, LogLevel.Warning, "The room table does not answer: {Reason}")]
     public static partial void RoomsAway(ILogger logger, string reason);
+
+    [LoggerMessage(6, LogLevel.Error, "A connection was closed because the code that waited for it failed")]
+    public static partial void ConnectionFailed(ILogger logger, Exception exception);
 }

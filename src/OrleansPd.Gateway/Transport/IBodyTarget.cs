@@ -1,13 +1,12 @@
 namespace OrleansPd.Gateway.Transport;
 
-/// <summary>
-/// A connection that can read a long body to where it is wanted, instead of handing out blocks that are then copied.
-/// </summary>
+/// <summary>Receives a long body directly into the caller's memory, so that it need not be copied from blocks.</summary>
 internal interface IBodyTarget
 {
     /// <summary>
-    /// The next bytes of the connection come into this memory, and what is read next lies in it from its beginning. It must be an
-    /// array's, and stay untouched until that has been read or the connection has ended.
+    /// The next bytes of the connection are received into this memory, and the next read returns them from its start. The memory
+    /// must belong to an array, and must not be used otherwise until those bytes were read or the connection has ended. Empty =
+    /// none.
     /// </summary>
     void ReceiveInto(Memory<byte> rest);
 }

@@ -9,13 +9,12 @@ using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Transport;
 
-/// <summary>A client's connection, as Kestrel sees it.</summary>
+/// <summary>A client's connection for Kestrel, on an event loop.</summary>
 internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatch, IMemoryPoolFeature, IConnectionIdFeature,
     IConnectionItemsFeature, IConnectionTransportFeature, IConnectionLifetimeFeature, IConnectionEndPointFeature, IBodyTarget
 {
-    private static long _last = DateTime.UtcNow.Ticks;
-
     private readonly CancellationTokenSource _closed = new();
+    private readonly long _number;
     private readonly LoopSocket _socket;
     private readonly LoopReader _reader;
     private readonly LoopWriter _writer;
@@ -23,8 +22,13 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
     private string? _id;
     private int _notifiedClosed;
 
-    public LoopConnection(Socket socket, MemoryPool<byte> pool)
+    /// <param name="loop">Reports the socket's events.</param>
+    /// <param name="socket">Connected; disposed with the connection.</param>
+    /// <param name="pool">For Kestrel.</param>
+    /// <param name="number">Unique; the default <see cref="ConnectionId"/> is made from it.</param>
+    public LoopConnection(SocketLoop loop, Socket socket, MemoryPool<byte> pool, long number)
     {
+        _number = number;
         MemoryPool = pool;
         (LocalEndPoint, RemoteEndPoint) = (socket.LocalEndPoint, socket.RemoteEndPoint);
         ConnectionClosed = _closed.Token;
@@ -36,14 +40,14 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
         Features.Set<IConnectionLifetimeFeature>(this);
         Features.Set<IConnectionEndPointFeature>(this);
         Features.Set<IBodyTarget>(this);
-        _socket = new LoopSocket(socket, this);
+        _socket = new LoopSocket(loop, socket, this);
         (_reader, _writer) = (new LoopReader(this, _socket), new LoopWriter(this, _socket));
         _socket.Start();
     }
 
     public override string ConnectionId
     {
-        get => _id ??= Convert.ToString(Interlocked.Increment(ref _last), 16);
+        get => _id ??= Convert.ToString(_number, 16);
         set => _id = value;
     }
 
@@ -65,7 +69,7 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
 
     public MemoryPool<byte> MemoryPool { get; }
 
-    /// <summary>Why this side has ended the connection; null where it has not.</summary>
+    /// <summary>Why this side ended the connection; null when it did not.</summary>
     public ConnectionAbortedException? Aborted { get; private set; }
 
     PipeReader IDuplexPipe.Input => _reader;
@@ -81,24 +85,26 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
         Aborted ??= abortReason;
         if (abortReason is null)
         {
-            // Kestrel's way of saying that the client has gone in order.
+            // Kestrel passes null when the client has closed the connection in order.
             _socket.Shutdown();
             _socket.Dispose();
         }
         else
         {
-            // As its own sockets do: half an answer must not look like a whole one that lasts until the connection ends.
+            // As Kestrel's own transport: a partial response that ends with the connection must not look complete.
             _socket.Reset();
         }
         NotifyClosed();
     }
 
-    /// <summary>The request that runs is told, at once but elsewhere: whoever notices may be in the midst of writing.</summary>
+    /// <summary>
+    /// Cancels <see cref="ConnectionClosed"/> on another thread, as the caller may be in the middle of a write.
+    /// </summary>
     public void NotifyClosed()
     {
         if (Interlocked.Exchange(ref _notifiedClosed, 1) == 0)
         {
-            // Not awaited: what a callback throws ends there, and not this process.
+            // Not awaited: an exception of a callback stays in this task.
             _ = _closed.CancelAsync();
         }
     }

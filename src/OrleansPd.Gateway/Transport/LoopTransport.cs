@@ -3,21 +3,36 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Transport;
 
 /// <summary>
-/// Connections for Kestrel on the loops that connections to engines are on too, in place of its own sockets: what comes in is
-/// read where it is wanted, and what goes out is sent by whoever writes it.
+/// Kestrel's transport on the event loops that also carry connections to engines. Bytes are received into the memory of the
+/// reader, and sent on the thread that flushes.
 /// </summary>
-internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools)
-    : IConnectionListenerFactory, IConnectionListenerFactorySelector
+internal sealed class LoopTransport : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
 {
-    private const int Backlog = 512; // Kestrel's own
+    private const int Backlog = 512; // Kestrel's default
 
-    private static readonly TimeSpan WhenFull = TimeSpan.FromMilliseconds(50);
+    /// <summary>Pause before the next accept when no file descriptor or buffer space is left.</summary>
+    private static readonly TimeSpan ExhaustedPause = TimeSpan.FromMilliseconds(50);
 
-    private readonly MemoryPool<byte> _pool = pools.Create();
+    private readonly SocketLoops _loops = SocketLoops.Shared;
+    private readonly MemoryPool<byte> _pool;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private long _connections;
+
+    public LoopTransport(IMemoryPoolFactory<byte> pools, TimeProvider clock, ILogger<LoopTransport> logger)
+    {
+        (_pool, _clock, _logger) = (pools.Create(), clock, logger);
+        // Connection ids differ between two processes that write to the same log.
+        _connections = clock.GetUtcNow().Ticks;
+        _loops.SocketFailed += OnSocketFailed;
+    }
 
     public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint;
 
@@ -28,7 +43,7 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools)
         {
             socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
             socket.Listen(Backlog);
-            return new(new Listener(socket, _pool));
+            return new(new Listener(this, socket));
         }
         catch (SocketException e)
         {
@@ -41,7 +56,14 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools)
         }
     }
 
-    private sealed class Listener(Socket socket, MemoryPool<byte> pool) : IConnectionListener
+    public void Dispose() => _loops.SocketFailed -= OnSocketFailed;
+
+    private void OnSocketFailed(Exception e) => Log.ConnectionFailed(_logger, e);
+
+    private LoopConnection Connect(Socket accepted) =>
+        new(_loops.Next(), accepted, _pool, Interlocked.Increment(ref _connections));
+
+    private sealed class Listener(LoopTransport transport, Socket socket) : IConnectionListener
     {
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
@@ -54,23 +76,24 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools)
                 {
                     accepted = await socket.AcceptAsync(cancellationToken);
                     accepted.NoDelay = true;
-                    return new LoopConnection(accepted, pool);
+                    return transport.Connect(accepted);
                 }
                 catch (Exception e) when (
                     e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
-                    // It listens no more.
+                    // The listener was stopped.
                     accepted?.Dispose();
                     return null;
                 }
                 catch (Exception e) when (e is SocketException or IOException)
                 {
-                    // The client is gone already; or there are too many sockets, and then asking again at once would be all we
-                    // did.
+                    // The client has closed the connection already, or the process has too many sockets. Pause in the latter
+                    // case, as the next accept would fail at once.
                     accepted?.Dispose();
-                    if (e is IOException or SocketException { SocketErrorCode: SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable })
+                    if (e is IOException or SocketException
+                        { SocketErrorCode: SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable })
                     {
-                        await Task.Delay(WhenFull, cancellationToken);
+                        await Task.Delay(ExhaustedPause, transport._clock, cancellationToken);
                     }
                 }
             }

@@ -6,16 +6,16 @@ using OrleansPd.Net.Sockets;
 namespace OrleansPd.Gateway.Transport;
 
 /// <summary>
-/// What goes to a client: gathered in blocks, and sent by whoever flushes. A flush that the client's window has no room for ends
-/// when all of it is gone, so no more than what was written before it is ever held; who does not wait for it may write on, behind
-/// it.
+/// The bytes sent to a client: collected in blocks, and sent on the thread that flushes. A flush that does not fit into the
+/// socket's send buffer completes when all its bytes are sent, so at most the bytes written before it are held. A caller that
+/// does not await the flush may go on writing; those bytes are sent after it.
 /// </summary>
 internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) : PipeWriter
 {
-    /// <summary>Holds an event, or a head with a short answer.</summary>
+    /// <summary>Holds an event, or a head with a short body.</summary>
     private const int FirstBlock = 4096;
 
-    private const int MostBlock = 64 * 1024;
+    private const int MaxBlock = 64 * 1024;
 
     private readonly Lock _gate = new();
     private List<ArraySegment<byte>>? _full;
@@ -61,7 +61,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         }
         if (_sending is { IsCompleted: false } before)
         {
-            // Somebody did not wait for it: its blocks are on their way, and the socket takes one call at a time.
+            // An earlier flush was not awaited. Its blocks are being sent, and the socket accepts one send at a time.
             return SlowAsync(_used + _fullBytes == 0 ? before : BehindAsync(before, TakeBlocks()), cancellationToken);
         }
         if (_used + _fullBytes == 0)
@@ -88,10 +88,10 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
 
     public override void Complete(Exception? exception = null)
     {
-        // What was written and not flushed goes nowhere; the blocks go back when the connection ends.
+        // Unflushed bytes are discarded. The blocks go back to the pool when the connection ends.
     }
 
-    /// <summary>The connection has ended, and nobody writes any more.</summary>
+    /// <summary>Returns the blocks to the pool: the connection has ended.</summary>
     public void Release()
     {
         _isClosed = true;
@@ -114,8 +114,8 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     }
 
     /// <summary>
-    /// The client does not take it at once, or is gone. Whoever waits may be told to wait no more; what is on its way stays so,
-    /// and its blocks are kept until it has arrived.
+    /// Waits for a send that could not complete at once. Cancelling ends the wait only: the send goes on, and keeps its blocks
+    /// until it has completed.
     /// </summary>
     private async ValueTask<FlushResult> SlowAsync(Task sending, CancellationToken cancellationToken)
     {
@@ -152,7 +152,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // As Kestrel's own sockets: a write to one who is gone says that it is completed, and the request is told.
+            // As Kestrel's own transport: a flush to a closed connection reports IsCompleted, and the request is cancelled.
             _isClosed = true;
             connection.NotifyClosed();
         }
@@ -184,11 +184,11 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         {
             ArrayPool<byte>.Shared.Return(_block);
         }
-        _block = ArrayPool<byte>.Shared.Rent(Math.Max(size, Math.Clamp(_fullBytes * 2, FirstBlock, MostBlock)));
+        _block = ArrayPool<byte>.Shared.Rent(Math.Max(size, Math.Clamp(_fullBytes * 2, FirstBlock, MaxBlock)));
         _used = 0;
     }
 
-    /// <summary>From now on what is written goes to others.</summary>
+    /// <summary>Takes the written blocks; later writes go to new ones.</summary>
     private Blocks TakeBlocks()
     {
         var taken = new Blocks(_full, _block, _used);
@@ -202,7 +202,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         (_block, _used, _fullBytes) = ([], 0, 0);
     }
 
-    /// <summary>What is sent at once: those that are full, and the beginning of one that is not.</summary>
+    /// <summary>The blocks of one send: full ones, then the used part of the last.</summary>
     private readonly record struct Blocks(List<ArraySegment<byte>>? Full, byte[] Last, int Used)
     {
         public void GiveBack()

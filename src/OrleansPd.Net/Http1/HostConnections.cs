@@ -101,8 +101,9 @@ internal sealed class HostConnections(Uri host, UpstreamOptions options, TimePro
             ? new IPEndPoint(address, host.Port) : new DnsEndPoint(host.IdnHost, host.Port);
         try
         {
-            return options.UseSocketLoop && SocketLoop.IsSupported && host.Scheme == Uri.UriSchemeHttp
-                ? new Http1LoopConnection(await LoopSocket.ConnectAsync(there, either.Token).ConfigureAwait(false))
+            return options.UseSocketLoop && SocketLoops.IsSupported && host.Scheme == Uri.UriSchemeHttp
+                ? new Http1LoopConnection(
+                    await LoopConnector.ConnectAsync(SocketLoops.Shared.Next(), there, either.Token).ConfigureAwait(false))
                 : await ConnectStreamAsync(there, either.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or IOException or AuthenticationException or ObjectDisposedException

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace OrleansPd.Net.Sockets;
 
-/// <summary>The calls of Linux behind <see cref="SocketLoop"/> and <see cref="LoopSocket"/>.</summary>
+/// <summary>The Linux system calls behind <see cref="SocketLoop"/> and <see cref="LoopSocket"/>.</summary>
 internal static unsafe partial class Libc
 {
     public const int EpollIn = 0x1;
@@ -26,26 +26,45 @@ internal static unsafe partial class Libc
     private const int GetFlags = 3;
     private const int SetFlags = 4;
 
-    /// <summary>Events lie in 12 bytes on x86-64 and in 16 elsewhere; other processors were not tried.</summary>
-    public static bool IsKnown { get; } = OperatingSystem.IsLinux()
+    /// <summary>struct epoll_event has 12 bytes on x86-64 and 16 elsewhere. Other processors are not tested.</summary>
+    public static bool IsSupported { get; } = OperatingSystem.IsLinux()
         && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
 
-    /// <summary>Bytes of one event.</summary>
+    /// <summary>Bytes of one struct epoll_event.</summary>
     public static int EventSize { get; } = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
 
-    /// <summary>Where its data begins in an event.</summary>
+    /// <summary>Offset of the data in a struct epoll_event.</summary>
     public static int EventData => EventSize - sizeof(long);
 
     private static int Error => Marshal.GetLastPInvokeError();
 
-    /// <exception cref="IOException">There is no file descriptor left.</exception>
+    /// <exception cref="IOException">No file descriptor is left.</exception>
     public static int CreatePoll()
     {
         var poll = EpollCreate(CloseOnExec);
         return poll >= 0 ? poll : throw new IOException($"epoll_create1: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
-    /// <summary>Tells of all that happens to a socket, each time once.</summary>
+    /// <summary>Creates an eventfd, by which another thread can wake a wait.</summary>
+    /// <exception cref="IOException">No file descriptor is left.</exception>
+    public static int CreateEvent()
+    {
+        var e = EventFd(0, CloseOnExec | NonBlocking);
+        return e >= 0 ? e : throw new IOException($"eventfd: {Marshal.GetLastPInvokeErrorMessage()}");
+    }
+
+    /// <summary>Makes an eventfd readable.</summary>
+    public static void Signal(int eventFd)
+    {
+        var one = 1L;
+        // Fails only when the counter is full; then the eventfd is readable already.
+        _ = Write(eventFd, &one, sizeof(long));
+    }
+
+    /// <summary>Closes a file descriptor that no other object owns.</summary>
+    public static void Close(int fd) => _ = CloseFd(fd);
+
+    /// <summary>Registers a file descriptor for all events, edge-triggered.</summary>
     /// <exception cref="IOException">The kernel cannot watch one more.</exception>
     public static void Watch(int poll, int fd, long data)
     {
@@ -58,15 +77,17 @@ internal static unsafe partial class Libc
         }
     }
 
-    /// <summary>Waits for events, for ever or not at all; 0 where there are none.</summary>
-    public static int Wait(int poll, byte* events, int most, bool forEver)
+    /// <summary>
+    /// Returns pending events, or waits for some without a limit. 0 when there are none or a signal interrupted the wait.
+    /// </summary>
+    public static int Wait(int poll, byte* events, int max, bool forEver)
     {
-        var count = EpollWait(poll, events, most, forEver ? -1 : 0);
+        var count = EpollWait(poll, events, max, forEver ? -1 : 0);
         return count >= 0 ? count
             : Error == Interrupted ? 0 : throw new IOException($"epoll_wait: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
-    /// <summary>Bytes read, 0 at the end, or the negative number of the error.</summary>
+    /// <summary>Returns the number of bytes read, 0 at the end, or the negative error number.</summary>
     public static int Receive(int fd, Span<byte> into)
     {
         fixed (byte* start = into)
@@ -82,10 +103,10 @@ internal static unsafe partial class Libc
         }
     }
 
-    /// <summary>Bytes sent, or the negative number of the error.</summary>
+    /// <summary>Returns the number of bytes sent, or the negative error number.</summary>
     /// <param name="fd">A connected socket.</param>
     /// <param name="bytes">At least one.</param>
-    /// <param name="moreFollows">The next call comes at once: no packet needs to leave before.</param>
+    /// <param name="moreFollows">MSG_MORE: another send follows at once, so the kernel may delay a partial packet.</param>
     public static int Send(int fd, ReadOnlySpan<byte> bytes, bool moreFollows)
     {
         fixed (byte* start = bytes)
@@ -101,7 +122,9 @@ internal static unsafe partial class Libc
         }
     }
 
-    /// <summary>0, or the negative number of the error; that it goes on is one too.</summary>
+    /// <summary>
+    /// Begins a non-blocking connect. Returns 0, or the negative error number, which may be <see cref="InProgress"/>.
+    /// </summary>
     public static int Connect(int fd, ReadOnlySpan<byte> address)
     {
         var flags = Control(fd, GetFlags, 0);
@@ -115,7 +138,7 @@ internal static unsafe partial class Libc
         }
     }
 
-    /// <summary>An error of the kernel as .NET's sockets name it.</summary>
+    /// <summary>The exception that .NET's sockets throw for an error number.</summary>
     public static SocketException ToException(int error) => new((int)(error switch
     {
         1 or 13 => SocketError.AccessDenied,
@@ -140,7 +163,16 @@ internal static unsafe partial class Libc
     private static partial int EpollControl(int poll, int operation, int fd, byte* e);
 
     [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
-    private static partial int EpollWait(int poll, byte* events, int most, int milliseconds);
+    private static partial int EpollWait(int poll, byte* events, int max, int milliseconds);
+
+    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    private static partial int EventFd(uint initial, int flags);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    private static partial nint Write(int fd, long* value, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int CloseFd(int fd);
 
     [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]
     private static partial nint Recv(int fd, byte* into, nuint length, int flags);

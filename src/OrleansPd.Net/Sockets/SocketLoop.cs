@@ -1,51 +1,63 @@
 namespace OrleansPd.Net.Sockets;
 
 /// <summary>
-/// A thread that waits for sockets, and runs at once what waits for them: no thread is woken for it, and a socket is asked only
-/// when there is something. What runs here must not block.
+/// An event loop: a thread that waits for sockets with edge-triggered epoll and runs their continuations inline. No other thread
+/// is woken, and a socket is read only when it is readable. Continuations must not block.
 /// </summary>
 internal sealed unsafe class SocketLoop
 {
-    private const int EventsAtOnce = 256;
+    private const int MaxEvents = 256;
 
-    private static readonly Lazy<SocketLoop[]> Loops = new(StartAll);
-    private static int _next;
+    /// <summary>Data of the event that wakes the loop. No socket has this name, as slot 0 stays empty.</summary>
+    private const long WakeName = 0;
 
+    private readonly SocketLoops _owner;
     private readonly Lock _gate = new();
     private readonly Stack<int> _free = new();
-    private readonly Queue<LoopSocket> _again = new();
-    private readonly int _poll = Libc.CreatePoll();
+    private readonly Queue<LoopSocket> _deferred = new();
     private readonly Thread _thread;
+    private readonly int _poll;
+    private readonly int _wake;
     private volatile LoopSocket?[] _sockets = new LoopSocket?[64];
-    private int _used;
+    private volatile bool _stopping;
+    private bool _ended;
+    private int _used = 1;
     private uint _uses;
+    private long _events;
+    private int _count;
 
-    private SocketLoop(int number)
+    public SocketLoop(SocketLoops owner, int number)
     {
+        _owner = owner;
+        _poll = Libc.CreatePoll();
+        _wake = Libc.CreateEvent();
+        Libc.Watch(_poll, _wake, WakeName);
         _thread = new Thread(Run) { IsBackground = true, Name = $"sockets {number}" };
         _thread.UnsafeStart();
     }
 
-    /// <summary>Whether this machine has what it takes: Linux on x86-64 or ARM64.</summary>
-    public static bool IsSupported => Libc.IsKnown;
+    /// <summary>Number of sockets on this loop.</summary>
+    public int Sockets => Volatile.Read(ref _count);
+
+    /// <summary>Number of epoll events handled so far.</summary>
+    public long Events => Volatile.Read(ref _events);
+
+    /// <summary>Number of sockets that gave way to others and are still readable.</summary>
+    public int Deferred => _deferred.Count;
 
     /// <summary>Whether the caller runs on this loop's thread.</summary>
-    public bool IsHere => Thread.CurrentThread == _thread;
+    public bool IsCurrentThread => Thread.CurrentThread == _thread;
 
-    /// <summary>The loop for one more socket: they take turns. There is one for each core.</summary>
-    public static SocketLoop Next()
-    {
-        var loops = Loops.Value;
-        return loops[(uint)Interlocked.Increment(ref _next) % (uint)loops.Length];
-    }
-
-    /// <summary>From now on the socket is told what happens to it, by a name it must be removed with.</summary>
-    /// <exception cref="IOException">The kernel cannot watch one more.</exception>
+    /// <summary>Registers a socket: from now on its events are reported, under a name by which it must be removed.</summary>
+    /// <exception cref="IOException">The kernel cannot watch one more socket, or the loop has ended.</exception>
     public void Add(LoopSocket socket, int fd)
     {
-        long name;
         lock (_gate)
         {
+            if (_ended)
+            {
+                throw new IOException("The event loop has ended.");
+            }
             if (!_free.TryPop(out var slot))
             {
                 slot = _used++;
@@ -56,66 +68,113 @@ internal sealed unsafe class SocketLoop
                     _sockets = larger;
                 }
             }
-            // The upper half tells a socket from the one that had its place before: events of that one may be on their way.
-            name = ((long)++_uses << 32) | (uint)slot;
-            socket.Name = name;
-            _sockets[slot] = socket;
-        }
-        try
-        {
-            Libc.Watch(_poll, fd, name);
-        }
-        catch
-        {
-            socket.Name = 0;
-            Remove(name);
-            throw;
+            // The upper half distinguishes the socket from the slot's previous one, whose events may still be queued.
+            var name = ((long)++_uses << 32) | (uint)slot;
+            (socket.Name, _sockets[slot]) = (name, socket);
+            _count++;
+            try
+            {
+                // Under the lock, so that the loop cannot end and close its file descriptor meanwhile.
+                Libc.Watch(_poll, fd, name);
+            }
+            catch
+            {
+                socket.Name = 0;
+                Remove(name);
+                throw;
+            }
         }
     }
 
-    /// <summary>To be called before the socket is closed.</summary>
+    /// <summary>Must be called before the socket is closed.</summary>
     public void Remove(long name)
     {
         lock (_gate)
         {
             _sockets[(int)name] = null;
             _free.Push((int)name);
+            _count--;
         }
     }
 
     /// <summary>
-    /// Tells the socket once more that it can be read, when all others have had their turn. Only on this thread.
+    /// Reports the socket as readable once more, after the sockets of the current events. Only on this loop's thread.
     /// </summary>
-    public void Again(LoopSocket socket) => _again.Enqueue(socket);
+    public void Defer(LoopSocket socket) => _deferred.Enqueue(socket);
 
-    private static SocketLoop[] StartAll()
+    /// <summary>Ends the loop and closes its sockets. Waits for the thread, unless called on it.</summary>
+    public void Stop()
     {
-        var loops = new SocketLoop[Environment.ProcessorCount];
-        for (var i = 0; i < loops.Length; i++)
+        lock (_gate)
         {
-            loops[i] = new SocketLoop(i);
+            _stopping = true;
+            if (!_ended)
+            {
+                Libc.Signal(_wake);
+            }
         }
-        return loops;
+        if (!IsCurrentThread)
+        {
+            _thread.Join();
+        }
     }
 
     private void Run()
     {
-        var events = stackalloc byte[EventsAtOnce * 16];
-        while (true)
+        try
         {
-            var count = Libc.Wait(_poll, events, EventsAtOnce, forEver: _again.Count == 0);
+            HandleEvents();
+        }
+        catch (Exception e)
+        {
+            _owner.OnLoopDied(e);
+        }
+        LoopSocket?[] left;
+        lock (_gate)
+        {
+            (_ended, left) = (true, _sockets);
+            Libc.Close(_wake);
+            Libc.Close(_poll);
+        }
+        foreach (var socket in left)
+        {
+            socket?.Dispose();
+        }
+    }
+
+    private void HandleEvents()
+    {
+        var events = stackalloc byte[MaxEvents * 16];
+        while (!_stopping)
+        {
+            var count = Libc.Wait(_poll, events, MaxEvents, forEver: _deferred.Count == 0);
+            _events += count;
             for (var e = events; count > 0; count--, e += Libc.EventSize)
             {
                 var name = *(long*)(e + Libc.EventData);
                 if (_sockets[(int)name] is { } socket && socket.Name == name)
                 {
-                    socket.Happened(*(int*)e);
+                    Handle(socket, *(int*)e);
                 }
             }
-            for (var waiting = _again.Count; waiting > 0; waiting--)
+            for (var deferred = _deferred.Count; deferred > 0; deferred--)
             {
-                _again.Dequeue().Happened(Libc.EpollIn);
+                Handle(_deferred.Dequeue(), Libc.EpollIn);
             }
+        }
+    }
+
+    /// <summary>An exception closes this socket only: the others are not affected by it.</summary>
+    private void Handle(LoopSocket socket, int events)
+    {
+        try
+        {
+            socket.OnEvents(events);
+        }
+        catch (Exception e)
+        {
+            socket.Fail();
+            _owner.OnSocketFailed(e);
         }
     }
 }

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.Logging.Abstractions;
 using OrleansPd.Gateway.Transport;
 using OrleansPd.Net.Sockets;
 
@@ -20,7 +21,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
 
     public LoopConnectionTests()
     {
-        Assert.SkipUnless(SocketLoop.IsSupported, "socket loops need Linux on x86-64 or ARM64");
+        Assert.SkipUnless(SocketLoops.IsSupported, "socket loops need Linux on x86-64 or ARM64");
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -363,9 +364,10 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     [Fact]
     public async Task A_listener_that_stops_ends_the_wait_for_a_client()
     {
-        var listener = await new LoopTransport(new Pools()).BindAsync(new IPEndPoint(IPAddress.Loopback, 0), Token);
+        using var transport = new LoopTransport(new Pools(), TimeProvider.System, NullLogger<LoopTransport>.Instance);
+        var listener = await transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0), Token);
         var accepting = listener.AcceptAsync(Token).AsTask();
-        var other = new LoopTransport(new Pools());
+        using var other = new LoopTransport(new Pools(), TimeProvider.System, NullLogger<LoopTransport>.Instance);
         await Assert.ThrowsAsync<AddressInUseException>(async () => await other.BindAsync(listener.EndPoint, Token));
         await listener.UnbindAsync(Token);
         Assert.Null(await accepting.WaitAsync(Limit, Token));
@@ -472,7 +474,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
         {
             accepted.SendBufferSize = sendBuffer;
         }
-        var connection = new LoopConnection(accepted, MemoryPool<byte>.Shared);
+        var connection = new LoopConnection(SocketLoops.Shared.Next(), accepted, MemoryPool<byte>.Shared, number: 1);
         _open.Add(connection);
         _open.Add(new Closing(client));
         return (connection, client);

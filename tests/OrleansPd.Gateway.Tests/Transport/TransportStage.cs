@@ -39,6 +39,7 @@ internal sealed class TransportStage : IAsyncDisposable
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
         if (kind == TransportKind.Loop)
         {
+            builder.Services.AddSingleton(TimeProvider.System);
             builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
         }
         var app = builder.Build();

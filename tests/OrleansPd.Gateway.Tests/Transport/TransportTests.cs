@@ -493,7 +493,7 @@ public sealed class LoopTransportTests : TransportTests
 {
     public LoopTransportTests()
     {
-        Assert.SkipUnless(SocketLoop.IsSupported, "socket loops need Linux on x86-64 or ARM64");
+        Assert.SkipUnless(SocketLoops.IsSupported, "socket loops need Linux on x86-64 or ARM64");
     }
 
     protected override TransportKind Kind => TransportKind.Loop;

@@ -27,8 +27,8 @@ internal sealed class LoopSocketRun(int seed)
         var after = random.Next(200_000);
         using var listener = new TcpListener(System.Net.IPAddress.Loopback, 0);
         listener.Start();
-        using var ours = await LoopSocket.ConnectAsync(listener.LocalEndpoint, Token);
-        using var theirs = new LoopSocket(await listener.AcceptSocketAsync(Token));
+        using var ours = await LoopConnector.ConnectAsync(SocketLoops.Shared.Next(), listener.LocalEndpoint, Token);
+        using var theirs = new LoopSocket(SocketLoops.Shared.Next(), await listener.AcceptSocketAsync(Token));
         theirs.Start();
         var there = LoopSocketTests.Bytes(random.Next(300_000), seed);
         var back = LoopSocketTests.Bytes(random.Next(300_000), -seed);

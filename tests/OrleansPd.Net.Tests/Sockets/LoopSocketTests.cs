@@ -13,7 +13,7 @@ public sealed class LoopSocketTests : IDisposable
 
     public LoopSocketTests()
     {
-        Assert.SkipUnless(SocketLoop.IsSupported, "socket loops need Linux on x86-64 or ARM64");
+        Assert.SkipUnless(SocketLoops.IsSupported, "socket loops need Linux on x86-64 or ARM64");
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -266,7 +266,7 @@ public sealed class LoopSocketTests : IDisposable
         free.Start();
         var there = (IPEndPoint)free.LocalEndpoint;
         free.Stop();
-        var refused = await Assert.ThrowsAsync<SocketException>(() => Soon(LoopSocket.ConnectAsync(there, Token)));
+        var refused = await Assert.ThrowsAsync<SocketException>(() => Soon(ConnectAsync(there, Token)));
         Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
     }
 
@@ -279,7 +279,7 @@ public sealed class LoopSocketTests : IDisposable
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(Token);
         // The first few find a place in the backlog, the others are not answered.
         var there = full.LocalEndPoint!;
-        var all = Enumerable.Range(0, 8).Select(_ => LoopSocket.ConnectAsync(there, enough.Token).AsTask()).ToArray();
+        var all = Enumerable.Range(0, 8).Select(_ => ConnectAsync(there, enough.Token).AsTask()).ToArray();
         await Soon(Task.WhenAny(all));
         await enough.CancelAsync();
         var cancelled = 0;
@@ -295,7 +295,7 @@ public sealed class LoopSocketTests : IDisposable
             }
         }
         Assert.InRange(cancelled, 1, 8);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Soon(LoopSocket.ConnectAsync(there, enough.Token)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Soon(ConnectAsync(there, enough.Token)));
     }
 
     [Fact]
@@ -304,7 +304,7 @@ public sealed class LoopSocketTests : IDisposable
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var name = new DnsEndPoint("localhost", ((IPEndPoint)listener.LocalEndpoint).Port);
-        using var ours = await Soon(LoopSocket.ConnectAsync(name, Token));
+        using var ours = await Soon(ConnectAsync(name, Token));
         using var theirs = await listener.AcceptSocketAsync(Token);
         await ours.SendAsync("hello"u8.ToArray());
         Assert.Equal("hello", await TextAsync(theirs, 5));
@@ -396,15 +396,18 @@ public sealed class LoopSocketTests : IDisposable
         listener.Start();
         if (watch is null)
         {
-            var ours = await LoopSocket.ConnectAsync(listener.LocalEndpoint, Token);
+            var ours = await ConnectAsync(listener.LocalEndpoint, Token);
             return (ours, await listener.AcceptSocketAsync(Token));
         }
         var theirs = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await theirs.ConnectAsync(listener.LocalEndpoint, Token);
-        var accepted = new LoopSocket(await listener.AcceptSocketAsync(Token), watch);
+        var accepted = new LoopSocket(SocketLoops.Shared.Next(), await listener.AcceptSocketAsync(Token), watch);
         accepted.Start();
         return (accepted, theirs);
     }
+
+    private static ValueTask<LoopSocket> ConnectAsync(EndPoint there, CancellationToken cancellationToken) =>
+        LoopConnector.ConnectAsync(SocketLoops.Shared.Next(), there, cancellationToken);
 
     private static void Close(Socket socket, bool reset)
     {
