@@ -27,8 +27,7 @@ public sealed class PdClient : IAsyncDisposable
         _router = grains.GetGrain<IRouterGrain>(name.ToString("N"));
         _plane = new RouterControlPlane(_router, clock);
         var rids = new RidSource((uint)HashCode.Combine(name, clock.GetUtcNow().Ticks));
-        _dispatcher = new RequestDispatcher(
-            new PairDispatcher(_plane, new HandlerUpstream(), rids, new LiveRids(), new DispatchOptions(), clock));
+        _dispatcher = new RequestDispatcher(_plane, new HandlerUpstream(), rids, new LiveRids(), new DispatchOptions(), clock);
     }
 
     /// <summary>

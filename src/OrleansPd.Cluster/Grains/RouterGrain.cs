@@ -128,7 +128,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
     /// <summary>Services that are silent are taken for dead: their legs are aborted, their capacity is free.</summary>
     private async Task EndAsync(ImmutableArray<ServiceLease> lost)
     {
-        var aborter = dispatcher.Pairs.Aborter;
+        var aborter = dispatcher.Aborter;
         await Task.WhenAll(lost.SelectMany(
             held => held.Workers, (held, worker) => aborter.AbortAsync(worker, held.Lease.Rids, mayRepeat: true)));
         foreach (var held in lost)

@@ -68,13 +68,14 @@ public static class SiloRegistration
             provider.GetRequiredService<PdTime>().Clock,
             RandomNumberGenerator.GetInt32(int.MaxValue),
             provider.GetRequiredService<ILogger<ClusterControlPlane>>()));
-        services.AddSingleton(provider => new RequestDispatcher(new PairDispatcher(
+        services.AddSingleton(provider => new RequestDispatcher(
             provider.GetRequiredService<ClusterControlPlane>(),
             provider.GetRequiredService<IUpstream>(),
             new RidSource((uint)RandomNumberGenerator.GetInt32(int.MaxValue)),
             new LiveRids(),
             new DispatchOptions(),
-            provider.GetRequiredService<PdTime>().Clock)));
+            provider.GetRequiredService<PdTime>().Clock,
+            provider.GetRequiredService<ILogger<RequestDispatcher>>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();
         return silo;
     }

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Answers;
@@ -284,7 +283,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     private static void Write(JsonNode node, PooledBuffer output)
     {
         output.Write("data: "u8);
-        using (var json = new Utf8JsonWriter(output, ResumeBody.WriterOptions))
+        using (var json = new Utf8JsonWriter(output, JsonWriting.Options))
         {
             node.WriteTo(json);
         }

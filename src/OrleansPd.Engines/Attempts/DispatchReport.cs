@@ -9,6 +9,7 @@ namespace OrleansPd.Engines.Attempts;
 public sealed class DispatchReport
 {
     private readonly List<AttemptReport> _attempts = new(1);
+    private int _hasFailed;
 
     /// <summary>When the call came to the dispatcher.</summary>
     public long StartedAt { get; internal set; }
@@ -41,6 +42,10 @@ public sealed class DispatchReport
     public bool WasAborted { get; internal set; }
 
     internal void Add(AttemptReport attempt) => _attempts.Add(attempt);
+
+    /// <summary>Records that an exception in the gateway ended a leg.</summary>
+    /// <returns>Whether it is the first one of this call.</returns>
+    internal bool TryFail() => Interlocked.Exchange(ref _hasFailed, 1) == 0;
 }
 
 /// <summary>What became of one attempt.</summary>

@@ -1,33 +1,104 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using OrleansPd.Core.States;
+using OrleansPd.Net.Http1;
+
 namespace OrleansPd.Engines.Attempts;
 
-/// <summary>Runs a client's request: as it is, or as several single requests whose answers are joined again.</summary>
-public sealed class RequestDispatcher(PairDispatcher pairs)
+/// <summary>
+/// Sends client requests to engines and relays the answers: to a pair (both legs at once), to a regular worker, or as several
+/// single requests whose answers are joined. The steps of one request, with the numbers that the code repeats:
+/// <list type="number">
+/// <item>The caller reads the body once and scans it once into a <see cref="DispatchCall"/>.</item>
+/// <item>The control plane admits the call, or lets it wait, or refuses it.</item>
+/// <item>The control plane picks the workers and ranks.</item>
+/// <item>The control plane mints a room for each prompt. Steps 2 to 4 are one call and give a lease.</item>
+/// <item><see cref="Attempt"/> sends both legs at once; their bodies share the memory of the client's body.</item>
+/// <item>Each leg reports events to <c>DispatchState</c>, which decides what to do.</item>
+/// <item>The first good output of decode commits the answer: the client gets it, and there is no retry after it.</item>
+/// <item>After a failure the other leg is aborted by its request id and closed. A request that may be tried again returns to
+/// step 2 (<see cref="AttemptLoop"/>).</item>
+/// <item>An exception is logged once, with the request id. The client gets a fixed sentence.</item>
+/// </list>
+/// </summary>
+public sealed class RequestDispatcher
 {
-    public PairDispatcher Pairs => pairs;
+    private readonly DispatchServices _services;
+    private readonly AttemptLoop _attempts;
 
-    /// <summary>Whether the call goes to one pair whatever comes, and so may be given to <see cref="Pairs"/> as it is.</summary>
-    public static bool IsOneCall(DispatchCall call)
+    public RequestDispatcher(
+        IControlPlane controlPlane, IUpstream upstream, RidSource rids, LiveRids liveRids, DispatchOptions options,
+        TimeProvider clock, ILogger<RequestDispatcher>? logger = null)
     {
-        ArgumentNullException.ThrowIfNull(call);
-        return call.Shape.Samples == 1 && call.Items == 1;
+        ArgumentNullException.ThrowIfNull(options);
+        _services = new(controlPlane, upstream, rids, liveRids, options, clock, logger ?? NullLogger<RequestDispatcher>.Instance);
+        _attempts = new(_services);
     }
 
-    /// <summary>Runs the request to its end for the client.</summary>
-    /// <returns>One report for each call that was made to a pair.</returns>
-    public async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(
-        DispatchCall call, IAnswerSink sink, CancellationToken clientGone)
+    /// <summary>Prefill legs that have not ended, including those that are drained after their request.</summary>
+    public int OpenPrefillLegs => _services.OpenPrefillLegs;
+
+    /// <summary>Decode legs that have not ended, including those of regular workers.</summary>
+    public int OpenDecodeLegs => _services.OpenDecodeLegs;
+
+    /// <summary>Attempts after the first.</summary>
+    public long Retries => _attempts.Retries;
+
+    /// <summary>Streams that were continued on another pair after their decode engine had failed.</summary>
+    public long Resumed => _attempts.Resumed;
+
+    /// <summary>Durations of the stages of requests.</summary>
+    public DispatchMeter Meter => _services.Meter;
+
+    public EngineAborter Aborter => _services.Aborter;
+
+    /// <summary>The request ids that clients chose and that are in use.</summary>
+    public LiveRids LiveRids => _services.LiveRids;
+
+    /// <summary>The requests that can be aborted by a client's id.</summary>
+    public LiveRequests LiveRequests => _services.LiveRequests;
+
+    /// <summary>Runs the request until its answer is complete. A failure is an answer to the sink, not an exception.</summary>
+    /// <param name="call">The request. Its body may be disposed of when no attempt can send it again.</param>
+    /// <param name="sink">Receives the answer.</param>
+    /// <param name="clientGone">Cancelled when the client no longer waits for the answer.</param>
+    /// <returns>One report for each call to a pair or regular worker.</returns>
+    public ValueTask<IReadOnlyList<DispatchReport>> RunAsync(DispatchCall call, IAnswerSink sink, CancellationToken clientGone)
     {
         ArgumentNullException.ThrowIfNull(call);
+        ArgumentNullException.ThrowIfNull(sink);
+        return call.IsSingle ? _attempts.RunAsync(call, sink, clientGone) : RunManyAsync(call, sink, clientGone);
+    }
+
+    private async ValueTask<IReadOnlyList<DispatchReport>> RunManyAsync(
+        DispatchCall call, IAnswerSink sink, CancellationToken clientGone)
+    {
         // Engines put all samples of a PD request into one room, where they collide (protocol §2.6).
         if (call.Shape.Samples == 1)
         {
-            var report = await pairs.RunAsync(call, sink, clientGone).ConfigureAwait(false);
-            if (!PairDispatcher.IsTooLargeBatch(call, report))
+            var reports = await _attempts.RunAsync(call, sink, clientGone).ConfigureAwait(false);
+            if (!AttemptLoop.IsTooLargeBatch(call, reports[0]))
             {
-                return [report];
+                return reports;
             }
         }
-        var join = new SampleFanOut(pairs, call, sink);
-        return await join.RunAsync(clientGone).ConfigureAwait(false);
+        return await new SampleFanOut(_services, _attempts, call, sink).RunAsync(clientGone).ConfigureAwait(false);
     }
+
+    /// <summary>
+    /// Aborts the parts of a request that engines do not know by the client's id: the samples of one prompt, the prompts of a
+    /// batch, retries, and parts that were not sent yet. The caller aborts what engines have under the id itself.
+    /// </summary>
+    /// <returns>Ends when the engines have answered, or after the time limit of one abort.</returns>
+    public Task AbortAsync(string rid) => AbortAsync(LiveRequests.Abort(rid), rid);
+
+    /// <summary>The same for all requests that have an id, and all that were sent in parts.</summary>
+    public Task AbortAllAsync() => AbortAsync(LiveRequests.AbortAll(), null);
+
+    /// <summary>Ends every request that still runs: aborts it on the engines and answers its client with an error.</summary>
+    public void EndAll() => _services.Shutdown.Cancel();
+
+    private Task AbortAsync(IReadOnlyList<AbortTarget> targets, string? rid) => Task.WhenAll(
+        targets.Where(t => rid is null || t.Rids is not [var only] || only != rid)
+            .Select(t => Aborter.AbortAsync(t.Worker, t.Rids, _services.Rids.IsOurs(t.Rids[0]))));
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OrleansPd.Engines.Answers;
@@ -14,8 +13,6 @@ internal static class ResumeBody
     /// What engines write when the request does not say how much: native route and completions (OpenAI's own default).
     /// </summary>
     private const int NativeDefault = 128, CompletionsDefault = 16;
-
-    internal static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>
     /// The client's body with usage asked for on each chunk: only the engine can say how many tokens its text is.
@@ -64,7 +61,7 @@ internal static class ResumeBody
                 return null;
             }
             request.Remove("rid");
-            using var json = new Utf8JsonWriter(text, WriterOptions);
+            using var json = new Utf8JsonWriter(text, JsonWriting.Options);
             request.WriteTo(json);
         }
         catch (Exception problem) when (Unreadable.Is(problem))

@@ -9,7 +9,7 @@ namespace OrleansPd.Engines.Attempts;
 /// The first is placed by policy, the others near it while there is room, since they share its prefix. The first that fails
 /// ends all.
 /// </summary>
-internal sealed class SampleFanOut(PairDispatcher pairs, DispatchCall call, IAnswerSink sink)
+internal sealed class SampleFanOut(DispatchServices services, AttemptLoop attempts, DispatchCall call, IAnswerSink sink)
 {
     /// <summary>Singles of one request in flight at the same time: one client must not fill every queue.</summary>
     private const int MostAtOnce = 64;
@@ -19,9 +19,9 @@ internal sealed class SampleFanOut(PairDispatcher pairs, DispatchCall call, IAns
     public async ValueTask<IReadOnlyList<DispatchReport>> RunAsync(CancellationToken clientGone)
     {
         var count = _shape.Items * _shape.Samples;
-        var id = call.ClientRids.Count == 1 ? call.ClientRids[0] : pairs.Rids.Next();
+        var id = call.ClientRids.Count == 1 ? call.ClientRids[0] : services.Rids.Next();
         // Known without an id too: whoever aborts everything means also the parts that have not gone out yet.
-        var live = call.Live ?? pairs.LiveRequests.Add(null, []);
+        var live = call.Live ?? services.LiveRequests.Add(null, []);
         try
         {
             return await RunAsync(live, count, id, clientGone).ConfigureAwait(false);
@@ -30,7 +30,7 @@ internal sealed class SampleFanOut(PairDispatcher pairs, DispatchCall call, IAns
         {
             if (call.Live is null)
             {
-                pairs.LiveRequests.Remove(live);
+                services.LiveRequests.Remove(live);
             }
         }
     }
@@ -80,7 +80,7 @@ internal sealed class SampleFanOut(PairDispatcher pairs, DispatchCall call, IAns
             }
             try
             {
-                reports[index] = await pairs.RunAsync(single, join.Part(index), stop.Token).ConfigureAwait(false);
+                reports[index] = (await attempts.RunAsync(single, join.Part(index), stop.Token).ConfigureAwait(false))[0];
             }
             finally
             {

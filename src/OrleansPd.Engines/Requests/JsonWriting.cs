@@ -1,9 +1,18 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>Writes the few JSON tokens that are ours.</summary>
+/// <summary>Writes JSON that the gateway produces: tokens, and options for <see cref="Utf8JsonWriter"/>.</summary>
 internal static class JsonWriting
 {
-    /// <summary>Writes a string token into a span of at least 2 + 6 bytes for each char; only what must be escaped is.</summary>
+    /// <summary>Escapes only what JSON requires, as engines do: bodies and events are not HTML.</summary>
+    public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes a string token and escapes only what JSON requires.</summary>
+    /// <param name="value">The string.</param>
+    /// <param name="target">At least 2 bytes, and 6 more for each char.</param>
+    /// <returns>Bytes written.</returns>
     public static int WriteString(string value, Span<byte> target)
     {
         target[0] = (byte)'"';

@@ -57,6 +57,9 @@ public sealed class RequestShape
     private int _itemCount;
     private int _cutCount;
 
+    /// <summary>Stands for a body that is sent without being scanned: one prompt, one sample, no stream.</summary>
+    public static RequestShape Opaque { get; } = new() { Dialect = Dialect.Chat };
+
     /// <summary>The route the body was scanned for.</summary>
     public Dialect Dialect { get; internal set; }
 

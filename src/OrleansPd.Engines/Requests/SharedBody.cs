@@ -3,27 +3,28 @@ using System.Buffers;
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// A client's body, shared by both legs of all its attempts. The prefill leg can outlive the request, so the memory goes back
-/// to the pool when the last holder lets go.
+/// A request body in pooled memory. Its creator owns it and disposes of it; the dispatcher may do so earlier, when no attempt can
+/// send it again. A leg that may outlive its request takes a <see cref="Hold"/>: the memory returns to the array pool when the
+/// owner and all holds have ended.
 /// </summary>
 public sealed class SharedBody : IDisposable
 {
     private readonly int _length;
     private byte[]? _pooled;
-    private int _holders = 1;
-    private int _isLetGo;
+    private int _holds = 1;
+    private int _isDisposed;
 
-    /// <param name="pooled">Rented from the shared pool; returned there in the end.</param>
-    /// <param name="length">Bytes of it that are the body.</param>
+    /// <param name="pooled">Rented from the shared array pool; returned to it at the end.</param>
+    /// <param name="length">Length of the body in bytes.</param>
     public SharedBody(byte[] pooled, int length)
     {
         (_pooled, _length) = (pooled, length);
     }
 
-    /// <summary>Empty when nobody holds it any more.</summary>
+    /// <summary>Empty after the last hold has ended.</summary>
     public ReadOnlyMemory<byte> Memory => _pooled is { } pooled ? pooled.AsMemory(0, _length) : default;
 
-    /// <summary>A body made of a copy of these bytes.</summary>
+    /// <summary>Copies these bytes into pooled memory.</summary>
     public static SharedBody CopyOf(ReadOnlySpan<byte> bytes)
     {
         var pooled = ArrayPool<byte>.Shared.Rent(bytes.Length);
@@ -31,26 +32,32 @@ public sealed class SharedBody : IDisposable
         return new SharedBody(pooled, bytes.Length);
     }
 
-    public SharedBody Hold()
+    /// <summary>Ends the owner's hold. Further calls do nothing.</summary>
+    public void Dispose()
     {
-        Interlocked.Increment(ref _holders);
-        return this;
-    }
-
-    /// <summary>Ends the owner's own hold, before or when its owner does; the second time it does nothing.</summary>
-    public void Release()
-    {
-        if (Interlocked.Exchange(ref _isLetGo, 1) == 0)
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
         {
-            Dispose();
+            EndHold();
         }
     }
 
-    public void Dispose()
+    /// <summary>Keeps the memory until the hold is disposed of, once.</summary>
+    internal Hold TakeHold()
     {
-        if (Interlocked.Decrement(ref _holders) == 0 && Interlocked.Exchange(ref _pooled, null) is { } pooled)
+        Interlocked.Increment(ref _holds);
+        return new Hold(this);
+    }
+
+    private void EndHold()
+    {
+        if (Interlocked.Decrement(ref _holds) == 0 && Interlocked.Exchange(ref _pooled, null) is { } pooled)
         {
             ArrayPool<byte>.Shared.Return(pooled);
         }
+    }
+
+    internal readonly struct Hold(SharedBody body) : IDisposable
+    {
+        public void Dispose() => body.EndHold();
     }
 }

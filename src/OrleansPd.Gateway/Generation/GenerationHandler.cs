@@ -118,23 +118,21 @@ internal sealed class GenerationHandler(
                 await sink.RefuseAsync(refusal!, gone);
                 return RequestEnd.Client(refusal!.Code);
             }
-            IReadOnlyList<DispatchReport> reports = RequestDispatcher.IsOneCall(call)
-                ? [await dispatcher.Pairs.RunAsync(call, sink, gone)]
-                : await dispatcher.RunAsync(call, sink, gone);
+            var reports = await dispatcher.RunAsync(call, sink, gone);
             log.Add(new RequestRecord(id, route, clock.GetUtcNow(), reports));
             return Account(reports, started);
         }
         finally
         {
-            body.Release();
+            body.Dispose();
             if (call is not null)
             {
                 account?.Leave();
             }
             if (call?.Live is { } live)
             {
-                dispatcher.Pairs.LiveRequests.Remove(live);
-                dispatcher.Pairs.LiveRids.Remove(call.ClientRids);
+                dispatcher.LiveRequests.Remove(live);
+                dispatcher.LiveRids.Remove(call.ClientRids);
             }
         }
     }
@@ -172,7 +170,6 @@ internal sealed class GenerationHandler(
             {
                 Path = route,
                 Body = body,
-                MayReleaseBody = shape.Samples == 1 && shape.Items == 1,
                 Shape = shape,
                 ClientRids = rids,
                 Pair = PairOf(context, body, shape, model, id, account?.Spec.Priority ?? 0),
@@ -182,9 +179,9 @@ internal sealed class GenerationHandler(
                 Headers = ForwardedHeaders.Of(context.Request.Headers, withTrace: span is null),
                 Trace = span?.Context ?? default,
             };
-            if (rids.Length == 0 || dispatcher.Pairs.LiveRids.TryAdd(rids) is not { } live)
+            if (rids.Length == 0 || dispatcher.LiveRids.TryAdd(rids) is not { } live)
             {
-                call.Live = rids.Length == 0 ? null : dispatcher.Pairs.LiveRequests.Add(RidOf(body, shape), rids);
+                call.Live = rids.Length == 0 ? null : dispatcher.LiveRequests.Add(RidOf(body, shape), rids);
                 return call;
             }
             refusal = new AnswerError(400, "duplicate_rid", $"Duplicate request ID detected: {live}", Param: "rid");

@@ -18,7 +18,7 @@ namespace OrleansPd.Gateway.Generation;
 /// serves them. They are admitted, counted, blamed and retried as all requests are.
 /// </summary>
 internal sealed class RegularRoutes(
-    GatewayOptions options, IControlPlane controlPlane, RegularDispatcher dispatcher, ModelNames models, RequestIds ids,
+    GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, ModelNames models, RequestIds ids,
     GatewayMetrics metrics, RequestLog log, TimeProvider clock)
 {
     private static readonly string[] Paths =
@@ -65,7 +65,7 @@ internal sealed class RegularRoutes(
             try
             {
                 var call = CallOf(context, path, body!, found, id, account, span);
-                report = await dispatcher.RunAsync(call, sink, gone);
+                report = (await dispatcher.RunAsync(call, sink, gone))[0];
             }
             finally
             {
@@ -115,14 +115,16 @@ internal sealed class RegularRoutes(
                 + "and there is none.");
     }
 
-    private RegularCall CallOf(
+    private DispatchCall CallOf(
         HttpContext context, string path, SharedBody body, in FoundModel found, string id, ClientAccount? account,
         System.Diagnostics.Activity? span) => new()
         {
             Path = path,
-            Body = body.Memory,
+            Body = body,
+            Shape = RequestShape.Opaque,
             Pair = new PairRequest
             {
+                OnlyRegular = true,
                 Model = found.Model,
                 Adapters = found.Adapter,
                 PromptTokens = Math.Max(1, body.Memory.Length / BytesPerToken),

@@ -68,7 +68,7 @@ public sealed class GatewayServer : IAsyncDisposable
     public GatewayMetrics Metrics => _app.Services.GetRequiredService<GatewayMetrics>();
 
     /// <summary>The dispatcher, for its gauges.</summary>
-    public PairDispatcher Dispatcher => _app.Services.GetRequiredService<PairDispatcher>();
+    public RequestDispatcher Dispatcher => _app.Services.GetRequiredService<RequestDispatcher>();
 
     /// <summary>Starts listening in front of a control plane that somebody else owns.</summary>
     /// <param name="options">What the operator wants.</param>

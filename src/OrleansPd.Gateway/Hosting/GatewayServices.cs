@@ -54,14 +54,12 @@ public static class GatewayServices
         // Process id and start time: two lives of a gateway, or two gateways, do not mint the same ids.
         services.AddSingleton(new RidSource((uint)HashCode.Combine(Environment.ProcessId, clock.GetUtcNow().Ticks)));
         services.AddSingleton<LiveRids>();
-        services.AddSingleton<PairDispatcher>();
         services.AddSingleton<RequestDispatcher>();
         services.AddSingleton<GatewayMetrics>();
         services.AddSingleton(new RequestLog());
         services.AddSingleton<GatewayLifetime>();
         services.AddSingleton<ModelNames>();
         services.AddSingleton<RequestIds>();
-        services.AddSingleton<RegularDispatcher>();
         services.AddSingleton<RegularRoutes>();
         services.AddSingleton<GenerationHandler>();
         services.AddSingleton<InfoEndpoints>();

@@ -15,7 +15,7 @@ namespace OrleansPd.Gateway.Management;
 /// do by hand. All of them change something, so all of them ask for the admin key.
 /// </summary>
 internal sealed class ControlRoutes(
-    EngineBroadcast engines, PairDispatcher dispatcher, AdapterWatch adapters, IFleetAdmin? admin, GatewayOptions options)
+    EngineBroadcast engines, RequestDispatcher dispatcher, AdapterWatch adapters, IFleetAdmin? admin, GatewayOptions options)
 {
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
 

@@ -57,7 +57,7 @@ public static class ManagementEndpoints
         var engines = services.GetRequiredService<EngineBroadcast>();
         var admin = services.GetService<IFleetAdmin>();
         var adapters = new AdapterWatch(services.GetRequiredService<IControlPlane>(), admin, clock);
-        new ControlRoutes(engines, services.GetRequiredService<PairDispatcher>(), adapters, admin, options).Map(routes, gate);
+        new ControlRoutes(engines, services.GetRequiredService<RequestDispatcher>(), adapters, admin, options).Map(routes, gate);
         new LoadRoutes(engines, clock).Map(routes);
         services.GetRequiredService<PairRoutes>().Map(routes, gate);
         return routes;

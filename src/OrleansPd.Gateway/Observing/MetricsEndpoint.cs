@@ -17,7 +17,7 @@ namespace OrleansPd.Gateway.Observing;
 /// one text, each sample with the engine it is from.
 /// </summary>
 internal sealed class MetricsEndpoint(
-    GatewayMetrics metrics, PairDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, PairRoutes pairs,
+    GatewayMetrics metrics, RequestDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, PairRoutes pairs,
     IServiceProvider services)
 {
     private const string ContentType = "text/plain; version=0.0.4; charset=utf-8";

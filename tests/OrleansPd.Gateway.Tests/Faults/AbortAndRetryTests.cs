@@ -243,7 +243,7 @@ public class AbortAndRetryTests
         BootstrapPort = 8998,
     };
 
-    private PairDispatcher Dispatcher(FixedControlPlane? plane = null) =>
+    private RequestDispatcher Dispatcher(FixedControlPlane? plane = null) =>
         new(plane ?? _plane, _engines, new RidSource(1), new LiveRids(), _options, _clock);
 
     private int Attempts() => _engines.Calls.Where(c => !c.IsAbort).Select(c => c.Rid).Distinct().Count();
@@ -276,14 +276,14 @@ public class AbortAndRetryTests
         }
     }
 
-    private async Task<DispatchReport> RunAsync(CancellationTokenSource? client = null, PairDispatcher? dispatcher = null)
+    private async Task<DispatchReport> RunAsync(CancellationTokenSource? client = null, RequestDispatcher? dispatcher = null)
     {
         var bytes = Encoding.UTF8.GetBytes("""{"text":"hello"}""");
         var shape = new RequestShape();
         Assert.True(RequestScanner.TryScan(bytes, Dialect.Generate, new ScanLimits(), shape, out _));
         using var body = SharedBody.CopyOf(bytes);
         var call = new DispatchCall { Path = "/generate", Body = body, Shape = shape, Pair = new PairRequest() };
-        return await (dispatcher ?? Dispatcher()).RunAsync(call, new NullSink(), client?.Token ?? Stage.Token);
+        return (await (dispatcher ?? Dispatcher()).RunAsync(call, new NullSink(), client?.Token ?? Stage.Token))[0];
     }
 
     private sealed class NullSink : IAnswerSink

@@ -63,7 +63,7 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
             RequestTimeout = TimeSpan.FromSeconds(5),
             ResumeStreams = resume,
         };
-        var pairs = new PairDispatcher(plane, upstream, new RidSource(1), new LiveRids(), options, TimeProvider.System);
+        var dispatcher = new RequestDispatcher(plane, upstream, new RidSource(1), new LiveRids(), options, TimeProvider.System);
         var shape = new RequestShape();
         Assert.True(RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out var error), error.Message);
         using var shared = SharedBody.CopyOf(body);
@@ -71,10 +71,10 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
         var call = new DispatchCall { Path =
             "/x", Body = shared, Shape = shape, Pair = new PairRequest { MaxWait = TimeSpan.FromSeconds(1) } };
 
-        var reports = await new RequestDispatcher(pairs).RunAsync(call, sink, Stage.Token);
+        var reports = await dispatcher.RunAsync(call, sink, Stage.Token);
 
         sink.Ended();
-        await Stage.UntilAsync(() => plane.OpenLegs == 0 && pairs is { OpenDecodeLegs: 0, OpenPrefillLegs: 0 });
+        await Stage.UntilAsync(() => plane.OpenLegs == 0 && dispatcher is { OpenDecodeLegs: 0, OpenPrefillLegs: 0 });
         foreach (var (_, sent) in upstream.Sent)
         {
             Assert.StartsWith(Prompt, PromptOf(JsonNode.Parse(sent)!, dialect), StringComparison.Ordinal);

@@ -22,7 +22,7 @@ public sealed class SlowClientTests(ITestOutputHelper output)
     {
         await using var stage = await Stage.StartAsync();
         await using var upstream = new EndlessUpstream(stage.Decode.Single().Url);
-        var pairs = new PairDispatcher(
+        var dispatcher = new RequestDispatcher(
             stage.ControlPlane, upstream, new RidSource(
                 1), new LiveRids(), new DispatchOptions { ResumeStreams = resume }, TimeProvider.System);
         var body = """{"text":"x","stream":true}"""u8.ToArray();
@@ -31,7 +31,7 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         using var shared = SharedBody.CopyOf(body);
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(Stage.Token);
         var sink = new BlockedSink(after: 10);
-        var running = pairs.RunAsync(
+        var running = dispatcher.RunAsync(
             new DispatchCall { Path = "/generate", Body = shared, Shape = shape, Pair = new PairRequest() }, sink, gone.Token)
                 .AsTask();
 
@@ -46,8 +46,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         Assert.InRange(taken - sink.Written, 0, 32 * 1024);
         output.WriteLine($"{taken} bytes were taken from the engine, {sink.Written} given to the client: {taken - sink.Written} held");
         await gone.CancelAsync();
-        Assert.Equal("client_gone", (await running).Reason);
-        Assert.Equal(0, pairs.OpenDecodeLegs);
+        Assert.Equal("client_gone", (await running)[0].Reason);
+        Assert.Equal(0, dispatcher.OpenDecodeLegs);
     }
 
     /// <summary>
