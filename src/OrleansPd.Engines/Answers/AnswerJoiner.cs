@@ -3,12 +3,12 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Makes one answer of the answers to the single requests a request was fanned out to (protocol §2.6).</summary>
+/// <summary>Joins the answers of the single requests that a request was split into (protocol §2.6).</summary>
 public static class AnswerJoiner
 {
     /// <summary>Joins <c>/generate</c> answers to the array the client expects.</summary>
     /// <param name="parts">One JSON object each, prompt-major (prompt * n + sample). Not empty.</param>
-    /// <param name="output">Gets the result; nothing if the method fails.</param>
+    /// <param name="output">Receives the result; nothing if the method fails.</param>
     /// <returns>False if a part is not a JSON object.</returns>
     public static bool JoinGenerate(IReadOnlyList<ReadOnlyMemory<byte>> parts, IBufferWriter<byte> output)
     {
@@ -42,13 +42,13 @@ public static class AnswerJoiner
     /// <summary>
     /// Joins chat or completion answers: <c>choices</c> of all parts in order with indices from 0, <c>usage</c> with the
     /// completion (and reasoning) tokens of all parts and the prompt (and cached) tokens of the first sample of each prompt.
-    /// Everything else is part 0's.
+    /// Everything else is copied from part 0.
     /// </summary>
     /// <param name="parts">One JSON object each, prompt-major (prompt * n + sample). Not empty.</param>
     /// <param name="dialect">Chat or completions.</param>
     /// <param name="samples">Parts that share one prompt (<c>n</c>).</param>
     /// <param name="id">The common id; null keeps part 0's.</param>
-    /// <param name="output">Gets the result; nothing if the method fails.</param>
+    /// <param name="output">Receives the result; nothing if the method fails.</param>
     /// <returns>False if a part is not a JSON object with <c>choices</c>.</returns>
     public static bool JoinOpenAi(
         IReadOnlyList<ReadOnlyMemory<byte>> parts, Dialect dialect, int samples, string? id, IBufferWriter<byte> output)

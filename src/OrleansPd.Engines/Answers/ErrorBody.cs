@@ -3,11 +3,11 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Reads what an engine says when it fails, in each of the shapes it has for that (protocol §1.1).</summary>
+/// <summary>Reads the error answers of engines, in each of their shapes (protocol §1.1).</summary>
 public static class ErrorBody
 {
     /// <summary>
-    /// Longest text taken from a body that is not JSON, in bytes. An HTML page of a proxy says all it has to say in less.
+    /// Maximum text taken from a body that is not JSON, in bytes: enough for a proxy's HTML page.
     /// </summary>
     private const int LongestRaw = 2048;
 
@@ -15,7 +15,7 @@ public static class ErrorBody
     /// The message of an error body: <c>error.message</c>, else <c>message</c>, else <c>error</c> if it is a string, else
     /// <c>detail</c> if it is a string, else the raw text.
     /// </summary>
-    /// <param name="body">The body; may be empty or no JSON at all.</param>
+    /// <param name="body">The body; may be empty or not JSON.</param>
     public static string Extract(ReadOnlySpan<byte> body)
     {
         var reader = new JsonObjectReader(body, 0);
@@ -46,8 +46,7 @@ public static class ErrorBody
     }
 
     /// <summary>
-    /// Looks for an abort in the body of an answer with status 200: an abort without a status of its own comes so (protocol
-    /// §1.2).
+    /// Finds an abort in the body of an answer with status 200: the form of an abort without a status (protocol §1.2).
     /// </summary>
     /// <param name="body">The whole answer: an object, or on <c>/generate</c> an array of them.</param>
     /// <param name="dialect">The route it answers.</param>
@@ -92,7 +91,7 @@ public static class ErrorBody
     }
 
     /// <summary>
-    /// A string token as text, null for anything else. Lone surrogates make it the raw token: better odd than lost.
+    /// A string token as text, null for anything else. With lone surrogates, the raw token.
     /// </summary>
     internal static string? Text(ReadOnlySpan<byte> token)
     {

@@ -3,25 +3,25 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Says what an event or a whole answer of an engine means, without building a tree (protocol §1.2-1.4, §2.8).</summary>
+/// <summary>Classifies an event or a whole answer of an engine, without building a tree (protocol §1.2-1.4, §2.8).</summary>
 public static class EventClassifier
 {
     /// <summary>
-    /// Whether <see cref="Classify"/> could say <see cref="EventKind.Error"/> or <see cref="EventKind.Abort"/>. Never false when
-    /// it would; true for a few others. A search over bytes: cheap enough for every event of a stream.
+    /// Whether <see cref="Classify"/> may return <see cref="EventKind.Error"/> or <see cref="EventKind.Abort"/>. Has false
+    /// positives, no false negatives. A search over bytes: cheap enough for every event of a stream.
     /// </summary>
     /// <param name="data">The payload of the event, or the whole raw event.</param>
     public static bool MayBeError(ReadOnlySpan<byte> data)
     {
-        // Both words need their quotes, so generated text that talks of errors has its quotes escaped and does not match. Nor
-        // could an engine spell them with escapes: no serializer does so for letters; but if one did, it would begin like this.
+        // Both words are searched with their quotes, which are escaped inside generated text. No serializer escapes letters, but
+        // a member name that did would begin with this.
         return data.IndexOf("\"error\""u8) >= 0 || data.IndexOf("\"abort\""u8) >= 0
             || data.IndexOf("\\u006"u8) >= 0 || data.IndexOf("\\u007"u8) >= 0;
     }
 
     /// <summary>
-    /// Whether the payload is a JSON object in valid UTF-8. A relay that checks each event never passes on what an engine, or
-    /// something between, has garbled; it costs a tenth of a microsecond for an ordinary chunk.
+    /// Whether the payload is a JSON object in valid UTF-8. Each event is checked, so that corrupt data never reaches a client;
+    /// the check costs 0.1 µs for an ordinary chunk.
     /// </summary>
     /// <param name="data">The payload, without <c>data: </c>.</param>
     public static bool IsObject(ReadOnlySpan<byte> data)
@@ -187,7 +187,7 @@ public static class EventClassifier
         return new(usage.IsNone || JsonText.IsNull(usage.Of(data)) ? EventKind.Other : EventKind.Usage);
     }
 
-    /// <summary>A delta generates something unless all of it is the role, nulls and empty values.</summary>
+    /// <summary>A delta has content unless it consists of the role, nulls and empty values.</summary>
     private static bool Generates(ReadOnlySpan<byte> data, Slice delta)
     {
         var reader = new JsonObjectReader(data, delta.Start);

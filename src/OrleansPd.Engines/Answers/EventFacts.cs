@@ -33,8 +33,8 @@ public enum EventKind : byte
 
 /// <summary>The meaning of an event with its details.</summary>
 /// <param name="Kind">The meaning.</param>
-/// <param name="Message">The engine's words for an error or an abort, if it had any.</param>
-/// <param name="Code">The HTTP status that goes with an error or an abort; null if the engine named none.</param>
+/// <param name="Message">The engine's message for an error or an abort, if it sent one.</param>
+/// <param name="Code">The HTTP status of an error or an abort; null if the engine sent none.</param>
 /// <param name="Reason">Why an answer ended (<c>stop</c>, <c>length</c>, ...); set with <see cref="EventKind.Finish"/>
 /// only.</param>
 public readonly record struct EventFacts(EventKind Kind, string? Message = null, int? Code = null, string? Reason = null);

@@ -10,7 +10,7 @@ internal ref struct JsonPatch(ReadOnlySpan<byte> source, int start, IBufferWrite
     private readonly IBufferWriter<byte> _output = output;
     private int _copied = start;
 
-    /// <summary>Copies up to a position and leaves it to the caller to write what comes next.</summary>
+    /// <summary>Copies up to a position; the caller writes what follows.</summary>
     public void CopyTo(int position)
     {
         _output.Write(_source[_copied..position]);

@@ -4,10 +4,10 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// Puts the prompt's log probabilities, which only the prefill engine has, in front of those of the decode engine's answer
+/// Inserts the prompt's log probabilities, which only the prefill engine has, before those of the decode engine's answer
 /// (protocol §2.5): <c>input_token_logprobs</c>, <c>input_top_logprobs</c> and <c>input_token_ids_logprobs</c> of
-/// <c>meta_info</c>, each only where both answers have it as a list. All other bytes stay. One object serves one request;
-/// it is not safe for several threads at once.
+/// <c>meta_info</c>, each only where both answers have it as a list. All other bytes stay. One object serves one request.
+/// Not thread-safe.
 /// </summary>
 public sealed class LogprobMerger
 {
@@ -15,14 +15,14 @@ public sealed class LogprobMerger
 
     private readonly Dictionary<int, byte[]?[]> _prefill = [];
 
-    /// <summary>Whether a prefill answer with such lists has been seen.</summary>
+    /// <summary>Whether a prefill answer with such lists was added.</summary>
     public bool HasPrefill => _prefill.Count > 0;
 
     /// <summary>
-    /// Takes over the lists of a prefill answer: an object, the array of a batch, or the payload of one stream event (its item is
-    /// told by <c>index</c>). The first answer for an item counts.
+    /// Copies the lists of a prefill answer: an object, the array of a batch, or the payload of one stream event (<c>index</c> is
+    /// its item). The first answer for an item counts.
     /// </summary>
-    /// <param name="answer">JSON text; may be thrown away afterwards.</param>
+    /// <param name="answer">JSON text; not referenced afterwards.</param>
     /// <returns>False if it is not readable or has no such lists.</returns>
     public bool AddPrefill(ReadOnlySpan<byte> answer)
     {
@@ -149,7 +149,7 @@ public sealed class LogprobMerger
 
     private static bool IsArray(ReadOnlySpan<byte> text) => text.TrimStart(" \t\r\n"u8) is [(byte)'[', ..];
 
-    /// <summary>An answer that breaks off is passed on as it is; half-merged it could be mistaken for a sound one.</summary>
+    /// <summary>A truncated answer is relayed unchanged; half-merged it could be mistaken for a complete one.</summary>
     private static bool IsReadable(ReadOnlySpan<byte> text)
     {
         var walker = new JsonWalker(text, 0, depth: 0, JsonWalker.DeepestNesting);

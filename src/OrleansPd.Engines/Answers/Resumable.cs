@@ -3,10 +3,9 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// Which requests can go on elsewhere after their decode engine died: those whose answer so far, put behind the prompt, gives the
-/// same continuation. Not several samples or prompts, log probabilities (those of the text so far would be the prompt's),
-/// grammars
-/// (their state is not in the text), sessions, hidden states, tools (their calls are parsed out of the text).
+/// Decides which streams can be resumed on another pair: those where the prompt and the text so far give the same continuation.
+/// Excluded are several samples or prompts, log probabilities (the text so far would become part of the prompt), grammars (their
+/// state is not in the text), sessions, hidden states and tools (their calls are parsed out of the text).
 /// </summary>
 internal static class Resumable
 {
@@ -52,7 +51,7 @@ internal static class Resumable
         {
             return dialect == Dialect.Chat;
         }
-        // The client already continues a message of its own, or wants what a continuation would tell wrongly.
+        // The client already continues a message, or wants data that would be wrong for a continuation.
         return (member.KeyIs("continue_final_message"u8) || member.KeyIs("echo"u8) || member.KeyIs("logprobs"u8))
             && !member.Token.SequenceEqual("false"u8);
     }

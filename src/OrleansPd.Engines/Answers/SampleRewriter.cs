@@ -4,22 +4,21 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// Makes the answer to one of several single requests look like a part of the answer to the one request they were made of
-/// (protocol §2.6): its number, the common id, the summed usage. All other bytes stay. Works on whole answers and on the
-/// payloads of stream events.
+/// Rewrites the answer of one part of a split request as a part of the whole answer (protocol §2.6): its index, the common id, the
+/// summed usage. All other bytes stay. Works on whole answers and on the payloads of stream events.
 /// </summary>
 public static class SampleRewriter
 {
     /// <summary>
-    /// Rewrites the number and the id. OpenAI: <c>choices[].index</c> and <c>id</c>. <c>/generate</c>: <c>index</c>, put in if it
-    /// is not there, and <c>meta_info.id</c>.
+    /// Rewrites the index and the id. OpenAI: <c>choices[].index</c> and <c>id</c>. <c>/generate</c>: <c>index</c>, inserted if
+    /// missing, and <c>meta_info.id</c>.
     /// </summary>
     /// <param name="data">A JSON object.</param>
     /// <param name="dialect">The route it answers.</param>
-    /// <param name="index">Its number among the parts, from 0, prompt-major.</param>
-    /// <param name="id">The common id; null leaves ids alone.</param>
-    /// <param name="output">Gets the result; nothing if the method fails.</param>
-    /// <returns>False if the data is not a JSON object; pass it on as it is then.</returns>
+    /// <param name="index">Its index among the parts, from 0, prompt-major.</param>
+    /// <param name="id">The common id; null keeps the ids.</param>
+    /// <param name="output">Receives the result; nothing if the method fails.</param>
+    /// <returns>False if the data is not a JSON object; relay it unchanged.</returns>
     public static bool Rewrite(ReadOnlySpan<byte> data, Dialect dialect, int index, string? id, IBufferWriter<byte> output)
     {
         ArgumentNullException.ThrowIfNull(output);
@@ -110,13 +109,12 @@ public static class SampleRewriter
     }
 
     /// <summary>
-    /// Rewrites the counts in an OpenAI <c>usage</c> (those that are there), and the id: for the one usage chunk of a joint
-    /// stream.
+    /// Rewrites the existing counts in an OpenAI <c>usage</c>, and the id: for the one usage chunk of a joined stream.
     /// </summary>
     /// <param name="data">A JSON object, the usage chunk of any part.</param>
-    /// <param name="usage">The counts of all parts together.</param>
-    /// <param name="id">The common id; null leaves it alone.</param>
-    /// <param name="output">Gets the result; nothing if the method fails.</param>
+    /// <param name="usage">The sums over all parts.</param>
+    /// <param name="id">The common id; null keeps it.</param>
+    /// <param name="output">Receives the result; nothing if the method fails.</param>
     /// <returns>False if the data is not a JSON object.</returns>
     public static bool RewriteUsage(ReadOnlySpan<byte> data, in Usage usage, string? id, IBufferWriter<byte> output)
     {
@@ -150,7 +148,7 @@ public static class SampleRewriter
         var reader = new JsonObjectReader(data, at.Start);
         while (reader.Read())
         {
-            // Null means that the engine does not count this, and stays.
+            // Null means that the engine does not count this: it is kept.
             if (reader.Token[0] is < (byte)'0' or > (byte)'9')
             {
                 if (reader.KeyIs("prompt_tokens_details"u8) && CachedIn(data, reader.Value) is { IsNone: false } cached)
@@ -179,7 +177,7 @@ public static class SampleRewriter
         }
     }
 
-    /// <summary>Writes the number into each choice; a choice without one is left as it is.</summary>
+    /// <summary>Writes the index into each choice that has one.</summary>
     internal static void WriteIndices(ReadOnlySpan<byte> data, Slice choices, int index, ref JsonPatch patch)
     {
         var list = new JsonArrayReader(data, choices.Start);
@@ -215,7 +213,7 @@ public static class SampleRewriter
     private static Slice CachedIn(ReadOnlySpan<byte> data, Slice details) =>
         data[details.Start] == '{' ? JsonObjectReader.Find(data, details.Start, "cached_tokens"u8) : default;
 
-    /// <summary>Checks a whole object that is not empty, so that no rewriting breaks off in the middle.</summary>
+    /// <summary>Checks that the data is a complete object that is not empty, so that rewriting cannot fail in the middle.</summary>
     private static bool IsObject(ReadOnlySpan<byte> data, out int inside, out bool hasIndex)
     {
         inside = 0;

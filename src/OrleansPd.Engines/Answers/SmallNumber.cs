@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Numbers as the objects that a span's tags are: statuses, counts and ranks, which are few, are made once.</summary>
+/// <summary>Boxes numbers for the tags of spans. Small ones (statuses, counts, ranks) are boxed once.</summary>
 public static class SmallNumber
 {
     private static readonly object[] All = [.. Enumerable.Range(0, 600).Select(number => (object)number)];

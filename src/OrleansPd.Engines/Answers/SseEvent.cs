@@ -1,7 +1,7 @@
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// One server-sent event. Its bytes are valid until the next call of the framer or the end of the chunk's life.
+/// One server-sent event. Its bytes are valid until the next call of the framer or until the chunk is overwritten.
 /// </summary>
 public readonly ref struct SseEvent
 {
@@ -11,7 +11,7 @@ public readonly ref struct SseEvent
         Data = data;
     }
 
-    /// <summary>All bytes of the event as they came, the blank line at its end included: what a relay passes on.</summary>
+    /// <summary>All bytes of the event as received, including the blank line at its end: what a relay writes.</summary>
     public ReadOnlySpan<byte> Raw { get; }
 
     /// <summary>The payload of its <c>data:</c> lines, joined by newlines if there are several; empty if there is none.</summary>
@@ -21,13 +21,13 @@ public readonly ref struct SseEvent
     public bool IsDone => Data.Length >= 6 && Data.Trim(" \t"u8).SequenceEqual("[DONE]"u8);
 }
 
-/// <summary>What a call of <see cref="SseFramer.Read"/> came to.</summary>
+/// <summary>The result of <see cref="SseFramer.Read"/>.</summary>
 public enum SseReadResult : byte
 {
-    /// <summary>The chunk is used up; its last, unfinished event is kept until the next one comes.</summary>
+    /// <summary>The chunk is consumed; its last, incomplete event is kept until the next chunk.</summary>
     NeedMore,
 
-    /// <summary>There is an event.</summary>
+    /// <summary>An event was read.</summary>
     Event,
 
     /// <summary>An event is larger than allowed. The stream cannot be framed any more.</summary>

@@ -3,18 +3,18 @@ using System.Buffers;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// Cuts a byte stream into server-sent events, whatever the chunks it arrives in. An event that lies within one chunk is handed
-/// out where it stands; only what straddles chunks is copied, into a pooled buffer that is empty between events. Lines may end
-/// in LF or CR LF (a lone CR is no line end: engines do not send it, and it could not be told from half a CR LF). Comments,
+/// Splits a byte stream into server-sent events, independent of its chunks. An event within one chunk is returned in place; only
+/// an event across chunks is copied, into a pooled buffer that is empty between events. Lines may end
+/// in LF or CR LF (a lone CR does not end a line: engines do not send it, and it could be half a CR LF). Comments,
 /// <c>event:</c>, <c>id:</c> and <c>retry:</c> lines are tolerated and stay in <see cref="SseEvent.Raw"/>.
 /// </summary>
 /// <param name="maxEventBytes">
-/// Largest event in bytes, at least 64, default 64 MiB: frames of <c>/generate</c> are cumulative and may carry the log
-/// probabilities of the whole prompt each time.
+/// Maximum size of an event in bytes, at least 64, default 64 MiB: events of <c>/generate</c> are cumulative, and each may hold the
+/// log probabilities of the whole prompt.
 /// </param>
 public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes) : IDisposable
 {
-    /// <summary>Largest event unless told otherwise: 64 MiB.</summary>
+    /// <summary>The default maximum size of an event: 64 MiB.</summary>
     public const int DefaultMaxEventBytes = 64 << 20;
 
     private readonly int _limit = Math.Max(64, maxEventBytes);
@@ -32,11 +32,11 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         Inside,
     }
 
-    /// <summary>Bytes of an event that has begun but not ended. Not 0 at the end of the stream: it was cut off.</summary>
+    /// <summary>Bytes of an incomplete event. Not 0 at the end of a stream that was truncated.</summary>
     public int Pending => _handedOut ? 0 : _keptLength;
 
     /// <summary>Reads the next event.</summary>
-    /// <param name="chunk">The bytes not read yet; moved on by the call. Call until <see cref="SseReadResult.NeedMore"/>.</param>
+    /// <param name="chunk">The bytes not read yet; advanced by the call. Call until <see cref="SseReadResult.NeedMore"/>.</param>
     /// <param name="found">The event.</param>
     public SseReadResult Read(ref ReadOnlySpan<byte> chunk, out SseEvent found)
     {
@@ -76,7 +76,7 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         return SseReadResult.Event;
     }
 
-    /// <summary>Starts over for another stream.</summary>
+    /// <summary>Resets the framer for another stream.</summary>
     public void Reset()
     {
         Release();
@@ -84,7 +84,7 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         _failed = false;
     }
 
-    /// <summary>Gives the pooled memory back.</summary>
+    /// <summary>Returns the pooled memory.</summary>
     public void Dispose()
     {
         Reset();
@@ -97,7 +97,7 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
     }
 
     /// <summary>
-    /// Finds the end of the blank line that ends the event, going on in the line state the last chunk ended in.
+    /// Finds the end of the blank line that ends the event, starting in the line state at the end of the last chunk.
     /// </summary>
     private int FindEnd(ReadOnlySpan<byte> chunk)
     {
@@ -186,7 +186,7 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         _keptLength += part.Length;
     }
 
-    /// <summary>Idle streams hold no memory: there are thousands of them.</summary>
+    /// <summary>Idle streams hold no memory: there may be thousands of them.</summary>
     private void Release()
     {
         if (_kept.Length > 0)

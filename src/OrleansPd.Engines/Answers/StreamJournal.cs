@@ -7,9 +7,9 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// What the client of one stream has been sent, so that another pair can go on where a dead decode engine stopped. The first
-/// life's events pass almost untouched; those of later lives are rewritten so that the client sees one stream: one id, one text,
-/// one usage. Used by one attempt at a time.
+/// Records what the client of one stream has received, so that another pair can continue after a decode engine has failed. The
+/// events of the first run (until the first resume) pass almost unchanged; those of later runs are rewritten so that the client
+/// sees one stream: one id, one text, one usage. Used by one attempt at a time.
 /// </summary>
 /// <param name="dialect">The route.</param>
 /// <param name="wantsUsage">The client asked for the usage chunk.</param>
@@ -21,7 +21,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     private readonly List<long> _ids = [];
     private string _before = "";
     private long[] _idsBefore = [];
-    private int _life;
+    private int _run;
     private long _tokensBefore;
     private long _promptTokens;
     private long _tokens;
@@ -33,10 +33,10 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     /// <summary>The client's stream has been started.</summary>
     public bool HasBegun { get; private set; }
 
-    /// <summary>The last text chunk was sent; what was lost is the end of the stream only.</summary>
+    /// <summary>The last text chunk was sent; only the end of the stream is missing.</summary>
     public bool IsFinished { get; private set; }
 
-    /// <summary>The stream holds what cannot be continued from: reasoning, tool calls, or what cannot be read.</summary>
+    /// <summary>The stream has content that cannot be continued: reasoning, tool calls, or events that cannot be read.</summary>
     public bool IsBroken
     {
         get
@@ -46,7 +46,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
     }
 
-    /// <summary>Text that the client has, of all lives.</summary>
+    /// <summary>Text that the client has received in all runs.</summary>
     public string Text
     {
         get
@@ -56,7 +56,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
     }
 
-    /// <summary>Token ids that the client has, of all lives; native route only.</summary>
+    /// <summary>Token ids that the client has received in all runs; native route only.</summary>
     public IReadOnlyList<long> OutputIds
     {
         get
@@ -66,7 +66,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
     }
 
-    /// <summary>Tokens written in all lives.</summary>
+    /// <summary>Tokens generated in all runs.</summary>
     public long Tokens
     {
         get
@@ -80,18 +80,18 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     public void Begin() => HasBegun = true;
 
     /// <summary>
-    /// An attempt begins: what it takes may have to be forgotten, where it is decided before any of it reaches the client.
+    /// Marks the begin of an attempt, for <see cref="ForgetSinceMark"/>.
     /// </summary>
     public void Mark() => _mark = (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished);
 
-    /// <summary>Nothing that was taken since <see cref="Mark"/> has reached the client.</summary>
+    /// <summary>Forgets the events since <see cref="Mark"/>: the attempt was decided before any of them reached the client.</summary>
     public void ForgetSinceMark()
     {
         (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished) = _mark;
         _frame.Clear();
     }
 
-    /// <summary>A new life begins: what the next engine writes comes behind what is there.</summary>
+    /// <summary>Begins the next run: its text follows the text so far.</summary>
     public void NextAttempt()
     {
         var (text, ids, tokens) = (Text, OutputIds, Tokens);
@@ -103,12 +103,11 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             _ids.Clear();
         }
         _frame.Clear();
-        _life++;
+        _run++;
     }
 
-    /// <summary>Takes one event of the engine and writes what the client gets in its place, if anything.</summary>
-    /// <returns>False where the event is of a later life and cannot be read: nothing was written, and the stream cannot go
-    /// on.</returns>
+    /// <summary>Records one event of the engine and writes the event for the client, if any.</summary>
+    /// <returns>False where the event is of a later run and cannot be read: nothing was written, and the stream must end.</returns>
     public bool Take(in SseEvent e, PooledBuffer output)
     {
         var before = output.Length;
@@ -131,15 +130,14 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
         catch (Exception problem) when (Unreadable.Is(problem))
         {
-            // JSON, but not what this route answers: the first life's goes to the client as it came, as it would without a
-            // journal.
+            // JSON, but not what this route answers: in the first run it is relayed unchanged, as without a journal.
             _broken = true;
             output.Truncate(before);
-            if (_life == 0)
+            if (_run == 0)
             {
                 output.Write(e.Raw);
             }
-            return _life == 0;
+            return _run == 0;
         }
     }
 
@@ -147,11 +145,11 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
 
     private void TakeNative(in SseEvent e, PooledBuffer output)
     {
-        // Frames are cumulative: the last one holds all. It is looked into only when the engine dies.
+        // Events are cumulative: the last one holds all. It is parsed only when the engine fails.
         _frame.Clear();
         _frame.Write(e.Data);
         IsFinished = EventClassifier.Classify(e.Data, dialect).Kind is EventKind.Finish or EventKind.Abort;
-        if (_life == 0)
+        if (_run == 0)
         {
             output.Write(e.Raw);
             return;
@@ -189,7 +187,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             var text = (string?)frame["text"];
             long[] ids = [.. (frame["output_ids"] as JsonArray ?? []).Select(id => (long)id!)];
             _tokens = (long?)frame["meta_info"]?["completion_tokens"] ?? ids.Length;
-            if (_life == 0)
+            if (_run == 0)
             {
                 _promptTokens = (long?)frame["meta_info"]?["prompt_tokens"] ?? 0;
                 _id = (string?)frame["meta_info"]?["id"];
@@ -206,7 +204,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     }
 
     /// <summary>
-    /// OpenAI chunks carry usage because we asked for it, to know how many tokens there are; who did not ask does not get it.
+    /// OpenAI chunks have usage because the gateway requested it, for the number of tokens. It is removed where the client did not
+    /// request it.
     /// </summary>
     private void TakeChunk(in SseEvent e, PooledBuffer output)
     {
@@ -217,8 +216,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             return;
         }
         var usage = chunk["usage"] as JsonObject;
-        var told = (long?)usage?["completion_tokens"] ?? _tokens;
-        if (_life == 0)
+        var counted = (long?)usage?["completion_tokens"] ?? _tokens;
+        if (_run == 0)
         {
             _promptTokens = (long?)usage?["prompt_tokens"] ?? _promptTokens;
             _id ??= (string?)chunk["id"];
@@ -231,8 +230,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             if (usage is not null)
             {
                 usage["prompt_tokens"] = _promptTokens;
-                usage["completion_tokens"] = _tokensBefore + told;
-                usage["total_tokens"] = _promptTokens + _tokensBefore + told;
+                usage["completion_tokens"] = _tokensBefore + counted;
+                usage["total_tokens"] = _promptTokens + _tokensBefore + counted;
             }
         }
         if (chunk["choices"] is not JsonArray { Count: > 0 } choices)
@@ -249,13 +248,13 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         IsFinished |= choice["finish_reason"] is not null;
         if (_text.Length > length || IsFinished)
         {
-            // An opening chunk may count a token of which it has no text yet, and so may one in the middle of a character: what
-            // the client has not seen has to be written again.
-            _tokens = told;
+            // An opening chunk, and one in the middle of a character, may count a token whose text follows later. The client does
+            // not have that text, so the token must be generated again.
+            _tokens = counted;
         }
-        if (opening && _life > 0)
+        if (opening && _run > 0)
         {
-            // The client has had its opening chunk from the first life.
+            // The client has received its opening chunk in the first run.
             return;
         }
         if (!wantsContinuousUsage && usage is not null)
@@ -265,7 +264,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         Write(chunk, output);
     }
 
-    /// <returns>Whether the choice opens an answer and says nothing yet.</returns>
+    /// <returns>Whether the choice opens an answer and has no content.</returns>
     private bool TakeText(JsonObject choice)
     {
         if (dialect == Dialect.Completions)

@@ -4,7 +4,7 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>What a stream has shown so far, and the whole events that wait to be passed on.</summary>
+/// <summary>The state of the scan of one stream, and the complete events that were not relayed yet.</summary>
 internal sealed class StreamScan(int maxEvent) : IDisposable
 {
     private readonly SseFramer _framer = new(maxEvent);
@@ -12,24 +12,24 @@ internal sealed class StreamScan(int maxEvent) : IDisposable
     private int _start;
     private int _length;
 
-    /// <summary>Where events are gathered that cannot be passed on where they lie.</summary>
+    /// <summary>Buffer for events that cannot be relayed in place.</summary>
     public PooledBuffer Output => _output ??= new();
 
-    /// <summary>Events that wait to be passed on.</summary>
+    /// <summary>Number of events that were not relayed yet.</summary>
     public int Events { get; set; }
 
     public bool HasOutput => _length > 0 || _output is { Length: > 0 };
 
-    /// <summary>The end marker was seen.</summary>
+    /// <summary>The end marker was read.</summary>
     public bool Done { get; private set; }
 
-    /// <summary>An error event of the engine: passed on, then the stream goes on to its end.</summary>
+    /// <summary>An error event of the engine: it is relayed, and the stream is read to its end.</summary>
     public LegEnd? Reported { get; set; }
 
-    /// <summary>The stream cannot be passed on any further.</summary>
+    /// <summary>The reason why the stream cannot be relayed any further.</summary>
     public LegEnd? Fatal { get; set; }
 
-    /// <summary>An event was longer than allowed.</summary>
+    /// <summary>An event is longer than allowed.</summary>
     public bool IsTooLong { get; private set; }
 
     public bool Next(ref ReadOnlySpan<byte> chunk, out SseEvent e)
@@ -53,8 +53,8 @@ internal sealed class StreamScan(int maxEvent) : IDisposable
     }
 
     /// <summary>
-    /// Takes an event as it came. Events that stand side by side in the chunk, which is nearly always all of them, are passed on
-    /// from there; only what is cut by the chunk's edges is copied.
+    /// Adds an event unchanged. Adjacent events in the chunk, nearly always all of them, are relayed in place; only an event
+    /// across chunks is copied.
     /// </summary>
     public void Pass(ReadOnlySpan<byte> chunk, ReadOnlySpan<byte> raw)
     {
@@ -69,12 +69,12 @@ internal sealed class StreamScan(int maxEvent) : IDisposable
         Output.Write(raw);
     }
 
-    /// <summary>Whole events that wait to be passed on, in order.</summary>
+    /// <summary>Complete events that were not relayed yet, in order.</summary>
     /// <param name="chunk">The chunk that was scanned last.</param>
     public ReadOnlyMemory<byte> Waiting(ReadOnlyMemory<byte> chunk) =>
         _length > 0 ? chunk.Slice(_start, _length) : _output?.Written ?? default;
 
-    /// <summary>Moves what waits out of the chunk, which is about to be written over.</summary>
+    /// <summary>Copies events that were not relayed yet out of the chunk before it is overwritten.</summary>
     public void Keep(ReadOnlySpan<byte> chunk)
     {
         if (_length > 0)

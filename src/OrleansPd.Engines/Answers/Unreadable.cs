@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// What the document model throws at JSON that is well-formed and yet not what is looked for: another type, a number that does
-/// not fit, half a surrogate pair, a member named twice, sections nested too deep.
+/// Matches the exceptions of the document model for JSON that is well-formed but not as expected: another type, a number out of
+/// range, a lone surrogate, a duplicate member, too deep nesting.
 /// </summary>
 internal static class Unreadable
 {

@@ -36,7 +36,7 @@ internal sealed partial class Attempt
         {
             // A failed transfer is reported by both sides, whichever caused it. Decode's own report (an abort by the client, its
             // own death) is on its way and decides whether there is a retry.
-            await WhenDecodeEnded().WaitAsync(_services.Options.PartnerWord, _services.Clock)
+            await WhenDecodeEnded().WaitAsync(_services.Options.PartnerReportWait, _services.Clock)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         _report.PrefillEndedAt = _services.Clock.GetTimestamp();

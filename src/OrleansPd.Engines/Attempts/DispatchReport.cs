@@ -4,26 +4,26 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// What became of one <see cref="DispatchCall"/>. Times are timestamps of the clock that the dispatcher was given.
+/// The outcome of one <see cref="DispatchCall"/>. Times are timestamps of the dispatcher's <see cref="TimeProvider"/>.
 /// </summary>
 public sealed class DispatchReport
 {
     private readonly List<AttemptReport> _attempts = new(1);
     private int _hasFailed;
 
-    /// <summary>When the call came to the dispatcher.</summary>
+    /// <summary>When the dispatcher got the call.</summary>
     public long StartedAt { get; internal set; }
 
-    /// <summary>When it was over for the client; 0 while it runs.</summary>
+    /// <summary>When the answer was complete; 0 while the call runs.</summary>
     public long EndedAt { get; internal set; }
 
-    /// <summary>Why it was not admitted; null when it was.</summary>
+    /// <summary>Why the call was not admitted; null when it was.</summary>
     public Refusal? Refusal { get; internal set; }
 
-    /// <summary>The verdict over the last attempt; null when there was none.</summary>
+    /// <summary>The verdict on the last attempt; null when there was none.</summary>
     public Verdict? Verdict { get; internal set; }
 
-    /// <summary>Bounded word for metrics.</summary>
+    /// <summary>The outcome for metrics, from a bounded set.</summary>
     public string Reason => WasAborted && Verdict is { IsSuccess: true } ? "decode_aborted"
         : Verdict?.Reason ?? (Refusal is { } refusal ? AnswerError.Of(refusal).Code : "unknown");
 
@@ -33,11 +33,11 @@ public sealed class DispatchReport
     /// <summary>Events that reached the client; 0 for a plain answer.</summary>
     public long Events { get; internal set; }
 
-    /// <summary>How often the stream went on with another pair after output had reached the client.</summary>
+    /// <summary>How often the stream was resumed on another pair.</summary>
     public int Resumed { get; internal set; }
 
     /// <summary>
-    /// The engine's answer says that somebody aborted the request there; the client gets it as it is (protocol §2.7).
+    /// The engine answered that the request was aborted there on demand; the client gets that answer (protocol §2.7).
     /// </summary>
     public bool WasAborted { get; internal set; }
 
@@ -48,7 +48,7 @@ public sealed class DispatchReport
     internal bool TryFail() => Interlocked.Exchange(ref _hasFailed, 1) == 0;
 }
 
-/// <summary>What became of one attempt.</summary>
+/// <summary>The outcome of one attempt.</summary>
 public sealed class AttemptReport
 {
     private long _prefillEndedAt;
@@ -64,7 +64,7 @@ public sealed class AttemptReport
     /// <summary>When both legs were sent.</summary>
     public required long SentAt { get; init; }
 
-    /// <summary>When decode's first good output was in hand; 0 = never.</summary>
+    /// <summary>When decode's first good output arrived; 0 = never.</summary>
     public long FirstOutputAt
     {
         get => Volatile.Read(ref _firstOutputAt);
@@ -72,7 +72,7 @@ public sealed class AttemptReport
     }
 
     /// <summary>
-    /// When the first event with content was in hand (a role alone is none), or the whole plain answer; 0 = never.
+    /// When the first event with content arrived (a role alone does not count), or the plain answer; 0 = never.
     /// </summary>
     public long FirstContentAt { get; internal set; }
 

@@ -5,9 +5,9 @@ using OrleansPd.Net.Http1;
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// Tells an engine to drop requests at once (<c>POST /abort_request</c>). Closing the connection does it too, but seconds later.
-/// What came too early is said again a little later, and what an engine did not take until it does, as long as the id is one that
-/// nobody can use anew.
+/// Aborts requests on engines (<c>POST /abort_request</c>). Closing the connection has the same effect, but seconds later. An
+/// abort is repeated in case the engine had not queued the request yet, and until the engine accepts it; only ids of ours are
+/// repeated, because a client may use its own id again.
 /// </summary>
 public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, TimeProvider clock)
 {
@@ -21,23 +21,23 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
     /// <summary>Abort calls made.</summary>
     public long Sent => Interlocked.Read(ref _sent);
 
-    /// <summary>Abort calls that the engine did not take within the time limit.</summary>
+    /// <summary>Abort calls that the engine did not accept within the time limit.</summary>
     public long Failed => Interlocked.Read(ref _failed);
 
-    /// <summary>Aborts that will be said, or said again, later.</summary>
+    /// <summary>Aborts that will be sent or repeated later.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
 
     /// <summary>
-    /// Aborts each id on the engine. Never throws; ends when the first round of calls has ended or run out of time.
+    /// Aborts each id on the engine. Never throws; ends when the first round of calls has ended or reached its time limit.
     /// </summary>
     /// <param name="mayRepeat">The ids are ours and will never be used again: repeating cannot hit another request.</param>
-    /// <param name="after">When the first round is sent; nobody waits for a round that is not sent at once.</param>
+    /// <param name="after">Delay of the first round; the returned task does not wait for a delayed round.</param>
     public Task AbortAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, bool mayRepeat, TimeSpan after = default)
     {
         ArgumentNullException.ThrowIfNull(worker);
         ArgumentNullException.ThrowIfNull(rids);
         var first = after > TimeSpan.Zero ? Task.CompletedTask : AbortAllAsync(worker, rids);
-        var repeats = mayRepeat ? options.AbortAgainAfter : [];
+        var repeats = mayRepeat ? options.AbortRepeats : [];
         IReadOnlyList<TimeSpan> later = after > TimeSpan.Zero ? [after, .. repeats.Select(again => after + again)] : repeats;
         if (later.Count > 0)
         {
@@ -54,36 +54,36 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
     }
 
     /// <summary>
-    /// The repeats that are due in any case, and then those that are owed because the engine has not taken the last one.
+    /// The fixed repeats, and then further ones, at growing intervals, until the engine accepts one.
     /// </summary>
     private async Task AbortLaterAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, IReadOnlyList<TimeSpan> times)
     {
         var started = clock.GetTimestamp();
-        var taken = false;
+        var accepted = false;
         foreach (var at in times)
         {
             var left = at - clock.GetElapsedTime(started);
             await Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock).ConfigureAwait(false);
-            taken = await AbortAllAsync(worker, rids).ConfigureAwait(false);
+            accepted = await AbortAllAsync(worker, rids).ConfigureAwait(false);
         }
-        for (var pause = FirstPause; !taken && clock.GetElapsedTime(started) < options.AbortGiveUpAfter; pause *= 2)
+        for (var pause = FirstPause; !accepted && clock.GetElapsedTime(started) < options.AbortGiveUpAfter; pause *= 2)
         {
             await Task.Delay(pause < LongestPause ? pause : LongestPause, clock).ConfigureAwait(false);
-            taken = await AbortAllAsync(worker, rids).ConfigureAwait(false);
+            accepted = await AbortAllAsync(worker, rids).ConfigureAwait(false);
         }
         Interlocked.Decrement(ref _waiting);
     }
 
-    /// <returns>Whether the engine has taken all of them.</returns>
+    /// <returns>Whether the engine has accepted all of them.</returns>
     private async Task<bool> AbortAllAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
     {
-        var taken = true;
-        // One after the other: a batch is one request to its engine, it needs no burst of connections to end.
+        var accepted = true;
+        // In sequence: the abort of a batch must not open many connections.
         foreach (var rid in rids)
         {
-            taken &= await AbortOneAsync(worker, rid).ConfigureAwait(false);
+            accepted &= await AbortOneAsync(worker, rid).ConfigureAwait(false);
         }
-        return taken;
+        return accepted;
     }
 
     private async Task<bool> AbortOneAsync(WorkerSnapshot worker, string rid)
@@ -101,7 +101,7 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
             }
             catch (UpstreamException e) when (e.WasStale && !again)
             {
-                // An abort may be said twice.
+                // An abort may be sent twice.
                 continue;
             }
             catch (Exception e) when (e is UpstreamException or OperationCanceledException or ObjectDisposedException)
@@ -122,7 +122,7 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
             ApiKey = worker.ApiKey,
         };
         await using var response = await upstream.SendAsync(request, cancellationToken).ConfigureAwait(false);
-        // The body is empty; reading its end lets the connection be used again.
+        // The body is empty; the connection can be reused once its end was read.
         await response.ReadAsync(new byte[1], cancellationToken).ConfigureAwait(false);
         return response.Status < 400;
     }

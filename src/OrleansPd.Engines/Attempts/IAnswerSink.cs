@@ -3,31 +3,32 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// Where an answer goes: a client's HTTP response, a caller's stream, or a joiner of several answers. One of the two ways is
-/// taken, once: a whole answer, or a start followed by writes. Each call waits until the receiver has room (back-pressure) and
-/// ends with <see cref="OperationCanceledException"/> when the token fires.
+/// Receives an answer: a client's HTTP response, a caller's stream, or a join of several answers. It gets either one whole answer,
+/// or a start followed by writes. Each call waits until the receiver has room (back-pressure) and throws
+/// <see cref="OperationCanceledException"/> when the token is cancelled.
 /// </summary>
 public interface IAnswerSink
 {
     /// <summary>A whole answer, good or bad.</summary>
     ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken);
 
-    /// <summary>A streamed answer begins; from now on nothing can be taken back.</summary>
+    /// <summary>A streamed answer begins; it cannot be replaced any more.</summary>
     ValueTask StartAsync(AnswerHead head, CancellationToken cancellationToken);
 
     /// <summary>
-    /// More of a streamed answer: whole events of an event stream, or any bytes of another body. Flushed before it returns.
+    /// The next part of a streamed answer: whole events of an event stream, or any bytes of another body. Flushed before it
+    /// returns.
     /// </summary>
     ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 
-    /// <summary>A started stream ends badly: the receiver is told in its dialect and the stream is ended cleanly.</summary>
+    /// <summary>A started stream fails: the receiver gets an error in its dialect and the end of the stream.</summary>
     ValueTask FailAsync(AnswerError error, CancellationToken cancellationToken);
 
-    /// <summary>An answer of our own making.</summary>
+    /// <summary>An error that the gateway answers itself.</summary>
     ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken);
 }
 
-/// <summary>What stands before an answer's body.</summary>
+/// <summary>The head of an answer.</summary>
 /// <param name="Status">HTTP status.</param>
 /// <param name="ContentType">As the engine sent it.</param>
 /// <param name="IsEventStream">The body is an event stream.</param>
@@ -35,15 +36,15 @@ public interface IAnswerSink
 public readonly record struct AnswerHead(
     int Status, string? ContentType, bool IsEventStream = false, TimeSpan? RetryAfter = null);
 
-/// <summary>An error in no dialect yet.</summary>
+/// <summary>An error, independent of the API dialect.</summary>
 /// <param name="Status">HTTP status, also the <c>code</c> inside a stream.</param>
-/// <param name="Code">A bounded word for programs, e.g. <c>no_prefill_workers_available</c>.</param>
-/// <param name="Message">A sentence for people.</param>
-/// <param name="RetryAfter">When to come again; null = unknown.</param>
+/// <param name="Code">A machine-readable code from a bounded set, e.g. <c>no_prefill_workers_available</c>.</param>
+/// <param name="Message">A sentence for humans.</param>
+/// <param name="RetryAfter">When to retry; null = unknown.</param>
 /// <param name="Param">The request's member that is at fault; null = none.</param>
 public sealed record AnswerError(int Status, string Code, string Message, TimeSpan? RetryAfter = null, string? Param = null)
 {
-    /// <summary>The status and the word for programs of each refusal.</summary>
+    /// <summary>The status and code of each refusal.</summary>
     public static AnswerError Of(Refusal refusal)
     {
         ArgumentNullException.ThrowIfNull(refusal);

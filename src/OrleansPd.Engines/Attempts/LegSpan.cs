@@ -9,7 +9,7 @@ namespace OrleansPd.Engines.Attempts;
 /// <summary>The span of a leg, under the span of its request.</summary>
 internal static class LegSpan
 {
-    /// <returns>Null where nobody listens or the request was not drawn.</returns>
+    /// <returns>Null without a listener, or where the request was not sampled.</returns>
     public static Activity? Begin(ActivityContext trace, string path, PairLease lease, LegSide side, int items, int attempt)
     {
         if (trace == default)
@@ -23,7 +23,7 @@ internal static class LegSpan
         {
             return span;
         }
-        // Added, not set: setting looks for the name among all that are there.
+        // AddTag, not SetTag: that searches all tags for the name.
         span.AddTag("http.request.method", "POST").AddTag("url.path", path);
         span.AddTag("server.address", worker.Url.Host).AddTag("server.port", worker.Url.Port);
         span.AddTag("orleanspd.role", name);
@@ -31,7 +31,7 @@ internal static class LegSpan
         span.AddTag("orleanspd.pair", lease.Prefill is { } prefill ? string.Concat(prefill.Id.Value, " ", decode) : decode);
         span.AddTag("orleanspd.prefill.rank", SmallNumber.Boxed(lease.PrefillRank));
         span.AddTag("orleanspd.decode.rank", SmallNumber.Boxed(lease.DecodeRank));
-        // As text: collectors that hold numbers as doubles would alter it.
+        // As text: collectors that store numbers as doubles would change it.
         span.AddTag("orleanspd.room", lease.Room.ToString(CultureInfo.InvariantCulture));
         span.AddTag("orleanspd.items", SmallNumber.Boxed(items)).AddTag("orleanspd.attempt", SmallNumber.Boxed(attempt));
         span.AddTag("orleanspd.epoch", worker.Epoch);
@@ -59,7 +59,7 @@ internal static class LegSpan
         span.Dispose();
     }
 
-    /// <summary>The headers of a leg, with the context that the engine's own spans are to be under.</summary>
+    /// <summary>The headers of a leg, with the trace context for the engine's spans.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>>? Headers(
         ActivityContext trace, Activity? span, IReadOnlyList<KeyValuePair<string, string>>? own)
     {

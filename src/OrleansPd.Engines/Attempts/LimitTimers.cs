@@ -1,28 +1,28 @@
 namespace OrleansPd.Engines.Attempts;
 
-/// <summary>What runs under a <see cref="LimitTimer"/>.</summary>
+/// <summary>An operation with a time limit.</summary>
 internal interface ILimited
 {
     /// <summary>
-    /// The limit may have run out. May be called too early, and by a timer that was just set by another: whether it has run out
-    /// is for the one who is called to find out from the clock.
+    /// The limit may have passed. May be called too early, also by a timer that was just handed to this owner: check the
+    /// clock.
     /// </summary>
     void OnLimit();
 }
 
 /// <summary>
-/// The timers of a dispatcher, used again and again: nearly all are given back long before they are due, and making one for each
-/// request costs more than setting it.
+/// Reuses the timers of a dispatcher: nearly all are returned long before they are due, and creating a timer for each request
+/// costs more than setting one.
 /// </summary>
 internal sealed class LimitTimers(TimeProvider clock)
 {
-    /// <summary>Timers kept for the next ones; what a burst needs beyond that is given up.</summary>
-    private const int MostKept = 1024;
+    /// <summary>Maximum of idle timers kept; further ones are disposed of.</summary>
+    private const int MaxIdle = 1024;
 
     private readonly Lock _gate = new();
     private readonly Stack<LimitTimer> _free = new();
 
-    /// <summary>A timer that is not set.</summary>
+    /// <summary>Rents a timer that is not set.</summary>
     public LimitTimer Rent(ILimited owner)
     {
         LimitTimer? timer;
@@ -35,13 +35,13 @@ internal sealed class LimitTimers(TimeProvider clock)
         return timer;
     }
 
-    /// <summary>Takes a timer back. It calls its former owner no more, but for a call that has begun.</summary>
+    /// <summary>Returns a timer. It no longer calls its former owner, except for a call that has already begun.</summary>
     public void Return(LimitTimer timer)
     {
         timer.Take();
         lock (_gate)
         {
-            if (_free.Count < MostKept)
+            if (_free.Count < MaxIdle)
             {
                 _free.Push(timer);
                 return;
@@ -51,7 +51,7 @@ internal sealed class LimitTimers(TimeProvider clock)
     }
 }
 
-/// <summary>One timer, which calls whoever has it at the time.</summary>
+/// <summary>A timer that calls its current owner.</summary>
 internal sealed class LimitTimer : IDisposable
 {
     private readonly Lock _gate = new();
@@ -65,7 +65,7 @@ internal sealed class LimitTimer : IDisposable
     }
 
     /// <summary>
-    /// Sets it anew. Does nothing for one who has given it back: a late call must not move the limit of another.
+    /// Sets the timer. Ignored from a former owner: a late call must not change the limit of the current one.
     /// </summary>
     public void Set(ILimited owner, TimeSpan after)
     {

@@ -2,14 +2,14 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Engines.Attempts;
 
-/// <summary>One client request, with whatever of it is on engines now.</summary>
+/// <summary>A client request in progress, with its attempts that are on engines now.</summary>
 public sealed class LiveRequest
 {
     private readonly Lock _gate = new();
     private readonly string? _whole;
     private readonly IReadOnlyList<string> _items;
     private readonly List<Flight> _flights = [];
-    // Never disposed: it has no timer, and an abort may come as the request ends.
+    // Never disposed of: it has no timer, and an abort may arrive while the request ends.
     private readonly CancellationTokenSource _aborted = new();
     private HashSet<int>? _abortedItems;
     private bool _wasAborted;
@@ -20,12 +20,12 @@ public sealed class LiveRequest
         Names = [.. items.Append(whole).OfType<string>().Distinct(StringComparer.Ordinal)];
     }
 
-    /// <summary>Fires when all of it is aborted.</summary>
+    /// <summary>Cancelled when the whole request is aborted.</summary>
     internal CancellationToken Aborted => _aborted.Token;
 
     internal IReadOnlyList<string> Names { get; }
 
-    /// <param name="item">Index of a prompt that goes out by itself; -1 = the whole request.</param>
+    /// <param name="item">Index of a prompt that is sent alone; -1 = the whole request.</param>
     internal bool IsAborted(int item)
     {
         lock (_gate)
@@ -34,8 +34,8 @@ public sealed class LiveRequest
         }
     }
 
-    /// <summary>An attempt of it is about to begin.</summary>
-    /// <returns>False: it was aborted meanwhile and must not begin.</returns>
+    /// <summary>Registers an attempt that is about to begin.</summary>
+    /// <returns>False: the request was aborted, and the attempt must not begin.</returns>
     internal bool TryBegin(int item, AttemptReport attempt)
     {
         lock (_gate)
@@ -57,7 +57,7 @@ public sealed class LiveRequest
         }
     }
 
-    /// <param name="rid">One of <see cref="Names"/>; null = all of it.</param>
+    /// <param name="rid">One of <see cref="Names"/>; null = the whole request.</param>
     internal IReadOnlyList<AbortTarget> Abort(string? rid)
     {
         var targets = new List<AbortTarget>();
@@ -78,7 +78,7 @@ public sealed class LiveRequest
                 {
                     continue;
                 }
-                // One prompt of a batch that went out as one request.
+                // One prompt of a batch that was sent as one request.
                 var rids = item >= 0 && flight.Item < 0 ? [flight.Attempt.Rids[item]] : flight.Attempt.Rids;
                 targets.Add(new(flight.Attempt.Lease.Decode, rids));
                 if (flight.Attempt.Lease.Prefill is { } prefill)
@@ -91,7 +91,7 @@ public sealed class LiveRequest
                 return targets;
             }
         }
-        // Outside of the lock: it runs what waits for it.
+        // Outside of the lock: it runs continuations.
         _aborted.Cancel();
         return targets;
     }
@@ -113,7 +113,7 @@ public sealed class LiveRequest
     private readonly record struct Flight(int Item, AttemptReport Attempt);
 }
 
-/// <summary>Something to abort on one engine.</summary>
+/// <summary>Request ids to abort on one engine.</summary>
 /// <param name="Worker">The engine.</param>
-/// <param name="Rids">The ids under which it has it.</param>
+/// <param name="Rids">The ids as the engine knows them.</param>
 public sealed record AbortTarget(WorkerSnapshot Worker, IReadOnlyList<string> Rids);

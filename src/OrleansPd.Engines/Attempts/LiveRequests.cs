@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// The requests in work that can be aborted by an id that the engines do not know them by: samples and retries have ids of ours,
-/// and a batch has one id for each prompt. Thread-safe; bounded by the requests in flight.
+/// The requests in flight that a client can abort by an id that engines do not know: samples and retries are sent with ids of
+/// ours, and a batch has one id for each prompt. Thread-safe; bounded by the requests in flight.
 /// </summary>
 public sealed class LiveRequests
 {
@@ -21,9 +21,9 @@ public sealed class LiveRequests
         }
     }
 
-    /// <summary>Adds a request; whoever added it removes it.</summary>
-    /// <param name="whole">The client's id for all of it; null where it gave one for each prompt, or none.</param>
-    /// <param name="items">The id of each prompt, as one engine would name it; empty where the client gave none.</param>
+    /// <summary>Adds a request; the caller removes it.</summary>
+    /// <param name="whole">The client's id for the whole request; null where it chose one for each prompt, or none.</param>
+    /// <param name="items">The id of each prompt, as an engine would name it; empty where the client chose none.</param>
     public LiveRequest Add(string? whole, IReadOnlyList<string> items)
     {
         ArgumentNullException.ThrowIfNull(items);
@@ -59,15 +59,15 @@ public sealed class LiveRequests
         }
     }
 
-    /// <summary>Marks what has this id, wholly or in part, as aborted: nothing of it is begun any more.</summary>
-    /// <returns>What of it is on engines.</returns>
+    /// <summary>Marks requests and prompts with this id as aborted: no further attempt of them begins.</summary>
+    /// <returns>Their attempts that are on engines.</returns>
     public IReadOnlyList<AbortTarget> Abort(string rid)
     {
         ArgumentNullException.ThrowIfNull(rid);
         return [.. Named(rid).SelectMany(request => request.Abort(rid))];
     }
 
-    /// <summary>The same for all of them.</summary>
+    /// <summary>The same for all requests.</summary>
     public IReadOnlyList<AbortTarget> AbortAll()
     {
         LiveRequest[] all;

@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// The ids that clients brought and that are in use now. Refuses a second use of a live one (engines answer 400 to that), and
-/// knows whether aborting one by id would hit another that begins with it. Thread-safe; bounded by the requests in flight.
+/// The request ids chosen by clients that are in use now. Refuses an id that is in use (engines answer 400 to a duplicate), and
+/// knows whether an abort by id would also hit another id that begins with it. Thread-safe; bounded by the requests in flight.
 /// </summary>
 public sealed class LiveRids
 {
@@ -20,8 +20,8 @@ public sealed class LiveRids
         }
     }
 
-    /// <summary>Adds all or none. The list has no duplicates of its own.</summary>
-    /// <returns>Null, or the id that is live already.</returns>
+    /// <summary>Adds all or none. The list must not have duplicates.</summary>
+    /// <returns>Null, or the id that is in use already.</returns>
     public string? TryAdd(IReadOnlyList<string> rids)
     {
         lock (_gate)
@@ -52,7 +52,7 @@ public sealed class LiveRids
         }
     }
 
-    /// <summary>Whether no other live id begins with this one. Ids of our own have one width and are safe by that.</summary>
+    /// <summary>Whether no other id in use begins with this one. Ids of ours are of equal length and therefore safe.</summary>
     public bool IsSafeToAbort(string rid, string ourPrefix)
     {
         if (ourPrefix.StartsWith(rid, StringComparison.Ordinal))

@@ -6,18 +6,18 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 
-/// <summary>The bodies of a stream that may have to go on elsewhere: the first one, and those of later lives.</summary>
+/// <summary>The bodies of a stream that may be resumed: the first one, and those of the continuations.</summary>
 internal static class ResumeBody
 {
     /// <summary>
-    /// What engines write when the request does not say how much: native route and completions (OpenAI's own default).
+    /// Maximum of new tokens when the request has none: the native route's, and that of completions (OpenAI's default).
     /// </summary>
     private const int NativeDefault = 128, CompletionsDefault = 16;
 
     /// <summary>
-    /// The client's body with usage asked for on each chunk: only the engine can say how many tokens its text is.
+    /// The client's body with usage requested on each chunk: only the engine knows how many tokens its text has.
     /// </summary>
-    /// <returns>The call itself on the native route, whose frames carry the counts anyway.</returns>
+    /// <returns>The same call on the native route, whose events have the counts anyway.</returns>
     public static DispatchCall First(DispatchCall call)
     {
         if (call.Shape.Dialect == Dialect.Generate)
@@ -42,8 +42,8 @@ internal static class ResumeBody
         return With(call, text.Written.Span);
     }
 
-    /// <summary>The request that makes another pair go on behind what the client has.</summary>
-    /// <returns>Null where nothing is left to be written, or the body cannot be written again with the same meaning.</returns>
+    /// <summary>The request that makes another pair continue after the text that the client has.</summary>
+    /// <returns>Null where nothing is left to generate, or the body cannot be written with the same meaning.</returns>
     public static DispatchCall? Next(DispatchCall first, StreamJournal journal)
     {
         using var text = new PooledBuffer();
@@ -96,7 +96,7 @@ internal static class ResumeBody
         Lower(request, "min_tokens", journal.Tokens);
         if (request["prompt"] is not JsonValue prompt)
         {
-            // Token ids as a prompt: the stream has text only, and text cannot be put behind ids exactly.
+            // The prompt is token ids and the stream has only text, which cannot be appended to ids exactly.
             return false;
         }
         request["prompt"] = (string)prompt! + journal.Text;
@@ -107,9 +107,9 @@ internal static class ResumeBody
     {
         foreach (var name in (ReadOnlySpan<string>)["max_completion_tokens", "max_tokens"])
         {
-            if (request[name] is { } most)
+            if (request[name] is { } max)
             {
-                var left = (long)most - journal.Tokens;
+                var left = (long)max - journal.Tokens;
                 request[name] = left;
                 if (left <= 0)
                 {
@@ -129,9 +129,9 @@ internal static class ResumeBody
 
     private static void Lower(JsonObject parameters, string name, long by)
     {
-        if (parameters[name] is { } least)
+        if (parameters[name] is { } min)
         {
-            parameters[name] = Math.Max(0, (long)least - by);
+            parameters[name] = Math.Max(0, (long)min - by);
         }
     }
 
@@ -147,9 +147,14 @@ internal static class ResumeBody
     private static DispatchCall With(DispatchCall call, ReadOnlySpan<byte> bytes)
     {
         var shape = new RequestShape();
-        // The client's body passed the scan with the operator's limits; what was added cannot break the widest ones.
-        var limits = new ScanLimits { MaxDepth =
-            1024, MaxBatch = int.MaxValue, MaxSamples = int.MaxValue, MaxFanOut = int.MaxValue };
+        // The client's body passed the scan with the operator's limits; the additions are within the widest limits.
+        var limits = new ScanLimits
+        {
+            MaxDepth = 1024,
+            MaxBatch = int.MaxValue,
+            MaxSamples = int.MaxValue,
+            MaxFanOut = int.MaxValue,
+        };
         if (!RequestScanner.TryScan(bytes, call.Shape.Dialect, limits, shape, out var error))
         {
             throw new InvalidOperationException($"the body of a resumed stream is not valid: {error.Message}");
@@ -158,8 +163,12 @@ internal static class ResumeBody
         {
             Body = SharedBody.CopyOf(bytes),
             Shape = shape,
-            Pair = call.Pair with { PromptTokens =
-                shape.PromptTokensEstimate, MaxNewTokens = shape.MaxNewTokens, PrefixBlocks = default },
+            Pair = call.Pair with
+            {
+                PromptTokens = shape.PromptTokensEstimate,
+                MaxNewTokens = shape.MaxNewTokens,
+                PrefixBlocks = default,
+            },
         };
     }
 

@@ -5,14 +5,14 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// One client request as several single ones, each with a room, a request id and a lease of its own, and their answers as one.
-/// The first is placed by policy, the others near it while there is room, since they share its prefix. The first that fails
-/// ends all.
+/// Sends one client request as several single ones and joins their answers. Each has its own room, request id and lease. The
+/// first is placed by the policy, the others on the same pair while it has capacity, since they share the prefix. The first
+/// failure ends all.
 /// </summary>
 internal sealed class SampleFanOut(DispatchServices services, AttemptLoop attempts, DispatchCall call, IAnswerSink sink)
 {
-    /// <summary>Singles of one request in flight at the same time: one client must not fill every queue.</summary>
-    private const int MostAtOnce = 64;
+    /// <summary>Maximum of single requests in flight: one client must not fill every queue.</summary>
+    private const int MaxInFlight = 64;
 
     private readonly RequestShape _shape = call.Shape;
 
@@ -20,7 +20,7 @@ internal sealed class SampleFanOut(DispatchServices services, AttemptLoop attemp
     {
         var count = _shape.Items * _shape.Samples;
         var id = call.ClientRids.Count == 1 ? call.ClientRids[0] : services.Rids.Next();
-        // Known without an id too: whoever aborts everything means also the parts that have not gone out yet.
+        // Registered also without an id: an abort of all requests includes the parts that were not sent yet.
         var live = call.Live ?? services.LiveRequests.Add(null, []);
         try
         {
@@ -43,7 +43,7 @@ internal sealed class SampleFanOut(DispatchServices services, AttemptLoop attemp
             ? new StreamJoin(call, sink, id, stop)
             : new WholeJoin(call, sink, id, count, stop);
         var reports = new DispatchReport[count];
-        using var gate = new SemaphoreSlim(MostAtOnce, MostAtOnce);
+        using var gate = new SemaphoreSlim(MaxInFlight, MaxInFlight);
         var leased = new TaskCompletionSource<PairLease?>(TaskCreationOptions.RunContinuationsAsynchronously);
         var tasks = new Task[count];
         tasks[0] = RunOneAsync(0, null, lease => leased.TrySetResult(lease));
@@ -90,11 +90,11 @@ internal sealed class SampleFanOut(DispatchServices services, AttemptLoop attemp
     }
 }
 
-/// <summary>Puts the parts' answers together.</summary>
+/// <summary>Joins the answers of the parts.</summary>
 internal interface IJoin
 {
     IAnswerSink Part(int index);
 
-    /// <summary>All parts have ended: what is left to be said is said.</summary>
+    /// <summary>All parts have ended: sends the end of the answer, or the failure.</summary>
     ValueTask FinishAsync(CancellationToken clientGone);
 }

@@ -5,13 +5,13 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// Joins event streams: events go out as they come, each with its part's number and the common id; the parts' end markers and
-/// usage chunks are kept back, and one of each is sent at the end.
+/// Joins event streams: events are relayed as they arrive, each with its part's index and the common id; the parts' end markers
+/// and usage chunks are held back, and one of each is sent at the end.
 /// </summary>
 internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id, CancellationTokenSource stop) : IJoin
 {
-    // One writer at a time: it also is the back-pressure of a slow client on all parts.
-    private readonly SemaphoreSlim _turn = new(1, 1);
+    // One writer at a time; so a slow client slows down all parts.
+    private readonly SemaphoreSlim _writing = new(1, 1);
     private Failure? _failure;
     private bool _started;
     private byte[]? _usageChunk;
@@ -53,7 +53,7 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
 
     private void Count(int index, in Usage usage, byte[] chunk)
     {
-        // The prompt is counted once for all samples of it.
+        // The prompt is counted once for all its samples.
         var first = index % call.Shape.Samples == 0;
         _usage = new Usage(
             _usage.PromptTokens + (first ? usage.PromptTokens : 0),
@@ -65,10 +65,10 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
 
     private sealed record Failure(AnswerError? Error, AnswerHead Head, byte[] Body)
     {
-        public AnswerError AsError() => Error ?? new AnswerError(Head.Status, "engine_error", Words(), Head.RetryAfter);
+        public AnswerError AsError() => Error ?? new AnswerError(Head.Status, "engine_error", Message(), Head.RetryAfter);
 
-        private string Words() => ErrorBody.Extract(Body) is { } words && !string.IsNullOrWhiteSpace(words)
-            ? words : $"The engine answered with status {Head.Status} and no words.";
+        private string Message() => ErrorBody.Extract(Body) is { } words && !string.IsNullOrWhiteSpace(words)
+            ? words : $"The engine answered with status {Head.Status} and no message.";
     }
 
     private sealed class PartSink(StreamJoin join, int index) : IAnswerSink
@@ -87,7 +87,7 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
 
         public async ValueTask StartAsync(AnswerHead head, CancellationToken cancellationToken)
         {
-            await join._turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await join._writing.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
                 if (!join._started)
@@ -98,13 +98,13 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
             }
             finally
             {
-                join._turn.Release();
+                join._writing.Release();
             }
         }
 
         public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
         {
-            await join._turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await join._writing.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
                 _out.Clear();
@@ -116,7 +116,7 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
             }
             finally
             {
-                join._turn.Release();
+                join._writing.Release();
             }
         }
 

@@ -3,7 +3,7 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 
-/// <summary>Joins plain answers: all are held until the last is there.</summary>
+/// <summary>Joins plain answers: all are held until the last has arrived.</summary>
 internal sealed class WholeJoin(DispatchCall call, IAnswerSink sink, string id, int count, CancellationTokenSource stop) : IJoin
 {
     private readonly ReadOnlyMemory<byte>[] _parts = new ReadOnlyMemory<byte>[count];

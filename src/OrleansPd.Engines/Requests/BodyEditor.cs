@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>Collects removals, replacements and one insertion, then lays the body out as segments.</summary>
+/// <summary>Collects removals, replacements and one insertion, and makes a body of segments of them.</summary>
 internal ref struct BodyEditor
 {
     private readonly ReadOnlySpan<byte> _body;
@@ -17,14 +17,14 @@ internal ref struct BodyEditor
 
     public void Remove(Slice range) => Add(new(range.Start, range.Length, 0, 0));
 
-    /// <summary>Leaves only a part of a value.</summary>
+    /// <summary>Keeps only a part of a value.</summary>
     public void Narrow(Slice value, Slice part)
     {
         Remove(Slice.Between(value.Start, part.Start));
         Remove(Slice.Between(part.End, value.End));
     }
 
-    /// <summary>Puts what was written since <paramref name="ownStart"/> in the place of a range.</summary>
+    /// <summary>Replaces a range with the bytes written since <paramref name="ownStart"/>.</summary>
     public void Replace(Slice range, int ownStart) => Add(new(range.Start, range.Length, ownStart, _ownLength - ownStart));
 
     public void Write(ReadOnlySpan<byte> bytes)
@@ -47,7 +47,7 @@ internal ref struct BodyEditor
         _ownLength += JsonWriting.WriteString(value, _own.AsSpan(_ownLength));
     }
 
-    /// <summary>Makes the body. The editor is used up.</summary>
+    /// <summary>Makes the body. The editor must not be used afterwards.</summary>
     public SplicedBody Build(ReadOnlyMemory<byte> body)
     {
         var edits = _edits.AsSpan(0, _editCount);

@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// Makes the bodies of the legs out of the client's body: members that are the gateway's are cut out and written anew before
-/// the closing brace, everything else stays byte for byte (design §4, protocol §2.2, §2.6).
+/// Makes the legs' bodies from the client's body: members that belong to the gateway are removed and written before the closing
+/// brace, everything else stays byte for byte (design §4, protocol §2.2, §2.6).
 /// </summary>
 public static class BodySplicer
 {
@@ -19,7 +19,7 @@ public static class BodySplicer
     /// <param name="shape">What the scan found.</param>
     /// <param name="members">What to add. A batch takes <see cref="LegMembers.Rooms"/>, a single request
     /// <see cref="LegMembers.Room"/>.</param>
-    /// <exception cref="ArgumentException">Rooms or request ids do not fit the request: such a body could end an
+    /// <exception cref="ArgumentException">Rooms or request ids do not fit the request: such a body could crash an
     /// engine.</exception>
     public static SplicedBody Splice(ReadOnlyMemory<byte> body, RequestShape shape, in LegMembers members)
     {
@@ -41,13 +41,13 @@ public static class BodySplicer
     }
 
     /// <summary>
-    /// One sample of one prompt as a request of its own: the prompt and every list that goes with the prompts are replaced by
+    /// One sample of one prompt as a single request: the prompt and every list with one element for each prompt are replaced by
     /// their element, <c>n</c> by 1, and a seed by seed + sample so that the samples differ.
     /// </summary>
     /// <param name="body">The bytes that were scanned; they must live as long as the result.</param>
     /// <param name="shape">What the scan found.</param>
-    /// <param name="item">Which prompt, 0 to <see cref="RequestShape.Items"/> - 1.</param>
-    /// <param name="sample">Which sample, 0 to <see cref="RequestShape.Samples"/> - 1.</param>
+    /// <param name="item">Index of the prompt, 0 to <see cref="RequestShape.Items"/> - 1.</param>
+    /// <param name="sample">Index of the sample, 0 to <see cref="RequestShape.Samples"/> - 1.</param>
     /// <param name="members">
     /// What to add; <see cref="LegMembers.Room"/> and <see cref="LegMembers.Rid"/>, not their lists. Without a rid the client's
     /// stays (of a list its element): legal for one part only, as engines refuse a second request with a rid that is live.
@@ -122,7 +122,7 @@ public static class BodySplicer
         }
         if (sample > 0 && !seed.IsNone && JsonText.TryGetInteger(seed.Of(body), out var value))
         {
-            // At the upper end of the range there is room only downwards.
+            // At the upper end of the range the seed can only decrease.
             var start = editor.OwnLength;
             editor.Write(value > long.MaxValue - sample ? value - sample : value + sample);
             editor.Replace(seed, start);
@@ -231,7 +231,7 @@ public static class BodySplicer
         editor.Write("]"u8);
     }
 
-    /// <summary>Engines do not check any of this and break over it; so a mistake of ours must not leave the process.</summary>
+    /// <summary>Engines do not check these values and crash on wrong ones; a mistake of the gateway must not reach them.</summary>
     private static void Check(in LegMembers members, bool batch, int items)
     {
         if (members.Rid is not null && !members.Rids.IsEmpty)

@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>Which engine route a request body belongs to; it decides which members mean what (protocol §1.2, §1.3).</summary>
+/// <summary>The engine route of a request body; it decides the meaning of the members (protocol §1.2, §1.3).</summary>
 public enum Dialect
 {
     /// <summary><c>POST /generate</c>.</summary>

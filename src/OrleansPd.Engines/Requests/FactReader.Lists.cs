@@ -2,7 +2,7 @@ namespace OrleansPd.Engines.Requests;
 
 internal readonly ref partial struct FactReader
 {
-    /// <summary>A rid that begins so is taken for a probe and dropped while the engine is busy (protocol §1.2).</summary>
+    /// <summary>Engines treat a rid with this prefix as a probe and drop it while they are busy (protocol §1.2).</summary>
     private const string ProbePrefix = "HEALTH_CHECK";
 
     private bool TryReadRid(ref ScanError error)
@@ -50,7 +50,7 @@ internal readonly ref partial struct FactReader
                 value.Start);
         }
 
-        // The common case, one id without escapes, makes no string.
+        // The common case, one id without escapes, allocates no string.
         if (_shape.RidKind == RidKind.String && !token.Contains((byte)'\\'))
         {
             if (token.Length == 2)
@@ -78,7 +78,7 @@ internal readonly ref partial struct FactReader
         Refuse(rid, "'rid' must not begin with HEALTH_CHECK: engines drop such requests while they are busy.", ref error,
             value.Start);
 
-    /// <summary>Splits the lists that have one element for each prompt, so that a fan-out can take its own.</summary>
+    /// <summary>Splits the lists with one element for each prompt, so that single requests can take their element.</summary>
     private bool TryReadItemLists(ref ScanError error)
     {
         if (!_shape.IsBatch)
@@ -100,7 +100,7 @@ internal readonly ref partial struct FactReader
                 continue;
             }
 
-            // One flat list of token ids holds for every prompt, and an empty list (no images, say) does too.
+            // A flat list of token ids applies to every prompt, and so does an empty list (for example no images).
             ref readonly var counts = ref _shape.At(member).Counts;
             if ((name == RequestMember.TokenIdsLogprob && counts.Arrays == 1) || FirstByteInside(member) == ']')
             {
@@ -116,8 +116,8 @@ internal readonly ref partial struct FactReader
     }
 
     /// <summary>
-    /// Splits a list that must have exactly one element for each prompt. On a single request there is no such list: the
-    /// engines hand it on unsplit, and their schedulers break over it.
+    /// Splits a list that must have exactly one element for each prompt. A single request must not have such a list: engines
+    /// do not split it, and their schedulers crash on it.
     /// </summary>
     private bool TryReadList(int member, ref ScanError error)
     {

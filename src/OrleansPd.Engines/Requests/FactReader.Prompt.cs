@@ -39,7 +39,7 @@ internal readonly ref partial struct FactReader
     }
 
     /// <summary>
-    /// Of two inputs the engines take text before ids before embeddings; all three at once they refuse (protocol §1.2).
+    /// Of two inputs engines use text before ids before embeddings; they refuse all three at once (protocol §1.2).
     /// </summary>
     private int FindGeneratePrompt(ref ScanError error)
     {
@@ -140,7 +140,7 @@ internal readonly ref partial struct FactReader
             return false;
         }
 
-        // As many elements as inner lists, and each element a list: then nothing is nested deeper or left over.
+        // As many elements as inner lists, and each element a list: nothing is nested deeper or left over.
         var items = ItemsOf(member);
         foreach (var item in items)
         {
@@ -166,7 +166,7 @@ internal readonly ref partial struct FactReader
             return Refuse(member, Forms, ref error);
         }
 
-        // Like the engine, ask what the first element of the first element is.
+        // As in the engine, the type of the first element of the first element decides.
         var first = new JsonArrayReader(_body, _shape.Prompt.Start);
         if (!first.Read() || first.Token[0] != '[')
         {
@@ -185,7 +185,7 @@ internal readonly ref partial struct FactReader
             _shape.PromptTokensEstimate = counts.Arrays - 1;
             return true;
         }
-        if (!TrySetBatch(member, PromptKind.EmbedsList, most: int.MaxValue, ref error))
+        if (!TrySetBatch(member, PromptKind.EmbedsList, max: int.MaxValue, ref error))
         {
             return false;
         }
@@ -194,12 +194,12 @@ internal readonly ref partial struct FactReader
         return true;
     }
 
-    /// <param name="most">An upper bound of the items that is known without splitting, so that a huge list is not split in
-    /// vain.</param>
-    private bool TrySetBatch(int member, PromptKind kind, int most, ref ScanError error)
+    /// <param name="max">An upper bound of the items that is known without splitting, so that a huge list is not
+    /// split.</param>
+    private bool TrySetBatch(int member, PromptKind kind, int max, ref ScanError error)
     {
         var name = RequestMemberNames.Spell(_shape.At(member).Name);
-        var items = most <= _limits.MaxBatch || most == int.MaxValue ? Split(member) : most;
+        var items = max <= _limits.MaxBatch || max == int.MaxValue ? Split(member) : max;
         if (items > _limits.MaxBatch)
         {
             return Refuse(member, $"'{name}' has {items} prompts, but at most {_limits.MaxBatch} are allowed.", ref error);

@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// Turns the recorded members of a well-formed body into facts, or into the reason for a 400. The rules follow what the
-/// engines do with the same values (protocol §1.2, §1.3, §2.2, §2.5); where an engine would die of one, it is refused here.
+/// Converts the recorded members of a well-formed body to facts, or to the reason for a 400. The rules follow the engines'
+/// (protocol §1.2, §1.3, §2.2, §2.5); values that would crash an engine are refused.
 /// </summary>
 internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLimits limits, RequestShape shape)
 {
@@ -79,7 +79,7 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
             _shape.ContinuousUsage = JsonText.IsTrue(Inside(options, "continuous_usage_stats"u8).Of(_body));
         }
 
-        // Chat looks at max_tokens only when its successor is absent or 0; completions do not know the successor.
+        // Chat reads max_tokens only when max_completion_tokens is absent or 0; completions do not know the latter.
         if (_shape.Dialect != Dialect.Chat || !TrySetMaxNewTokens(Find(RequestMember.MaxCompletionTokens)))
         {
             TrySetMaxNewTokens(Find(RequestMember.MaxTokens));
@@ -207,8 +207,8 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     }
 
     /// <summary>
-    /// Refuses more top log probabilities than the engines' transfer buffer has room for, and what they would not be able
-    /// to read as a count: either raises in a prefill engine's scheduler, which ends the whole engine (protocol §2.5).
+    /// Refuses more top log probabilities than fit into the engines' transfer buffer, and values that they cannot read as a
+    /// count: both raise in a prefill engine's scheduler, which ends the engine (protocol §2.5).
     /// </summary>
     private bool TryCheckTopLogprobs(RequestMember name, ref ScanError error)
     {

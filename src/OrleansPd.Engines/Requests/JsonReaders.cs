@@ -1,7 +1,7 @@
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// Reads the members of one object, in order. Text that is not an object, or breaks off, ends with <see cref="Failed"/>.
+/// Reads the members of one object, in order. Sets <see cref="Failed"/> where the text is not an object or is truncated.
 /// </summary>
 internal ref struct JsonObjectReader
 {
@@ -17,12 +17,12 @@ internal ref struct JsonObjectReader
         _walker = new JsonWalker(json, at, depth: 1, JsonWalker.DeepestNesting);
     }
 
-    /// <summary>The key between its quotes, as spelled.</summary>
+    /// <summary>The raw key between its quotes.</summary>
     public Slice Key { get; private set; }
 
     public Slice Value { get; private set; }
 
-    /// <summary>Behind the closing brace, once the reading has ended without a failure.</summary>
+    /// <summary>Position after the closing brace, once all was read without a failure.</summary>
     public readonly int End => _walker.Position;
 
     public bool Failed { get; private set; }
@@ -93,7 +93,7 @@ internal ref struct JsonObjectReader
     }
 
     /// <summary>
-    /// Finds a member; of several with the name the last one, as Python does. None for null and for broken text.
+    /// Finds a member; of duplicates the last one, as in Python. None for null and for malformed text.
     /// </summary>
     public static Slice Find(ReadOnlySpan<byte> json, int at, ReadOnlySpan<byte> name)
     {
@@ -137,7 +137,7 @@ internal ref struct JsonArrayReader
 
     public Slice Value { get; private set; }
 
-    /// <summary>Behind the closing bracket, once the reading has ended without a failure.</summary>
+    /// <summary>Position after the closing bracket, once all was read without a failure.</summary>
     public readonly int End => _walker.Position;
 
     public bool Failed { get; private set; }

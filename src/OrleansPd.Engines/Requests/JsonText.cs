@@ -5,7 +5,7 @@ using System.Text;
 
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>Reads the small values: strings with escapes, integers, booleans. Input is the raw text of one value.</summary>
+/// <summary>Reads strings with escapes, integers and booleans from the raw text of one value.</summary>
 internal static class JsonText
 {
     /// <summary>Decodes a string token, quotes included. False for other tokens and for lone surrogates.</summary>
@@ -34,7 +34,7 @@ internal static class JsonText
         return good;
     }
 
-    /// <summary>Compares a key as spelled (between its quotes) with a plain name.</summary>
+    /// <summary>Compares a raw key (between its quotes) with a name.</summary>
     public static bool KeyIs(ReadOnlySpan<byte> key, ReadOnlySpan<byte> name)
     {
         if (key.SequenceEqual(name))

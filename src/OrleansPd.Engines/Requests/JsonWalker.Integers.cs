@@ -7,10 +7,10 @@ namespace OrleansPd.Engines.Requests;
 internal ref partial struct JsonWalker
 {
     /// <summary>
-    /// Passes over "12,345, 6," in steps of up to 63 bytes. Token lists are the largest thing in a body that has them,
-    /// and digit by digit they would cost more than the rest of the request. From the start of one array element it
-    /// moves to the start of a later one (or stays): whatever is not plainly digits, commas and single spaces after a
-    /// comma is left to the ordinary walk, so nothing is accepted here that it would refuse.
+    /// Skips integers like "12,345, 6," in steps of up to 63 bytes. Token lists are the largest part of a body that has them, and
+    /// digit by digit they would cost more than the rest of the request. Moves from the start of one array element to the start
+    /// of a later one (or stays). Anything but digits, commas and single spaces after a comma is left to the ordinary walk, so
+    /// that nothing is accepted here that it would refuse.
     /// </summary>
     private void SkipIntegerRun()
     {
@@ -30,7 +30,7 @@ internal ref partial struct JsonWalker
             var spaces = Equal(low, (byte)' ') | (ulong)Equal(high, (byte)' ') << 32;
             var zeros = Equal(low, (byte)'0') | (ulong)Equal(high, (byte)'0') << 32;
 
-            // The last number may go on behind these 64 bytes, so the step ends where it starts.
+            // The last number may continue after these 64 bytes, so the step ends at its start.
             var starts = digits & ~(digits << 1);
             var step = 63 - BitOperations.LeadingZeroCount(starts);
             var before = (1UL << step) - 1;
@@ -47,7 +47,7 @@ internal ref partial struct JsonWalker
             at += step;
         }
 
-        // Text that does not suit is not tried again for each of its elements.
+        // Text of another form is not tried again for each of its elements.
         _noRunBefore = at + 64;
         Position = at;
     }

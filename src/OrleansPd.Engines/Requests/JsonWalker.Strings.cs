@@ -8,7 +8,7 @@ namespace OrleansPd.Engines.Requests;
 
 internal ref partial struct JsonWalker
 {
-    // What a byte may be, as bits; a byte is what the tables of both its halves agree on.
+    // Classes of bytes, as bits; the class of a byte is the intersection of the table entries of its two halves.
     private const byte Escape2 = 1; // " and /
     private const byte Escape5 = 2; // \
     private const byte Escape6 = 4; // b f n
@@ -27,12 +27,12 @@ internal ref partial struct JsonWalker
         0, 0, Escape2, Digit, UpperHex, Escape5, Escape6 | LowerHex, Escape7, 0, 0, 0, 0, 0, 0, 0, 0);
 
     /// <summary>
-    /// Passes over the inside of a string with escapes, 64 bytes a step: prompts are full of them, and stopping at each costs
-    /// more than all the rest of the walk. Moves on only over blocks in which everything is legal; the first that is not, or that
-    /// holds the closing quote, is left to the ordinary walk, so nothing is accepted here that it would refuse. All steps are of
-    /// one width, so that no block has to wait for the one before it; what an escape wants of the next block is carried there.
+    /// Skips the inside of a string with escapes, 64 bytes a step: prompts are full of escapes, and a stop at each costs more than
+    /// the rest of the walk. Advances only over blocks that are entirely legal; the first block that is not, or that holds the
+    /// closing quote, is left to the ordinary walk, so that nothing is accepted here that it would refuse. All steps have one
+    /// width, so that no block depends on the one before; the state of an escape is carried to the next block.
     /// </summary>
-    /// <param name="start">Inside of a string and at no escaped byte; moved to the like.</param>
+    /// <param name="start">Inside of a string and not at an escaped byte; advanced to such a position.</param>
     private readonly void SkipEscapedBlocks(ref int start)
     {
         if (!Avx2.IsSupported)
@@ -80,16 +80,16 @@ internal ref partial struct JsonWalker
         }
     }
 
-    /// <summary>The bytes that a backslash stands before which is not escaped itself.</summary>
+    /// <summary>Finds the bytes after a backslash that is not escaped itself.</summary>
     /// <param name="slashes">Where backslashes are.</param>
-    /// <param name="first">1 when the first byte of the block is escaped; set to the same of the next block.</param>
+    /// <param name="first">1 when the first byte of the block is escaped; set for the next block.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong EscapedBytes(ulong slashes, ref ulong first)
     {
         const ulong Even = 0x5555555555555555;
         slashes &= ~first;
-        // Of a run of backslashes every second one is escaped. Adding carries through a run that starts at an odd place, and so
-        // tells the byte behind it whether the run was of odd length.
+        // Every second backslash of a run is escaped. An addition carries through a run that starts at an odd position, and so
+        // marks the byte after it where the run has odd length.
         var follows = slashes << 1 | first;
         var oddStarts = slashes & ~Even & ~follows;
         var carried = unchecked(oddStarts + slashes);
@@ -97,7 +97,7 @@ internal ref partial struct JsonWalker
         return (Even ^ (carried << 1)) & follows;
     }
 
-    /// <summary>Which bytes may stand behind a backslash, and which are hexadecimal digits.</summary>
+    /// <summary>Finds the bytes that may follow a backslash, and the hexadecimal digits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Classify64(ref byte block, out ulong legal, out ulong hex)
     {

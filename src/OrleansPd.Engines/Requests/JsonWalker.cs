@@ -16,7 +16,7 @@ internal enum JsonFault : byte
     TooDeep,
 }
 
-/// <summary>What a walk has passed so far; two readings around a value tell what is inside it.</summary>
+/// <summary>Counts of a walk so far; the difference of two readings describes the value between them.</summary>
 internal struct JsonCounts
 {
     /// <summary>Numbers, and those of them that are not plain integers.</summary>
@@ -42,7 +42,7 @@ internal struct JsonCounts
 /// </summary>
 internal ref partial struct JsonWalker
 {
-    /// <summary>The deepest nesting any caller can ask for: one bit each tells object from array.</summary>
+    /// <summary>The maximum nesting: one bit a level distinguishes object and array.</summary>
     public const int DeepestNesting = 1024;
 
     private static readonly SearchValues<byte> StringStops =
@@ -68,7 +68,7 @@ internal ref partial struct JsonWalker
 
     public JsonCounts Counts;
 
-    /// <summary>Whether the string passed last contained a backslash.</summary>
+    /// <summary>Whether the last skipped string contained a backslash.</summary>
     public bool Escaped;
 
     /// <summary>The byte at the position, or 0 at the end (a NUL is never legal between tokens).</summary>
@@ -88,7 +88,7 @@ internal ref partial struct JsonWalker
         Position = at;
     }
 
-    /// <summary>Fails where the walk stands: with "truncated" at the end, with "unexpected" before it.</summary>
+    /// <summary>Fails at the current position: with "truncated" at the end, with "unexpected" before it.</summary>
     public bool Stop() => Fail(AtEnd ? JsonFault.Truncated : JsonFault.Unexpected, Position);
 
     /// <summary>Consumes one given byte.</summary>
@@ -209,7 +209,7 @@ internal ref partial struct JsonWalker
                     return false;
                 }
             }
-            // A container has been closed, or a new one is to be opened.
+            // A container was closed, or a new one opens.
             while (!opened)
             {
                 if (Current != (isObject ? (byte)'}' : (byte)']') || AtEnd)

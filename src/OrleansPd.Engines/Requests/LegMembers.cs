@@ -1,10 +1,10 @@
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>What the gateway adds to a body for one leg (protocol §2.1). The default value adds nothing.</summary>
+/// <summary>Members that the gateway adds to a body for one leg (protocol §2.1). The default value adds nothing.</summary>
 public readonly record struct LegMembers
 {
     /// <summary>
-    /// Host of the prefill's bootstrap server; null leaves out host, port and room (for an engine that does both).
+    /// Host of the prefill's bootstrap server; null omits host, port and room (for a regular engine).
     /// </summary>
     public string? BootstrapHost { get; init; }
 
@@ -17,10 +17,10 @@ public readonly record struct LegMembers
     /// <summary>The rooms of a batch: one for each prompt, in order, all different, 1 to 2^63-1.</summary>
     public ReadOnlyMemory<long> Rooms { get; init; }
 
-    /// <summary>The DP rank that runs the leg; null leaves the member out.</summary>
+    /// <summary>The DP rank that runs the leg; null omits the member.</summary>
     public int? RoutedDpRank { get; init; }
 
-    /// <summary>The prefill's DP rank; null leaves the member out.</summary>
+    /// <summary>The prefill's DP rank; null omits the member.</summary>
     public int? DisaggPrefillDpRank { get; init; }
 
     /// <summary>Replaces the client's LoRA adapter; null keeps it.</summary>

@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>A growing buffer from the shared pool.</summary>
+/// <summary>A growing buffer from the shared array pool.</summary>
 internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
 {
     private byte[] _bytes;
@@ -18,7 +18,7 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
 
     public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, Length);
 
-    /// <summary>Room for at least one more byte.</summary>
+    /// <summary>Free space of at least one byte.</summary>
     public Memory<byte> Free() => GetMemory(1);
 
     public void Advance(int count) => Length += count;
@@ -39,7 +39,7 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
 
     public void Clear() => Length = 0;
 
-    /// <summary>Forgets all, and takes twice the room where all of it was needed, up to a limit.</summary>
+    /// <summary>Clears the buffer, and doubles it up to a limit where it was full.</summary>
     public void ClearAndGrow(int most)
     {
         var full = Length == _bytes.Length;
@@ -50,10 +50,10 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
         }
     }
 
-    /// <summary>Forgets what was written behind this length.</summary>
+    /// <summary>Removes what was written after this length.</summary>
     public void Truncate(int length) => Length = length;
 
-    /// <summary>Forgets all, and holds no memory until there is something to write.</summary>
+    /// <summary>Clears the buffer and returns its memory until the next write.</summary>
     public void Rest()
     {
         _size = Math.Max(_size, _bytes.Length);

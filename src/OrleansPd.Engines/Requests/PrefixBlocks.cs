@@ -8,11 +8,12 @@ namespace OrleansPd.Engines.Requests;
 /// <summary>
 /// Fingerprints of a prompt's beginning: one 64-bit hash for each full block of raw bytes, each depending on all blocks before
 /// it, so that two prompts share hash i exactly if (but for collisions) their first i + 1 blocks are equal. Stable across
-/// processes and machines: routers may exchange them. Not for hostile collisions: whoever forges one gains a worse cache hit.
+/// processes and machines: routers may exchange them. Not secure against forged collisions: they only
+/// cost cache hits.
 /// </summary>
 /// <remarks>
-/// The bytes are those of the raw JSON: equal texts spelled with different escapes count as different. Of token ids the
-/// whitespace is left out. Of a batch the first prompt counts. A last block that is not full is not counted, so a prompt shorter
+/// The bytes are those of the raw JSON: equal texts with different escapes count as different. Whitespace between token
+/// ids is skipped. Of a batch the first prompt counts. A last block that is not full is not counted, so a prompt shorter
 /// than one block has none.
 /// </remarks>
 public static class PrefixBlocks
@@ -30,8 +31,8 @@ public static class PrefixBlocks
     /// <param name="body">The bytes that were scanned.</param>
     /// <param name="shape">What the scan found.</param>
     /// <param name="blockBytes">Bytes in a block: a multiple of 32, from 32 to 65536.</param>
-    /// <param name="hashes">Where to; its length is the cap, blocks beyond it are not looked at.</param>
-    /// <returns>How many hashes were written.</returns>
+    /// <param name="hashes">Receives the hashes; its length is the maximum number of blocks.</param>
+    /// <returns>Number of hashes written.</returns>
     public static int Compute(ReadOnlySpan<byte> body, RequestShape shape, int blockBytes, Span<ulong> hashes)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -46,7 +47,7 @@ public static class PrefixBlocks
             return 0;
         }
 
-        // Without the quotes or brackets: the closing one is where a longer prompt goes on.
+        // Without the quotes or brackets: a longer prompt continues at the closing one.
         var bytes = prompt.Of(body)[1..^1];
         var seed = shape.PromptKind switch
         {
@@ -73,7 +74,7 @@ public static class PrefixBlocks
 
     private static int WithoutWhitespace(ReadOnlySpan<byte> bytes, ulong seed, int blockBytes, Span<ulong> hashes)
     {
-        // Room behind a block for the bytes that are stored with its last ones; they begin the next block.
+        // Space after a block for bytes that are stored with its last ones; they begin the next block.
         var block = blockBytes <= 1024 ? stackalloc byte[blockBytes + 8] : new byte[blockBytes + 8];
         int count = 0, filled = 0;
         while (!bytes.IsEmpty && count < hashes.Length)
@@ -98,7 +99,7 @@ public static class PrefixBlocks
         {
             var word = Word(bytes, 0);
             bytes = bytes[8..];
-            // 0x80 in each byte above a space; in JSON that was checked nothing between tokens is above 0x7F.
+            // 0x80 in each byte above a space; in valid JSON no byte between tokens is above 0x7F.
             var kept = ((word & 0x7F7F7F7F7F7F7F7F) + 0x5F5F5F5F5F5F5F5F) & 0x8080808080808080;
             BinaryPrimitives.WriteUInt64LittleEndian(target, Bmi2.X64.ParallelBitExtract(word, (kept >> 7) * 0xFF));
             return BitOperations.PopCount(kept);
@@ -109,7 +110,7 @@ public static class PrefixBlocks
         return length;
     }
 
-    /// <summary>Two independent lanes of multiply-and-fold, 32 bytes a step, joined with the hash of what came before.</summary>
+    /// <summary>Two independent lanes of multiply-and-fold, 32 bytes a step, combined with the hash of the blocks before.</summary>
     private static ulong Block(ReadOnlySpan<byte> block, ulong seed)
     {
         ulong left = seed ^ Mix0, right = seed ^ Mix1;

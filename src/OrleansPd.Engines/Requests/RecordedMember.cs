@@ -20,24 +20,24 @@ internal struct RecordedMember
     /// <summary>Start of the member after this one, -1 for the last.</summary>
     public int Follow;
 
-    /// <summary>Where its elements stand in the shape's list of items, for lists that go with the prompts of a batch.</summary>
+    /// <summary>Start of its elements in the shape's list of items, for lists with one element for each prompt of a batch.</summary>
     public int ItemsStart, ItemCount;
 
-    /// <summary>What is inside the value, itself included.</summary>
+    /// <summary>Counts of the value, including itself.</summary>
     public JsonCounts Counts;
 }
 
 /// <summary>
 /// Ranges that remove every member of a set (one bit for each <see cref="RequestMember"/>) together with the right commas: a
-/// member goes with the comma behind it, a run of members at the end of the object with the comma in front of it, if
-/// anything stays before it.
+/// member with the comma after it, a run of members at the end of the object with the comma before it, if another member
+/// stays before it.
 /// </summary>
 internal ref struct CutPlan(ReadOnlySpan<RecordedMember> members, ulong dropped)
 {
     private readonly ReadOnlySpan<RecordedMember> _members = members;
     private int _at;
 
-    /// <summary>How many members the ranges given out so far remove.</summary>
+    /// <summary>Number of members removed by the ranges so far.</summary>
     public int Removed { get; private set; }
 
     public bool Next(out Slice cut)

@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>The top-level members that the scanner records. Everything else passes through unseen.</summary>
+/// <summary>The top-level members that the scanner records. All others are relayed unread.</summary>
 public enum RequestMember : byte
 {
     /// <summary>Not a member of interest.</summary>
@@ -56,9 +56,9 @@ public enum RequestMember : byte
     CacheSalt,
 }
 
-/// <summary>Where one top-level member stands in the body.</summary>
+/// <summary>Position of one top-level member in the body.</summary>
 /// <param name="Name">Which member.</param>
-/// <param name="Key">The key between its quotes, as spelled (escapes included).</param>
+/// <param name="Key">The raw key between its quotes, escapes included.</param>
 /// <param name="Value">The raw value.</param>
 /// <param name="Member">From the key's opening quote to the end of the value.</param>
 public readonly record struct MemberPosition(RequestMember Name, Slice Key, Slice Value, Slice Member);

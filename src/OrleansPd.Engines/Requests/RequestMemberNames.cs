@@ -3,7 +3,7 @@ using System.Text;
 
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>Spelling of the recorded members, and the way back from a key of the body.</summary>
+/// <summary>Names of the recorded members, and the lookup of a key of the body.</summary>
 internal static class RequestMemberNames
 {
     /// <summary>
@@ -13,7 +13,7 @@ internal static class RequestMemberNames
 
     private static readonly (RequestMember Member, byte[] Name)[][] ByLength = Table();
 
-    /// <summary>What the client may not choose: these members are cut wherever they stand (protocol §2.2).</summary>
+    /// <summary>Members that clients may not choose: they are removed (protocol §2.2).</summary>
     public const ulong NotForClients =
         1UL << (int)RequestMember.BootstrapHost | 1UL << (int)RequestMember.BootstrapPort |
         1UL << (int)RequestMember.BootstrapRoom | 1UL << (int)RequestMember.BootstrapPairKey |

@@ -11,16 +11,16 @@ public static class RequestScanner
 {
     /// <summary>
     /// Recorded members of one body. A legal body has each at most once; the bound keeps a body of a million copies from
-    /// growing the reused lists for ever.
+    /// growing the reused lists without limit.
     /// </summary>
     private const int MostRecorded = 512;
 
     /// <summary>Scans a body.</summary>
     /// <param name="body">The whole body, UTF-8, without a byte order mark.</param>
-    /// <param name="dialect">The route it came in by.</param>
-    /// <param name="limits">What is too much.</param>
-    /// <param name="shape">Where the facts go; its former content is forgotten. Meaningless after a failure.</param>
-    /// <param name="error">Why not.</param>
+    /// <param name="dialect">The route of the request.</param>
+    /// <param name="limits">Maximum sizes.</param>
+    /// <param name="shape">Receives the facts; its former content is dropped. Undefined after a failure.</param>
+    /// <param name="error">Why the body is refused.</param>
     /// <returns>False if the body must be answered with 400.</returns>
     public static bool TryScan(
         ReadOnlySpan<byte> body, Dialect dialect, ScanLimits limits, RequestShape shape, out ScanError error)

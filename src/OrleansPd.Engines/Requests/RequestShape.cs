@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>What kind of value the winning prompt member has.</summary>
+/// <summary>The kind of value of the prompt member that engines use.</summary>
 public enum PromptKind : byte
 {
     /// <summary>Nothing scanned yet.</summary>
@@ -30,10 +30,10 @@ public enum PromptKind : byte
     EmbedsList,
 }
 
-/// <summary>How the client names its request.</summary>
+/// <summary>The form of the client's request id.</summary>
 public enum RidKind : byte
 {
-    /// <summary>Not at all.</summary>
+    /// <summary>No id.</summary>
     None,
 
     /// <summary>One string.</summary>
@@ -44,9 +44,9 @@ public enum RidKind : byte
 }
 
 /// <summary>
-/// What the gateway needs to know of one request body. Filled by <see cref="RequestScanner"/>, valid for the bytes that were
+/// The facts of one request body that the gateway needs. Filled by <see cref="RequestScanner"/>, valid for the bytes that were
 /// scanned and only after a scan that succeeded. Reuse it: a second scan allocates nothing unless it needs longer lists.
-/// Not safe for use by several threads while a scan runs.
+/// Not thread-safe while a scan runs.
 /// </summary>
 public sealed class RequestShape
 {
@@ -97,10 +97,10 @@ public sealed class RequestShape
     /// <summary><c>stream_options.continuous_usage_stats</c>.</summary>
     public bool ContinuousUsage { get; internal set; }
 
-    /// <summary>Most tokens that one sample may get, the largest of a list; -1 when the body does not say.</summary>
+    /// <summary>Maximum of new tokens of one sample, the largest of a list; -1 when the body has none.</summary>
     public int MaxNewTokens { get; internal set; } = -1;
 
-    /// <summary>Which form the prompt has.</summary>
+    /// <summary>Form of the prompt.</summary>
     public PromptKind PromptKind { get; internal set; }
 
     /// <summary>The raw value of the prompt member that the engine will use.</summary>
@@ -116,13 +116,13 @@ public sealed class RequestShape
     public long PromptTokensEstimate { get; internal set; }
 
     /// <summary>
-    /// What ties requests together: the first of session_id, session_params, user, conversation_id, routing_key,
+    /// The key of the client's session: the first of session_id, session_params, user, conversation_id, routing_key,
     /// prompt_cache_key that is neither null nor an empty string, as a raw value.
     /// </summary>
     public Slice SessionKey { get; internal set; }
 
     /// <summary>
-    /// Ranges to leave out because clients may not choose these members (bootstrap and rank members, protocol §2.2). Each
+    /// Ranges to remove because clients may not choose these members (bootstrap and rank members, protocol §2.2). Each
     /// covers a member with its key, in every spelling, and the one comma that must go with it. In order, not overlapping.
     /// </summary>
     public ReadOnlySpan<Slice> Cuts => _cuts.AsSpan(0, _cutCount);
@@ -166,10 +166,10 @@ public sealed class RequestShape
             ? rid : throw new ArgumentException("The shape does not belong to this body.", nameof(body));
 
     /// <summary>
-    /// Names of the LoRA adapters in <c>lora_path</c>, one or one for each prompt: sorted, each once, one a line.
+    /// Names of the LoRA adapters in <c>lora_path</c> (one, or one for each prompt): sorted, distinct, one a line.
     /// </summary>
     /// <param name="body">The bytes that were scanned.</param>
-    /// <returns>Null if it names none, or nothing that could be a name.</returns>
+    /// <returns>Null without a valid name.</returns>
     public string? GetAdapters(ReadOnlySpan<byte> body)
     {
         if (IndexOf(RequestMember.LoraPath, body) is not (>= 0 and var at))
@@ -193,9 +193,9 @@ public sealed class RequestShape
         static bool IsName(string text) => text.Length > 0 && !text.Contains('\n', StringComparison.Ordinal);
     }
 
-    /// <summary>Finds a recorded top-level member; of duplicates the last, which is the one the engines take.</summary>
+    /// <summary>Finds a recorded top-level member; of duplicates the last, which engines use.</summary>
     /// <param name="name">The member.</param>
-    /// <param name="position">Where it stands.</param>
+    /// <param name="position">Its position.</param>
     /// <returns>False if the body does not have it. A null value counts as having it.</returns>
     public bool TryFindMember(RequestMember name, out MemberPosition position)
     {
@@ -214,7 +214,7 @@ public sealed class RequestShape
         return false;
     }
 
-    /// <summary>Forgets everything but the memory of its lists.</summary>
+    /// <summary>Clears everything but the capacity of its lists.</summary>
     public void Reset()
     {
         _memberCount = _itemCount = _cutCount = 0;

@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>What a client may ask for in one body. A value beyond a limit is a <see cref="ScanError"/>, never a cut.</summary>
+/// <summary>Limits of one body. A value beyond a limit is a <see cref="ScanError"/>; nothing is truncated.</summary>
 public sealed record ScanLimits
 {
     /// <summary>The limits with their defaults.</summary>

@@ -4,8 +4,8 @@ using OrleansPd.Net.Http1;
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// A request body made of ranges of the client's buffer and of a few bytes of ours. The client's buffer is not copied and
-/// must stay untouched until this is disposed of; several of these may share it.
+/// A request body made of ranges of the client's buffer and of bytes of the gateway. The client's buffer is not copied and must
+/// not change until this is disposed of; several spliced bodies may share it.
 /// </summary>
 public sealed class SplicedBody : ISegmentedBody, IDisposable
 {
@@ -19,10 +19,10 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         (_body, _pieces, _count, _own, Length) = (body, pieces, count, own, length);
     }
 
-    /// <summary>Bytes in all: the Content-Length.</summary>
+    /// <summary>Total bytes: the Content-Length.</summary>
     public int Length { get; }
 
-    /// <summary>How many segments there are.</summary>
+    /// <summary>Number of segments.</summary>
     public int SegmentCount => _count;
 
     /// <summary>One segment; none is empty.</summary>
@@ -39,7 +39,7 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
     public Enumerator GetEnumerator() => new(this);
 
     /// <summary>Copies everything to the start of a buffer of at least <see cref="Length"/> bytes.</summary>
-    /// <param name="target">Where to.</param>
+    /// <param name="target">The buffer.</param>
     public void CopyTo(Span<byte> target)
     {
         foreach (var segment in this)
@@ -49,7 +49,7 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         }
     }
 
-    /// <summary>A copy in an array of its own.</summary>
+    /// <summary>Copies everything to a new array.</summary>
     public byte[] ToArray()
     {
         var array = new byte[Length];
@@ -57,10 +57,10 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         return array;
     }
 
-    /// <summary>Gives the pooled memory back. Segments must not be used any more.</summary>
+    /// <summary>Returns the pooled memory. Segments must not be used any more.</summary>
     public void Dispose()
     {
-        // Whoever keeps this object does not keep the client's body.
+        // A disposed object does not keep the client's body alive.
         _body = default;
         if (Interlocked.Exchange(ref _own, null) is { } own)
         {
@@ -73,15 +73,13 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         }
     }
 
-    /// <summary>Walks the segments.</summary>
+    /// <summary>Enumerates the segments.</summary>
     public struct Enumerator(SplicedBody owner)
     {
         private int _next;
 
-        /// <summary>The segment.</summary>
         public ReadOnlyMemory<byte> Current { get; private set; }
 
-        /// <summary>Goes to the next one.</summary>
         public bool MoveNext()
         {
             if (_next >= owner._count)

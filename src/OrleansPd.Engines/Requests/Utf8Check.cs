@@ -7,13 +7,13 @@ using System.Text.Unicode;
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// Whether bytes are UTF-8, at one speed whatever the text: the check of .NET is as fast where all is ASCII, and several times
-/// slower where other characters are scattered in it, as they are in prompts.
+/// Validates UTF-8 at the same speed for all text. The check of .NET is as fast for ASCII, and several times slower for text with
+/// scattered other characters, as in prompts.
 /// </summary>
 /// <remarks>
 /// The method of Keiser and Lemire, "Validating UTF-8 in less than one instruction per byte" (2021): three lookups by half bytes
-/// tell which mistakes a pair of neighbours may be part of, and what all three agree on is one; that the third and fourth byte of
-/// a long character are continuations is checked apart.
+/// give the errors that a pair of adjacent bytes may be part of, and an error found by all three is real; the third and fourth
+/// byte of a long character are checked separately.
 /// </remarks>
 internal static class Utf8Check
 {
@@ -34,7 +34,7 @@ internal static class Utf8Check
         : Avx512BW.IsSupported ? IsValidInBlocks<Wide, Vector512<byte>>(bytes)
         : Avx2.IsSupported ? IsValidInBlocks<Narrow, Vector256<byte>>(bytes) : Utf8.IsValid(bytes);
 
-    /// <summary>What a processor can do with as many bytes as one of its registers holds.</summary>
+    /// <summary>Operations on one register of the processor.</summary>
     internal interface IWidth<T>
         where T : struct
     {
@@ -51,10 +51,10 @@ internal static class Utf8Check
 
         static abstract bool IsZero(T bytes);
 
-        /// <summary>Not 0 where a character goes on behind these bytes.</summary>
+        /// <summary>Not 0 where a character continues after these bytes.</summary>
         static abstract T Unfinished(T bytes);
 
-        /// <summary>Not 0 where a byte is wrong behind the ones before it.</summary>
+        /// <summary>Not 0 where a byte is wrong after the preceding ones.</summary>
         static abstract T Mistakes(T bytes, T before, in Tables<T> tables);
     }
 
@@ -63,11 +63,11 @@ internal static class Utf8Check
         where T : struct
     {
         ref var first = ref MemoryMarshal.GetReference(bytes);
-        // All that is carried is in locals, so that it stays in registers.
+        // The carried state is in locals, so that it stays in registers.
         T previous = default, incomplete = default, error = default;
         var tables = TWidth.Tables;
-        // Four blocks are looked at in common: text either has such characters everywhere or nearly nowhere, and to guess wrong
-        // at each block whether it has one costs more than the check.
+        // Four blocks share one branch: text has such characters either everywhere or nearly nowhere, and a mispredicted branch
+        // for each block costs more than the check.
         var at = 0;
         for (; at <= bytes.Length - (4 * TWidth.Bytes); at += 4 * TWidth.Bytes)
         {
@@ -96,7 +96,7 @@ internal static class Utf8Check
             previous = block;
         }
 
-        // Behind the end stand zeros: a character that is cut off there is too short.
+        // Zeros follow the end: a truncated character is reported as too short.
         Span<byte> rest = stackalloc byte[64];
         rest.Clear();
         bytes[at..].CopyTo(rest);
@@ -140,7 +140,7 @@ internal static class Utf8Check
                 & Avx2.Shuffle(tables.SecondHigh, (bytes.AsUInt16() >> 4).AsByte() & half);
             var third = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 14), Vector256.Create((byte)(0xE0 - 0x80)));
             var fourth = Avx2.SubtractSaturate(Avx2.AlignRight(bytes, seam, 13), Vector256.Create((byte)(0xF0 - 0x80)));
-            // Two continuations in a row are right exactly where a third or fourth byte is due.
+            // Two continuations in a row are right exactly where a third or fourth byte is expected.
             return ((third | fourth) & Vector256.Create((byte)0x80)) ^ pairs;
         }
     }
@@ -181,7 +181,8 @@ internal static class Utf8Check
     }
 
     /// <summary>
-    /// The largest bytes that may stand last, second and third from the end of a block without a character going on behind it.
+    /// The largest bytes that may be last, second and third from the end of a block without a character that continues after
+    /// it.
     /// </summary>
     private static Vector256<byte> LastOnes => Vector256.Create(
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
