@@ -14,15 +14,19 @@ public sealed class ControlPlaneOptions
     /// router.
     /// </summary>
     [Required]
+    [Flag(FlagGroup.ChoosingEngines, "POLICY", "Policy that chooses engines: {policies}.")]
     public string Policy { get; set; } = "cache_aware";
 
     /// <summary>Policy for prefill workers; null = <see cref="Policy"/>.</summary>
+    [Flag(FlagGroup.ChoosingEngines, "POLICY", "Policy for prefill engines.", Default = "--policy")]
     public string? PrefillPolicy { get; set; }
 
     /// <summary>
     /// Policy for decode workers; null = <see cref="Policy"/>, except that <c>cache_aware</c> becomes <c>least_load</c>: decode
     /// engines keep no prefix cache unless they are started with <c>--disaggregation-decode-enable-radix-cache</c>.
     /// </summary>
+    [Flag(FlagGroup.ChoosingEngines, "POLICY",
+        "Policy for decode engines.", Default = "--policy, but least_load instead of cache_aware")]
     public string? DecodePolicy { get; set; }
 
     /// <summary>
@@ -30,12 +34,17 @@ public sealed class ControlPlaneOptions
     /// as <see cref="Policy"/> is. Default none: all models have the policies above. Each entry with <c>cache_aware</c> has a
     /// prefix index of its own.
     /// </summary>
+    [Flag(FlagGroup.ChoosingEngines, "MODEL=PREFILL[,DECODE]",
+        "Policies of one model; a single policy applies to both roles. Repeatable.", Ours = true)]
     public List<string> ModelPolicy { get; init; } = [];
 
     /// <summary>
     /// Who chooses data-parallel ranks. Default <see cref="DpRankMode.Explicit"/>, the only one that holds on every load-balance
     /// method.
     /// </summary>
+    [Flag(FlagGroup.ChoosingEngines, "MODE",
+        "Data-parallel ranks: explicit (the gateway chooses and names the rank to both engines), modulo (the gateway "
+        + "chooses by the room number) or engine (the engines choose).", Ours = true)]
     public DpRankMode DpRanks { get; set; } = DpRankMode.Explicit;
 
     /// <summary>
@@ -43,6 +52,7 @@ public sealed class ControlPlaneOptions
     /// Default 2^20.
     /// </summary>
     [Range(1024, 1 << 26)]
+    [Flag(FlagGroup.ChoosingEngines, "BLOCKS", "Prompt blocks that cache_aware remembers per role, 24 bytes each.", Ours = true)]
     public int PrefixIndexBlocks { get; set; } = 1 << 20;
 
     // ---- pairs or regular workers, where a model has both ----
@@ -52,12 +62,15 @@ public sealed class ControlPlaneOptions
     /// pairs serve all, and regular workers only models that have no prefill or decode workers.
     /// </summary>
     [Range(0, int.MaxValue)]
+    [Flag(FlagGroup.ChoosingEngines, "TOKENS",
+        "Send prompts with fewer uncached tokens to regular engines, if the model has any; 0 = off.", Ours = true)]
     public int PdMinUncachedTokens { get; set; }
 
     /// <summary>
     /// Serve by regular workers what no pair can be used for. Default false: refuse with the reason, so that nobody is surprised
     /// by the load.
     /// </summary>
+    [Flag(FlagGroup.ChoosingEngines, "", "Fall back to regular engines when no pair is available.", Ours = true)]
     public bool PdFallback { get; set; }
 
     // ---- admission ----
@@ -66,6 +79,7 @@ public sealed class ControlPlaneOptions
     /// Most requests in flight at the same time, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.
     /// </summary>
     [Range(-1, int.MaxValue)]
+    [Flag(FlagGroup.Admission, "REQUESTS", "Maximum requests in flight; -1 = no limit.")]
     public int MaxConcurrentRequests { get; set; } = -1;
 
     /// <summary>
@@ -74,6 +88,7 @@ public sealed class ControlPlaneOptions
     /// served.
     /// </summary>
     [Range(0, 1_000_000)]
+    [Flag(FlagGroup.Admission, "REQUESTS", "Maximum requests that wait for capacity; 0 = no queue.")]
     public int QueueSize { get; set; } = 4096;
 
     /// <summary>
@@ -81,6 +96,7 @@ public sealed class ControlPlaneOptions
     /// has 60, for the same reason as <see cref="QueueSize"/>.
     /// </summary>
     [Range(0, 86400)]
+    [Flag(FlagGroup.Admission, "SECONDS", "Maximum time a request waits for capacity.")]
     public int QueueTimeoutSecs { get; set; } = 600;
 
     /// <summary>
@@ -90,6 +106,9 @@ public sealed class ControlPlaneOptions
     /// costs no request, while whoever asks for an engine that is down for longer soon hears of it and can go elsewhere.
     /// </summary>
     [Range(0, 3600)]
+    [Flag(FlagGroup.Admission, "SECONDS",
+        "Maximum time to wait for engines that just became unusable, counted from when they were last usable; 0 = refuse "
+        + "at once.", Ours = true)]
     public int ReturnWaitSecs { get; set; } = 10;
 
     /// <summary>
@@ -97,12 +116,15 @@ public sealed class ControlPlaneOptions
     /// --rate-limit-tokens-per-second.
     /// </summary>
     [Range(0, int.MaxValue)]
+    [Flag(FlagGroup.Admission, "RATE", "Maximum requests admitted per second, on average; 0 = no limit.")]
     public int RateLimitTokensPerSecond { get; set; }
 
     /// <summary>
     /// Most requests on one decode rank, whatever the engine tells; null = what it can hold times <see cref="DecodeSlotFactor"/>.
     /// </summary>
     [Range(1, int.MaxValue)]
+    [Flag(FlagGroup.Admission, "REQUESTS",
+        "Maximum requests per decode rank.", Default = "the slots the engine reports x --decode-slot-factor", Ours = true)]
     public int? MaxRunningPerDecodeRank { get; set; }
 
     /// <summary>
@@ -110,12 +132,14 @@ public sealed class ControlPlaneOptions
     /// times it out.
     /// </summary>
     [Range(0.01, 100)]
+    [Flag(FlagGroup.Admission, "FACTOR", "Share of a decode rank's request slots to use.", Ours = true)]
     public double DecodeSlotFactor { get; set; } = 1;
 
     /// <summary>
     /// Slots of a decode rank whose engine does not tell. Default 256, an eighth of the least that SGLang chooses by itself.
     /// </summary>
     [Range(1, int.MaxValue)]
+    [Flag(FlagGroup.Admission, "REQUESTS", "Request slots of a decode rank whose engine does not report them.", Ours = true)]
     public int UnknownDecodeSlots { get; set; } = 256;
 
     /// <summary>
@@ -123,6 +147,7 @@ public sealed class ControlPlaneOptions
     /// 10,000 tokens a second 105 s, well below the 300 s after which a decode engine gives up.
     /// </summary>
     [Range(1, int.MaxValue)]
+    [Flag(FlagGroup.Admission, "TOKENS", "Maximum prompt tokens that wait or run on one prefill rank.", Ours = true)]
     public int MaxPrefillTokensPerRank { get; set; } = 1 << 20;
 
     /// <summary>
@@ -130,16 +155,21 @@ public sealed class ControlPlaneOptions
     /// buffers), or 1024.
     /// </summary>
     [Range(1, int.MaxValue)]
+    [Flag(FlagGroup.Admission, "REQUESTS",
+        "Maximum requests that wait or run on one prefill rank.",
+        Default = "twice the running limit the engine reports", Ours = true)]
     public int? MaxPrefillRequestsPerRank { get; set; }
 
     // ---- breaker; names as the SGLang router's flags ----
 
     /// <summary>Failures in a row that open a worker's breaker. Default 10.</summary>
     [Range(1, 1_000_000)]
+    [Flag(FlagGroup.HealthOfEngines, "FAILURES", "Consecutive failures that open an engine's circuit breaker.")]
     public int CbFailureThreshold { get; set; } = 10;
 
     /// <summary>Good trials in a row that close it. Default 3.</summary>
     [Range(1, 1000)]
+    [Flag(FlagGroup.HealthOfEngines, "SUCCESSES", "Consecutive successful checks that close the breaker.")]
     public int CbSuccessThreshold { get; set; } = 3;
 
     /// <summary>
@@ -147,10 +177,12 @@ public sealed class ControlPlaneOptions
     /// one at a time, that cost no client anything, so an engine that works again should not stand idle for a minute.
     /// </summary>
     [Range(0, 86400)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time until an open breaker admits a check.")]
     public int CbTimeoutDurationSecs { get; set; } = 5;
 
     /// <summary>Seconds over which the rate of failures is taken. Default 120.</summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time window of the failure rate.")]
     public int CbWindowDurationSecs { get; set; } = 120;
 
     /// <summary>
@@ -158,14 +190,17 @@ public sealed class ControlPlaneOptions
     /// none.
     /// </summary>
     [Range(0.01, 1)]
+    [Flag(FlagGroup.HealthOfEngines, "SHARE", "Failure rate in the window that opens the breaker.", Ours = true)]
     public double CbFailureRate { get; set; } = 0.5;
 
     /// <summary>Outcomes in the window below which there is no rate. Default 20.</summary>
     [Range(1, 1_000_000)]
+    [Flag(FlagGroup.HealthOfEngines, "REQUESTS", "Minimum requests in the window for a failure rate.", Ours = true)]
     public int CbMinRequests { get; set; } = 20;
 
     /// <summary>Seconds after which a trial that has not reported is given to somebody else. Default 30.</summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time after which a check without an outcome is repeated.", Ours = true)]
     public int CbTrialLeaseSecs { get; set; } = 30;
 
     // ---- probes ----
@@ -175,10 +210,12 @@ public sealed class ControlPlaneOptions
     /// engine is noticed in time even when nobody calls it.
     /// </summary>
     [Range(1, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time between liveness probes of an engine.", Ours = true)]
     public int LivenessIntervalSecs { get; set; } = 2;
 
     /// <summary>Seconds a cheap probe may take. Default 5.</summary>
     [Range(1, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time limit of a liveness probe.", Ours = true)]
     public int LivenessTimeoutSecs { get; set; } = 5;
 
     /// <summary>
@@ -186,34 +223,46 @@ public sealed class ControlPlaneOptions
     /// watches more than 200 (50 for 1,000). Default 10.
     /// </summary>
     [Range(1, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time between reads of what an engine reports about itself.", Ours = true)]
     public int DescribeIntervalSecs { get; set; } = 10;
 
     /// <summary>
     /// Seconds between the engine's own generating health checks, 0 = never. Default 30; below 5 they pile up inside the engine.
     /// </summary>
     [Range(0, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS",
+        "Time between health checks of an engine that generate a token; 0 = none.", Name = "health-check-interval-secs")]
+    [SwitchFlag("disable-health-check", "0", "Run no health checks that generate, only liveness probes.")]
     public int HealthIntervalSecs { get; set; } = 30;
 
     /// <summary>Seconds a generating health check may take. Default 25: the engine itself waits for 20.</summary>
     [Range(1, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS",
+        "Time limit of such a health check, 20 or more: a busy engine takes up to 20 s to answer.",
+        Name = "health-check-timeout-secs")]
     public int HealthTimeoutSecs { get; set; } = 25;
 
     /// <summary>Seconds the first generation through a pair may take. Default 120: kernels are compiled in it.</summary>
     [Range(1, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS",
+        "Time limit of the first generation through a pair; engines compile kernels during it.", Ours = true)]
     public int ReadyTimeoutSecs { get; set; } = 120;
 
     /// <summary>
     /// Seconds a restarted prefill is held back. Default 15: three rounds of a decode engine's heartbeat (5 s, two misses).
     /// </summary>
     [Range(0, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time before a restarted prefill engine is used again.", Ours = true)]
     public int PrefillRestartHoldSecs { get; set; } = 15;
 
     /// <summary>Seconds without any progress of what is in flight on a worker after which it is suspect. Default 30.</summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time without progress after which an engine is avoided.", Ours = true)]
     public int StallSuspectSecs { get; set; } = 30;
 
     /// <summary>The same, after which its breaker opens. Default 120: below the 300 s of the engines' own clocks.</summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time without progress after which an engine's breaker opens.", Ours = true)]
     public int StallBrokenSecs { get; set; } = 120;
 
     /// <summary>
@@ -222,6 +271,7 @@ public sealed class ControlPlaneOptions
     /// that one process watches more seldom (every 5 s of 1,000).
     /// </summary>
     [Range(0, 3600)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time between reads of an engine's load; 0 = never.", Ours = true)]
     public int LoadIntervalSecs { get; set; } = 2;
 
     // ---- life of workers ----
@@ -231,10 +281,13 @@ public sealed class ControlPlaneOptions
     /// engines give up a transfer.
     /// </summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.Management, "SECONDS",
+        "Time limit of a role switch, including the wait for requests in flight.", Ours = true)]
     public int RoleSwitchTimeoutSecs { get; set; } = 330;
 
     /// <summary>Seconds a removed worker stays listed, 0-86400. Default 3600; never more than 64 of them.</summary>
     [Range(0, 86400)]
+    [Flag(FlagGroup.Management, "SECONDS", "Time for which a removed engine stays listed.", Ours = true)]
     public int GoneWorkerSecs { get; set; } = 3600;
 
     // ---- rooms ----
@@ -244,10 +297,12 @@ public sealed class ControlPlaneOptions
     /// bootstrap server.
     /// </summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.RoomsAndBootstrapFacade, "SECONDS", "Time for which an unused registered room is kept.", Ours = true)]
     public int RoomTtlSecs { get; set; } = 120;
 
     /// <summary>Most rooms the table holds, about 60 bytes each; beyond, registrations are refused. Default 1,000,000.</summary>
     [Range(1, 100_000_000)]
+    [Flag(FlagGroup.RoomsAndBootstrapFacade, "ROOMS", "Maximum rooms in the table, 60 bytes each.", Ours = true)]
     public int MaxRooms { get; set; } = 1_000_000;
 
     // ---- bootstrap facade ----
@@ -257,11 +312,15 @@ public sealed class ControlPlaneOptions
     /// legs. A restarted prefill then serves at once (no <see cref="PrefillRestartHoldSecs"/>), and a dead one is made known to
     /// decode engines. Default false: decode engines must be able to reach these ports.
     /// </summary>
+    [Flag(FlagGroup.RoomsAndBootstrapFacade, "",
+        "Give each run of a prefill engine a bootstrap address on this host, so that it serves at once after a restart.",
+        Ours = true)]
     public bool BootstrapFacade { get; set; }
 
     /// <summary>
     /// Address or name under which decode engines reach this gateway; needed with <see cref="BootstrapFacade"/>.
     /// </summary>
+    [Flag(FlagGroup.RoomsAndBootstrapFacade, "ADDRESS", "Address under which decode engines reach this host.", Ours = true)]
     public string? FacadeHost { get; set; }
 
     /// <summary>
@@ -270,6 +329,8 @@ public sealed class ControlPlaneOptions
     /// after a restart, and should not soon mean another prefill. Default null.
     /// </summary>
     [CustomValidation(typeof(PortRange), nameof(PortRange.Check))]
+    [Flag(FlagGroup.RoomsAndBootstrapFacade, "FIRST-LAST",
+        "Ports of the facade; both must have the same number of digits.", Default = "any free ports", Ours = true)]
     public string? FacadePortRange { get; set; }
 
     internal BreakerLimits BreakerLimits => new(

@@ -9,16 +9,19 @@ public sealed class GatewayOptions
 {
     /// <summary>Address to listen on. Default 0.0.0.0, as the SGLang router.</summary>
     [Required]
+    [Flag(FlagGroup.Listening, "ADDRESS", "Address to listen on.")]
     public string Host { get; set; } = "0.0.0.0";
 
     /// <summary>Port to listen on, 0-65535; 0 = any free one. Default 30000, as the SGLang router.</summary>
     [Range(0, 65535)]
+    [Flag(FlagGroup.Listening, "PORT", "Port to listen on; 0 = any free port.")]
     public int Port { get; set; } = 30000;
 
     /// <summary>
     /// Largest request body in bytes, 1 KiB to 2 GiB - 64 KiB. Default 512 MiB, as the SGLang router's --max-payload-size.
     /// </summary>
     [Range(1024, 2147418112)]
+    [Flag(FlagGroup.Listening, "BYTES", "Maximum size of a request body.")]
     public long MaxPayloadSize { get; set; } = 512L * 1024 * 1024;
 
     /// <summary>
@@ -26,6 +29,7 @@ public sealed class GatewayOptions
     /// --request-timeout-secs.
     /// </summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.Requests, "SECONDS", "Maximum time of a request, including queueing and retries.")]
     public int RequestTimeoutSecs { get; set; } = 1800;
 
     /// <summary>
@@ -33,6 +37,7 @@ public sealed class GatewayOptions
     /// give a transfer up, so that the reason is known and both sides are freed by us.
     /// </summary>
     [Range(1, 86400)]
+    [Flag(FlagGroup.Requests, "SECONDS", "Maximum time until the first output.", Ours = true)]
     public int FirstOutputTimeoutSecs { get; set; } = 280;
 
     /// <summary>
@@ -40,10 +45,14 @@ public sealed class GatewayOptions
     /// that retracts its requests for a weight update, is silent for up to some 180 s and goes on afterwards.
     /// </summary>
     [Range(0, 86400)]
+    [Flag(FlagGroup.Requests, "SECONDS", "Maximum time between two outputs of a stream; 0 = no limit.", Ours = true)]
     public int StreamIdleTimeoutSecs { get; set; } = 300;
 
     /// <summary>Retries of one request before its first byte, 0-10. Default 1; 0 = never.</summary>
     [Range(0, 10)]
+    [Flag(FlagGroup.Requests, "RETRIES",
+        "Maximum retries of a request before its first byte; a retry starts at once, on another pair if there is one.")]
+    [SwitchFlag("disable-retries", "0", "Never retry.")]
     public int RetryMaxRetries { get; set; } = 1;
 
     /// <summary>
@@ -51,6 +60,7 @@ public sealed class GatewayOptions
     /// Default false. What cannot go on (n > 1, log probabilities, grammars, tools, reasoning) ends with an error event as
     /// before.
     /// </summary>
+    [Flag(FlagGroup.Requests, "", "Continue a stream on another pair when its decode engine fails.", Ours = true)]
     public bool ResumeStreams { get; set; }
 
     /// <summary>
@@ -58,12 +68,15 @@ public sealed class GatewayOptions
     /// what a load balancer in front needs to notice.
     /// </summary>
     [Range(0, 600)]
+    [Flag(FlagGroup.Stopping, "SECONDS",
+        "Time during which a stopping gateway still accepts requests while /readiness answers 503.", Ours = true)]
     public int ShutdownDelaySecs { get; set; }
 
     /// <summary>
     /// Seconds that requests in flight get to end before they are aborted, 0-86400. Default 180, as the SGLang router.
     /// </summary>
     [Range(0, 86400)]
+    [Flag(FlagGroup.Stopping, "SECONDS", "Time for requests in flight to finish before they are aborted.")]
     public int ShutdownGracePeriodSecs { get; set; } = 180;
 
     /// <summary>
@@ -71,36 +84,45 @@ public sealed class GatewayOptions
     /// 0-60000. Default 0: at once. For engine builds that do not bear an abort in the middle of a transfer.
     /// </summary>
     [Range(0, 60000)]
+    [Flag(FlagGroup.Requests, "MILLISECONDS",
+        "Time between closing a decode leg without output and aborting it by rid.", Ours = true)]
     public int DecodeAbortDelayMs { get; set; }
 
     /// <summary>
     /// Refuse a request whose model is not served, even where one model is served. Default false: SGLang's tools send
     /// <c>default</c>.
     /// </summary>
+    [Flag(FlagGroup.Requests, "", "Refuse models that are not served, even if only one model is served.", Ours = true)]
     public bool StrictModel { get; set; }
 
     /// <summary>
     /// Further names of models, each as <c>alias=model</c>. Default none. An alias is looked up before anything else, so one that
     /// has a served model's own name takes its place.
     /// </summary>
+    [Flag(FlagGroup.Requests, "ALIAS=MODEL", "Additional name of a model; repeatable.", Ours = true)]
     public List<string> ModelAlias { get; init; } = [];
 
     /// <summary>Sections of a request's JSON may nest this deep, 8-512. Default 64.</summary>
     [Range(8, 512)]
+    [Flag(FlagGroup.Requests, "LEVELS", "Maximum nesting depth of a request's JSON.", Ours = true)]
     public int MaxJsonDepth { get; set; } = 64;
 
     /// <summary>Most prompts in one batch request, 1-65536. Default 1024.</summary>
     [Range(1, 65536)]
+    [Flag(FlagGroup.Requests, "PROMPTS", "Maximum prompts in one request.", Ours = true)]
     public int MaxBatch { get; set; } = 1024;
 
     /// <summary>Most samples (<c>n</c>) of one prompt, 1-1024. Default 128.</summary>
     [Range(1, 1024)]
+    [Flag(FlagGroup.Requests, "SAMPLES", "Maximum samples (n) per prompt.", Ours = true)]
     public int MaxSamples { get; set; } = 128;
 
     /// <summary>
     /// Bearer token that <c>/register_dp_rank</c> and <c>/query_dp_ranks</c> ask for; null = none, anyone who reaches the gateway
     /// may call them. Default null: no released engine sends one.
     /// </summary>
+    [Flag(FlagGroup.RoomsAndBootstrapFacade, "TOKEN",
+        "Bearer token required on /register_dp_rank and /query_dp_ranks.", Default = "none: no token required", Ours = true)]
     public string? RankToken { get; set; }
 
     /// <summary>
@@ -108,6 +130,9 @@ public sealed class GatewayOptions
     /// <c>/update_weights_*</c>, <c>/route_pd</c>, ...) must bring as <c>Authorization: Bearer</c>; null or empty
     /// = none. Default null: whoever reaches the port may change the fleet, so set one, or guard the port.
     /// </summary>
+    [Flag(FlagGroup.Management, "KEY",
+        "Key required on calls that change engines or the fleet (/workers, /flush_cache, ...).",
+        Default = "none: no key required", Ours = true)]
     public string? AdminApiKey { get; set; }
 
     /// <summary>
@@ -121,34 +146,46 @@ public sealed class GatewayOptions
     /// a minute), <c>tpm=</c> (tokens a minute), <c>concurrency=</c>, <c>priority=</c> (-100 to 100, higher is served first).
     /// Default none.
     /// </summary>
+    [Flag(FlagGroup.Security, "SPEC",
+        "Key of a named client: name=N,key=K (or sha256=HEX), optionally with rpm=, tpm=, concurrency=, priority=; "
+        + "repeatable.", Ours = true)]
     public List<string> ClientKeys { get; init; } = [];
 
     /// <summary>
     /// Addresses that workers may have which are added while the gateway runs: networks (10.0.0.0/8), host names, or *.domain,
     /// with :port if wanted. Default none: all but link-local addresses, where clouds hand out credentials.
     /// </summary>
+    [Flag(FlagGroup.Security, "ADDRESS",
+        "Networks and hosts whose engines may be added at run time.", Default = "all but link-local addresses", Ours = true)]
     public List<string> WorkerUrlAllow { get; init; } = [];
 
     /// <summary>
     /// PEM file of the listener's certificate and its chain; null = plain HTTP. Default null. Needs <see cref="TlsKeyPath"/>.
     /// </summary>
+    [Flag(FlagGroup.Security, "FILE", "PEM certificate of the listener.", Default = "none: plain HTTP")]
     public string? TlsCertPath { get; set; }
 
     /// <summary>PEM file of its key. Default null.</summary>
+    [Flag(FlagGroup.Security, "FILE", "PEM key of that certificate.")]
     public string? TlsKeyPath { get; set; }
 
     /// <summary>PEM files of authorities that sign engines' certificates, in place of the system's. Default none.</summary>
+    [Flag(FlagGroup.Security, "FILE",
+        "PEM certificates of the authorities that sign the certificates of https engines.", Default = "those of the system")]
     public List<string> CaCertPaths { get; init; } = [];
 
     /// <summary>
     /// PEM file of the certificate that is shown to engines; null = none. Default null. Needs <see cref="ClientKeyPath"/>.
     /// </summary>
+    [Flag(FlagGroup.Security, "FILE", "PEM certificate presented to engines.")]
     public string? ClientCertPath { get; set; }
 
     /// <summary>PEM file of its key. Default null.</summary>
+    [Flag(FlagGroup.Security, "FILE", "PEM key of that certificate.")]
     public string? ClientKeyPath { get; set; }
 
     /// <summary>Export spans by OTLP. Default false; W3C context is passed to the engines either way.</summary>
+    [Flag(FlagGroup.Traces, "", "Export spans over OTLP: one per request and one per leg.")]
     public bool EnableTrace { get; set; }
 
     /// <summary>
@@ -156,18 +193,22 @@ public sealed class GatewayOptions
     /// Default localhost:4317, as the SGLang router.
     /// </summary>
     [Required]
+    [Flag(FlagGroup.Traces, "ENDPOINT", "Collector: host:port (gRPC), or a URL (HTTP if it has a path or port 4318).")]
     public string OtlpTracesEndpoint { get; set; } = "localhost:4317";
 
     /// <summary>
     /// Share of requests that are traced where the client has not decided, 0-1. Default 0.1. A client's own decision is kept.
     /// </summary>
     [Range(0, 1)]
+    [Flag(FlagGroup.Traces, "SHARE", "Share of requests to trace if the client has not decided.", Ours = true)]
     public double TraceSampleRatio { get; set; } = 0.1;
 
     /// <summary>
     /// Headers in which a client's request id is looked for, first to last; the answer has it as <c>x-request-id</c>. Default,
     /// where none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
     /// </summary>
+    [Flag(FlagGroup.Logs, "HEADER",
+        "Headers to read a request's id from, in this order.", Default = "x-request-id x-correlation-id x-trace-id request-id")]
     public List<string> RequestIdHeaders { get; init; } = [];
 
     /// <summary>
@@ -175,6 +216,8 @@ public sealed class GatewayOptions
     /// <see cref="UpstreamKind.Handler"/>, the HTTP client of .NET, which does the same at more than twice the price. Default
     /// Direct.
     /// </summary>
+    [Flag(FlagGroup.Requests, "CLIENT",
+        "HTTP client towards engines: direct (the gateway's own) or handler (the one of .NET).", Ours = true)]
     public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
 
     /// <summary>
@@ -182,6 +225,8 @@ public sealed class GatewayOptions
     /// and .NET's own, which does the same at a higher price. Default Loop; where it cannot be had (not Linux, or neither x86-64
     /// nor ARM64), Sockets.
     /// </summary>
+    [Flag(FlagGroup.Requests, "TRANSPORT",
+        "Sockets: loop (event loops of the gateway, on Linux) or sockets (those of Kestrel and .NET).", Ours = true)]
     public TransportKind Transport { get; set; } = TransportKind.Loop;
 
     /// <summary>What the control plane is told.</summary>

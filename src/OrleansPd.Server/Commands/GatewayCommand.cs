@@ -16,7 +16,7 @@ internal static class GatewayCommand
 {
     public static Command Create(CommandContext context)
     {
-        var flags = SiloFlags.Create();
+        var flags = new GatewayFlagSet();
         var command = new DocumentedCommand("gateway",
             "Run the gateway in front of SGLang engines. With --redis it is a silo of a cluster, and every gateway of the cluster "
             + "serves all engines. Flags are those of the SGLang router; additional ones are marked [ours]. "

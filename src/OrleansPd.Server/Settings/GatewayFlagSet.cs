@@ -6,31 +6,13 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>The options of one <c>gateway</c> command, or of another that has all of its flags and some more.</summary>
+/// <summary>The options of one <c>gateway</c> command.</summary>
 internal sealed class GatewayFlagSet
 {
-    private readonly IReadOnlyList<(string Title, IReadOnlyList<GatewayFlag> Flags)> _groups;
-    private readonly Dictionary<string, Option> _options;
+    private readonly Dictionary<GatewayFlag, Option> _options = GatewayFlags.All.ToDictionary(flag => flag, flag => flag.CreateOption());
 
     private readonly (RouterFlag Flag, Option Option)[] _router =
         [.. RouterFlags.All.Select(flag => (flag, flag.CreateOption()))];
-
-    /// <param name="sections">Configuration sections beside the gateway's.</param>
-    /// <param name="groups">Flags for them; they come first in the help.</param>
-    public GatewayFlagSet(
-        (string Name, Type Options)[]? sections = null, IReadOnlyList<(
-            string Title, IReadOnlyList<GatewayFlag> Flags)>? groups = null)
-    {
-        Settings = new(sections ?? []);
-        _groups = [.. groups ?? [], .. GatewayFlags.Groups];
-        All = [.. _groups.SelectMany(group => group.Flags)];
-        _options = All.ToDictionary(flag => flag.Name, flag => flag.CreateOption());
-    }
-
-    public IReadOnlyList<GatewayFlag> All { get; }
-
-    /// <summary>What can be set.</summary>
-    public SettingPath Settings { get; }
 
     public WorkerFlags Workers { get; } = new();
 
@@ -41,15 +23,15 @@ internal sealed class GatewayFlagSet
         HelpName = "FILE",
     };
 
-    /// <summary>SGLang names the backend; only its own is served.</summary>
+    /// <summary>The router serves several backends; this gateway serves SGLang only.</summary>
     public Option<string?> Backend { get; } = new("--backend", "--runtime") { Hidden = true };
 
     public void AddTo(DocumentedCommand command)
     {
         command.Add("Engines", Workers.All);
-        foreach (var (title, flags) in _groups)
+        foreach (var (title, flags) in GatewayFlags.Groups)
         {
-            command.Add(title, flags.Select(flag => _options[flag.Name]));
+            command.Add(title, flags.Select(flag => _options[flag]));
         }
 
         command.Add("Settings", Config);
@@ -61,28 +43,23 @@ internal sealed class GatewayFlagSet
         command.Add(Backend);
     }
 
-    /// <summary>What was given by flags, under its configuration keys.</summary>
+    /// <summary>The given flags by configuration key.</summary>
     public Dictionary<string, string?> Read(ParseResult parsed)
     {
         var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
-        foreach (var flag in All)
+        foreach (var (flag, given) in _options.Where(option => IsGiven(parsed, option.Value)))
         {
-            if (!IsGiven(parsed, _options[flag.Name]))
-            {
-                continue;
-            }
-
-            switch (_options[flag.Name])
+            switch (given)
             {
                 case Option<bool> option:
-                    var given = parsed.GetValue(option);
-                    if (flag.Means is null)
+                    var isOn = parsed.GetValue(option);
+                    if (flag.Sets is null)
                     {
-                        keys[flag.Key] = given ? "true" : "false";
+                        keys[flag.Key] = isOn ? "true" : "false";
                     }
-                    else if (given)
+                    else if (isOn)
                     {
-                        keys[flag.Key] = flag.Means;
+                        keys[flag.Key] = flag.Sets;
                     }
 
                     break;
@@ -108,7 +85,7 @@ internal sealed class GatewayFlagSet
         return keys;
     }
 
-    /// <summary>Warns of the router's flags that do nothing here, and refuses those that must not do nothing.</summary>
+    /// <summary>Warns of router flags that have no effect here, and refuses those that users rely on.</summary>
     public void CheckRouterFlags(ParseResult parsed, List<string> warnings)
     {
         if (parsed.GetValue(Backend) is { } backend && backend != "sglang")

@@ -1,21 +1,18 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Core.Policies;
-using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Net.Http1;
 using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
 /// <summary>
-/// What the gateway was told, checked: a flag beats the environment, which beats the file, which beats the default.
+/// The settings of a gateway, checked. A flag beats the environment, which beats the file, which beats the default.
 /// </summary>
 internal sealed record GatewaySettings(
     GatewayOptions Options, IConfigurationRoot Configuration, SettingSources Sources, IReadOnlyList<string> Warnings)
 {
-    public IConfiguration Logging => Configuration.GetSection("Logging");
+    public IConfiguration Logging => Configuration.GetSection(Sections.Logging);
 
     /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
     public static GatewaySettings Load(
@@ -23,7 +20,7 @@ internal sealed record GatewaySettings(
     {
         var warnings = new List<string>();
         flags.CheckRouterFlags(parsed, warnings);
-        var sources = new SettingSources(flags.Settings);
+        var sources = new SettingSources();
         if (parsed.GetValue(flags.Config) is { } file)
         {
             sources.AddFile(file);
@@ -32,13 +29,13 @@ internal sealed record GatewaySettings(
         sources.AddEnvironment(environment);
         sources.Add("", flags.Workers.Read(parsed));
         sources.Add("", flags.Read(parsed));
-        if (sources.Keys.FirstOrDefault(key => flags.Settings.IsSection(key) && !flags.Settings.Exists(key)) is { } unknown)
+        if (sources.Keys.FirstOrDefault(key => SettingPath.IsSection(key) && !SettingPath.Exists(key)) is { } unknown)
         {
             throw new BadInputException(
                 $"{unknown}{Where(sources, unknown)} is no setting; '{parsed.CommandResult.Command.Name} --help' lists them as flags.");
         }
 
-        foreach (var flag in flags.All)
+        foreach (var flag in GatewayFlags.All)
         {
             CheckForm(flag, sources);
         }
@@ -48,8 +45,8 @@ internal sealed record GatewaySettings(
         var options = new GatewayOptions();
         try
         {
-            configuration.GetSection("Gateway").Bind(options);
-            configuration.GetSection("ControlPlane").Bind(options.ControlPlane);
+            configuration.GetSection(Sections.Gateway).Bind(options);
+            configuration.GetSection(Sections.ControlPlane).Bind(options.ControlPlane);
         }
         catch (InvalidOperationException error)
         {
@@ -94,40 +91,11 @@ internal sealed record GatewaySettings(
             return;
         }
 
-        var wanted = flag.Kind switch
+        if (flag.Problem(value) is { } problem)
         {
-            FlagKind.Whole => long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _)
-                ? null
-                : "is not a whole number",
-            FlagKind.Number => double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
-                && double.IsFinite(number)
-                ? null
-                : "is not a number",
-            FlagKind.Switch when flag.Means is not null => null,
-            FlagKind.Switch => bool.TryParse(value, out _) ? null : "is not true or false",
-            FlagKind.Ranks => Enum.GetNames<DpRankMode>().Contains(value, StringComparer.OrdinalIgnoreCase)
-                ? null
-                : "is not explicit, modulo or engine",
-            FlagKind.Upstream => Enum.GetNames<UpstreamKind>().Contains(value, StringComparer.OrdinalIgnoreCase)
-                ? null
-                : "is not direct or handler",
-            FlagKind.Transport => Enum.GetNames<TransportKind>().Contains(value, StringComparer.OrdinalIgnoreCase)
-                ? null
-                : "is not loop or sockets",
-            FlagKind.Policy => PolicyTable.Problem(value),
-            FlagKind.LogFormat => value is "text" or "json" ? null : "is not text or json",
-            FlagKind.LogLevel => LogLevels.Parse(value) is { } level ? SetLevel(level) : "is not debug, info, warn or error",
-            _ => null,
-        };
-        if (wanted is not null)
-        {
-            throw new BadInputException($"{flag.Display}: '{value}' {wanted}{Where(sources, flag.Key)}.");
+            throw new BadInputException($"{flag.Display}: '{value}' {problem}{Where(sources, flag.Key)}.");
         }
 
-        string? SetLevel(string level)
-        {
-            sources.Set(flag.Key, level);
-            return null;
-        }
+        sources.Set(flag.Key, flag.Normalize(value));
     }
 }

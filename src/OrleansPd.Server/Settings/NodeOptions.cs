@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Orleans.Configuration;
+using OrleansPd.Core.Options;
 
 namespace OrleansPd.Server.Settings;
 
@@ -12,33 +13,45 @@ internal sealed class NodeOptions
     /// Redis that holds membership, stored state, reminders and rooms: <c>HOST:PORT</c>, or a StackExchange.Redis configuration
     /// such as <c>host:6380,password=...,ssl=true</c>. Default null: this process is no silo of a cluster.
     /// </summary>
+    [Flag(FlagGroup.Cluster, "HOST:PORT",
+        "Join the cluster in this Redis, which stores membership, state, reminders and rooms. Pass a password by the "
+        + "environment (ORLEANSPD_SILO__REDIS=host:port,password=...).", Default = "none: no cluster", Ours = true)]
     public string? Redis { get; set; }
 
     /// <summary>Silos with the same cluster and service id make one cluster. Default orleanspd.</summary>
     [Required]
+    [Flag(FlagGroup.Cluster, "ID", "Silos with the same cluster id and service id form one cluster.", Ours = true)]
     public string ClusterId { get; set; } = "orleanspd";
 
     /// <summary>Names what is stored: two clusters must never have one service id at the same time. Default orleanspd.</summary>
     [Required]
+    [Flag(FlagGroup.Cluster, "ID", "Prefix of the keys under which the cluster stores its state.", Ours = true)]
     public string ServiceId { get; set; } = "orleanspd";
 
     /// <summary>TCP port for other silos; 0 = any free one. Default 11111.</summary>
     [Range(0, 65535)]
+    [Flag(FlagGroup.Cluster, "PORT", "Port for other silos; 0 = any free port.", Ours = true)]
     public int SiloPort { get; set; } = 11111;
 
     /// <summary>TCP port for .NET services that use the cluster; 0 = any free one. Default 12111.</summary>
     [Range(0, 65535)]
+    [Flag(FlagGroup.Cluster, "PORT", "Port for .NET services that use the cluster; 0 = any free port.", Ours = true)]
     public int GatewayPort { get; set; } = 12111;
 
     /// <summary>
     /// IP address under which others reach both ports; null = the one this machine has towards Redis. Default null.
     /// </summary>
+    [Flag(FlagGroup.Cluster, "ADDRESS",
+        "IP address under which other machines reach both ports.",
+        Default = "the address this machine uses towards Redis", Ours = true)]
     public string? Advertise { get; set; }
 
     /// <summary>Name of the machine, as the engines on it are known. Default empty: the silo prefers no engine.</summary>
+    [Flag(FlagGroup.Cluster, "NAME", "Name of this machine; this silo is preferred for managing the engines on it.", Ours = true)]
     public string Node { get; set; } = "";
 
     /// <summary>Name of the zone the machine is in. Default empty.</summary>
+    [Flag(FlagGroup.Cluster, "NAME", "Zone of this machine.", Ours = true)]
     public string Zone { get; set; } = "";
 
     /// <summary>
@@ -46,23 +59,30 @@ internal sealed class NodeOptions
     /// dead silos sooner, and takes a long pause of a living silo for its death.
     /// </summary>
     [Range(50, 60_000)]
+    [Flag(FlagGroup.Membership, "MILLISECONDS",
+        "Time in which a silo must answer a probe of another silo. A shorter time finds failed silos sooner, but mistakes"
+        + " long pauses for failures.", Ours = true)]
     public int ProbeTimeoutMs { get; set; } = 500;
 
     /// <summary>Probes in a row that must go unanswered before a silo votes another dead, 1-100. Default 2.</summary>
     [Range(1, 100)]
+    [Flag(FlagGroup.Membership, "PROBES", "Consecutive missed probes before a silo votes another one dead.", Ours = true)]
     public int MissedProbes { get; set; } = 2;
 
     /// <summary>Votes that declare a silo dead, 1-10; fewer silos than that: all others. Default 2.</summary>
     [Range(1, 10)]
+    [Flag(FlagGroup.Membership, "SILOS", "Votes that declare a silo dead.", Ours = true)]
     public int DeathVotes { get; set; } = 2;
 
     /// <summary>Have a third silo send the last probe before a vote. Default false.</summary>
+    [Flag(FlagGroup.Membership, "", "Ask a third silo before voting; doubles the time to find a frozen silo.", Ours = true)]
     public bool IndirectProbes { get; set; }
 
     /// <summary>
     /// Seconds between two reads of the membership table, 1-300; silos also send each other changes at once. Default 2.
     /// </summary>
     [Range(1, 300)]
+    [Flag(FlagGroup.Membership, "SECONDS", "Time between reads of the membership table.", Ours = true)]
     public int TableRefreshSecs { get; set; } = 2;
 
     /// <summary>How Orleans finds dead silos with these settings.</summary>

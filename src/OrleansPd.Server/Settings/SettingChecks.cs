@@ -18,8 +18,8 @@ internal static class SettingChecks
     /// <exception cref="BadInputException">Something is out of its range.</exception>
     public static void Check(GatewayOptions options, SettingSources sources, List<string> warnings)
     {
-        CheckRanges(options, "Gateway", sources);
-        CheckRanges(options.ControlPlane, "ControlPlane", sources);
+        CheckRanges(options, Sections.Gateway, sources);
+        CheckRanges(options.ControlPlane, Sections.ControlPlane, sources);
         CheckTimes(options.ControlPlane, sources, warnings);
         CheckFacade(options.ControlPlane, sources);
         CheckModels(options, sources);
@@ -58,7 +58,7 @@ internal static class SettingChecks
         if (plane.StallBrokenSecs < plane.StallSuspectSecs)
         {
             const string key = "ControlPlane:StallBrokenSecs";
-            throw new BadInputException($"{FlagOf(key)}: {plane.StallBrokenSecs} is less than --stall-suspect-secs "
+            throw new BadInputException($"{GatewayFlags.NameOf(key)}: {plane.StallBrokenSecs} is less than --stall-suspect-secs "
                 + $"({plane.StallSuspectSecs}){GatewaySettings.Where(sources, key)}.");
         }
 
@@ -136,13 +136,8 @@ internal static class SettingChecks
         string At(string key, int index) => GatewaySettings.Where(sources, $"{key}:{index}");
     }
 
-    private static string FlagOf(string key, IReadOnlyList<GatewayFlag>? flags = null) =>
-        (flags ?? GatewayFlags.All).FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase))?.Display
-            ?? key;
-
     /// <summary>Checks each property against its attributes.</summary>
-    public static void CheckRanges(
-        object options, string section, SettingSources sources, IReadOnlyList<GatewayFlag>? flags = null)
+    public static void CheckRanges(object options, string section, SettingSources sources)
     {
         foreach (var property in options.GetType().GetProperties(BindingFlags.Instance | BindingFlags.Public))
         {
@@ -161,7 +156,7 @@ internal static class SettingChecks
                     RequiredAttribute => "may not be empty",
                     _ => rule.FormatErrorMessage(property.Name).TrimEnd('.'),
                 };
-                throw new BadInputException($"{FlagOf(key, flags)}: {problem}{GatewaySettings.Where(sources, key)}.");
+                throw new BadInputException($"{GatewayFlags.NameOf(key)}: {problem}{GatewaySettings.Where(sources, key)}.");
             }
         }
     }

@@ -1,23 +1,19 @@
 using System.Collections;
 using System.Globalization;
 using System.Reflection;
-using OrleansPd.Core.Options;
-using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>Which configuration keys exist: the sections and the properties of their options classes.</summary>
-/// <param name="more">Sections of another program, beside the gateway's.</param>
-internal sealed class SettingPath(params (string Name, Type Options)[] more)
+/// <summary>Which configuration keys exist: the sections and the properties of their options.</summary>
+internal static class SettingPath
 {
-    private readonly Dictionary<string, Type> _sections =
-        more.Append(("Gateway", typeof(GatewayOptions))).Append(("ControlPlane", typeof(ControlPlaneOptions)))
-            .ToDictionary(section => section.Item1, section => section.Item2, StringComparer.OrdinalIgnoreCase);
+    private static readonly Dictionary<string, Type> OptionsBySection =
+        Sections.All.ToDictionary(section => section.Name, section => section.Defaults.GetType(), StringComparer.OrdinalIgnoreCase);
 
-    public bool IsSection(string key) => _sections.ContainsKey(key.Split(':')[0]) || IsLogging(key);
+    public static bool IsSection(string key) => OptionsBySection.ContainsKey(key.Split(':')[0]);
 
     /// <summary>Whether a key such as <c>ControlPlane:Workers:0:Url</c> names something that can be set.</summary>
-    public bool Exists(string key)
+    public static bool Exists(string key)
     {
         if (IsLogging(key))
         {
@@ -25,7 +21,7 @@ internal sealed class SettingPath(params (string Name, Type Options)[] more)
         }
 
         var segments = key.Split(':');
-        var type = _sections.GetValueOrDefault(segments[0]);
+        var type = OptionsBySection.GetValueOrDefault(segments[0]);
         foreach (var segment in segments.Skip(1))
         {
             if (type is null)
@@ -41,7 +37,8 @@ internal sealed class SettingPath(params (string Name, Type Options)[] more)
         return type is not null && segments.Length > 1;
     }
 
-    private static bool IsLogging(string key) => key.StartsWith("Logging:", StringComparison.OrdinalIgnoreCase);
+    /// <summary>.NET reads more settings there, such as a level for each category.</summary>
+    private static bool IsLogging(string key) => key.StartsWith(Sections.Logging + ":", StringComparison.OrdinalIgnoreCase);
 
     private static Type? ElementOf(Type type) =>
         type != typeof(string) && typeof(IEnumerable).IsAssignableFrom(type)

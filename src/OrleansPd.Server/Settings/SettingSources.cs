@@ -8,7 +8,7 @@ namespace OrleansPd.Server.Settings;
 /// Settings from several sources, later ones over earlier ones, and where each came from. A list is taken whole from the last
 /// source that has it, never mixed.
 /// </summary>
-internal sealed partial class SettingSources(SettingPath path)
+internal sealed partial class SettingSources
 {
     private const string EnvironmentPrefix = "ORLEANSPD_";
 
@@ -44,7 +44,7 @@ internal sealed partial class SettingSources(SettingPath path)
             .Where(variable => variable.Key.StartsWith(EnvironmentPrefix, StringComparison.OrdinalIgnoreCase))
             .Select(variable =>
                 (Key: variable.Key[EnvironmentPrefix.Length..].Replace("__", ":"), variable.Value, Name: variable.Key))
-            .Where(setting => path.IsSection(setting.Key))
+            .Where(setting => SettingPath.IsSection(setting.Key))
             .ToArray();
         var names = settings.ToDictionary(setting => setting.Key, setting => setting.Name, StringComparer.OrdinalIgnoreCase);
         Add(settings.ToDictionary(setting => setting.Key, setting => (string?)setting.Value), key => names[key]);

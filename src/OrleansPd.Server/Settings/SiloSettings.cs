@@ -19,18 +19,18 @@ internal sealed record SiloSettings(
         var (node, cluster) = (new NodeOptions(), new PdClusterOptions());
         try
         {
-            gateway.Configuration.GetSection(SiloFlags.Section).Bind(node);
-            gateway.Configuration.GetSection(SiloFlags.ClusterSection).Bind(cluster);
+            gateway.Configuration.GetSection(Sections.Silo).Bind(node);
+            gateway.Configuration.GetSection(Sections.Cluster).Bind(cluster);
         }
         catch (InvalidOperationException error)
         {
             throw new BadInputException((error.InnerException ?? error).Message);
         }
-        SettingChecks.CheckRanges(node, SiloFlags.Section, gateway.Sources, flags.All);
-        SettingChecks.CheckRanges(cluster, SiloFlags.ClusterSection, gateway.Sources, flags.All);
+        SettingChecks.CheckRanges(node, Sections.Silo, gateway.Sources);
+        SettingChecks.CheckRanges(cluster, Sections.Cluster, gateway.Sources);
         if (node.Redis is null)
         {
-            CheckAlone(gateway.Sources, flags);
+            CheckAlone(gateway.Sources);
             return new(node, cluster, gateway.Options, gateway.Logging, gateway.Warnings);
         }
         CheckPorts(node, gateway.Options);
@@ -45,10 +45,10 @@ internal sealed record SiloSettings(
     }
 
     /// <summary>A setting of a cluster without a cluster has no effect; say so instead of ignoring it.</summary>
-    private static void CheckAlone(SettingSources sources, GatewayFlagSet flags)
+    private static void CheckAlone(SettingSources sources)
     {
-        var given = flags.All.FirstOrDefault(flag =>
-            flag.Section is SiloFlags.Section or SiloFlags.ClusterSection && sources.Value(flag.Key) is not null);
+        var given = GatewayFlags.All.FirstOrDefault(flag =>
+            flag.Section is Sections.Silo or Sections.Cluster && sources.Value(flag.Key) is not null);
         if (given is not null)
         {
             throw new BadInputException(

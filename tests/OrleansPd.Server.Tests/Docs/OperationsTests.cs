@@ -1,13 +1,12 @@
 using System.Globalization;
 using System.Text;
-using OrleansPd.Gateway.Options;
 using OrleansPd.Server.Settings;
 
 namespace OrleansPd.Server.Tests.Docs;
 
 /// <summary>
-/// <c>docs/operations.md</c> is made of the flags in the code; this fails when the two part. To write it anew:
-/// <c>ORLEANSPD_WRITE_DOCS=1 dotnet test tests/OrleansPd.Server.Tests --filter FullyQualifiedName~OperationsTests</c>.
+/// The tables of flags in <c>docs/operations.md</c> are generated from the options. To write them again:
+/// <c>ORLEANSPD_WRITE_DOCS=1 ./test.sh Server</c>.
 /// </summary>
 public sealed class OperationsTests
 {
@@ -15,76 +14,44 @@ public sealed class OperationsTests
     private const string End = "<!-- end of flags -->";
 
     [Fact]
-    public async Task The_document_has_every_flag_as_the_code_has_it()
+    public async Task The_document_lists_every_flag()
     {
-        var path = Repository("docs/operations.md");
-        var text = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
-        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal)
-            + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
-        Assert.True(from > Begin.Length && to > from, "docs/operations.md has lost the marks between which the flags stand.");
-        var made = $"\n\n{Flags()}\n";
+        var cancel = TestContext.Current.CancellationToken;
+        var path = Path.Combine(Repository.Root, "docs", "operations.md");
+        var text = await File.ReadAllTextAsync(path, cancel);
+        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
+        Assert.True(from > Begin.Length && to > from, "docs/operations.md has lost the marks around the tables of flags");
+        var made = $"\n\n{Tables()}\n";
         if (Environment.GetEnvironmentVariable("ORLEANSPD_WRITE_DOCS") == "1")
         {
-            await File.WriteAllTextAsync(path, text[..from] + made + text[to..], TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(path, text[..from] + made + text[to..], cancel);
             return;
         }
 
-        Assert.True(made == text[from..to],
-            "docs/operations.md is not what the flags in the code say; this class tells how to write it anew.");
+        Assert.True(made == text[from..to], "docs/operations.md differs from the flags; the comment of this class says how to update it");
     }
 
-    private static string Flags()
+    private static string Tables()
     {
         var output = new StringBuilder();
+        var engines = new WorkerFlags().All.Select(option => (option.Name, option.HelpName, option.Description));
+        output.Append("### Engines\n\n| flag | value | |\n| --- | --- | --- |\n");
+        foreach (var (name, value, help) in engines)
+        {
+            output.Append(CultureInfo.InvariantCulture, $"| `{name}` | {value?.ToLowerInvariant()} | {help} |\n");
+        }
+
         foreach (var (title, flags) in GatewayFlags.Groups)
         {
-            output.Append(CultureInfo.InvariantCulture,
-                $"### {title}\n\n| flag | value | default | setting | |\n| --- | --- | --- | --- | --- |\n");
+            output.Append(CultureInfo.InvariantCulture, $"\n### {title}\n\n")
+                .Append("| flag | value | default | range | setting | |\n| --- | --- | --- | --- | --- | --- |\n");
             foreach (var flag in flags)
             {
-                var value = flag.Value.Length == 0 ? "" : flag.Value.ToLowerInvariant();
-                output.Append(CultureInfo.InvariantCulture,
-                    $"| `--{flag.Name}` | {value} | {Default(flag)} | `{flag.Key}` | {flag.Help.Replace("|", "\\|", StringComparison.Ordinal)} |\n");
-            }
-
-            output.Append('\n');
-        }
-
-        return output.ToString().TrimEnd('\n') + "\n";
-    }
-
-    /// <summary>The value of the option itself: where the help says otherwise, the table shows both.</summary>
-    private static string Default(GatewayFlag flag)
-    {
-        if (flag.Means is not null || flag.Key.StartsWith("Logging:", StringComparison.Ordinal))
-        {
-            return "";
-        }
-
-        var options = new GatewayOptions();
-        object section = flag.Key.StartsWith("Gateway:", StringComparison.Ordinal) ? options : options.ControlPlane;
-        var property = section.GetType().GetProperty(flag.Key[(flag.Key.IndexOf(':', StringComparison.Ordinal) + 1)..])!;
-        return property.GetValue(section) switch
-        {
-            null => "none",
-            bool on => on ? "on" : "off",
-            System.Collections.ICollection list =>
-                list.Count == 0 ? "none" : throw new InvalidOperationException("a list with defaults"),
-            Enum name => $"`{name.ToString().ToLowerInvariant()}`",
-            var value => $"`{Convert.ToString(value, CultureInfo.InvariantCulture)}`",
-        };
-    }
-
-    private static string Repository(string file)
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "OrleansPd.sln")))
-            {
-                return Path.Combine(folder.FullName, file);
+                output.Append(CultureInfo.InvariantCulture, $"| `{flag.Display}` | {flag.Value.ToLowerInvariant()} | {flag.Default} | ")
+                    .Append(CultureInfo.InvariantCulture, $"{flag.Range} | `{flag.Key}` | {flag.Meaning} |\n");
             }
         }
 
-        throw new InvalidOperationException("The tests do not run inside the repository.");
+        return output.ToString();
     }
 }

@@ -42,25 +42,27 @@ public sealed class RouterFlagTests
     public void Every_flag_stands_for_a_setting_that_exists_and_parses_without_warning(string name)
     {
         var flag = GatewayFlags.All.Single(flag => flag.Name == name);
-        string[] value = flag.Kind switch
+        string[] value = flag switch
         {
-            FlagKind.Switch => [],
-            FlagKind.Policy => ["random"],
-            FlagKind.Ranks => ["modulo"],
-            FlagKind.LogLevel => ["warn"],
-            FlagKind.LogFormat => ["json"],
-            FlagKind.Upstream => ["handler"],
-            FlagKind.Transport => ["sockets"],
-            // A share at most 1; seconds, bytes and blocks of which some have a floor and some a ceiling.
-            FlagKind.Number => ["0.5"],
-            FlagKind.Whole => [name switch
+            { IsSwitch: true } => [],
+            { Value: "POLICY" } => ["random"],
+            // Seconds, bytes and blocks have different limits.
+            { Range.Length: > 0 } => [name switch
             {
-                "max-payload-size" or "prefix-index-blocks" => "2048",
-                "retry-max-retries" => "7",
+                "max-payload-size" or "prefix-index-blocks" or "probe-timeout-ms" => "2048",
+                "retry-max-retries" or "death-votes" => "7",
+                "decode-slot-factor" or "cb-failure-rate" or "trace-sample-ratio" => "0.5",
+                "missed-probes" => "9",
                 _ => "120",
             }],
             _ => [name switch
             {
+                "advertise" => "10.0.0.1",
+                "dp-ranks" => "modulo",
+                "upstream" => "handler",
+                "transport" => "sockets",
+                "log-level" => "warn",
+                "log-format" => "json",
                 "facade-port-range" => "40000-40099",
                 "client-keys" => "name=x,key=y,rpm=1",
                 "model-alias" => "x=y",
@@ -77,7 +79,7 @@ public sealed class RouterFlagTests
 
         var settings = new CommandLineTestBed().Load([flag.Display, .. value, .. with]);
 
-        Assert.True(new SettingPath().Exists(flag.Key), $"{flag.Display} maps to {flag.Key}, which is no option");
+        Assert.True(SettingPath.Exists(flag.Key), $"{flag.Display} maps to {flag.Key}, which is no option");
         Assert.Empty(settings.Warnings);
     }
 
