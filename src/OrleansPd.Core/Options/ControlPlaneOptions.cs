@@ -3,6 +3,8 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Options;
 
+// Over 300 lines because it is one table: every option of the control plane with its flag, limits and reason.
+
 /// <summary>What the control plane is told by its operator. Configuration section <c>ControlPlane</c>.</summary>
 public sealed class ControlPlaneOptions
 {

@@ -75,7 +75,12 @@ internal sealed record GatewayFlag
             {
                 yield return flag with
                 {
-                    Name = shortcut.Name, Meaning = shortcut.Help, Sets = shortcut.Sets, IsSwitch = true, Value = "", Default = "",
+                    Name = shortcut.Name,
+                    Meaning = shortcut.Help,
+                    Sets = shortcut.Sets,
+                    IsSwitch = true,
+                    Value = "",
+                    Default = "",
                     Range = "",
                 };
             }
@@ -108,8 +113,8 @@ internal sealed record GatewayFlag
 
         if (_type == typeof(double))
         {
-            return double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
-                ? null : "is not a number";
+            return double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+                && double.IsFinite(number) ? null : "is not a number";
         }
 
         return _type == typeof(bool) ? bool.TryParse(value, out _) ? null : "is not true or false"

@@ -9,7 +9,8 @@ namespace OrleansPd.Server.Settings;
 /// <summary>The options of one <c>gateway</c> command.</summary>
 internal sealed class GatewayFlagSet
 {
-    private readonly Dictionary<GatewayFlag, Option> _options = GatewayFlags.All.ToDictionary(flag => flag, flag => flag.CreateOption());
+    private readonly Dictionary<GatewayFlag, Option> _options =
+        GatewayFlags.All.ToDictionary(flag => flag, flag => flag.CreateOption());
 
     private readonly (RouterFlag Flag, Option Option)[] _router =
         [.. RouterFlags.All.Select(flag => (flag, flag.CreateOption()))];

@@ -3,8 +3,8 @@ using OrleansPd.Core.Options;
 namespace OrleansPd.Server.Settings;
 
 /// <summary>
-/// The flags of <c>orleanspd gateway</c>, collected from the options. Names and meanings are those of the SGLang router, so that its
-/// users can switch by changing the command; additional flags are marked [ours].
+/// The flags of <c>orleanspd gateway</c>, collected from the options. Names and meanings are those of the SGLang router, so that
+/// its users can switch by changing the command; additional flags are marked [ours].
 /// </summary>
 internal static class GatewayFlags
 {
@@ -13,7 +13,8 @@ internal static class GatewayFlags
 
     /// <summary>In the order of the help.</summary>
     public static IEnumerable<(string Title, IReadOnlyList<GatewayFlag> Flags)> Groups =>
-        All.GroupBy(flag => flag.Group).OrderBy(group => group.Key).Select(group => (Title(group.Key), (IReadOnlyList<GatewayFlag>)[.. group]));
+        All.GroupBy(flag => flag.Group).OrderBy(group => group.Key)
+            .Select(group => (Title(group.Key), (IReadOnlyList<GatewayFlag>)[.. group]));
 
     /// <summary>The flag of a configuration key, or the key itself if it has none.</summary>
     public static string NameOf(string key) =>

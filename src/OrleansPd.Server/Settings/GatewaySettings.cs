@@ -31,8 +31,9 @@ internal sealed record GatewaySettings(
         sources.Add("", flags.Read(parsed));
         if (sources.Keys.FirstOrDefault(key => SettingPath.IsSection(key) && !SettingPath.Exists(key)) is { } unknown)
         {
+            var command = parsed.CommandResult.Command.Name;
             throw new BadInputException(
-                $"{unknown}{Where(sources, unknown)} is no setting; '{parsed.CommandResult.Command.Name} --help' lists them as flags.");
+                $"{unknown}{Where(sources, unknown)} is no setting; '{command} --help' lists them as flags.");
         }
 
         foreach (var flag in GatewayFlags.All)

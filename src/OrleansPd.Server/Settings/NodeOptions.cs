@@ -75,7 +75,7 @@ internal sealed class NodeOptions
     public int DeathVotes { get; set; } = 2;
 
     /// <summary>Have a third silo send the last probe before a vote. Default false.</summary>
-    [Flag(FlagGroup.Membership, "", "Ask a third silo before voting; doubles the time to find a frozen silo.", Ours = true)]
+    [Flag(FlagGroup.Membership, "", "Have a third silo send the last probe before a vote.", Ours = true)]
     public bool IndirectProbes { get; set; }
 
     /// <summary>

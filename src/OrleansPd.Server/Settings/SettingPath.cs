@@ -8,7 +8,8 @@ namespace OrleansPd.Server.Settings;
 internal static class SettingPath
 {
     private static readonly Dictionary<string, Type> OptionsBySection =
-        Sections.All.ToDictionary(section => section.Name, section => section.Defaults.GetType(), StringComparer.OrdinalIgnoreCase);
+        Sections.All.ToDictionary(
+            section => section.Name, section => section.Defaults.GetType(), StringComparer.OrdinalIgnoreCase);
 
     public static bool IsSection(string key) => OptionsBySection.ContainsKey(key.Split(':')[0]);
 

@@ -9,24 +9,24 @@ namespace OrleansPd.Server.Settings;
 internal sealed class WorkerFlags
 {
     public Option<string[]> Prefill { get; } = List("--prefill", "URL [BOOTSTRAP_PORT]",
-        "Prefill engine, and the port of its KV bootstrap server: a number, or 'none' to ask the engine. Repeatable.");
+        "Prefill engine, and the port of its KV bootstrap server; without the port, or with 'none', the engine is asked. Repeatable.");
 
     public Option<string[]> Decode { get; } = List("--decode", "URL", "Decode engine. Repeatable.");
 
-    public Option<string[]> Worker { get; } = List("--worker", "URL", "[ours] Engine that does both. Repeatable.");
+    public Option<string[]> Worker { get; } = List("--worker", "URL", "[ours] Regular engine, which does both prefill and decode. Repeatable.");
 
-    public Option<string[]> WorkerUrls { get; } = List("--worker-urls", "URL...", "Engines that do both.");
+    public Option<string[]> WorkerUrls { get; } = List("--worker-urls", "URL...", "Regular engines.");
 
     public Option<string?> ApiKey { get; } = new("--api-key")
     {
-        Description = "Key that the engines named by flags ask for, and that clients must then bring to the gateway, as with the SGLang router.",
+        Description = "API key of the engines that flags name. Clients of the gateway must send it too, as with the SGLang router.",
         HelpName = "KEY",
     };
 
-    /// <summary>Accepted for the router's users: here the engines that are named decide.</summary>
+    /// <summary>Accepted because the router has it.</summary>
     public Option<bool> PdDisaggregation { get; } = new("--pd-disaggregation")
     {
-        Description = "Serve prefill and decode apart; always so where there are prefill and decode engines.",
+        Description = "Serve by prefill-decode pairs. Accepted, but not needed: the given engines decide.",
     };
 
     public IEnumerable<Option> All => [Prefill, Decode, Worker, WorkerUrls, ApiKey, PdDisaggregation];
@@ -38,27 +38,43 @@ internal sealed class WorkerFlags
         _ => "--worker",
     };
 
-    /// <summary>Keys under <c>ControlPlane:Workers</c>; none if no engine was named.</summary>
+    /// <summary>Keys under <c>ControlPlane:Workers</c>; none if no engine was given.</summary>
     public Dictionary<string, string?> Read(ParseResult parsed)
     {
-        var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
-        var next = 0;
-        string? last = null;
         foreach (var flag in new[] { Prefill, Decode, Worker })
         {
-            // A variable that is empty must not start a gateway without engines. The router's own --worker-urls may be empty.
+            // An empty shell variable must not start a gateway without engines. The router allows an empty --worker-urls.
             if (parsed.GetResult(flag) is { Implicit: false, Tokens.Count: 0 })
             {
                 throw new BadInputException($"{flag.Name}: the engine's URL is missing, such as http://10.0.0.1:30000.");
             }
         }
 
-        foreach (var word in parsed.GetValue(Prefill) ?? [])
+        var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        var next = 0;
+        ReadPrefills(parsed.GetValue(Prefill) ?? [], keys, ref next);
+        foreach (var url in parsed.GetValue(Decode) ?? [])
         {
-            // A word that is no URL belongs to the URL before it.
+            Add(url, WorkerRole.Decode, keys, ref next);
+        }
+
+        foreach (var url in (parsed.GetValue(Worker) ?? []).Concat(parsed.GetValue(WorkerUrls) ?? []))
+        {
+            Add(url, WorkerRole.Regular, keys, ref next);
+        }
+
+        return keys;
+    }
+
+    /// <summary>A word that is no URL belongs to the URL before it.</summary>
+    private static void ReadPrefills(string[] words, Dictionary<string, string?> keys, ref int next)
+    {
+        string? last = null;
+        foreach (var word in words)
+        {
             if (word.Contains("://", StringComparison.Ordinal))
             {
-                last = Add(word, WorkerRole.Prefill);
+                last = Add(word, WorkerRole.Prefill, keys, ref next);
                 continue;
             }
 
@@ -67,44 +83,23 @@ internal sealed class WorkerFlags
                 throw new BadInputException($"--prefill: '{word}' is not a URL such as http://10.0.0.1:30000.");
             }
 
-            if (word.Equals("none", StringComparison.OrdinalIgnoreCase))
-            {
-                keys[$"{last}:BootstrapPort"] = null;
-                continue;
-            }
-
-            if (!int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535)
+            var none = word.Equals("none", StringComparison.OrdinalIgnoreCase);
+            if (!none
+                && (!int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535))
             {
                 throw new BadInputException($"--prefill: '{word}' is not a bootstrap port; give 1 to 65535, or 'none'.");
             }
 
-            keys[$"{last}:BootstrapPort"] = word;
+            keys[$"{last}:BootstrapPort"] = none ? null : word;
         }
+    }
 
-        foreach (var url in parsed.GetValue(Decode) ?? [])
-        {
-            Add(url, WorkerRole.Decode);
-        }
-
-        foreach (var url in parsed.GetValue(Worker) ?? [])
-        {
-            Add(url, WorkerRole.Regular);
-        }
-
-        foreach (var url in parsed.GetValue(WorkerUrls) ?? [])
-        {
-            Add(url, WorkerRole.Regular);
-        }
-
-        return keys;
-
-        string Add(string url, WorkerRole role)
-        {
-            var prefix = $"ControlPlane:Workers:{next++.ToString(CultureInfo.InvariantCulture)}";
-            keys[$"{prefix}:Url"] = url;
-            keys[$"{prefix}:Role"] = role.ToString();
-            return prefix;
-        }
+    private static string Add(string url, WorkerRole role, Dictionary<string, string?> keys, ref int next)
+    {
+        var prefix = $"ControlPlane:Workers:{next++.ToString(CultureInfo.InvariantCulture)}";
+        keys[$"{prefix}:Url"] = url;
+        keys[$"{prefix}:Role"] = role.ToString();
+        return prefix;
     }
 
     private static Option<string[]> List(string name, string value, string help) => new(name)
