@@ -6,11 +6,11 @@ using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>All commands, and how they end.</summary>
+/// <summary>All commands, and the exit code of each outcome.</summary>
 internal static class CommandTree
 {
     private const string About =
-        "OrleansPd: a gateway for SGLang engines that serves prefill and decode apart. "
+        "OrleansPd: a gateway and control plane for SGLang engines that run prefill and decode apart. "
         + "Try 'orleanspd demo' first: it needs no GPU.";
 
     public static RootCommand Create(CommandContext context)
@@ -34,32 +34,15 @@ internal static class CommandTree
         return root;
     }
 
-    /// <summary>What was probably meant; empty where nothing is near.</summary>
-    private static string Nearest(ParseResult parsed, string given)
-    {
-        var command = parsed.CommandResult.Command;
-        var known = given.StartsWith('-') ? command.Options.Where(o => !o.Hidden).Select(o => o.Name)
-            : command.Subcommands.Where(c => !c.Hidden).Select(c => c.Name);
-        var nearest = known.MinBy(name => Spelling.Distance(name, given));
-        return nearest is not null && Spelling.Distance(nearest, given) <= Math.Max(1, given.Length / 4)
-            ? $" Did you mean '{nearest}'?"
-            : "";
-    }
-
-    /// <summary>Parses and runs; returns the exit code. Cancelling is an ordinary end.</summary>
+    /// <summary>Parses and runs; returns the exit code. Cancellation is a normal end.</summary>
     public static async Task<int> RunAsync(string[] args, CommandContext context, CancellationToken cancellationToken)
     {
-        var parsed = Create(context).Parse(
-            args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var parsed = Parse(args.Length == 0 ? ["--help"] : args, context);
         try
         {
             if (parsed.Errors.Count > 0 && parsed.Action is not GroupedHelp)
             {
-                throw new BadInputException(
-                    parsed.UnmatchedTokens is [var unknown, ..] ? $"'{unknown}' is not known here.{Nearest(parsed, unknown)}"
-                    : parsed.CommandResult.Command is { Subcommands: { Count: > 0 } commands }
-                        ? $"say what to do: {string.Join(", ", commands.Where(c => !c.Hidden).Select(c => c.Name))}."
-                        : parsed.Errors[0].Message);
+                throw new BadInputException(ParseProblem.Explain(parsed));
             }
 
             return await parsed.InvokeAsync(
@@ -75,7 +58,7 @@ internal static class CommandTree
         catch (BadInputException error)
         {
             context.Error.WriteLine($"error: {error.Message}");
-            context.Error.WriteLine($"'{CommandPath.Of(parsed.CommandResult.Command)} --help' shows what can be given.");
+            context.Error.WriteLine($"'{CommandPath.Of(parsed.CommandResult.Command)} --help' lists commands and flags.");
             return ExitCode.BadInput;
         }
         catch (TraceFormatException error)
@@ -99,9 +82,19 @@ internal static class CommandTree
         }
         catch (Exception error)
         {
-            // A bug: whoever reports it needs all of it.
+            // A bug; a report of it needs the whole text.
             context.Error.WriteLine($"error: {error}");
             return ExitCode.Failure;
         }
+    }
+
+    private static ParseResult Parse(string[] args, CommandContext context)
+    {
+        var root = Create(context);
+        var configuration = new ParserConfiguration { ResponseFileTokenReplacer = null };
+        var parsed = root.Parse(args, configuration);
+        return parsed.Errors.Count == 0 && ParseProblem.FlagAmongValues(parsed) is { } unknown
+            ? root.Parse([.. CommandPath.Of(parsed.CommandResult.Command).Split(' ').Skip(1), unknown], configuration)
+            : parsed;
     }
 }

@@ -38,7 +38,7 @@ internal static class DevCommand
         var level = LogLevels.Parse(options.LogLevel)
             ?? throw new BadInputException($"--log-level: '{options.LogLevel}' is not debug, info, warn or error.");
         var logging = new ConfigurationBuilder().AddInMemoryCollection([new("LogLevel:Default", level)]).Build();
-        await using var cluster = new DevCluster(options, logging, SiloLog.For(logging, context), context);
+        await using var cluster = new DevCluster(options, logging, SiloLog.For(logging), context);
         await cluster.StartAsync(cancellationToken);
         await TellAsync(options, cluster, context);
         await cluster.ReadyAsync(Patience, cancellationToken);

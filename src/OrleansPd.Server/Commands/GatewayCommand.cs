@@ -54,7 +54,7 @@ internal static class GatewayCommand
         SiloSettings settings, CommandContext context, CancellationToken cancellationToken)
     {
         using var traces = TraceExport.Start(settings.Gateway, GrainCallTracing.Name);
-        var log = SiloLog.For(settings.Logging, context);
+        var log = SiloLog.For(settings.Logging);
         await using var backend = await RedisBackend.ConnectAsync(settings, log, cancellationToken);
         await using var node = await SiloNode.StartAsync(settings, backend, log, context.Error, cancellationToken);
         await context.Out.WriteLineAsync(
@@ -96,7 +96,7 @@ internal static class GatewayCommand
         try
         {
             return await StandaloneGateway.StartAsync(
-                options, logging => LineLog.Configure(logging, settings.Logging, context.Error, context.Time), cancellationToken);
+                options, logging => ConsoleLog.Configure(logging, settings.Logging), cancellationToken);
         }
         catch (Exception error) when (ListenFailure.Explain(error, options.Host, (options.Port, "--port")) is { } explained)
         {
@@ -112,7 +112,7 @@ internal static class GatewayCommand
     {
         if (workers.Count == 0)
         {
-            return "no engines: name some with --prefill and --decode, or --worker";
+            return "no engines: add some with --prefill and --decode, or --worker";
         }
 
         var counts = Enum.GetValues<WorkerRole>()

@@ -49,7 +49,7 @@ internal sealed class InProcessStage : IDemoStage
         try
         {
             return new(fleet, await StandaloneGateway.StartAsync(
-                settings, logging => LineLog.Configure(logging, warnings, context.Error, context.Time), cancellationToken));
+                settings, logging => ConsoleLog.Configure(logging, warnings), cancellationToken));
         }
         catch (Exception error)
         {

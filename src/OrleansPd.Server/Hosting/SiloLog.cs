@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Server.CommandLine;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Hosting;
 
@@ -9,15 +8,15 @@ namespace OrleansPd.Server.Hosting;
 internal static class SiloLog
 {
     /// <summary>One line for each event. Orleans' own messages are shown with <c>--log-level debug</c> too.</summary>
-    public static Action<ILoggingBuilder> For(IConfiguration settings, CommandContext context) => logging =>
+    public static Action<ILoggingBuilder> For(IConfiguration settings) => logging =>
     {
         if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
         {
             logging.AddFilter("Orleans.", LogLevel.Error);
-            // A message to a silo that is dead, but not yet known to be, cannot be delivered: its sender gets the error and logs
-            // it once.
+            // A message to a silo that is dead but not yet declared dead cannot be delivered. Its sender gets the error and logs it
+            // once.
             logging.AddFilter("Orleans.Messaging", LogLevel.Critical);
         }
-        LineLog.Configure(logging, settings, context.Error, context.Time);
+        ConsoleLog.Configure(logging, settings);
     };
 }

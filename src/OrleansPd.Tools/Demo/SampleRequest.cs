@@ -36,10 +36,9 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
                 $"the first request failed with status {(int)response.StatusCode}: {ErrorText.Of(body)}");
         }
 
-        using var events = new EventStream(stream);
         var parser = new AnswerParser(ReplayEndpoint.Chat, keepOutput: true);
         TimeSpan? first = null;
-        while (await events.NextAsync(cancellationToken) is { } data)
+        await foreach (var data in EventStream.ReadAsync(stream, cancellationToken))
         {
             if (data.Span.SequenceEqual("[DONE]"u8))
             {

@@ -88,8 +88,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
 
     private async Task ReadEventsAsync(Attempt attempt, Stream stream, CancellationToken cancellationToken)
     {
-        using var events = new EventStream(stream);
-        while (await events.NextAsync(cancellationToken) is { } data)
+        await foreach (var data in EventStream.ReadAsync(stream, cancellationToken))
         {
             // An error event does not end the reading: what follows it must still be a proper end.
             if (data.Span.SequenceEqual("[DONE]"u8))

@@ -54,7 +54,7 @@ public sealed class WorkersCommandTests
         Assert.Contains("--wait", bed.Out);
         Assert.Contains("orleanspd workers drain WORKER [options]", bed.Out, StringComparison.OrdinalIgnoreCase);
         Assert.Equal(ExitCode.BadInput, await bed.RunAsync("workers", "list", "--nonsense"));
-        Assert.Contains("'orleanspd workers list --help' shows what can be given", bed.Error);
+        Assert.Contains("'orleanspd workers list --help' lists commands and flags", bed.Error);
     }
 
     private static async Task<string> RunAsync(GatewayServer gateway, params string[] args)

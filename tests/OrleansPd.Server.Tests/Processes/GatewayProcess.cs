@@ -38,7 +38,8 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>Starts <c>orleanspd gateway</c> on a free port; comes back when it listens.</summary>
-    public static async Task<GatewayProcess> StartAsync(params string[] args)
+    /// <param name="readErrors">False: its standard error is a pipe that nothing reads.</param>
+    public static async Task<GatewayProcess> StartAsync(bool readErrors, params string[] args)
     {
         var dll = typeof(OrleansPd.Server.Commands.CommandTree).Assembly.Location;
         var start = new ProcessStartInfo(
@@ -70,7 +71,10 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
         gateway._process.Exited += (_, _) => listens.TrySetException(new InvalidOperationException("it ended: " + gateway.Said));
         gateway._process.Start();
         gateway._process.BeginOutputReadLine();
-        gateway._process.BeginErrorReadLine();
+        if (readErrors)
+        {
+            gateway._process.BeginErrorReadLine();
+        }
         gateway.Url = await listens.Task.WaitAsync(TimeSpan.FromSeconds(60), Token);
         gateway.Client = new HttpClient { BaseAddress = gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
         return gateway;
@@ -78,7 +82,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
 
     public async Task ReadyAsync() => await UntilAsync(async () => await StatusAsync("/readiness") == 200, "it is ready");
 
-    /// <summary>0 where nobody answers.</summary>
+    /// <summary>0 if nothing answers.</summary>
     public async Task<int> StatusAsync(string path)
     {
         try

@@ -93,14 +93,64 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
         AssertFree(); // a room of the former life would be told as one that was used twice
     }
 
+    [Fact]
+    public async Task The_log_has_a_line_for_each_change_of_a_worker()
+    {
+        await using var gateway = await StartGatewayAsync();
+        gateway.Terminate();
+        Assert.Equal(0, await gateway.ExitCodeAsync());
+
+        Assert.Matches($@"(?m)^\S+ \S+Z info: .*Prefill worker {_prefill.Url.GetLeftPart(UriPartial.Authority)}.* -> Ready", gateway.Said);
+    }
+
+    [Fact]
+    public async Task With_log_format_json_each_line_is_an_object_with_its_values()
+    {
+        await using var gateway = await StartGatewayAsync("--log-format", "json");
+        gateway.Terminate();
+        Assert.Equal(0, await gateway.ExitCodeAsync());
+
+        var lines = gateway.Said.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line.StartsWith('{'))
+            .Select(line => JsonNode.Parse(line)!);
+        var listening = Assert.Single(lines, line => ((string?)line["State"]?["{OriginalFormat}"])?.Contains("{Url}") == true
+            && (string?)line["Category"] == "OrleansPd.Gateway.Hosting.GatewayServer");
+        Assert.Equal("Information", (string?)listening["LogLevel"]);
+        Assert.StartsWith("http://127.0.0.1:", (string?)listening["State"]!["Url"]);
+    }
+
+    [Fact]
+    public async Task With_log_level_warn_a_healthy_gateway_logs_nothing()
+    {
+        await using var gateway = await StartGatewayAsync("--log-level", "warn");
+        gateway.Terminate();
+        Assert.Equal(0, await gateway.ExitCodeAsync());
+
+        Assert.StartsWith("orleanspd gateway on ", Assert.Single(gateway.Said.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    [Fact]
+    public async Task A_log_that_is_not_read_does_not_stop_the_gateway()
+    {
+        await using var gateway = await StartGatewayAsync(readErrors: false, "--log-level", "trace");
+        // Far more lines than a pipe and the queue hold.
+        for (var i = 0; i < 2000; i++)
+        {
+            Assert.Equal(200, await gateway.StatusAsync("/health"));
+        }
+
+        Assert.Equal((HttpStatusCode.OK, Expected(3)), await AskAsync(gateway, 3));
+    }
+
     private static Task<SimulatedEngine> StartAsync(EngineRole role) => SimulatedEngine.StartAsync(
         new() { Role = role, Speed = 10, ContextLength =
             1_000_000, TokenCapacity = 4_000_000, DisconnectPoll = TimeSpan.FromMilliseconds(200) }, ct: Token);
 
-    private async Task<GatewayProcess> StartGatewayAsync(params string[] more)
+    private Task<GatewayProcess> StartGatewayAsync(params string[] more) => StartGatewayAsync(readErrors: true, more);
+
+    private async Task<GatewayProcess> StartGatewayAsync(bool readErrors, params string[] more)
     {
         var gateway = await GatewayProcess.StartAsync(
-            ["--prefill", _prefill.Url.ToString(), "--decode", _decode.Url.ToString(), .. more]);
+            readErrors, ["--prefill", _prefill.Url.ToString(), "--decode", _decode.Url.ToString(), .. more]);
         await gateway.ReadyAsync();
         return gateway;
     }

@@ -5,6 +5,8 @@ namespace OrleansPd.Tools.Tests.Replay;
 
 public sealed class EventStreamTests
 {
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
     [Theory]
     [InlineData("data: a\n\ndata: b\n\n", "a|b")]
     [InlineData("data: a\r\n\r\ndata:b\r\n\r\n", "a|b")]
@@ -18,9 +20,8 @@ public sealed class EventStreamTests
     {
         foreach (var piece in new[] { 1, 2, 3, 1000 })
         {
-            using var events = new EventStream(new Pieces(Encoding.UTF8.GetBytes(text), piece));
             var found = new List<string>();
-            while (await events.NextAsync(TestContext.Current.CancellationToken) is { } data)
+            await foreach (var data in EventStream.ReadAsync(new Pieces(Encoding.UTF8.GetBytes(text), piece), Token))
             {
                 found.Add(Encoding.UTF8.GetString(data.Span));
             }
@@ -33,11 +34,12 @@ public sealed class EventStreamTests
     public async Task A_large_event_comes_whole_and_a_too_large_one_is_refused()
     {
         var bytes = Encoding.UTF8.GetBytes($"data: {new string('x', 100_000)}\n\n");
-        using var roomy = new EventStream(new Pieces(bytes, 5000));
-        using var tight = new EventStream(new Pieces(bytes, 5000), maxEventBytes: 50_000);
+        await using var roomy = EventStream.ReadAsync(new Pieces(bytes, 5000), Token).GetAsyncEnumerator(Token);
+        await using var tight = EventStream.ReadAsync(new Pieces(bytes, 5000), Token, maxEventBytes: 50_000).GetAsyncEnumerator(Token);
 
-        Assert.Equal(100_000, (await roomy.NextAsync(TestContext.Current.CancellationToken))!.Value.Length);
-        await Assert.ThrowsAsync<InvalidDataException>(async () => await tight.NextAsync(TestContext.Current.CancellationToken));
+        Assert.True(await roomy.MoveNextAsync());
+        Assert.Equal(100_000, roomy.Current.Length);
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await tight.MoveNextAsync());
     }
 
     private sealed class Pieces(byte[] bytes, int size) : MemoryStream(bytes)
