@@ -3,10 +3,16 @@
 #   ./test.sh                 all suites
 #   ./test.sh Core            only the suites whose name contains "Core"
 #   ./test.sh Benchmarks      only the smoke runs of the benchmarks
-# In CI (CI=true) the formatting is verified too.
+#   ./test.sh --coverage      also prints line and branch coverage per project (slower); a suite's name may follow
+# In CI (CI=true) the formatting and the lock files of packages are verified too.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
+coverage=
+if [ "${1:-}" = --coverage ]; then
+    coverage=1
+    shift
+fi
 only=${1:-}
 configuration=Release
 log=$(mktemp -d)
@@ -21,7 +27,7 @@ finish() {
     exit
 }
 
-# A step that must succeed: its output is shown if it does not, and it counts as one failure.
+# A step that must succeed. If it fails, its output is shown and it counts as one failure.
 must() {
     local what=$1
     shift
@@ -34,7 +40,7 @@ must() {
 }
 
 say "restore and build (one to three minutes the first time)"
-must restore dotnet restore OrleansPd.sln
+must restore dotnet restore OrleansPd.sln ${CI:+--locked-mode}
 must build dotnet build OrleansPd.sln --no-restore -c "$configuration" -v quiet -nologo
 
 if [ "${CI:-}" = true ]; then
@@ -43,14 +49,15 @@ if [ "${CI:-}" = true ]; then
 fi
 
 if ! command -v redis-server >/dev/null; then
-    say "there is no redis-server on the PATH: tests that need one are skipped (Debian: apt-get install redis-server)"
+    say "redis-server is not on the PATH: tests that need it are skipped (Debian: apt-get install redis-server)"
 fi
 
 for project in tests/*.Tests/*.csproj; do
     suite=$(basename "$project" .csproj)
     [[ "$suite" == *"$only"* ]] || continue
     say "$suite"
-    dotnet test "$project" --no-build -c "$configuration" -nologo >"$log/$suite" 2>&1
+    dotnet test "$project" --no-build -c "$configuration" -nologo \
+        ${coverage:+--collect "XPlat Code Coverage" --results-directory "$log/coverage"} >"$log/$suite" 2>&1
     code=$?
     summary=$(grep -E '(Passed|Failed|Skipped)! +- Failed:' "$log/$suite" | tail -n 1)
     if [ -z "$summary" ] || { [ $code -ne 0 ] && [[ "$summary" == Passed* ]]; }; then
@@ -66,8 +73,14 @@ for project in tests/*.Tests/*.csproj; do
     skipped=$((skipped + $(count Skipped)))
 done
 
+if [ -n "$coverage" ]; then
+    say "coverage of src by the suites above"
+    dotnet run .ci/coverage.cs "$log/coverage"
+    finish
+fi
+
 if [[ "OrleansPd.Benchmarks" == *"$only"* ]]; then
-    say "OrleansPd.Benchmarks (every body once, nothing is measured)"
+    say "OrleansPd.Benchmarks (each benchmark once, without measuring)"
     must "smoke run of the benchmarks" dotnet run --no-build -c "$configuration" --project tests/OrleansPd.Benchmarks -- --smoke
     tail -n 1 "$log/step"
     passed=$((passed + 1))
@@ -75,7 +88,7 @@ fi
 
 if [[ "OrleansPd.Cluster.Benchmarks" == *"$only"* ]]; then
     if command -v redis-server >/dev/null; then
-        say "OrleansPd.Cluster.Benchmarks (every alternative with few rooms, nothing is measured)"
+        say "OrleansPd.Cluster.Benchmarks (each alternative with few rooms, without measuring)"
         must "smoke run of the cluster benchmarks" \
             dotnet run --no-build -c "$configuration" --project tests/OrleansPd.Cluster.Benchmarks -- --smoke
         passed=$((passed + 1))

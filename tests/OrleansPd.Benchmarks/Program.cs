@@ -1,6 +1,11 @@
+using System.Runtime.InteropServices;
 using OrleansPd.Benchmarks;
 using OrleansPd.Benchmarks.Fleets;
 using OrleansPd.Benchmarks.Gateway;
+
+// Children are killed on ProcessExit. .NET 10 ends without it on a signal that nothing handles.
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Exit);
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Exit);
 
 // Each command is a class that takes the arguments behind its name and returns the exit code.
 return args switch
@@ -14,19 +19,25 @@ return args switch
     _ => Usage(),
 };
 
+static void Exit(PosixSignalContext context)
+{
+    context.Cancel = true;
+    Environment.Exit(128 + (context.Signal == PosixSignal.SIGINT ? 2 : 15));
+}
+
 static int Usage()
 {
     Console.Error.WriteLine("""
         usage: dotnet run -c Release --project tests/OrleansPd.Benchmarks -- COMMAND
-          gateway [...]         the whole gateway beside nginx and haproxy; 'gateway --help' lists its flags
+          gateway [...]         the whole gateway compared with nginx and haproxy; 'gateway --help' lists its flags
           micro [FILTER]        BenchmarkDotNet over the hot paths; FILTER as in '*Pick*'
-          --smoke [FILTER]      every body of 'micro' a few times, without measuring
+          --smoke [FILTER]      each benchmark of 'micro' a few times, without measuring
           policies [POLICY] [--speed N] [--seeds N]
-                                times to the first token by policy, with simulated engines N times as fast as real ones
+                                time to first token by policy, with simulated engines N times as fast as real ones
           affinity [TRACE] [--gateways N] [--workers N] [--cache TOKENS] [--speed N]
-                                several gateways that remember prefixes for themselves, or tell each other; no engines, a modelled time
+                                several gateways that remember prefixes alone, or exchange them; no engines, modelled time
           restart [--seconds N] [--rate N]
-                                a prefill is restarted under load, with and without the bootstrap facade
+                                restarts a prefill engine under load, with and without the bootstrap facade
         """);
     return 2;
 }

@@ -7,8 +7,8 @@ using OrleansPd.Server.Settings;
 namespace OrleansPd.Server.CommandLine;
 
 /// <summary>
-/// The log on standard error, one line per event, by the console loggers of .NET. A thread of theirs writes it from a bounded queue;
-/// when the reader of a pipe stops reading, lines are dropped and requests go on.
+/// The log on standard error, one line per event, by the console loggers of .NET. A thread of theirs writes it from a bounded
+/// queue; when the reader of a pipe stops reading, lines are dropped and requests go on.
 /// </summary>
 internal static class ConsoleLog
 {

@@ -9,22 +9,23 @@ internal static class ParseProblem
 {
     public static string Explain(ParseResult parsed)
     {
-        if (parsed.UnmatchedTokens.Count == 0)
+        if (parsed.UnmatchedTokens is not [var unknown, ..])
         {
-            return parsed.CommandResult.Command is { Subcommands: { Count: > 0 } commands }
-                ? $"give a command: {string.Join(", ", commands.Where(command => !command.Hidden).Select(command => command.Name))}."
+            var commands = parsed.CommandResult.Command.Subcommands.Where(command => !command.Hidden).ToArray();
+            return commands.Length > 0
+                ? $"give a command: {string.Join(", ", commands.Select(command => command.Name))}."
                 : parsed.Errors[0].Message;
         }
 
-        using var text = new StringWriter();
+        using var corrections = new StringWriter();
         if (parsed.Action is ParseErrorAction action)
         {
             (action.ShowHelp, action.ShowTypoCorrections) = (false, true);
-            parsed.Invoke(new() { Output = text, Error = text });
+            parsed.Invoke(new() { Output = corrections, Error = TextWriter.Null });
         }
 
-        var lines = text.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return lines.Length > 0 ? string.Join(Environment.NewLine, lines) : parsed.Errors[0].Message;
+        var problem = parsed.Errors.FirstOrDefault(error => error.Message.Contains(unknown, StringComparison.Ordinal));
+        return $"{(problem ?? parsed.Errors[0]).Message}{Environment.NewLine}{corrections}".Trim();
     }
 
     /// <summary>

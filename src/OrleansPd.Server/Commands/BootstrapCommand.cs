@@ -16,9 +16,9 @@ internal static class BootstrapCommand
             Description = "Address to listen on. Default 127.0.0.1.",
             HelpName = "ADDRESS",
         };
-        var port = Numbers.Whole("--port", "PORT", "Port to listen on; 0 = any free one. Default 8998.", 8998, 0, 65535);
+        var port = Numbers.Whole("--port", "PORT", "Port to listen on; 0 = any free port. Default 8998.", 8998, 0, 65535);
         var command = new DocumentedCommand("bootstrap",
-            "Run a KV bootstrap server alone, as SGLang prefill engines and their peers use it.")
+            "Run only a KV bootstrap server, as used by SGLang prefill and decode engines.")
         {
             Examples = ["orleanspd bootstrap --host 0.0.0.0 --port 8998"],
         };

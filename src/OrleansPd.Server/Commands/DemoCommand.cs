@@ -6,15 +6,15 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary><c>orleanspd demo</c>: engines and a gateway, with requests through them.</summary>
+/// <summary><c>orleanspd demo</c>: simulated engines, a gateway, and requests through them.</summary>
 internal static class DemoCommand
 {
     public static Command Create(CommandContext context)
     {
         var flags = new DemoFlags();
         var command = new DocumentedCommand("demo",
-            "Start simulated prefill and decode engines and a gateway, send requests through it, show what happened. Each answer "
-            + "is compared with that of an engine that is not split. The gateway then goes on serving, unless --once is given.")
+            "Start simulated prefill and decode engines and a gateway, send requests through it, and show the results. Each "
+            + "answer is compared with that of a single engine. The gateway then keeps serving, unless --once is given.")
         {
             Examples =
             [

@@ -13,16 +13,16 @@ internal sealed class DemoFlags
     private const double FileScale = 0.1;
 
     private readonly Option<int> _port = Numbers.Whole("--port", "PORT",
-        "Port of the gateway on 127.0.0.1; 0 = any free one. Default 30000.", 30000, 0, 65535);
+        "Port of the gateway on 127.0.0.1; 0 = any free port. Default 30000.", 30000, 0, 65535);
 
     private readonly Option<bool> _once = new("--once")
     {
-        Description = "End after the report: exit code 0 if all was well, 1 if anything was off.",
+        Description = "End after the report, with exit code 0 if everything succeeded, else 1.",
     };
 
     private readonly Option<bool> _processes = new("--processes")
     {
-        Description = "Run each engine and the gateway in a process of its own; the report then has the gateway's own memory.",
+        Description = "Run each engine and the gateway in separate processes; the report then shows the gateway's memory.",
     };
 
     private readonly Option<int> _prefills =
@@ -33,52 +33,52 @@ internal sealed class DemoFlags
     private readonly Option<int> _dp = Numbers.Whole("--dp", "RANKS", "Data-parallel ranks of each engine. Default 2.", 2, 1, 64);
 
     private readonly Option<int> _prefillDp =
-        Numbers.Whole("--prefill-dp", "RANKS", "Those of prefill engines. Default --dp.", 0, 1, 64);
+        Numbers.Whole("--prefill-dp", "RANKS", "Data-parallel ranks of each prefill engine. Default --dp.", 0, 1, 64);
 
     private readonly Option<int> _decodeDp =
-        Numbers.Whole("--decode-dp", "RANKS", "Those of decode engines. Default --dp.", 0, 1, 64);
+        Numbers.Whole("--decode-dp", "RANKS", "Data-parallel ranks of each decode engine. Default --dp.", 0, 1, 64);
 
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
-        "How many times as fast as GPUs the engines are; 0 = as fast as they can. Default 1.", 1, 0, 1e6);
+        "Speed of the engines relative to GPUs; 0 = as fast as possible. Default 1.", 1, 0, 1e6);
 
     private readonly Option<string?> _trace = new("--trace")
     {
-        Description = "Trace file: Mooncake (JSON lines) or Azure (CSV). Default a made-up trace.",
+        Description = "Trace file: Mooncake (JSON lines) or Azure (CSV). Default: a synthetic trace.",
         HelpName = "FILE",
     };
 
     private readonly Option<int> _requests = Numbers.Whole("--requests", "REQUESTS",
-        $"Requests of it to send. Default {Requests}.", Requests, 1, 10_000_000);
+        $"Requests of the trace to send. Default {Requests}.", Requests, 1, 10_000_000);
 
     private readonly Option<double> _rate = Numbers.Real("--rate", "PER_SECOND",
-        $"Mean arrivals; 0 = as fast as --concurrency allows. Default {Rate}.", Rate, 0, 1e6);
+        $"Mean arrival rate; 0 = as fast as --concurrency allows. Default {Rate}.", Rate, 0, 1e6);
 
     private readonly Option<int> _concurrency = Numbers.Whole("--concurrency", "REQUESTS",
-        "Most requests open at once. Default 128.", 128, 1, 10_000);
+        "Maximum requests open at once. Default 128.", 128, 1, 10_000);
 
     private readonly Option<double> _scale = Numbers.Real("--scale", "FACTOR",
-        "Prompts and answers of the trace this many times as long. Default 0.1 with --trace, else 1.", 0, 0.000001, 1000);
+        "Factor for the lengths of prompts and answers. Default 0.1 with --trace, else 1.", 0, 0.000001, 1000);
 
     private readonly Option<int> _maxInput =
-        Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
+        Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts to this length.", int.MaxValue, 1);
 
     private readonly Option<int> _maxOutput =
-        Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
+        Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers to this length.", int.MaxValue, 1);
 
-    private readonly Option<int> _seed = Numbers.Whole("--seed", "NUMBER", "Same seed, same trace and prompts. Default 1.", 1, 0);
+    private readonly Option<int> _seed = Numbers.Whole("--seed", "NUMBER", "Seed of the trace and the prompts. Default 1.", 1, 0);
 
     private readonly Option<string?> _json =
-        new("--json") { Description = "Also write the figures to this file.", HelpName = "FILE" };
+        new("--json") { Description = "Also write the report to this file, as JSON.", HelpName = "FILE" };
 
     public void AddTo(DocumentedCommand command)
     {
-        command.Add("What runs", _port, _once, _processes, _prefills, _decodes, _dp, _prefillDp, _decodeDp, _speed);
-        command.Add("What is sent", _trace, _requests, _rate, _concurrency, _scale, _maxInput, _maxOutput, _seed);
+        command.Add("Engines and gateway", _port, _once, _processes, _prefills, _decodes, _dp, _prefillDp, _decodeDp, _speed);
+        command.Add("Requests", _trace, _requests, _rate, _concurrency, _scale, _maxInput, _maxOutput, _seed);
         command.Add("Report", _json);
     }
 
-    /// <exception cref="BadInputException">There is no such file.</exception>
-    /// <exception cref="TraceFormatException">It is no trace.</exception>
+    /// <exception cref="BadInputException">The file does not exist or holds no request.</exception>
+    /// <exception cref="TraceFormatException">The file is not a trace.</exception>
     public DemoOptions Options(ParseResult parsed)
     {
         var trace = Trace(parsed);
@@ -105,7 +105,7 @@ internal sealed class DemoFlags
         };
     }
 
-    /// <summary>How much faster than the trace says, so that this many come in a second.</summary>
+    /// <summary>The replay speed at which the trace has this mean rate, per second.</summary>
     private static double SpeedFor(Trace trace, double rate)
     {
         var span = trace.Requests.Last().Arrival.TotalSeconds;

@@ -11,15 +11,15 @@ namespace OrleansPd.Server.Commands;
 /// <summary><c>orleanspd dev</c>: a whole cluster in one process, with simulated engines.</summary>
 internal static class DevCommand
 {
-    /// <summary>Engines that are simulated have served their first pair long before.</summary>
+    /// <summary>Time limit for the first pair of simulated engines; it usually takes about a second.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public static Command Create(CommandContext context)
     {
         var flags = new DevFlags();
         var command = new DocumentedCommand("dev",
-            "Run a whole cluster in this process: silos with a gateway each, and simulated engines. Uses Redis if one answers, and does "
-            + "without where none does; then what the cluster knows ends with the process. Nothing is left in Redis either.")
+            "Run a whole cluster in this process: silos with a gateway each, and simulated engines. Uses Redis if it answers, "
+            + "else memory. All state is deleted at the end, also from Redis.")
         {
             Examples =
             [
@@ -40,10 +40,10 @@ internal static class DevCommand
         var logging = new ConfigurationBuilder().AddInMemoryCollection([new("LogLevel:Default", level)]).Build();
         await using var cluster = new DevCluster(options, logging, SiloLog.For(logging), context);
         await cluster.StartAsync(cancellationToken);
-        await TellAsync(options, cluster, context);
+        await PrintAsync(options, cluster, context);
         await cluster.ReadyAsync(Patience, cancellationToken);
         await context.Out.WriteLineAsync(
-            $"Ready; Ctrl-C ends it. Try: curl {cluster.Gateways[^1]}generate -H 'content-type: application/json' "
+            $"Ready; stop with Ctrl-C. Try: curl {cluster.Gateways[^1]}generate -H 'content-type: application/json' "
             + "-d '{\"text\":\"hello\",\"sampling_params\":{\"max_new_tokens\":8}}'");
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
@@ -56,7 +56,7 @@ internal static class DevCommand
         return ExitCode.Success;
     }
 
-    private static async Task TellAsync(DevOptions options, DevCluster cluster, CommandContext context)
+    private static async Task PrintAsync(DevOptions options, DevCluster cluster, CommandContext context)
     {
         foreach (var engine in cluster.Engines)
         {

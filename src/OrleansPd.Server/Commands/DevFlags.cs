@@ -16,22 +16,22 @@ internal sealed class DevFlags
         "--decodes", "ENGINES", "Simulated decode engines. Default 2.", 2, 1, 64);
 
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
-        "How many times as fast as GPUs the engines are; 0 = as fast as they can. Default 1.", 1, 0, 1e6);
+        "Speed of the engines relative to GPUs; 0 = as fast as possible. Default 1.", 1, 0, 1e6);
 
     private readonly Option<int> _port = Numbers.Whole("--port", "PORT",
-        "Port of the first gateway, the others follow; 0 = any free ones. Default 30000.", 30000, 0, 65000);
+        "Port of the first gateway; the others get the next ports; 0 = any free ports. Default 30000.", 30000, 0, 65000);
 
     private readonly Option<string> _redis = new("--redis")
     {
         DefaultValueFactory = _ => "127.0.0.1:6379",
-        Description = "Redis to use, or 'none'. Default: 127.0.0.1:6379 if one answers there, else none.",
+        Description = "Redis to use, or 'none'. Default: 127.0.0.1:6379 if it answers, else none.",
         HelpName = "HOST:PORT",
     };
 
     private readonly Option<string> _level = new("--log-level")
     {
         DefaultValueFactory = _ => "warn",
-        Description = "debug, info, warn or error. Default warn.",
+        Description = "Log level: debug, info, warn or error. Default warn.",
         HelpName = "LEVEL",
     };
 

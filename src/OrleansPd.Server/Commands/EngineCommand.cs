@@ -12,7 +12,8 @@ internal static class EngineCommand
     {
         var flags = new EngineFlags();
         var command = new DocumentedCommand("engine",
-            "Run one simulated SGLang engine: real HTTP, a real KV hand-off, no GPU. Flags are those of SGLang's server.")
+            "Run one simulated SGLang engine: real HTTP and a real KV hand-off, without a GPU. The flags are those of "
+            + "SGLang's server.")
         {
             Examples =
             [

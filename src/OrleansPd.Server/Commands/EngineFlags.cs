@@ -5,7 +5,7 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>The options of one <c>engine</c> command: names and defaults of SGLang's server where it has them.</summary>
+/// <summary>The options of one <c>engine</c> command, with the names and defaults of SGLang's server if it has them.</summary>
 internal sealed class EngineFlags
 {
     private static readonly SimulatedEngineOptions Default = new();
@@ -20,10 +20,10 @@ internal sealed class EngineFlags
     private readonly Option<string> _host = Text("--host", "ADDRESS", "Address to listen on. Default 127.0.0.1.", "127.0.0.1");
 
     private readonly Option<int> _port =
-        Numbers.Whole("--port", "PORT", "Port to listen on; 0 = any free one. Default 30000.", 30000, 0, 65535);
+        Numbers.Whole("--port", "PORT", "Port to listen on; 0 = any free port. Default 30000.", 30000, 0, 65535);
 
     private readonly Option<int> _bootstrapPort = Numbers.Whole("--bootstrap-port", "PORT",
-        "KV bootstrap port: a prefill listens there (0 = any free one), a decode asks there where a request names none. "
+        "KV bootstrap port: a prefill engine listens on it (0 = any free port), a decode engine uses it if a request names none. "
         + "Default 8998.",
         8998, 0, 65535);
 
@@ -33,44 +33,45 @@ internal sealed class EngineFlags
         "auto, round_robin, follow_bootstrap_room, total_requests or total_tokens. Default auto.", "auto");
 
     private readonly Option<string> _modelPath =
-        Text("--model-path", "PATH", $"Model it claims to be. Default {Default.ModelPath}.", Default.ModelPath);
+        Text("--model-path", "PATH", $"Model path to report. Default {Default.ModelPath}.", Default.ModelPath);
 
     private readonly Option<string> _servedName = Text("--served-model-name", "NAME",
-        $"Its name on the API. Default {Default.ServedModelName}.", Default.ServedModelName);
+        $"Model name on the API. Default {Default.ServedModelName}.", Default.ServedModelName);
 
     private readonly Option<string> _version = Text("--engine-version", "VERSION",
-        $"SGLang release to speak as, from 0.5.10. Default {Default.Version}.", Default.Version);
+        $"SGLang version to imitate, 0.5.10 or later. Default {Default.Version}.", Default.Version);
 
     private readonly Option<string?> _apiKey =
-        new("--api-key") { Description = "Key that requests must bear.", HelpName = "KEY" };
+        new("--api-key") { Description = "API key that requests must send.", HelpName = "KEY" };
 
     private readonly Option<string?> _adminKey =
-        new("--admin-api-key") { Description = "Key that aborts and the like must bear.", HelpName = "KEY" };
+        new("--admin-api-key") { Description = "API key that aborts and other control calls must send.", HelpName = "KEY" };
 
     private readonly Option<int> _maxRunning = Numbers.Whole("--max-running-requests", "REQUESTS",
-        $"Requests in work at once. Default {Default.MaxRunningRequests}.", Default.MaxRunningRequests, 1);
+        $"Maximum requests running at once. Default {Default.MaxRunningRequests}.", Default.MaxRunningRequests, 1);
 
     private readonly Option<int> _pageSize = Numbers.Whole("--page-size", "TOKENS",
-        $"Tokens of a KV page. Default {Default.PageSize}.", Default.PageSize, 1, 4096);
+        $"Tokens per KV page. Default {Default.PageSize}.", Default.PageSize, 1, 4096);
 
     private readonly Option<int> _contextLength = Numbers.Whole("--context-length", "TOKENS",
-        $"Prompt and answer together. Default {Default.ContextLength}.", Default.ContextLength, 16);
+        $"Maximum tokens of prompt and answer together. Default {Default.ContextLength}.", Default.ContextLength, 16);
 
     private readonly Option<int> _capacity = Numbers.Whole("--max-total-tokens", "TOKENS",
-        $"KV tokens of a rank. Default {Default.TokenCapacity}.", Default.TokenCapacity, 16);
+        $"KV tokens per rank. Default {Default.TokenCapacity}.", Default.TokenCapacity, 16);
 
     private readonly Option<string> _kvDtype =
-        Text("--kv-cache-dtype", "NAME", "As SGLang's; peers must agree. Default auto.", "auto");
+        Text("--kv-cache-dtype", "NAME", "KV cache type; prefill and decode engines must have the same. Default auto.", "auto");
 
     private readonly Option<string> _transfer = Text("--transfer-backend", "NAME",
-        $"mooncake, nixl, mori or ascend: whose clocks and notices to follow. Default {Default.TransferBackend}.",
+        $"Transfer backend whose timeouts and messages to imitate: mooncake, nixl, mori or ascend. "
+        + $"Default {Default.TransferBackend}.",
         Default.TransferBackend);
 
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
-        "How many times as fast as the GPUs it stands for; 0 = as fast as it can. Default 1.", 1, 0, 1e6);
+        "Speed relative to a GPU; 0 = as fast as possible. Default 1.", 1, 0, 1e6);
 
     private readonly Option<bool> _incremental =
-        new("--incremental-streaming-output") { Description = "Streams hold only what is new." };
+        new("--incremental-streaming-output") { Description = "Stream events hold only new output, not all output so far." };
 
     public EngineFlags()
     {
@@ -82,7 +83,7 @@ internal sealed class EngineFlags
 
     public void AddTo(DocumentedCommand command)
     {
-        command.Add("What it is", _role, _modelPath, _servedName, _version);
+        command.Add("Identity", _role, _modelPath, _servedName, _version);
         command.Add("Listening", _host, _port, _bootstrapPort, _apiKey, _adminKey);
         command.Add("Size", _dpSize, _loadBalance, _maxRunning, _pageSize, _contextLength, _capacity, _speed);
         command.Add("Details", _kvDtype, _transfer, _incremental);

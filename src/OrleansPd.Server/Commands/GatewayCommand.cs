@@ -11,17 +11,17 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary><c>orleanspd gateway</c>: the gateway alone, in front of engines that run elsewhere.</summary>
+/// <summary><c>orleanspd gateway</c>: a gateway, alone or as a silo of a cluster, for engines that run elsewhere.</summary>
 internal static class GatewayCommand
 {
     public static Command Create(CommandContext context)
     {
         var flags = new GatewayFlagSet();
         var command = new DocumentedCommand("gateway",
-            "Run the gateway in front of SGLang engines. With --redis it is a silo of a cluster, and every gateway of the cluster "
-            + "serves all engines. Flags are those of the SGLang router; additional ones are marked [ours]. "
-            + "Each can also be set by a file (--config) and by the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the "
-            + "environment, which beats the file.")
+            "Run the gateway in front of SGLang engines. With --redis it is a silo of a cluster, and every gateway of the "
+            + "cluster serves all engines. Flags are those of the SGLang router; additional ones are marked [ours]. Each can "
+            + "also be set in a file (--config) or in the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the environment, "
+            + "which beats the file.")
         {
             Examples =
             [

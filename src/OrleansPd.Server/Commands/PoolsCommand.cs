@@ -8,23 +8,23 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary><c>orleanspd pools</c>: how many engines of each role and model there are, and should be.</summary>
+/// <summary><c>orleanspd pools</c>: present and target number of engines per role and model.</summary>
 internal static class PoolsCommand
 {
-    private const string Nobody = "none";
+    private const string NoTarget = "none";
     private static readonly string[] Heads = ["POOL", "WANTED", "PRESENT", "READY", "DRAINING", "MISSING", "SURPLUS"];
     private static readonly string[] Members = ["pool", "wanted", "present", "ready", "draining", "missing", "surplus"];
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     public static Command Create(CommandContext context) =>
-        new("pools", "Look at the pools of a gateway that runs, and say how large they should be.") { List(
+        new("pools", "List the pools of a running gateway and set their target sizes.") { List(
             context), Scale(context) };
 
     private static DocumentedCommand List(CommandContext context)
     {
         var gateway = new WorkersGatewayFlags();
-        var json = new Option<bool>("--json") { Description = "Print the gateway's answer as JSON." };
-        var command = new DocumentedCommand("list", "List the pools: the engines of one role and model each.")
+        var json = new Option<bool>("--json") { Description = "Print the answer of the gateway as JSON." };
+        var command = new DocumentedCommand("list", "List the pools. A pool is the engines of one role and model.")
         {
             Examples = ["orleanspd pools list", "orleanspd pools list --url http://10.0.0.9:30000 --json"],
         };
@@ -54,17 +54,17 @@ internal static class PoolsCommand
         var role = new Argument<string>("ROLE") { Description = "prefill, decode or regular." };
         var size = new Argument<string>("WANTED")
         {
-            Description = $"How many engines there should be, 0-{PoolTarget.Most}; '{Nobody}' takes the wish back.",
+            Description = $"Target number of engines, 0-{PoolTarget.Most}; '{NoTarget}' removes the target.",
         };
         var model = new Option<string>("--model")
         {
             DefaultValueFactory = _ => PoolName.AnyModel,
-            Description = "The model, as it was named when its engines were added. Default '-': the engines tell it.",
+            Description = "Model name given when its engines were added. Default '-': engines added without a name.",
             HelpName = "NAME",
         };
-        var drain = new Option<bool>("--drain") { Description = "Take engines beyond that number out of rotation now." };
+        var drain = new Option<bool>("--drain") { Description = "Drain the surplus engines now." };
         var command = new DocumentedCommand("scale",
-            "Say how many engines a pool should have. A wish for whoever starts engines: nothing is started or killed by it.")
+            "Set the target number of engines of a pool. This is only a target: your autoscaler starts and stops engines.")
         {
             Examples = ["orleanspd pools scale decode 8", "orleanspd pools scale prefill 2 --model llama-70b --drain"],
         };
@@ -81,15 +81,15 @@ internal static class PoolsCommand
                     $"ROLE: '{parsed.GetValue(role)}' is not prefill, decode or regular, or --model is empty.");
             }
 
-            var wish = new PoolTarget(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));
-            if (wish.Problem is { } problem)
+            var target = new PoolTarget(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));
+            if (target.Problem is { } problem)
             {
                 throw new BadInputException(problem);
             }
 
             using var client = gateway.Client(parsed, context);
             var path = $"/pools/{parsed.GetValue(role)}/{Uri.EscapeDataString(pool.Model ?? PoolName.AnyModel)}";
-            var body = new JsonObject { ["wanted"] = wish.Wanted, ["drain_surplus"] = wish.DrainSurplus };
+            var body = new JsonObject { ["wanted"] = target.Wanted, ["drain_surplus"] = target.DrainSurplus };
             var answer = await client.SendAsync(HttpMethod.Put, path, body, cancellationToken);
             var drained = answer["drained"]!.AsArray().Count;
             await context.Out.WriteLineAsync(
@@ -100,9 +100,9 @@ internal static class PoolsCommand
         return command;
     }
 
-    private static int? Wanted(string text) => text == Nobody ? null
+    private static int? Wanted(string text) => text == NoTarget ? null
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var wanted) ? wanted
-        : throw new BadInputException($"WANTED: '{text}' is not a whole number from 0 to {PoolTarget.Most}, nor '{Nobody}'.");
+        : throw new BadInputException($"WANTED: '{text}' is not a whole number from 0 to {PoolTarget.Most}, nor '{NoTarget}'.");
 
     private static void Write(JsonArray pools, CommandContext context)
     {
@@ -120,5 +120,5 @@ internal static class PoolsCommand
         }
     }
 
-    private static string Text(JsonNode? value) => value?.ToString() ?? Nobody;
+    private static string Text(JsonNode? value) => value?.ToString() ?? NoTarget;
 }

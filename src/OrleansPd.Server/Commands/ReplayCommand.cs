@@ -12,8 +12,8 @@ internal static class ReplayCommand
     {
         var flags = new ReplayFlags();
         var command = new DocumentedCommand("replay",
-            "Replay a trace of requests against a gateway or engine and measure the answers. Prompts are made up; those with the "
-            + "same leading block ids share a prefix. Without TRACE a synthetic one is used.")
+            "Replay a trace of requests against a gateway or engine and measure the answers. Prompts are synthetic; requests "
+            + "with the same leading block ids share a prefix. Without TRACE, a synthetic trace is used.")
         {
             Examples =
             [

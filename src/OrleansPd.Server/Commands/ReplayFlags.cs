@@ -38,58 +38,59 @@ internal sealed class ReplayFlags
         HelpName = "NAME",
     };
 
-    private readonly Option<string?> _apiKey = new("--api-key") { Description = "Key sent as a bearer token.", HelpName = "KEY" };
+    private readonly Option<string?> _apiKey = new(
+        "--api-key") { Description = "API key to send as a bearer token.", HelpName = "KEY" };
 
     private readonly Option<bool> _noStream = new("--no-stream")
     {
-        Description = "Ask for whole answers; the first token is then not measured.",
+        Description = "Request whole answers; time to first token is then not measured.",
     };
 
     private readonly Option<bool> _text = new("--text") { Description = "Send text to /generate, not token ids." };
 
     private readonly Option<double> _speed = Numbers.Real("--speed", "FACTOR",
-        "Trace time runs this many times faster; 0 = as fast as --concurrency allows. Default 1.", 1, 0);
+        "Factor by which the trace is accelerated; 0 = as fast as --concurrency allows. Default 1.", 1, 0);
 
     private readonly Option<int> _concurrency =
-        Numbers.Whole("--concurrency", "REQUESTS", "Most requests open at once. Default 256.", 256, 1, 100_000);
+        Numbers.Whole("--concurrency", "REQUESTS", "Maximum requests open at once. Default 256.", 256, 1, 100_000);
 
     private readonly Option<double> _timeout =
-        Numbers.Real("--timeout", "SECONDS", "Time for one request. Default 600.", 600, 0.001, 1e6);
+        Numbers.Real("--timeout", "SECONDS", "Time limit of one request. Default 600.", 600, 0.001, 1e6);
 
     private readonly Option<int> _limit = Numbers.Whole("--limit", "REQUESTS",
-        "Stop after so many. Default: the whole file; 200 of a synthetic trace.", 0, 1);
+        "Stop after this many requests. Default: the whole file, or 200 of a synthetic trace.", 0, 1);
 
     private readonly Option<double> _scale =
-        Numbers.Real("--scale", "FACTOR", "Prompts and answers this many times as long. Default 1.", 1, 0.000001, 1000);
+        Numbers.Real("--scale", "FACTOR", "Factor for the lengths of prompts and answers. Default 1.", 1, 0.000001, 1000);
 
     private readonly Option<int> _maxInput =
-        Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts.", int.MaxValue, 1);
+        Numbers.Whole("--max-input-tokens", "TOKENS", "Cut longer prompts to this length.", int.MaxValue, 1);
 
     private readonly Option<int> _maxOutput =
-        Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers.", int.MaxValue, 1);
+        Numbers.Whole("--max-output-tokens", "TOKENS", "Cut longer answers to this length.", int.MaxValue, 1);
 
-    private readonly Option<int> _seed = Numbers.Whole("--seed", "NUMBER", "Same seed, same trace and prompts. Default 1.", 1, 0);
+    private readonly Option<int> _seed = Numbers.Whole("--seed", "NUMBER", "Seed of the trace and the prompts. Default 1.", 1, 0);
 
     private readonly Option<double> _rate =
-        Numbers.Real("--rate", "PER_SECOND", "Mean arrivals (Poisson). Default 8.", 8, 0.001, 1e6);
+        Numbers.Real("--rate", "PER_SECOND", "Mean arrival rate (Poisson). Default 8.", 8, 0.001, 1e6);
 
     private readonly Option<int> _input =
-        Numbers.Whole("--input-tokens", "TOKENS", "Median prompt. Default 256.", 256, 1, 1_000_000);
+        Numbers.Whole("--input-tokens", "TOKENS", "Median prompt length. Default 256.", 256, 1, 1_000_000);
 
     private readonly Option<int> _output =
-        Numbers.Whole("--output-tokens", "TOKENS", "Median answer. Default 64.", 64, 1, 1_000_000);
+        Numbers.Whole("--output-tokens", "TOKENS", "Median answer length. Default 64.", 64, 1, 1_000_000);
 
     private readonly Option<double> _shared = Numbers.Real("--shared-prefixes", "SHARE",
-        "Share of requests whose prompt begins as others do, 0-1. Default 0.6.", 0.6, 0, 1);
+        "Share of requests that share a prompt prefix with others, 0-1. Default 0.6.", 0.6, 0, 1);
 
     private readonly Option<bool> _verify = new("--verify")
     {
-        Description = "Behind the URL are engines of 'orleanspd engine': compare each answer, token for token, with that of one "
-            + "engine that is not split.",
+        Description = "Compare each answer, token by token, with that of a single engine. Works only with "
+            + "engines of 'orleanspd engine'.",
     };
 
     public Option<string?> Json { get; } =
-        new("--json") { Description = "Also write the report to this file.", HelpName = "FILE" };
+        new("--json") { Description = "Also write the report to this file, as JSON.", HelpName = "FILE" };
 
     public void AddTo(DocumentedCommand command)
     {

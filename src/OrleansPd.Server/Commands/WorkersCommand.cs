@@ -6,14 +6,14 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary><c>orleanspd workers</c>: looks at and changes the fleet of a gateway that runs.</summary>
+/// <summary><c>orleanspd workers</c>: lists and changes the fleet of a running gateway.</summary>
 internal static class WorkersCommand
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     public static Command Create(CommandContext context) =>
-        new("workers", "Look at and change the engines of a gateway that runs.")
+        new("workers", "List and change the engines of a running gateway.")
     {
         List(context), Add(context), Drain(context), Remove(context), Role(context),
     };
@@ -21,8 +21,8 @@ internal static class WorkersCommand
     private static DocumentedCommand List(CommandContext context)
     {
         var (gateway, json) = (
-            new WorkersGatewayFlags(), new Option<bool>("--json") { Description = "Print the gateway's answer as JSON." });
-        var command = new DocumentedCommand("list", "List the engines: what they do, how they are, what is on them.")
+            new WorkersGatewayFlags(), new Option<bool>("--json") { Description = "Print the answer of the gateway as JSON." });
+        var command = new DocumentedCommand("list", "List the engines with role, state and load.")
         {
             Examples = ["orleanspd workers list", "orleanspd workers list --url http://10.0.0.9:30000 --json"],
         };
@@ -49,21 +49,23 @@ internal static class WorkersCommand
     private static DocumentedCommand Add(CommandContext context)
     {
         var gateway = new WorkersGatewayFlags();
-        var worker = new Argument<string>("URL") { Description = "Address of the engine." };
+        var worker = new Argument<string>("URL") { Description = "URL of the engine." };
         var type = new Option<string>(
-            "--type") { Description = "prefill, decode or regular (does both). Default regular.", HelpName = "TYPE" };
+            "--type") { Description = "prefill, decode or regular (both). Default regular.", HelpName = "TYPE" };
         var port = new Option<int?>("--bootstrap-port") { Description =
-            "Port of a prefill's KV bootstrap server. Default: ask the engine.", HelpName = "PORT" };
+            "Port of the KV bootstrap server of a prefill engine. Default: ask the engine.", HelpName = "PORT" };
         var priority = new Option<int?>(
-            "--priority") { Description = "0-255, higher is preferred. Default 50.", HelpName = "NUMBER" };
+            "--priority") { Description = "Priority, 0-255; higher is preferred. Default 50.", HelpName = "NUMBER" };
         var model = new Option<string?>(
-            "--model") { Description = "Name of the model. Default: ask the engine.", HelpName = "NAME" };
+            "--model") { Description = "Model name. Default: ask the engine.", HelpName = "NAME" };
         var key = new Option<string?>("--worker-key")
         {
-            Description = "Key of the engine. Default: the variable ORLEANSPD_WORKER_KEY, which other users of this machine cannot see.",
+            Description = "API key of the engine. Default: the environment variable ORLEANSPD_WORKER_KEY, which other "
+                + "users cannot see.",
             HelpName = "KEY",
         };
-        var command = new DocumentedCommand("add", "Add an engine. It serves when a generation went through it.")
+        var command = new DocumentedCommand(
+            "add", "Add an engine. It serves after a readiness check generated a token through it.")
         {
             Examples = ["orleanspd workers add http://10.0.0.3:30000 --type decode"],
         };
@@ -104,14 +106,15 @@ internal static class WorkersCommand
     private static DocumentedCommand Drain(CommandContext context)
     {
         var (gateway, name) = (new WorkersGatewayFlags(), Name());
-        var wait = new Option<bool>("--wait") { Description = "Wait until the engine is safe to kill." };
+        var wait = new Option<bool>("--wait") { Description = "Wait until the engine can be killed without losing requests." };
         var timeout = new Option<int>("--timeout")
         {
             DefaultValueFactory = _ => 600,
-            Description = "Longest wait in seconds. Default 600; then the exit code is 1 and the engine goes on draining.",
+            Description = "Maximum wait. Default 600; after it the exit code is 1 and the engine keeps draining.",
             HelpName = "SECONDS",
         };
-        var command = new DocumentedCommand("drain", "Take an engine out: it gets nothing new, ends what it has, and is gone.")
+        var command = new DocumentedCommand(
+            "drain", "Drain an engine: it gets no new requests, finishes those it has, and is removed.")
         {
             Examples = ["orleanspd workers drain http://10.0.0.3:30000 --wait && ssh gpu3 systemctl stop sglang"],
         };
@@ -146,7 +149,7 @@ internal static class WorkersCommand
     private static DocumentedCommand Remove(CommandContext context)
     {
         var (gateway, name) = (new WorkersGatewayFlags(), Name());
-        var command = new DocumentedCommand("remove", "Remove an engine at once. What is in flight on it runs on.");
+        var command = new DocumentedCommand("remove", "Remove an engine at once. Requests in flight on it continue.");
         command.Arguments.Add(name);
         command.Add("Gateway", gateway.All);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -165,7 +168,8 @@ internal static class WorkersCommand
     {
         var (gateway, name) = (new WorkersGatewayFlags(), Name());
         var role = new Argument<string>("ROLE") { Description = "prefill or decode." };
-        var command = new DocumentedCommand("role", "Let an engine change from prefill to decode or back, where its build can.")
+        var command = new DocumentedCommand(
+            "role", "Switch an engine from prefill to decode or back, if its build supports that.")
         {
             Examples = ["orleanspd workers role http://10.0.0.3:30000 prefill"],
         };
@@ -183,5 +187,5 @@ internal static class WorkersCommand
         return command;
     }
 
-    private static Argument<string> Name() => new("WORKER") { Description = "Address of the engine, or its id." };
+    private static Argument<string> Name() => new("WORKER") { Description = "URL or id of the engine." };
 }

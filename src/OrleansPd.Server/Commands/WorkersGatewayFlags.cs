@@ -3,19 +3,19 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>Which gateway the <c>workers</c> and <c>pools</c> commands talk to, and as whom.</summary>
+/// <summary>The gateway that <c>workers</c> and <c>pools</c> call, and the key they send.</summary>
 internal sealed class WorkersGatewayFlags
 {
     private readonly Option<string> _url = new("--url")
     {
         DefaultValueFactory = _ => "http://127.0.0.1:30000",
-        Description = "Address of the gateway. Default http://127.0.0.1:30000.",
+        Description = "URL of the gateway. Default http://127.0.0.1:30000.",
         HelpName = "URL",
     };
 
     private readonly Option<string?> _key = new("--admin-api-key")
     {
-        Description = "The gateway's --admin-api-key. Default: the variable ORLEANSPD_ADMIN_API_KEY.",
+        Description = "The --admin-api-key of the gateway. Default: the environment variable ORLEANSPD_ADMIN_API_KEY.",
         HelpName = "KEY",
     };
 

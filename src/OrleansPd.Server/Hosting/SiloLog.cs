@@ -13,8 +13,8 @@ internal static class SiloLog
         if (settings["LogLevel:Default"] is not ("Trace" or "Debug"))
         {
             logging.AddFilter("Orleans.", LogLevel.Error);
-            // A message to a silo that is dead but not yet declared dead cannot be delivered. Its sender gets the error and logs it
-            // once.
+            // A message to a silo that is dead but not yet declared dead cannot be delivered. Its sender gets the error and logs
+            // it once.
             logging.AddFilter("Orleans.Messaging", LogLevel.Critical);
         }
         ConsoleLog.Configure(logging, settings);

@@ -55,8 +55,8 @@ internal sealed class NodeOptions
     public string Zone { get; set; } = "";
 
     /// <summary>
-    /// Time in which a silo must answer another's probe, and pause between two probes, 50-60000 ms. Default 500. A shorter one finds
-    /// dead silos sooner, and takes a long pause of a living silo for its death.
+    /// Time in which a silo must answer another's probe, and pause between two probes, 50-60000 ms. Default 500. A shorter one
+    /// finds dead silos sooner, and takes a long pause of a living silo for its death.
     /// </summary>
     [Range(50, 60_000)]
     [Flag(FlagGroup.Membership, "MILLISECONDS",
@@ -90,8 +90,8 @@ internal sealed class NodeOptions
     {
         ArgumentNullException.ThrowIfNull(options);
         options.ProbeTimeout = TimeSpan.FromMilliseconds(ProbeTimeoutMs);
-        // Orleans would adapt the timeout of each peer between half and four times that. FailureDetection needs a firm lower bound,
-        // and dead silos must be found in time also by silos that are busy.
+        // Orleans would adapt the timeout of each peer between half and four times that. FailureDetection needs a firm lower
+        // bound, and dead silos must be found in time also by silos that are busy.
         options.MinProbeTimeout = options.MaxProbeTimeout = options.ProbeTimeout;
         // A silo that is slow to answer probes, but sent anything within (timeout x missed probes), is alive: no vote against it.
         options.EnableConnectionLivenessCheck = true;

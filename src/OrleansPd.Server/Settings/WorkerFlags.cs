@@ -9,17 +9,20 @@ namespace OrleansPd.Server.Settings;
 internal sealed class WorkerFlags
 {
     public Option<string[]> Prefill { get; } = List("--prefill", "URL [BOOTSTRAP_PORT]",
-        "Prefill engine, and the port of its KV bootstrap server; without the port, or with 'none', the engine is asked. Repeatable.");
+        "Prefill engine, and the port of its KV bootstrap server; without the port, or with 'none', the engine is asked. "
+        + "Repeatable.");
 
     public Option<string[]> Decode { get; } = List("--decode", "URL", "Decode engine. Repeatable.");
 
-    public Option<string[]> Worker { get; } = List("--worker", "URL", "[ours] Regular engine, which does both prefill and decode. Repeatable.");
+    public Option<string[]> Worker { get; } = List(
+        "--worker", "URL", "[ours] Regular engine, which does both prefill and decode. Repeatable.");
 
     public Option<string[]> WorkerUrls { get; } = List("--worker-urls", "URL...", "Regular engines.");
 
     public Option<string?> ApiKey { get; } = new("--api-key")
     {
-        Description = "API key of the engines that flags name. Clients of the gateway must send it too, as with the SGLang router.",
+        Description = "API key of the engines that flags name. Clients of the gateway must send it too, as with the SGLang "
+            + "router.",
         HelpName = "KEY",
     };
 

@@ -19,7 +19,8 @@ public sealed class OperationsTests
         var cancel = TestContext.Current.CancellationToken;
         var path = Path.Combine(Repository.Root, "docs", "operations.md");
         var text = await File.ReadAllTextAsync(path, cancel);
-        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
+        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal)
+            + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
         Assert.True(from > Begin.Length && to > from, "docs/operations.md has lost the marks around the tables of flags");
         var made = $"\n\n{Tables()}\n";
         if (Environment.GetEnvironmentVariable("ORLEANSPD_WRITE_DOCS") == "1")
@@ -28,7 +29,8 @@ public sealed class OperationsTests
             return;
         }
 
-        Assert.True(made == text[from..to], "docs/operations.md differs from the flags; the comment of this class says how to update it");
+        Assert.True(made == text[from..to],
+            "docs/operations.md differs from the flags; the comment of this class says how to update it");
     }
 
     private static string Tables()
@@ -47,7 +49,8 @@ public sealed class OperationsTests
                 .Append("| flag | value | default | range | setting | |\n| --- | --- | --- | --- | --- | --- |\n");
             foreach (var flag in flags)
             {
-                output.Append(CultureInfo.InvariantCulture, $"| `{flag.Display}` | {flag.Value.ToLowerInvariant()} | {flag.Default} | ")
+                output.Append(CultureInfo.InvariantCulture,
+                    $"| `{flag.Display}` | {flag.Value.ToLowerInvariant()} | {flag.Default} | ")
                     .Append(CultureInfo.InvariantCulture, $"{flag.Range} | `{flag.Key}` | {flag.Meaning} |\n");
             }
         }

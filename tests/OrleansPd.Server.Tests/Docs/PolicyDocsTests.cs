@@ -18,10 +18,12 @@ public sealed class PolicyDocsTests
         var cancel = TestContext.Current.CancellationToken;
         var path = Path.Combine(Repository.Root, "docs", "control-plane.md");
         var text = await File.ReadAllTextAsync(path, cancel);
-        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
+        var (from, to) = (text.IndexOf(Begin, StringComparison.Ordinal)
+            + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
         Assert.True(from > Begin.Length && to > from, "docs/control-plane.md has lost the marks around the table of policies");
         var policies = PolicyTable.All.Select(policy =>
-            $"| `{policy.Name}`{(policy.Name == new ControlPlaneOptions().Policy ? " (default)" : "")} | {policy.Picks} | {policy.MeantFor} |\n");
+            $"| `{policy.Name}`{(policy.Name == new ControlPlaneOptions().Policy ? " (default)" : "")} | {policy.Picks} "
+            + $"| {policy.MeantFor} |\n");
         var table = $"\n\n| policy | picks | meant for |\n| --- | --- | --- |\n{string.Concat(policies)}\n";
         if (Environment.GetEnvironmentVariable("ORLEANSPD_WRITE_DOCS") == "1")
         {

@@ -100,7 +100,8 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
         gateway.Terminate();
         Assert.Equal(0, await gateway.ExitCodeAsync());
 
-        Assert.Matches($@"(?m)^\S+ \S+Z info: .*Prefill worker {_prefill.Url.GetLeftPart(UriPartial.Authority)}.* -> Ready", gateway.Said);
+        Assert.Matches($@"(?m)^\S+ \S+Z info: .*Prefill worker {_prefill.Url.GetLeftPart(UriPartial.Authority)}.* -> Ready",
+            gateway.Said);
     }
 
     [Fact]
@@ -125,7 +126,8 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
         gateway.Terminate();
         Assert.Equal(0, await gateway.ExitCodeAsync());
 
-        Assert.StartsWith("orleanspd gateway on ", Assert.Single(gateway.Said.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+        Assert.StartsWith("orleanspd gateway on ", Assert.Single(
+            gateway.Said.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
     }
 
     [Fact]

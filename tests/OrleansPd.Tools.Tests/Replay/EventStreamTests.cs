@@ -35,7 +35,8 @@ public sealed class EventStreamTests
     {
         var bytes = Encoding.UTF8.GetBytes($"data: {new string('x', 100_000)}\n\n");
         await using var roomy = EventStream.ReadAsync(new Pieces(bytes, 5000), Token).GetAsyncEnumerator(Token);
-        await using var tight = EventStream.ReadAsync(new Pieces(bytes, 5000), Token, maxEventBytes: 50_000).GetAsyncEnumerator(Token);
+        await using var tight = EventStream.ReadAsync(new Pieces(bytes, 5000), Token, maxEventBytes: 50_000)
+            .GetAsyncEnumerator(Token);
 
         Assert.True(await roomy.MoveNextAsync());
         Assert.Equal(100_000, roomy.Current.Length);
