@@ -20,8 +20,8 @@ internal static class GatewayCommand
         var command = new DocumentedCommand("gateway",
             "Run the gateway in front of SGLang engines. With --redis it is a silo of a cluster, and every gateway of the "
             + "cluster serves all engines. Flags are those of the SGLang router; additional ones are marked [ours]. Each can "
-            + "also be set in a file (--config) or in the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the environment, "
-            + "which beats the file.")
+            + "also be set in a file (--config) or in the environment (ORLEANSPD_GATEWAY__PORT=8000). A flag beats the "
+            + "environment, which beats the file.")
         {
             Examples =
             [

@@ -17,9 +17,8 @@ internal sealed class FatalErrors(TextWriter error) : IFatalErrorHandler
             return;
         }
         error.WriteLine(context?.Contains("told I am dead", StringComparison.Ordinal) == true
-            ? "error: the cluster took this silo for dead, so it ends: it did not answer probes in time. Start it again; if it "
-            + "happens "
-                + "to healthy silos, give them a longer --probe-timeout-ms or more --missed-probes."
+            ? "error: the cluster took this silo for dead, so it ends: it did not answer probes in time. Start it again; if "
+                + "it happens to healthy silos, give them a longer --probe-timeout-ms or more --missed-probes."
             : $"error: this silo cannot go on and ends: {exception?.Message ?? context ?? "no reason was given"}");
         error.Flush();
         // Not here: the caller may hold what the end waits for.
