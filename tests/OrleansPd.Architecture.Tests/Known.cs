@@ -19,7 +19,6 @@ internal static class Known
 
     public static readonly string[] LongFiles =
     [
-        "src/OrleansPd.Client/Contracts/Surrogates.cs",
         "src/OrleansPd.Cluster/Gateways/ClusterControlPlane.Loops.cs",
         "src/OrleansPd.Core/Admission/PairAdmission.cs",
         "src/OrleansPd.Core/Rooms/RoomTable.cs",
