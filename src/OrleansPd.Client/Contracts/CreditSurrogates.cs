@@ -40,7 +40,10 @@ internal readonly record struct CreditClaimSurrogate(
 
 [GenerateSerializer(IncludePrimaryConstructorParameters = false), Immutable, Alias("pd.RankGrant")]
 internal readonly record struct RankGrantSurrogate(
-    [property: Id(0)] int Credits, [property: Id(1)] int Share, [property: Id(2)] int Others, [property: Id(3)] long OthersTokens);
+    [property: Id(0)] int Credits,
+    [property: Id(1)] int Share,
+    [property: Id(2)] int Others,
+    [property: Id(3)] long OthersTokens);
 
 [GenerateSerializer(IncludePrimaryConstructorParameters = false), Immutable, Alias("pd.CreditGrant")]
 internal readonly record struct CreditGrantSurrogate(
