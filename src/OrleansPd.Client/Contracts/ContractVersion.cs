@@ -1,14 +1,14 @@
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// Which messages a silo speaks. New members of a message need no new number: whoever does not know them skips them. A number is
-/// for what old silos would misunderstand.
+/// Version of the messages between silos. New members of a message need no new version, because older silos skip them. A new
+/// version is for changes that older silos would misread.
 /// </summary>
 public static class ContractVersion
 {
-    /// <summary>What this build says.</summary>
+    /// <summary>The version of this build.</summary>
     public const int Spoken = 1;
 
-    /// <summary>The oldest it understands; silos older than this may not be in its cluster.</summary>
+    /// <summary>The oldest version it can read; older silos cannot be in its cluster.</summary>
     public const int Oldest = 1;
 }

@@ -6,25 +6,25 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// The list of pools, the prefixes under which gateways mint rooms, and the feed of the fleet. There is one; its key is 0.
-/// Gateways go on with what they know while it is away.
+/// The list of pools, the room prefixes of gateways, and the feed of the fleet. There is one; its key is 0. Gateways keep serving
+/// from their last snapshot while it is away.
 /// </summary>
 [Alias("pd.IFleetGrain")]
 public interface IFleetGrain : IGrainWithIntegerKey
 {
     /// <summary>
-    /// The fleet now and whenever it changes, from the first that is newer than what the caller knows. Ends with either side:
-    /// always consumed in a loop that subscribes again.
+    /// The fleet now and at each change, if newer than the caller's version. Ends when either side ends: consume it in a loop
+    /// that subscribes again.
     /// </summary>
     [Alias("Watch")]
     IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, CancellationToken cancellationToken = default);
 
-    /// <summary>A gateway is there, and will say so again; its prefix stays its own for as long as its silo lives.</summary>
+    /// <summary>Announces a gateway; called again at an interval. Its prefix is kept while its silo lives.</summary>
     [Alias("Join"), ResponseTimeout("00:00:05")]
     Task<GatewayTerm> Join(GatewayHello hello);
 
     /// <summary>
-    /// A pool has changed. Interleaves: a pool tells of what the fleet itself has just asked of it; it waits for nothing.
+    /// Reports a changed pool. Interleaves, because a pool reports while the fleet grain awaits a call to it.
     /// </summary>
     [Alias("Changed"), AlwaysInterleave, ResponseTimeout("00:00:02")]
     Task Changed(PoolSnapshot pool);
@@ -34,21 +34,21 @@ public interface IFleetGrain : IGrainWithIntegerKey
     Task<ImmutableArray<PoolSnapshot>> Pools();
 
     /// <summary>
-    /// Adds workers to their pools, which are made where there are none. Answers with those that were not there before.
+    /// Adds workers to their pools and creates missing pools. Returns the ids of the workers that were added.
     /// </summary>
     [Alias("Add"), ResponseTimeout("00:00:10")]
     Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
 
-    /// <summary>Says how many workers a pool should have; it is made where there is none. Stored when it answers.</summary>
+    /// <summary>Sets the target size of a pool and creates it if missing. Stored when the call completes.</summary>
     [Alias("Scale"), ResponseTimeout("00:00:10")]
     Task<PoolSnapshot> Scale(string pool, int? wanted);
 }
 
-/// <summary>The fleet at one moment.</summary>
-/// <param name="Epoch">Grows with each life of the feed's writer.</param>
-/// <param name="Version">Grows with each change within a life.</param>
+/// <summary>The fleet at one version.</summary>
+/// <param name="Epoch">Grows with each activation of the fleet grain.</param>
+/// <param name="Version">Grows with each change within an epoch.</param>
 /// <param name="Workers">All workers.</param>
-/// <param name="Sizes">How many workers pools should have, of those of which it was ever said.</param>
+/// <param name="Sizes">Target sizes of the pools that have one.</param>
 [GenerateSerializer, Immutable, Alias("pd.FleetUpdate")]
 public sealed record FleetUpdate(
     [property: Id(0)] long Epoch,
@@ -56,12 +56,12 @@ public sealed record FleetUpdate(
     [property: Id(2)] ImmutableArray<WorkerReport> Workers,
     [property: Id(3)] ImmutableArray<PoolSize> Sizes = default);
 
-/// <summary>What a gateway says when it joins.</summary>
-/// <param name="Gateway">Names its life: its silo's address.</param>
-/// <param name="Prefix">The prefix it has; -1 = none yet.</param>
-/// <param name="Named">Workers its operator named; they serve the whole cluster.</param>
-/// <param name="Known">Workers it knows: taken back where everything stored was lost.</param>
-/// <param name="Sizes">Wanted sizes of pools it knows: taken back where they are newer than what is stored.</param>
+/// <summary>Arguments of <see cref="IFleetGrain.Join"/>.</summary>
+/// <param name="Gateway">Id of the gateway: its silo's address.</param>
+/// <param name="Prefix">Its current prefix; -1 = none yet.</param>
+/// <param name="Named">Workers configured on this gateway; they are added to the cluster.</param>
+/// <param name="Known">Workers it knows: restored if storage lost them.</param>
+/// <param name="Sizes">Target sizes it knows: restored if newer than the stored ones.</param>
 [GenerateSerializer, Immutable, Alias("pd.GatewayHello")]
 public sealed record GatewayHello(
     [property: Id(0)] string Gateway,
@@ -70,8 +70,8 @@ public sealed record GatewayHello(
     [property: Id(3)] ImmutableArray<WorkerReport> Known,
     [property: Id(4)] ImmutableArray<PoolSize> Sizes = default);
 
-/// <summary>What a gateway is given when it joins.</summary>
-/// <param name="Prefix">Its own: rooms of requests under 2 x prefix, rooms of trials under 2 x prefix + 1. -1 = not yet: other
-/// gateways are heard first.</param>
+/// <summary>Result of <see cref="IFleetGrain.Join"/>.</summary>
+/// <param name="Prefix">Its prefix: rooms of requests use 2 x prefix, rooms of readiness checks 2 x prefix + 1. -1 = not
+/// yet: the fleet grain waits for other gateways first.</param>
 [GenerateSerializer, Immutable, Alias("pd.GatewayTerm")]
 public sealed record GatewayTerm([property: Id(0)] int Prefix);

@@ -6,31 +6,33 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// The door for other .NET services. Its key is the service's own, so that a lease is given back where it was taken; it admits
-/// from what its silo's gateway knows and holds, and calls no other grain on the way.
+/// The entry point for other .NET services. Its key is chosen by the service, so that reports reach the silo that granted the
+/// lease. It admits from its silo's snapshot and credits, and calls no other grain.
 /// </summary>
 [Alias("pd.IRouterGrain")]
 public interface IRouterGrain : IGrainWithStringKey
 {
-    /// <summary>Admits one attempt and chooses its pair and rooms; waits for capacity as long as the caller wants to.</summary>
+    /// <summary>
+    /// Admits one attempt and chooses its pair and rooms; waits for capacity up to <see cref="PairAsk.MaxWait"/>.
+    /// </summary>
     [Alias("Acquire"), AlwaysInterleave, ResponseTimeout("00:05:00")]
     Task<PairOffer> Acquire(PairAsk ask, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Says what became of legs, and which leases live on: one that is not named for <see cref="PairOffer.ValidFor"/> is ended.
+    /// Reports ended legs and renews leases: a lease that is not renewed within <see cref="PairOffer.ValidFor"/> ends.
     /// </summary>
     [Alias("Report"), AlwaysInterleave, ResponseTimeout("00:00:05")]
     Task Report([Immutable] ImmutableArray<LegReport> ended, [Immutable] ImmutableArray<LeaseProgress> live);
 
     /// <summary>
-    /// Runs a whole request in the silo. The answer comes in parts: a head, then as many bodies as there are. Consume it to its
-    /// end, or cancel: then both legs are aborted.
+    /// Runs a whole request in the silo. The answer is a head followed by any number of body parts. Consume it to its end, or
+    /// cancel it: then both legs are aborted.
     /// </summary>
     [Alias("Dispatch")]
     IAsyncEnumerable<AnswerPart> Dispatch(string path, [Immutable] byte[] body, CancellationToken cancellationToken = default);
 }
 
-/// <summary>What a pair is asked for; see <see cref="PairRequest"/>.</summary>
+/// <summary>A request for a pair; see <see cref="PairRequest"/>.</summary>
 [GenerateSerializer, Immutable, Alias("pd.PairAsk")]
 public sealed record PairAsk
 {
@@ -68,19 +70,19 @@ public sealed record PairAsk
     public string? Adapters { get; init; }
 }
 
-/// <summary>A lease, or why there is none.</summary>
+/// <summary>A lease, or the refusal.</summary>
 [GenerateSerializer, Immutable, Alias("pd.PairOffer")]
 public sealed record PairOffer
 {
-    /// <summary>Names the lease at this door.</summary>
+    /// <summary>Id of the lease at this grain.</summary>
     [Id(0)]
     public long Lease { get; init; }
 
-    /// <summary>Null for a request to a regular worker.</summary>
+    /// <summary>Null for a regular worker.</summary>
     [Id(1)]
     public WorkerSnapshot? Prefill { get; init; }
 
-    /// <summary>Null: there is no lease.</summary>
+    /// <summary>Null = no lease.</summary>
     [Id(2)]
     public WorkerSnapshot? Decode { get; init; }
 
@@ -99,11 +101,11 @@ public sealed record PairOffer
     [Id(7)]
     public LegTarget DecodeTarget { get; init; }
 
-    /// <summary>How long the lease lives without being named.</summary>
+    /// <summary>How long the lease is valid without renewal.</summary>
     [Id(8)]
     public TimeSpan ValidFor { get; init; }
 
-    /// <summary>Why there is no lease, as <see cref="RefusalReason"/>.</summary>
+    /// <summary>Reason of the refusal, as <see cref="RefusalReason"/>.</summary>
     [Id(9)]
     public byte Refusal { get; init; }
 
@@ -115,16 +117,16 @@ public sealed record PairOffer
 }
 
 /// <summary>A leg has ended.</summary>
-/// <param name="Lease">Of this lease.</param>
-/// <param name="IsPrefill">Which of its legs.</param>
+/// <param name="Lease">Id of its lease.</param>
+/// <param name="IsPrefill">Prefill or decode leg.</param>
 /// <param name="Outcome">As <see cref="LegOutcome"/>.</param>
 [GenerateSerializer, Immutable, Alias("pd.LegReport")]
 public readonly record struct LegReport(
     [property: Id(0)] long Lease, [property: Id(1)] bool IsPrefill, [property: Id(2)] byte Outcome);
 
-/// <summary>A lease lives on.</summary>
-/// <param name="Lease">This lease.</param>
-/// <param name="Rids">Ids under which the engines know its items: aborted there should the service die.</param>
+/// <summary>Renews a lease.</summary>
+/// <param name="Lease">Id of the lease.</param>
+/// <param name="Rids">Request ids of its items: aborted on the engines if the service dies.</param>
 [GenerateSerializer, Immutable, Alias("pd.LeaseBeat")]
 public sealed record LeaseProgress([property: Id(0)] long Lease, [property: Id(1)] ImmutableArray<string> Rids);
 
@@ -132,18 +134,18 @@ public sealed record LeaseProgress([property: Id(0)] long Lease, [property: Id(1
 [GenerateSerializer, Immutable, Alias("pd.AnswerPart")]
 public sealed record AnswerPart
 {
-    /// <summary>HTTP status; 0 in parts that are no head.</summary>
+    /// <summary>HTTP status; 0 in body parts.</summary>
     [Id(0)]
     public int Status { get; init; }
 
     [Id(1)]
     public string? ContentType { get; init; }
 
-    /// <summary>Bytes of the body; whole events of an event stream.</summary>
+    /// <summary>Bytes of the body; whole events in an event stream.</summary>
     [Id(2)]
     public byte[] Body { get; init; } = [];
 
-    /// <summary>The answer broke off; nothing follows.</summary>
+    /// <summary>The answer failed; no part follows.</summary>
     [Id(3)]
     public string? Error { get; init; }
 }

@@ -5,52 +5,51 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// The one writer of one engine: health, breaker, epoch, credits. Its key is the worker's name. No call of it stands on a
-/// request's path.
+/// Manages one engine: health, breaker, epoch, credits. Its key is the worker's id. No request waits for a call to it.
 /// </summary>
 [Alias("pd.IWorkerGrain")]
 public interface IWorkerGrain : IGrainWithStringKey
 {
-    /// <summary>Starts looking after a registration, or goes on with it; from its pool, again and again.</summary>
+    /// <summary>Starts or continues to manage a registration; the pool calls it at an interval.</summary>
     /// <param name="member">The worker.</param>
-    /// <param name="last">What was told of it last; null = nothing.</param>
-    /// <param name="isNew">It was added just now: nobody can hold credits.</param>
+    /// <param name="last">Its last report; null = none.</param>
+    /// <param name="isNew">It was just added: no gateway can hold credits.</param>
     [Alias("Ensure"), ResponseTimeout("00:00:02")]
     Task Ensure(WorkerMember member, WorkerReport? last, bool isNew);
 
-    /// <summary>A gateway tells what it has here and is granted credits.</summary>
+    /// <summary>Reports what a gateway has here and returns its credits.</summary>
     [Alias("Sync"), ResponseTimeout("00:00:02")]
     ValueTask<ReportAnswer> Sync([Immutable] GatewayReport report);
 
-    /// <summary>The worker as its operator sees it; null when nothing is looked after here.</summary>
+    /// <summary>The worker for the management API; null = not managed here.</summary>
     [Alias("View"), ResponseTimeout("00:00:02")]
     Task<WorkerView?> View();
 
-    /// <summary>Takes it out of rotation; it is gone when nothing is left on it, or at once.</summary>
+    /// <summary>Drains it and removes it when it is idle; removes it at once with <paramref name="force"/>.</summary>
     [Alias("Retire"), ResponseTimeout("00:00:05")]
     Task<WorkerView?> Retire(bool force);
 
-    /// <summary>Changes what may be changed while it serves.</summary>
+    /// <summary>Changes priority, cost, labels or key.</summary>
     [Alias("Patch"), ResponseTimeout("00:00:02")]
     Task<WorkerView?> Patch(WorkerPatch patch);
 
     /// <summary>
-    /// Takes it out of rotation, waits until it is idle, lets its engine take the other role. Answers when it began.
+    /// Drains it, waits until it is idle and switches the role of its engine. Returns when the switch has begun.
     /// </summary>
     [Alias("SwitchRole"), ResponseTimeout("00:00:05")]
     Task<AdminAnswer> SwitchRole(WorkerRole role);
 
     /// <summary>
-    /// Its engine tells something else of itself than before: it is read again soon, whatever the interval. Waits for nothing.
+    /// The engine's facts changed: reads them again soon, not at the next interval. Does not wait for that.
     /// </summary>
     [Alias("ReadAgain"), ResponseTimeout("00:00:02")]
     Task ReadAgain();
 }
 
-/// <summary>The writer of a prefill engine.</summary>
+/// <summary>Manages a prefill engine.</summary>
 [Alias("pd.IPrefillWorkerGrain")]
 public interface IPrefillWorkerGrain : IWorkerGrain;
 
-/// <summary>The writer of a decode engine, or of a regular one, which decodes too.</summary>
+/// <summary>Manages a decode or regular engine.</summary>
 [Alias("pd.IDecodeWorkerGrain")]
 public interface IDecodeWorkerGrain : IWorkerGrain;

@@ -5,57 +5,57 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// Membership and wanted size of the workers of one model and role; persisted. Its key is <c>{role}/{model}</c>, with
-/// <c>-</c> for a model that the operator left to the engine to tell.
+/// Membership and target size of the workers of one model and role; persisted. Its key is <c>{role}/{model}</c>, with <c>-</c>
+/// for a model that was not configured.
 /// </summary>
 [Alias("pd.IWorkerPoolGrain")]
 public interface IWorkerPoolGrain : IGrainWithStringKey
 {
-    /// <summary>Adds workers that are not members yet; the others stay as they are.</summary>
-    /// <returns>The names of those that were added.</returns>
+    /// <summary>Adds workers that are not members yet; does not change members.</summary>
+    /// <returns>The ids of the added workers.</returns>
     [Alias("Add"), ResponseTimeout("00:00:05")]
     Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
 
-    /// <summary>Takes members back under their old registrations, after what was stored of them was lost.</summary>
+    /// <summary>Restores members with their registrations after storage lost them.</summary>
     [Alias("Adopt"), ResponseTimeout("00:00:05")]
     Task Adopt(ImmutableArray<WorkerReport> known);
 
-    /// <summary>A worker's writer tells of it. False: it is no member (any more).</summary>
+    /// <summary>Report of a worker's grain. False: it is not a member.</summary>
     [Alias("Report"), ResponseTimeout("00:00:02")]
     Task<bool> Report(WorkerReport report);
 
-    /// <summary>A worker has left. A later registration of the same name is not meant.</summary>
+    /// <summary>Removes a worker, but not a later registration with the same id.</summary>
     [Alias("Forget"), ResponseTimeout("00:00:05")]
     Task Forget(WorkerId id, long registration);
 
-    /// <summary>The pool as it is now; wakes it and its workers.</summary>
+    /// <summary>The pool now; activates it and its workers.</summary>
     [Alias("Current"), ResponseTimeout("00:00:02")]
     Task<PoolSnapshot> Current();
 
-    /// <summary>Says how many workers the pool should have; whoever starts engines reads it.</summary>
+    /// <summary>Sets the target size.</summary>
     [Alias("Scale"), ResponseTimeout("00:00:05")]
     Task<PoolSnapshot> Scale(int? wanted);
 
-    /// <summary>Takes back a wanted size that others remember, if it was said later than what is stored.</summary>
+    /// <summary>Restores a target size that a gateway remembers, if newer than the stored one.</summary>
     [Alias("Restore"), ResponseTimeout("00:00:05")]
     Task Restore(PoolSize remembered);
 }
 
-/// <summary>How many workers a pool should have, as it was said once.</summary>
+/// <summary>Target size of a pool.</summary>
 /// <param name="Pool">Key of the pool.</param>
-/// <param name="Wanted">The number; null = nobody says any more.</param>
-/// <param name="At">When it was said, in ticks; later words replace earlier ones.</param>
+/// <param name="Wanted">The target size; null = unset.</param>
+/// <param name="At">When it was set, in ticks; the later one wins.</param>
 [GenerateSerializer, Immutable, Alias("pd.PoolSize")]
 public sealed record PoolSize([property: Id(0)] string Pool, [property: Id(1)] int? Wanted, [property: Id(2)] long At);
 
-/// <summary>A pool at one moment.</summary>
+/// <summary>A pool at one version.</summary>
 /// <param name="Key">Its key.</param>
-/// <param name="Epoch">Grows with each life of the pool's writer.</param>
-/// <param name="Version">Grows with each change within a life.</param>
-/// <param name="Wanted">How many workers it should have; null = nobody said.</param>
+/// <param name="Epoch">Grows with each activation of its grain.</param>
+/// <param name="Version">Grows with each change within an epoch.</param>
+/// <param name="Wanted">Target size; null = not set.</param>
 /// <param name="Workers">The newest report of each member.</param>
-/// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
-/// <param name="TargetAt">When the wanted size was said, in ticks; 0 = never.</param>
+/// <param name="IsBlank">Storage has nothing of it: it is new, or its record is lost.</param>
+/// <param name="TargetAt">When the target size was set, in ticks; 0 = never.</param>
 [GenerateSerializer, Immutable, Alias("pd.PoolSnapshot")]
 public sealed record PoolSnapshot(
     [property: Id(0)] string Key,

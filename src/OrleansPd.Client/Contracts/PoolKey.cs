@@ -3,13 +3,13 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 
-/// <summary>Names of pools.</summary>
+/// <summary>Keys of pool and worker grains.</summary>
 public static class PoolKey
 {
-    /// <summary>The pool of a worker.</summary>
+    /// <summary>Key of a worker's pool.</summary>
     public static string Of(WorkerSpec spec) => PoolName.Of(spec).ToString();
 
-    /// <summary>The writer of a worker.</summary>
+    /// <summary>The grain of a worker.</summary>
     public static IWorkerGrain WorkerGrain(this IGrainFactory grains, WorkerRole role, WorkerId id)
     {
         ArgumentNullException.ThrowIfNull(grains);

@@ -3,10 +3,10 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 
-// The wire format of Core's types. Core does not reference Orleans, and Orleans' generator cannot set init-only members of another
-// assembly, so each type has a surrogate. An id is never used again; a new member gets the next one. A silo of an older release
-// skips members that it does not know and omits those that came later. IncludePrimaryConstructorParameters = false, because Orleans
-// would otherwise write parameters and other members as two groups: other bytes than those of the first releases.
+// The wire format of Core's types. Core does not reference Orleans, and Orleans' generator cannot set init-only members of
+// another assembly, so each type has a surrogate. An id is never used again; a new member gets the next one. A silo of an older
+// release skips members that it does not know and omits those that came later. IncludePrimaryConstructorParameters = false,
+// because Orleans would otherwise write parameters and other members as two groups: other bytes than those of the first releases.
 
 [GenerateSerializer(IncludePrimaryConstructorParameters = false), Immutable, Alias("pd.WorkerId")]
 internal readonly record struct WorkerIdSurrogate([property: Id(0)] string Value);

@@ -6,7 +6,7 @@ using OrleansPd.Client.Tracing;
 
 namespace OrleansPd.Client.Hosting;
 
-/// <summary>Puts a client of a cluster into a .NET service.</summary>
+/// <summary>Registers <see cref="PdClient"/> in a .NET service.</summary>
 public static class ClientRegistration
 {
     /// <summary>

@@ -4,13 +4,13 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Client.Routing;
 
-/// <summary>Makes a dispatcher's call of a request as a service hands it in.</summary>
+/// <summary>Parses a service's request into a call for the dispatcher.</summary>
 public static class Calls
 {
-    /// <summary>Longest wait for capacity; the dispatcher's own limit of a request ends it as well.</summary>
+    /// <summary>Maximum wait for capacity; the dispatcher's time limit for a request applies too.</summary>
     private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(4);
 
-    /// <exception cref="ArgumentException">The path or the body is wrong.</exception>
+    /// <exception cref="ArgumentException">The path or the body is invalid.</exception>
     public static DispatchCall Make(string path, ReadOnlySpan<byte> body)
     {
         var dialect = path switch
@@ -19,7 +19,7 @@ public static class Calls
             "/v1/chat/completions" => Dialect.Chat,
             "/v1/completions" => Dialect.Completions,
             _ => throw new ArgumentException(
-                $"'{path}' is none of /generate, /v1/chat/completions, /v1/completions", nameof(path)),
+                $"'{path}' is not one of /generate, /v1/chat/completions, /v1/completions", nameof(path)),
         };
         var shape = new RequestShape();
         if (!RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out var error))

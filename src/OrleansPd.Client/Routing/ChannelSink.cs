@@ -6,16 +6,16 @@ using OrleansPd.Engines.Attempts;
 namespace OrleansPd.Client.Routing;
 
 /// <summary>
-/// An answer as parts in a bounded channel: whoever reads slowly slows the engine's stream, not this process's memory.
+/// An answer as parts in a bounded channel: a slow reader slows the engine's stream instead of filling memory.
 /// </summary>
 public sealed class ChannelSink : IAnswerSink
 {
     private readonly Channel<AnswerPart> _parts = Channel.CreateBounded<AnswerPart>(64);
 
-    /// <summary>The parts; ends with the answer.</summary>
+    /// <summary>The parts; completes with the answer.</summary>
     public ChannelReader<AnswerPart> Parts => _parts.Reader;
 
-    /// <summary>Nothing follows.</summary>
+    /// <summary>No part follows.</summary>
     public void Complete(Exception? error = null) => _parts.Writer.TryComplete(error);
 
     public async ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)

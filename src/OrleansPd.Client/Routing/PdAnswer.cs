@@ -2,11 +2,11 @@ using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Client.Routing;
 
-/// <summary>An answer of an engine, whole or in chunks as they come.</summary>
+/// <summary>An engine's answer, complete or as a stream.</summary>
 /// <param name="Status">HTTP status.</param>
 /// <param name="ContentType">As the engine sent it.</param>
-/// <param name="Chunks">The body: one chunk, or the whole events of a stream as they come. To be read once, to its end or not at
-/// all.</param>
+/// <param name="Chunks">The body: one chunk, or the events of a stream as they arrive. Read it once; stop early to abort the
+/// request.</param>
 public sealed record PdAnswer(int Status, string? ContentType, IAsyncEnumerable<ReadOnlyMemory<byte>> Chunks)
 {
     /// <summary>The whole body.</summary>
@@ -21,7 +21,7 @@ public sealed record PdAnswer(int Status, string? ContentType, IAsyncEnumerable<
     }
 }
 
-/// <summary>A stream that had begun has broken off.</summary>
+/// <summary>A stream failed after it had started.</summary>
 public sealed class PdStreamException : Exception
 {
     public PdStreamException(string message)

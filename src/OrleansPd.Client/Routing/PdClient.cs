@@ -6,9 +6,10 @@ using OrleansPd.Net.Http1;
 namespace OrleansPd.Client.Routing;
 
 /// <summary>
-/// Sends requests to the engines of a cluster from any .NET service, in one of two ways with one result:
-/// <see cref="StreamAsync"/> asks the cluster for a pair and talks to both engines itself, with the gateway's own dispatcher;
-/// <see cref="DispatchAsync"/> lets a silo do that and receives the answer, where the service cannot reach the engines.
+/// Sends requests to the engines of a cluster from any .NET service, in one of two ways with the same result.
+/// <see cref="StreamAsync"/> acquires a pair from the cluster and connects to both engines directly, with the gateway's
+/// dispatcher.
+/// <see cref="DispatchAsync"/> lets a silo do that and relays the answer, for services that cannot reach the engines.
 /// </summary>
 public sealed class PdClient : IAsyncDisposable
 {
@@ -16,13 +17,13 @@ public sealed class PdClient : IAsyncDisposable
     private readonly RouterControlPlane _plane;
     private readonly RequestDispatcher _dispatcher;
 
-    /// <param name="grains">A client of the cluster, or a silo of it.</param>
+    /// <param name="grains">The grain factory of a cluster client or of a silo.</param>
     /// <param name="clock">The time.</param>
     public PdClient(IGrainFactory grains, TimeProvider clock)
     {
         ArgumentNullException.ThrowIfNull(grains);
         ArgumentNullException.ThrowIfNull(clock);
-        // One door for the life of this client: a lease is given back where it was taken.
+        // One router grain per client, so that reports reach the silo that granted the lease.
         var name = Guid.NewGuid();
         _router = grains.GetGrain<IRouterGrain>(name.ToString("N"));
         _plane = new RouterControlPlane(_router, clock);
@@ -31,12 +32,12 @@ public sealed class PdClient : IAsyncDisposable
     }
 
     /// <summary>
-    /// Streams straight from the engines. The answer begins with the decode engine's first output; a failure is an answer too.
+    /// Streams directly from the engines. Completes with the decode engine's first output; a failure is an answer too.
     /// </summary>
     /// <param name="path">The engines' path: <c>/generate</c>, <c>/v1/chat/completions</c> or <c>/v1/completions</c>.</param>
-    /// <param name="body">The request as JSON, as one would send it to an engine.</param>
-    /// <param name="cancellationToken">Ends it: both legs are aborted.</param>
-    /// <exception cref="ArgumentException">The path or the body is wrong.</exception>
+    /// <param name="body">The request as JSON, as for an engine.</param>
+    /// <param name="cancellationToken">Aborts both legs.</param>
+    /// <exception cref="ArgumentException">The path or the body is invalid.</exception>
     public Task<PdAnswer> StreamAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken = default)
     {
         var call = Calls.Make(path, body.Span);
@@ -62,10 +63,10 @@ public sealed class PdClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets a silo dispatch the request and receives the answer in batches.</summary>
+    /// <summary>Lets a silo dispatch the request and relays its answer.</summary>
     /// <param name="path">As for <see cref="StreamAsync"/>.</param>
     /// <param name="body">As for <see cref="StreamAsync"/>.</param>
-    /// <param name="cancellationToken">Ends it: both legs are aborted.</param>
+    /// <param name="cancellationToken">Aborts both legs.</param>
     public Task<PdAnswer> DispatchAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken = default)
     {
         var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -118,7 +119,7 @@ public sealed class PdClient : IAsyncDisposable
 
     private static async ValueTask EndAsync(IAsyncEnumerator<AnswerPart> reader, CancellationTokenSource stop)
     {
-        await stop.CancelAsync().ConfigureAwait(false); // whoever stops reading does not want the rest
+        await stop.CancelAsync().ConfigureAwait(false); // a reader that stops early aborts the request
         await reader.DisposeAsync().ConfigureAwait(false);
         stop.Dispose();
     }

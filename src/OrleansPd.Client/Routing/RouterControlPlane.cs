@@ -9,28 +9,28 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Routing;
 
 /// <summary>
-/// A control plane behind the router grain: pairs are asked for there, and what became of them is told there in batches. So the
-/// gateway's own dispatcher runs in any service.
+/// A control plane that acquires pairs from the router grain and reports outcomes to it in batches. So the gateway's dispatcher
+/// runs in any service.
 /// </summary>
 internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
 {
-    private static readonly TimeSpan SharedTick = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan RenewalInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan BatchDelay = TimeSpan.FromMilliseconds(2);
     private readonly IRouterGrain _router;
     private readonly TimeProvider _clock;
     private readonly ConcurrentDictionary<long, OfferedLease> _live = new();
     private readonly ConcurrentQueue<LegReport> _ended = [];
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _news = new(0);
-    private readonly Task _telling;
+    private readonly SemaphoreSlim _changes = new(0);
+    private readonly Task _reporting;
 
     public RouterControlPlane(IRouterGrain router, TimeProvider clock)
     {
         (_router, _clock) = (router, clock);
-        _telling = TellAsync(_stop.Token);
+        _reporting = ReportLoopAsync(_stop.Token);
     }
 
-    /// <summary>Not known here: the router chooses.</summary>
+    /// <summary>Empty: the router grain chooses.</summary>
     public FleetSnapshot Fleet => FleetSnapshot.Empty;
 
     public async ValueTask<PairGrant> AcquireAsync(PairRequest request, CancellationToken cancellationToken)
@@ -78,32 +78,33 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
         {
             _live.TryRemove(lease.Id, out _);
         }
-        _news.Release();
+        _changes.Release();
     }
 
     public ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken) =>
         throw new NotSupportedException("Engines register at a gateway.");
 
     public ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken) =>
-        throw new NotSupportedException("Engines ask at a gateway.");
+        throw new NotSupportedException("Engines query a gateway.");
 
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
-        await _telling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _reporting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await ReportAsync([]).ConfigureAwait(false);
         _stop.Dispose();
-        _news.Dispose();
+        _changes.Dispose();
     }
 
-    /// <summary>Tells what has ended soon, and what lives on once a second.</summary>
-    private async Task TellAsync(CancellationToken cancellationToken)
+    /// <summary>Reports ended legs within milliseconds, and renews leases once a second.</summary>
+    private async Task ReportLoopAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-            if (await _news.WaitAsync(SharedTick, cancellationToken).ConfigureAwait(false))
+            if (await _changes.WaitAsync(RenewalInterval, cancellationToken).ConfigureAwait(false))
             {
-                await Task.Delay(Soon, _clock, cancellationToken).ConfigureAwait(false); // what ends together is told together
+                // Legs that end together are reported together.
+                await Task.Delay(BatchDelay, _clock, cancellationToken).ConfigureAwait(false);
             }
             await ReportAsync([.. _live.Values.Select(l => new LeaseProgress(l.Id, [.. l.Rids]))]).ConfigureAwait(false);
         }
@@ -126,7 +127,7 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
         }
         catch (Exception)
         {
-            // Said again with the next report; what the router's silo has lost with its life, it ends by itself.
+            // Sent again with the next report. If the router's silo died, its leases expire there.
             ended.ForEach(_ended.Enqueue);
         }
     }

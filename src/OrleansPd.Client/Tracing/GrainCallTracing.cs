@@ -3,8 +3,9 @@ using System.Diagnostics;
 namespace OrleansPd.Client.Tracing;
 
 /// <summary>
-/// Spans of grain calls, under the span of whatever makes them: a request of a service, an operator's wish. Calls that nobody's
-/// span is around (reports, feeds, probes: nearly all) have none and cost one look.
+/// Spans of grain calls, as children of the caller's span: a service's request or an operator's change. Calls without a parent
+/// span
+/// (reports, feeds, probes: nearly all) get none; they cost one check.
 /// </summary>
 public static class GrainCallTracing
 {
@@ -39,7 +40,7 @@ public static class GrainCallTracing
     }
 }
 
-/// <summary>Begins a span for a call that leaves, and sends its context along.</summary>
+/// <summary>Starts a span for an outgoing call and sends its context.</summary>
 public sealed class OutgoingCallTracing : IOutgoingGrainCallFilter
 {
     public Task Invoke(IOutgoingGrainCallContext context)
@@ -55,7 +56,7 @@ public sealed class OutgoingCallTracing : IOutgoingGrainCallFilter
     }
 }
 
-/// <summary>Begins a span for a call that arrives with a context.</summary>
+/// <summary>Starts a span for an incoming call with a context.</summary>
 public sealed class IncomingCallTracing : IIncomingGrainCallFilter
 {
     public Task Invoke(IIncomingGrainCallContext context)

@@ -1,9 +1,9 @@
 namespace OrleansPd.Core.Admin;
 
-/// <summary>What became of an operator's wish: the worker afterwards, or why not.</summary>
-/// <param name="Worker">Null when it could not be done.</param>
-/// <param name="Problem">Null when it was done.</param>
-/// <param name="Message">One sentence about the problem.</param>
+/// <summary>Result of an operator's change: the worker afterwards, or the problem.</summary>
+/// <param name="Worker">Null on failure.</param>
+/// <param name="Problem">Null on success.</param>
+/// <param name="Message">The problem in one sentence.</param>
 public readonly record struct AdminAnswer(WorkerView? Worker, AdminProblem? Problem, string? Message)
 {
     public static AdminAnswer Done(WorkerView worker) => new(worker, null, null);
@@ -11,27 +11,27 @@ public readonly record struct AdminAnswer(WorkerView? Worker, AdminProblem? Prob
     public static AdminAnswer Failed(AdminProblem problem, string message) => new(null, problem, message);
 }
 
-/// <summary>Why an operator's wish could not be done.</summary>
+/// <summary>Why an operator's change failed.</summary>
 public enum AdminProblem
 {
-    /// <summary>No worker has that name.</summary>
+    /// <summary>No worker has that id.</summary>
     NotFound,
 
-    /// <summary>A worker of that name is registered.</summary>
+    /// <summary>A worker with that id is registered.</summary>
     Duplicate,
 
-    /// <summary>Not in the state the worker is in.</summary>
+    /// <summary>Not possible in the worker's current state.</summary>
     Conflict,
 
-    /// <summary>The engine cannot do that, or would not.</summary>
+    /// <summary>The engine does not support it, or refused.</summary>
     EngineRefused,
 
-    /// <summary>It did not become possible in time.</summary>
+    /// <summary>Not possible within the time limit.</summary>
     TimedOut,
 
-    /// <summary>It makes no sense; nothing has changed.</summary>
+    /// <summary>Invalid values; nothing has changed.</summary>
     Invalid,
 
-    /// <summary>Whoever must store it does not answer now. It may have been stored all the same: say it again.</summary>
+    /// <summary>The grain that must store it does not answer. It may have been stored: try again.</summary>
     Unavailable,
 }

@@ -2,15 +2,15 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admin;
 
-/// <summary>Names a pool: the workers of one role and of one model, as their operator named it.</summary>
+/// <summary>Name of a pool: the workers of one role and one model, as their operator configured it.</summary>
 /// <param name="Role">The role.</param>
-/// <param name="Model">The model; null = left to the engines to tell.</param>
+/// <param name="Model">The model; null = as the engines report.</param>
 public readonly record struct PoolName(WorkerRole Role, string? Model)
 {
-    /// <summary>Stands for the model where it was left to the engines.</summary>
+    /// <summary>Text for a model that was not configured.</summary>
     public const string AnyModel = "-";
 
-    /// <summary>Longest name of a model, in characters.</summary>
+    /// <summary>Maximum length of a model name, in characters.</summary>
     public const int MostLetters = 256;
 
     /// <summary>The pool of a worker.</summary>
@@ -20,7 +20,7 @@ public readonly record struct PoolName(WorkerRole Role, string? Model)
         return new(spec.Role, spec.Model);
     }
 
-    /// <summary>Reads <see cref="ToString"/> back. False: it names no role, or no model.</summary>
+    /// <summary>Parses the result of <see cref="ToString"/>. False: role or model is missing or invalid.</summary>
     public static bool TryParse(string? text, out PoolName name)
     {
         name = default;
@@ -33,7 +33,7 @@ public readonly record struct PoolName(WorkerRole Role, string? Model)
         return true;
     }
 
-    /// <summary><c>{role}/{model}</c>, with <c>-</c> for a model that was left to the engines.</summary>
+    /// <summary><c>{role}/{model}</c>, with <c>-</c> for a model that was not configured.</summary>
     public override string ToString() => $"{NameOf(Role)}/{Model ?? AnyModel}";
 
     private static string NameOf(WorkerRole role) => role.ToString().ToLowerInvariant();

@@ -4,18 +4,18 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Admin;
 
 /// <summary>
-/// How many workers a pool should have. A wish: whoever starts and stops engines reads it. Nothing is started or killed here; at
-/// most what is too much is drained, so that it can be stopped.
+/// A request to set the target size of a pool. This is only a target: your autoscaler reads it. No engine is started or killed
+/// here; surplus workers can be drained, so that they can be stopped.
 /// </summary>
 /// <param name="Pool">The pool; it need not have a worker yet.</param>
-/// <param name="Wanted">0-10000; null = nobody says any more.</param>
-/// <param name="DrainSurplus">Take workers beyond the wanted number out of rotation now, as one does by hand.</param>
+/// <param name="Wanted">Target size, 0-10000; null = unset.</param>
+/// <param name="DrainSurplus">Drain the workers beyond the target size now.</param>
 public sealed record PoolTarget(PoolName Pool, int? Wanted, bool DrainSurplus = false)
 {
-    /// <summary>Most workers that can be wanted of one pool.</summary>
+    /// <summary>Maximum target size.</summary>
     public const int Most = 10_000;
 
-    /// <summary>What is wrong with it, in one sentence; null = nothing.</summary>
+    /// <summary>What is wrong with it, in one sentence; null = valid.</summary>
     public string? Problem =>
         !Enum.IsDefined(Pool.Role) ? "The role must be prefill, decode or regular."
         : Pool.Model is { } model && !IsName(model)
@@ -29,10 +29,10 @@ public sealed record PoolTarget(PoolName Pool, int? Wanted, bool DrainSurplus = 
         && model != PoolName.AnyModel && model == model.Trim() && !model.Any(char.IsControl);
 
     /// <summary>
-    /// The workers to drain where there are more than wanted: first those that serve nobody, then the lowest priority, then those
-    /// with the least in flight, then the newest.
+    /// The workers to drain beyond the target size: first those that do not serve, then the lowest priority, then the fewest
+    /// requests in flight, then the newest.
     /// </summary>
-    /// <param name="members">The pool's workers in order of registration.</param>
+    /// <param name="members">Workers of the pool in order of registration.</param>
     public ImmutableArray<WorkerId> Surplus(IEnumerable<WorkerView> members)
     {
         var present = members.Where(m => m.Worker.Phase is not (WorkerPhase.Gone or WorkerPhase.Draining)).ToArray();

@@ -3,11 +3,11 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Admin;
 
 /// <summary>
-/// The workers that were removed, for a while and up to a number: their operator wants to know when to kill their engines.
+/// Removed workers, kept for a time and up to 64, because their operator needs to know when their engines can be killed.
 /// </summary>
 internal sealed class RetiredWorkers(TimeSpan keep)
 {
-    private const int Most = 64;
+    private const int Maximum = 64;
     private readonly List<RetiredWorker> _gone = [];
 
     /// <summary>Newest first.</summary>
@@ -17,22 +17,22 @@ internal sealed class RetiredWorkers(TimeSpan keep)
     {
         Forget(worker.Worker.Id);
         _gone.Insert(0, worker);
-        if (_gone.Count > Most)
+        if (_gone.Count > Maximum)
         {
-            _gone.RemoveAt(Most);
+            _gone.RemoveAt(Maximum);
         }
     }
 
-    /// <summary>Its name is a registered worker's again.</summary>
+    /// <summary>Drops a worker whose id is registered again.</summary>
     public void Forget(WorkerId id) => _gone.RemoveAll(g => g.Worker.Id == id);
 
     public void Sweep(DateTimeOffset now) => _gone.RemoveAll(g => now - g.At >= keep);
 }
 
 /// <summary>A worker that was removed.</summary>
-/// <param name="Worker">As it was, without its key.</param>
-/// <param name="Cost">As it was.</param>
+/// <param name="Worker">Its last snapshot, without its key.</param>
+/// <param name="Cost">Its cost.</param>
 /// <param name="At">When it was removed.</param>
-/// <param name="Safety">What was known then.</param>
-/// <param name="Forced">Removed at once, with requests in flight perhaps.</param>
+/// <param name="Safety">Whether its engine could be killed at that time.</param>
+/// <param name="Forced">Removed at once, possibly with requests in flight.</param>
 internal sealed record RetiredWorker(WorkerSnapshot Worker, double Cost, DateTimeOffset At, KillSafety Safety, bool Forced);

@@ -3,17 +3,17 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admin;
 
-/// <summary>What is to change; null = stays.</summary>
+/// <summary>Changes of a worker; null = unchanged.</summary>
 public sealed record WorkerPatch
 {
     public int? Priority { get; init; }
 
     public double? Cost { get; init; }
 
-    /// <summary>All labels; those that are not named are gone.</summary>
+    /// <summary>The complete new set of labels.</summary>
     public ImmutableDictionary<string, string>? Labels { get; init; }
 
-    /// <summary>The key for the engine; empty = none any more.</summary>
+    /// <summary>The key for the engine; empty = remove it.</summary>
     public string? ApiKey { get; init; }
 
     public WorkerSpec ApplyTo(WorkerSpec spec)

@@ -3,7 +3,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admin;
 
-/// <summary>A worker as its operator sees it.</summary>
+/// <summary>A worker as the management API returns it.</summary>
 public sealed record WorkerView
 {
     /// <summary>The worker, without its key.</summary>
@@ -11,28 +11,28 @@ public sealed record WorkerView
 
     public required double Cost { get; init; }
 
-    /// <summary>When its present stage began; for a removed one when it was removed.</summary>
+    /// <summary>When its current stage began; for a removed worker when it was removed.</summary>
     public required DateTimeOffset Since { get; init; }
 
-    /// <summary>Its ranks; one that stands for all where the engine chooses ranks. Empty for a removed worker.</summary>
+    /// <summary>Its ranks; a single one stands for all when engines choose ranks. Empty for a removed worker.</summary>
     public ImmutableArray<RankView> Ranks { get; init; } = [];
 
-    /// <summary>Our legs in flight on it, readiness trials included.</summary>
+    /// <summary>Our legs in flight on it, readiness checks included.</summary>
     public int InFlight { get; init; }
 
     public required KillSafety Safety { get; init; }
 
-    /// <summary>The role it is to have when it has drained; null = no switch is under way.</summary>
+    /// <summary>The role to switch to when it has drained; null = no switch is under way.</summary>
     public WorkerRole? SwitchTo { get; init; }
 
-    /// <summary>Address of the silo that looks after it; null in one process, or where its writer does not answer.</summary>
+    /// <summary>Address of the silo of its grain; null in one process, or when the grain does not answer.</summary>
     public string? Silo { get; init; }
 }
 
-/// <summary>What is on one rank.</summary>
+/// <summary>Load of one rank.</summary>
 /// <param name="Rank">From 0.</param>
-/// <param name="InFlight">Items of ours.</param>
-/// <param name="Foreign">Requests of others, as its engine's figures show them.</param>
-/// <param name="Window">Items it may hold.</param>
+/// <param name="InFlight">Our items in flight.</param>
+/// <param name="Foreign">Requests that do not come from our gateways, computed from the engine's report.</param>
+/// <param name="Window">Capacity in items.</param>
 /// <param name="Tokens">Tokens of our items.</param>
 public readonly record struct RankView(int Rank, int InFlight, int Foreign, int Window, long Tokens);

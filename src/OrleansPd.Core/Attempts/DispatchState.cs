@@ -2,31 +2,31 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Attempts;
 
-/// <summary>What a transition asks of whoever moves the bytes.</summary>
+/// <summary>What the caller has to do after a transition.</summary>
 [Flags]
 public enum DispatchActions
 {
     None = 0,
 
-    /// <summary>The client's answer begins: from here on there is no retry.</summary>
+    /// <summary>Start the client's answer; no retry is possible afterwards.</summary>
     Commit = 1,
 
-    /// <summary>Close the prefill leg and abort it by its rid.</summary>
+    /// <summary>Abort the prefill leg by its rid, then close it.</summary>
     CancelPrefill = 2,
 
-    /// <summary>Close the decode leg and abort it by its rid.</summary>
+    /// <summary>Abort the decode leg by its rid, then close it.</summary>
     CancelDecode = 4,
 
-    /// <summary>The verdict is there: answer, retry or end the stream according to it.</summary>
+    /// <summary>The verdict is final: answer, retry or end the stream.</summary>
     Decided = 8,
 }
 
 public enum DispatchEventKind
 {
-    /// <summary>The prefill leg ended; <see cref="DispatchEvent.End"/> says how.</summary>
+    /// <summary>The prefill leg ended, as in <see cref="DispatchEvent.End"/>.</summary>
     PrefillEnded,
 
-    /// <summary>The first good event, or the complete good body, of the decode leg is in our hands.</summary>
+    /// <summary>The first good event of the decode leg, or its complete good body, has arrived.</summary>
     DecodeOutput,
 
     /// <summary>The decode leg ended.</summary>
@@ -35,13 +35,13 @@ public enum DispatchEventKind
     /// <summary>The client closed its connection.</summary>
     ClientGone,
 
-    /// <summary>A limit of ours ran out.</summary>
+    /// <summary>A time limit of ours expired.</summary>
     OutOfTime,
 
-    /// <summary>Decode's stream was silent for longer than allowed.</summary>
+    /// <summary>The decode stream was silent for too long.</summary>
     Stalled,
 
-    /// <summary>The gateway stops and its grace is over.</summary>
+    /// <summary>The gateway stops and its grace period is over.</summary>
     ShuttingDown,
 }
 
@@ -63,14 +63,14 @@ public readonly record struct DispatchEvent(DispatchEventKind Kind, LegEnd End =
 }
 
 /// <summary>
-/// One attempt of one request on one pair, as a value. The two legs live and die together:
+/// One attempt of one request on one pair, as a value. The two legs succeed or fail together:
 /// <list type="number">
-/// <item>both are sent at once; neither waits for the other;</item>
-/// <item>the first failure before output decides, and cancels the other leg;</item>
-/// <item>decode's first good output commits, even while the prefill's answer is open (it is drained, never cut: cutting it
-/// would abort the request, protocol §2.7);</item>
-/// <item>after that only decode, the client and the clock decide: a late prefill error is the prefill's, not the client's;</item>
-/// <item>an answer that needs both legs (input log probabilities) commits when both are there.</item>
+/// <item>both are sent at once;</item>
+/// <item>the first failure before output decides the verdict and cancels the other leg;</item>
+/// <item>decode's first good output commits, even while the prefill's answer is open (it is read to its end: closing it would
+/// abort the request, protocol §2.7);</item>
+/// <item>after that only decode, the client and time limits decide: a late prefill error does not reach the client;</item>
+/// <item>an answer that needs both legs (input log probabilities) commits when both have succeeded.</item>
 /// </list>
 /// </summary>
 public readonly record struct DispatchState
@@ -87,7 +87,7 @@ public readonly record struct DispatchState
 
     public bool NeedsPrefillAnswer { get; private init; }
 
-    /// <summary>Output of one prompt does not prove that the KV of the others has arrived.</summary>
+    /// <summary>Several prompts: output of one does not prove that the KV of the others has arrived.</summary>
     public bool IsBatch { get; private init; }
 
     public LegEnd Prefill { get; private init; }
@@ -98,10 +98,10 @@ public readonly record struct DispatchState
 
     public bool IsCommitted { get; private init; }
 
-    /// <summary>Null until it is decided how the attempt ends; never changes afterwards.</summary>
+    /// <summary>Null until decided; final afterwards.</summary>
     public Verdict? Verdict { get; private init; }
 
-    /// <summary>Whether both legs have ended: nothing of the attempt is left on an engine.</summary>
+    /// <summary>Whether both legs have ended: no engine works on the attempt any more.</summary>
     public bool IsClosed => !Prefill.IsOpen && !Decode.IsOpen;
 
     public static DispatchState Start(bool regular, bool needsPrefillAnswer, bool batch = false) =>
@@ -131,10 +131,9 @@ public readonly record struct DispatchState
         {
             return next.CommitIfWhole(out actions);
         }
-        // A decode that has answered has the KV: whatever the prefill says now comes too late to matter to the client,
-        // unless the answer needs a part that only the prefill has.
-        // The same holds for a batch that broke off: an engine that says which prompt failed has told its partner, a dead one has
-        // not.
+        // Decode output proves that the KV has arrived, so a later prefill failure does not matter to the client, unless the
+        // answer needs the prefill's part. In a batch only the KV of one prompt is proved: an engine that reports a failed prompt
+        // has informed its partner, but one whose leg broke off has not, and decode would wait for the other prompts.
         var outranked = IsCommitted || (HasOutput && !NeedsPrefillAnswer);
         if (Verdict is not null || (outranked && !(IsBatch && end.BrokeOff)))
         {

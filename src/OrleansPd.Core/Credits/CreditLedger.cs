@@ -3,22 +3,22 @@ using System.Collections.Immutable;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// Who may have how much in flight on one worker. One writer. For each rank the sum of what gateways hold never exceeds its
-/// places: a gateway gives up before others are given, and what a dead one held stays taken until it is known to be gone from
-/// the engine.
+/// Credits of all gateways on one worker. On each rank the sum of credits never exceeds the capacity: a gateway gives credits
+/// back before others get them, and those of a dead gateway stay taken until its requests are gone from the engine. Not
+/// thread-safe.
 /// </summary>
 public sealed class CreditLedger
 {
     private readonly CreditLimits _limits;
     private readonly List<Holder> _holders = [];
     private DateTimeOffset? _learnUntil;
-    private int[] _places = [];
+    private int[] _capacity = [];
     private int[] _foreign = [];
     private long[] _foreignTokens = [];
 
-    /// <param name="id">Higher than of all former lives of this writer.</param>
-    /// <param name="limits">How long credits live.</param>
-    /// <param name="learn">False only where it is known that nobody holds anything: the worker was never granted before.</param>
+    /// <param name="id">Higher than of all former activations of this worker's grain.</param>
+    /// <param name="limits">How long credits are valid.</param>
+    /// <param name="learn">False only if no gateway can hold credits: the worker is new.</param>
     /// <param name="now">The time.</param>
     public CreditLedger(long id, CreditLimits limits, bool learn, DateTimeOffset now)
     {
@@ -30,33 +30,35 @@ public sealed class CreditLedger
 
     public long Id { get; }
 
-    /// <summary>Ranks that are known.</summary>
-    public int Ranks => _places.Length;
+    /// <summary>Number of known ranks.</summary>
+    public int Ranks => _capacity.Length;
 
-    /// <summary>Gateways that hold or may hold something.</summary>
+    /// <summary>Gateways that hold or may hold credits.</summary>
     public IEnumerable<string> Gateways => _holders.Select(h => h.Gateway);
 
     public bool IsLearning(DateTimeOffset now) => _learnUntil is { } until && now < until;
 
-    /// <summary>A dead gateway's places are being cleared.</summary>
+    /// <summary>Requests of a dead gateway are being aborted.</summary>
     public bool IsClearing => _holders.Any(h => h.IsLeaving);
 
-    /// <summary>In flight of all gateways, as they told.</summary>
+    /// <summary>Requests in flight of all gateways, as reported.</summary>
     public int Running => _holders.Sum(h => h.Running.Sum());
 
-    /// <summary>What gateways may have in flight at most, on all ranks.</summary>
+    /// <summary>Credits of all gateways on all ranks.</summary>
     public int Held => Enumerable.Range(0, Ranks).Sum(rank => _holders.Sum(h => h.HeldOn(rank)));
 
-    /// <summary>In flight on one rank, as gateways told.</summary>
+    /// <summary>Requests in flight on one rank, as reported.</summary>
     public int RunningOn(int rank) => _holders.Sum(h => rank < h.Running.Length ? h.Running[rank] : 0);
 
-    /// <summary>Tokens in flight on one rank, as gateways told.</summary>
+    /// <summary>Tokens in flight on one rank, as reported.</summary>
     public long TokensOn(int rank) => _holders.Sum(h => rank < h.Tokens.Length ? h.Tokens[rank] : 0);
 
-    /// <summary>What is seen there that is none of the gateways'.</summary>
+    /// <summary>Requests on a rank that do not come from our gateways.</summary>
     public int Foreign(int rank) => rank < _foreign.Length ? _foreign[rank] : 0;
 
-    /// <summary>Most in flight on a rank since the last call: what an engine's figures can contain of us.</summary>
+    /// <summary>
+    /// Maximum in flight on a rank since the last call: an engine's report can contain so many of our requests.
+    /// </summary>
     public int TakePeak(int rank)
     {
         var peak = 0;
@@ -71,19 +73,19 @@ public sealed class CreditLedger
         return peak;
     }
 
-    /// <summary>Sets what each rank holds. Fewer places take nothing away from what is in flight.</summary>
-    public void SetCapacity(ReadOnlySpan<int> places)
+    /// <summary>Sets the capacity of each rank. A lower one does not affect requests in flight.</summary>
+    public void SetCapacity(ReadOnlySpan<int> slots)
     {
-        if (places.Length != _places.Length)
+        if (slots.Length != _capacity.Length)
         {
-            _places = new int[places.Length];
-            Array.Resize(ref _foreign, places.Length);
-            Array.Resize(ref _foreignTokens, places.Length);
+            _capacity = new int[slots.Length];
+            Array.Resize(ref _foreign, slots.Length);
+            Array.Resize(ref _foreignTokens, slots.Length);
         }
-        places.CopyTo(_places);
+        slots.CopyTo(_capacity);
     }
 
-    /// <summary>Sets what is seen on a rank that is none of the gateways'. It never closes a rank altogether.</summary>
+    /// <summary>Sets the foreign load of a rank. At least one slot stays usable.</summary>
     public void SetForeign(int rank, int requests, long tokens)
     {
         if (rank < _foreign.Length)
@@ -92,10 +94,10 @@ public sealed class CreditLedger
         }
     }
 
-    /// <summary>All gateways that may hold anything from a former life have spoken, or never will.</summary>
+    /// <summary>All gateways that may hold credits of a former activation have reported, or are dead.</summary>
     public void Learned() => _learnUntil = null;
 
-    /// <returns>Null when a later claim of the same gateway came first, or the gateway is on its way out.</returns>
+    /// <returns>Null when a later claim of the same gateway came first, or the gateway is being removed.</returns>
     public CreditGrant? Sync(CreditClaim claim, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(claim);
@@ -113,22 +115,22 @@ public sealed class CreditLedger
             Gone(claim.Gateway);
             return new CreditGrant { Ledger = Id, ValidFor = TimeSpan.Zero };
         }
-        holder.Take(claim, now, _places.Length);
-        var grants = ImmutableArray.CreateBuilder<RankGrant>(_places.Length);
+        holder.Take(claim, now, _capacity.Length);
+        var grants = ImmutableArray.CreateBuilder<RankGrant>(_capacity.Length);
         var tight = false;
-        for (var rank = 0; rank < _places.Length; rank++)
+        for (var rank = 0; rank < _capacity.Length; rank++)
         {
             grants.Add(Grant(holder, rank, now, ref tight));
         }
         return new CreditGrant { Ledger = Id, ValidFor = _limits.ValidFor, Ranks = grants.MoveToImmutable(), IsTight = tight };
     }
 
-    /// <summary>The gateways that were not heard of for too long.</summary>
+    /// <summary>The gateways whose credits have expired.</summary>
     public ImmutableArray<string> Overdue(DateTimeOffset now) =>
         [.. _holders.Where(h => !h.IsLeaving && now - h.Seen > _limits.ValidFor).Select(h => h.Gateway)];
 
-    /// <summary>A gateway is dead: it gets nothing more. What it held stays taken until <see cref="Gone"/>.</summary>
-    /// <returns>False when it is not known, or known to be leaving.</returns>
+    /// <summary>A gateway is dead: it gets no more credits. Those it held stay taken until <see cref="Gone"/>.</summary>
+    /// <returns>False when it is unknown or already leaving.</returns>
     public bool Leaving(string gateway)
     {
         if (_holders.Find(h => h.Gateway == gateway) is not { IsLeaving: false } holder)
@@ -139,11 +141,11 @@ public sealed class CreditLedger
         return true;
     }
 
-    /// <summary>Nothing of a gateway is on the engine any more: what it held is free.</summary>
+    /// <summary>No request of a gateway is on the engine any more: frees its credits.</summary>
     public void Gone(string gateway) => _holders.RemoveAll(h => h.Gateway == gateway);
 
-    /// <summary>Items of gateways that a rank holds.</summary>
-    public int Places(int rank) => Math.Max(Math.Min(1, _places[rank]), _places[rank] - _foreign[rank]);
+    /// <summary>Items that gateways may have on a rank: its capacity less the foreign load.</summary>
+    public int Places(int rank) => Math.Max(Math.Min(1, _capacity[rank]), _capacity[rank] - _foreign[rank]);
 
     private RankGrant Grant(Holder holder, int rank, DateTimeOffset now, ref bool tight)
     {
@@ -169,11 +171,11 @@ public sealed class CreditLedger
         var leaving = _holders.Where(h => h.IsLeaving).Sum(h => h.HeldOn(rank));
         Span<int> shares = stackalloc int[count];
         Shares.Divide(all - leaving, needs[..count], shares, (int)(now.UtcTicks / _limits.Turn.Ticks % 1_000_003));
-        var share = at < 0 ? 0 : shares[at]; // more gateways than anybody has: the last ones wait until others leave
+        var share = at < 0 ? 0 : shares[at]; // beyond 64 gateways the last ones wait until others leave
         var free = Math.Max(0, all - heldByOthers);
         var credits = IsLearning(now) ? Math.Min(holder.HeldOn(rank), Math.Max(free, holder.Running[rank]))
             : Math.Min(share, free);
-        // The answer may be lost: what it takes away is taken only when the gateway says that it no longer has it.
+        // The answer may be lost: a credit counts as given back only when the gateway reports that.
         holder.Held[rank] = Math.Max(credits, holder.HeldOn(rank));
         tight |= wanted > all || _holders.Any(h => h.IsBrief && h != holder) || credits < Math.Min(all, holder.Need(rank));
         return new RankGrant(
@@ -215,10 +217,10 @@ public sealed class CreditLedger
             (Held, Running, Wanted, Peak, Tokens) = (new int[all], new int[all], new int[all], new int[all], new long[all]);
             for (var rank = 0; rank < claim.Ranks.Length; rank++)
             {
-                var told = claim.Ranks[rank];
+                var reported = claim.Ranks[rank];
                 (Held[rank], Running[rank], Wanted[rank], Tokens[rank]) = (
-                    told.Held, told.Running, Math.Max(0, told.Wanted), told.Tokens);
-                Peak[rank] = Math.Max(rank < peak.Length ? peak[rank] : 0, Math.Max(told.Peak, told.Running));
+                    reported.Held, reported.Running, Math.Max(0, reported.Wanted), reported.Tokens);
+                Peak[rank] = Math.Max(rank < peak.Length ? peak[rank] : 0, Math.Max(reported.Peak, reported.Running));
             }
         }
     }

@@ -1,15 +1,15 @@
 namespace OrleansPd.Core.Credits;
 
-/// <summary>How long credits live.</summary>
+/// <summary>How long credits are valid.</summary>
 /// <param name="ValidFor">
-/// A gateway that was not heard of for so long has lost its credits. Long, because a dead gateway is noticed by membership long
-/// before, and because gateways go on with what they hold while the worker's writer is away.
+/// Credits of a gateway expire when it has not reported for this time; 120 s. Long, because membership detects a dead gateway
+/// much earlier, and because gateways keep using their credits while the worker's grain is away.
 /// </param>
 /// <param name="Learn">
-/// A new writer of a worker grants nothing beyond what gateways say they hold for so long, unless all of them have spoken
-/// before: it does not know what its former life granted.
+/// For this time after its activation (2 s) a worker's grain grants no more than gateways report to hold, unless all of them have
+/// reported before: it does not know what its former activation granted.
 /// </param>
-/// <param name="Turn">Where there are fewer places than gateways that want one, the places change hands this often.</param>
+/// <param name="Turn">With fewer slots than gateways that need one, the slots rotate at this interval; 500 ms.</param>
 public sealed record CreditLimits(TimeSpan ValidFor, TimeSpan Learn, TimeSpan Turn)
 {
     public static CreditLimits Default { get; } = new(

@@ -2,26 +2,25 @@ using System.Collections.Immutable;
 
 namespace OrleansPd.Core.Credits;
 
-/// <summary>A pool at one moment, as its single writer told of it.</summary>
+/// <summary>A pool at one version, as its grain reported it.</summary>
 /// <param name="Key">Its key.</param>
-/// <param name="Epoch">Grows with each life of its writer.</param>
-/// <param name="Version">Grows with each change within a life.</param>
-/// <param name="Wanted">How many workers it should have.</param>
-/// <param name="IsBlank">Nothing is stored of it: it is new, or what was stored is lost.</param>
+/// <param name="Epoch">Grows with each activation of its grain.</param>
+/// <param name="Version">Grows with each change within an epoch.</param>
+/// <param name="Wanted">Its target size.</param>
+/// <param name="IsBlank">Storage has nothing of it: it is new, or its record is lost.</param>
 /// <param name="Workers">The newest report of each member.</param>
 public sealed record PoolState(
     string Key, long Epoch, long Version, TargetSize Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
 
 /// <summary>
-/// All pools as they last told of themselves, and whether that may be told on. Storage can lose everything or a part of it; a
-/// fleet told too early would then be taken for the truth by those that still know better. So nothing is told while a pool has
-/// not spoken, and a pool that has nothing stored is waited for, until somebody gives back what it had or <c>patience</c> is
-/// over. One writer; knows no time.
+/// The newest state of all pools, and whether it may be published. Storage can lose everything or a part of it; gateways that
+/// still know more would then replace their knowledge by less. So nothing is published before every pool has reported, and a
+/// pool without a record is awaited until gateways restore it or <c>patience</c> is over. Not thread-safe.
 /// </summary>
-/// <param name="patience">Long enough for every gateway to say what it remembers.</param>
+/// <param name="patience">Long enough for every gateway to send what it knows.</param>
 public sealed class FleetRoster(TimeSpan patience)
 {
-    /// <summary>Most pools of a fleet: operators may name models at will.</summary>
+    /// <summary>Maximum of pools, because operators may name any model.</summary>
     public const int MostPools = 1024;
 
     private readonly Dictionary<string, PoolState> _pools = [];
@@ -29,21 +28,23 @@ public sealed class FleetRoster(TimeSpan patience)
     private readonly HashSet<string> _heard = [];
     private DateTimeOffset _learnsUntil;
 
-    /// <summary>Pools that have spoken.</summary>
+    /// <summary>Pools that have reported.</summary>
     public IEnumerable<PoolState> Pools => _pools.Values;
 
     /// <summary>Their workers.</summary>
     public ImmutableArray<WorkerReport> Workers => [.. _pools.Values.SelectMany(p => p.Workers)];
 
-    /// <summary>Nothing was stored of the whole fleet: it is new, or all is lost. Gateways are asked first.</summary>
+    /// <summary>
+    /// Storage has nothing of the fleet: it is new, or everything is lost. Gateways report first what they know.
+    /// </summary>
     public void BeginLearning(DateTimeOffset now) => _learnsUntil = now + patience;
 
     /// <summary>
-    /// Whether gateways may still remember what the fleet does not know; until then nothing is told and no prefix given.
+    /// Whether gateways may still know more than storage; until then nothing is published and no prefix is assigned.
     /// </summary>
     public bool IsLearning(DateTimeOffset now) => now < _learnsUntil;
 
-    /// <summary>A gateway has said what it remembers. When all that live have, there is nothing more to learn.</summary>
+    /// <summary>A gateway has sent what it knows. When all living gateways have, learning ends.</summary>
     public void Heard(string gateway, IEnumerable<string> living)
     {
         ArgumentNullException.ThrowIfNull(living);
@@ -54,8 +55,8 @@ public sealed class FleetRoster(TimeSpan patience)
         }
     }
 
-    /// <summary>Takes what a pool tells.</summary>
-    /// <returns>Whether it is news.</returns>
+    /// <summary>Applies the report of a pool.</summary>
+    /// <returns>Whether anything changed.</returns>
     public bool Take(PoolState pool, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(pool);
@@ -70,7 +71,7 @@ public sealed class FleetRoster(TimeSpan patience)
         {
             return false;
         }
-        // A pool that was just started knows less of its members than was told before.
+        // A pool grain that was just activated knows less of its members than was reported before.
         var before = known?.Workers.ToDictionary(w => w.Id) ?? [];
         _pools[pool.Key] = pool with
         {
@@ -80,24 +81,24 @@ public sealed class FleetRoster(TimeSpan patience)
         return true;
     }
 
-    /// <summary>Whether a pool has spoken.</summary>
+    /// <summary>Whether a pool has reported.</summary>
     public bool HasSpoken(string pool) => _pools.ContainsKey(pool);
 
-    /// <summary>Whether all of these pools have spoken.</summary>
+    /// <summary>Whether all of these pools have reported.</summary>
     public bool HaveSpoken(IEnumerable<string> pools) => pools.All(_pools.ContainsKey);
 
-    /// <summary>Whether a pool has nothing stored and is waited for.</summary>
+    /// <summary>Whether a pool has no record and is awaited.</summary>
     public bool IsBlank(string pool) => _blankSince.ContainsKey(pool);
 
-    /// <summary>What is known here of how many workers a pool should have.</summary>
+    /// <summary>The newest known target size of a pool.</summary>
     public TargetSize TargetOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.Wanted : default;
 
-    /// <summary>Those of somebody's memory that are newer than what is known here, unless it is too early to say.</summary>
+    /// <summary>The target sizes that are newer than those known here; none while learning.</summary>
     public IEnumerable<(string Pool, TargetSize Wanted)> Newer(
         IEnumerable<(string Pool, TargetSize Wanted)> remembered, DateTimeOffset now) =>
         IsLearning(now) ? [] : remembered.Where(r => r.Wanted.At > TargetOf(r.Pool).At);
 
-    /// <summary>What is remembered here of a pool.</summary>
+    /// <summary>The newest known reports of a pool's workers.</summary>
     public ImmutableArray<WorkerReport> Remembered(string pool) => _pools.TryGetValue(pool, out var known) ? known.Workers : [];
 
     private bool IsAwaited(string pool, DateTimeOffset now)

@@ -2,10 +2,10 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Credits;
 
-/// <summary>One registration of a worker as a gateway follows it, with what is to be told to its writer.</summary>
+/// <summary>One registration of a worker as a gateway tracks it, with the outcomes to report to its grain.</summary>
 internal sealed class Followed(WorkerReport report, int slot)
 {
-    /// <summary>More runs than these are dropped, the oldest first: a breaker needs the newest.</summary>
+    /// <summary>Beyond this number of runs the oldest are dropped: a breaker needs the newest.</summary>
     private const int MaxRuns = 1024;
 
     private readonly List<OutcomeRun> _outcomes = [];
@@ -16,31 +16,31 @@ internal sealed class Followed(WorkerReport report, int slot)
 
     public WorkerId Id => Report.Id;
 
-    /// <summary>Taken out of the fleet; kept while something is in flight there.</summary>
+    /// <summary>Removed from the fleet; kept while requests are in flight there.</summary>
     public bool IsGone { get; set; }
 
     public long Sequence { get; set; }
 
-    /// <summary>The ledger of which credits are held.</summary>
+    /// <summary>The ledger that granted the credits.</summary>
     public long Ledger { get; set; }
 
     public DateTimeOffset ValidUntil { get; set; }
 
     public bool IsTight { get; set; }
 
-    /// <summary>Claims after this one were made when the worker was known to be usable; null = it is not usable.</summary>
+    /// <summary>Claims after this one were made while the worker was usable; null = it is not usable.</summary>
     public long? UsableSince { get; set; }
 
-    /// <summary>Its writer has granted places since it is usable: before, the gateway does not show it as usable.</summary>
+    /// <summary>Its grain has granted credits since it is usable. Before that, the gateway does not use it.</summary>
     public bool IsArmed { get; set; }
 
-    /// <summary>It has nothing on some rank where each gateway could have something.</summary>
+    /// <summary>On at least one rank this gateway's grant is below its fair share.</summary>
     public bool HasLess { get; set; }
 
-    /// <summary>Something is to be told soon.</summary>
+    /// <summary>Report at the next tick, not at the next interval.</summary>
     public bool IsUrgent { get; set; }
 
-    /// <summary>Ranks of which there are windows.</summary>
+    /// <summary>Ranks with known capacity.</summary>
     public int Ranks { get; set; }
 
     public long OutcomesEpoch { get; private set; }
@@ -55,7 +55,7 @@ internal sealed class Followed(WorkerReport report, int slot)
     {
         if (epoch != Report.Shown.Epoch)
         {
-            return; // only the life that served the leg is charged for it
+            return; // only the epoch that served the leg is charged
         }
         if (_outcomes.Count > 0 && _outcomes[^1].Outcome == outcome.Outcome)
         {
@@ -70,7 +70,7 @@ internal sealed class Followed(WorkerReport report, int slot)
     }
 
     /// <summary>
-    /// What is to be told: what was not acknowledged under its old number, else what is new under the next one.
+    /// Prepares the outcomes to send: an unacknowledged batch again under its number, else the new ones under the next number.
     /// </summary>
     public void Pack()
     {
@@ -91,7 +91,7 @@ internal sealed class Followed(WorkerReport report, int slot)
         }
     }
 
-    /// <summary>A new process: what the former one did is not charged to it.</summary>
+    /// <summary>A new process: outcomes of the former one are dropped.</summary>
     public void NewEpoch()
     {
         Sent = [];

@@ -4,8 +4,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// The fleet as a reader composes it of workers' reports: each reader numbers the workers for itself, and finds out who can
-/// exchange KV by the same rule from the same order.
+/// The fleet of a gateway, made of workers' reports. Each gateway assigns its own slots; all compute equal transfer groups,
+/// because rule and order are the same.
 /// </summary>
 internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
 {
@@ -14,10 +14,10 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
 
     public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
 
-    /// <summary>Those in the fleet.</summary>
+    /// <summary>Workers of the fleet.</summary>
     public IReadOnlyCollection<Followed> Workers => _byId.Values;
 
-    /// <summary>All, those included that are gone and not idle yet.</summary>
+    /// <summary>All workers, including removed ones that are not idle yet.</summary>
     public IEnumerable<Followed> All => _slots.Where(s => s is not null)!;
 
     public Followed? Find(WorkerId id) => _byId.GetValueOrDefault(id);
@@ -29,20 +29,20 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
     public bool IsPresent(WorkerSnapshot worker) =>
         At(worker.Slot) is { } followed && followed.Id == worker.Id && followed.Report.Shown.Epoch == worker.Epoch;
 
-    /// <summary>Trials are the writer's: gateways make none.</summary>
+    /// <summary>Never: half-open requests are granted by the worker's grain.</summary>
     public bool TryHalfOpen(int slot, bool take, DateTimeOffset now) => false;
 
-    /// <summary>Some are gone and not forgotten yet.</summary>
+    /// <summary>Whether removed workers are still tracked.</summary>
     public bool AnyGone { get; private set; }
 
-    /// <summary>A worker that is gone is idle: its slot is free.</summary>
+    /// <summary>A removed worker is idle: frees its slot.</summary>
     public void Forget(int slot)
     {
         _slots[slot] = null;
         AnyGone = _slots.Any(s => s is { IsGone: true });
     }
 
-    /// <returns>Slots that were given to another worker or another life of the same; null when nothing changed.</returns>
+    /// <returns>Slots that now belong to another worker or another epoch; null = nothing changed.</returns>
     public List<int>? Take(ImmutableArray<WorkerReport> reports)
     {
         var news = new List<int>();
@@ -102,7 +102,7 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
         return news;
     }
 
-    /// <summary>A worker's writer has granted places on it.</summary>
+    /// <summary>A worker's grain has granted credits on it.</summary>
     public void Arm(Followed worker)
     {
         worker.IsArmed = true;
@@ -111,7 +111,7 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
 
     private static WorkerSnapshot Show(Followed worker) => worker.IsArmed || !worker.Report.Shown.IsPairable
         ? worker.Report.Shown
-        : worker.Report.Shown with { Phase = WorkerPhase.Probing, Reason = "no places on it have been granted here yet" };
+        : worker.Report.Shown with { Phase = WorkerPhase.Probing, Reason = "this gateway has no credits on it yet" };
 
     private void Leave(Followed? worker)
     {

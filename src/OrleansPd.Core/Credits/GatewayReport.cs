@@ -4,40 +4,40 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// All that a gateway tells a worker's writer at a time: its claim, how legs ended, and what of it is on the engine.
+/// What a gateway reports to a worker's grain: its claim, the outcomes of legs, and its requests on the engine.
 /// </summary>
 public sealed record GatewayReport
 {
     public required CreditClaim Claim { get; init; }
 
-    /// <summary>The registration that is meant.</summary>
+    /// <summary>Registration of the worker.</summary>
     public required long Registration { get; init; }
 
-    /// <summary>The life of the engine of which <see cref="Outcomes"/> tell.</summary>
+    /// <summary>Epoch of the engine in which the <see cref="Outcomes"/> happened.</summary>
     public required long Epoch { get; init; }
 
     /// <summary>
-    /// Number of <see cref="Outcomes"/>: said again under the same number until it is acknowledged, and counted once.
+    /// Number of the <see cref="Outcomes"/>: sent again under the same number until acknowledged, and counted once.
     /// </summary>
     public long Batch { get; init; }
 
-    /// <summary>How legs ended, in order; equal ones in a row are one entry.</summary>
+    /// <summary>Outcomes of legs in order; equal consecutive ones are one entry.</summary>
     public ImmutableArray<OutcomeRun> Outcomes { get; init; } = [];
 
     /// <summary>
-    /// For how long nothing that this gateway has there has moved; zero when something has, or nothing is there.
+    /// Time since any request of this gateway there made progress; zero = progress, or no requests.
     /// </summary>
     public TimeSpan Stalled { get; init; }
 
-    /// <summary>Ids of what this gateway has on the engine: to be aborted there should the gateway die.</summary>
+    /// <summary>Ids of this gateway's requests on the engine: aborted if the gateway dies.</summary>
     public ImmutableArray<string> Rids { get; init; } = [];
 }
 
-/// <summary>Legs that ended alike.</summary>
+/// <summary>Consecutive legs with one outcome.</summary>
 public readonly record struct OutcomeRun(LegOutcome Outcome, int Count);
 
 /// <summary>The answer to a <see cref="GatewayReport"/>.</summary>
-/// <param name="Grant">Null: nothing changes (the report was overtaken, or the gateway is taken for dead).</param>
-/// <param name="Batch">Outcomes that are counted.</param>
-/// <param name="IsKnown">False: no such registration here (any more); the fleet's next snapshot will say so too.</param>
+/// <param name="Grant">Null: no change (a later report came first, or the gateway is considered dead).</param>
+/// <param name="Batch">The last batch of outcomes that is counted.</param>
+/// <param name="IsKnown">False: no such registration here; the next snapshot of the fleet will not contain it.</param>
 public sealed record ReportAnswer(CreditGrant? Grant, long Batch, bool IsKnown);

@@ -4,7 +4,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// The members of one pool and the newest that was told of each. A value: what is to be stored of it is in <see cref="Members"/>.
+/// The members of one pool and the newest report of each, as a value. <see cref="Members"/> is stored; reports are not.
 /// </summary>
 public sealed record PoolRoster
 {
@@ -12,10 +12,10 @@ public sealed record PoolRoster
 
     public ImmutableArray<WorkerMember> Members { get; init; } = [];
 
-    /// <summary>How many workers there should be.</summary>
+    /// <summary>Target size.</summary>
     public TargetSize Wanted { get; init; }
 
-    /// <summary>The highest registration that was given away.</summary>
+    /// <summary>The highest registration assigned so far.</summary>
     public long LastRegistration { get; init; }
 
     /// <summary>Newest report of each member that has one.</summary>
@@ -23,7 +23,7 @@ public sealed record PoolRoster
 
     public WorkerMember? Find(WorkerId id) => Members.FirstOrDefault(m => m.Id == id);
 
-    /// <summary>Adds those that are no members yet.</summary>
+    /// <summary>Adds workers that are not members yet.</summary>
     public PoolRoster Add(IEnumerable<WorkerSpec> specs, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(specs);
@@ -33,7 +33,7 @@ public sealed record PoolRoster
             var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
             if (next.Find(id) is null)
             {
-                // By the time: a registration is later than those of all pools, whatever became of what was stored.
+                // From the clock, so that it is higher than every earlier one of any pool, even if storage lost its records.
                 var registration = Math.Max(next.LastRegistration + 1, now.UtcTicks);
                 next = next with { Members = next.Members.Add(
                     new(id, spec with { Id = id }, registration)), LastRegistration = registration };
@@ -42,14 +42,14 @@ public sealed record PoolRoster
         return next;
     }
 
-    /// <summary>Says how many workers there should be; null = nobody says any more.</summary>
+    /// <summary>Sets the target size; null = unset.</summary>
     public PoolRoster Scale(int? wanted, DateTimeOffset now) =>
         this with { Wanted = new(wanted, Math.Max(Wanted.At + 1, now.UtcTicks)) };
 
-    /// <summary>Takes back a wanted size that others remember, if it was said later than what is known here.</summary>
+    /// <summary>Restores a target size that a gateway remembers, if it is newer.</summary>
     public PoolRoster Restore(TargetSize remembered) => remembered.At > Wanted.At ? this with { Wanted = remembered } : this;
 
-    /// <summary>Takes back members that others remember.</summary>
+    /// <summary>Restores members that gateways remember.</summary>
     public PoolRoster Adopt(IEnumerable<WorkerReport> known)
     {
         ArgumentNullException.ThrowIfNull(known);
@@ -68,7 +68,7 @@ public sealed record PoolRoster
         return next;
     }
 
-    /// <summary>Takes a report of a member, if it is the newest.</summary>
+    /// <summary>Stores a member's report if it is the newest.</summary>
     public PoolRoster Take(WorkerReport report)
     {
         ArgumentNullException.ThrowIfNull(report);
@@ -77,7 +77,7 @@ public sealed record PoolRoster
         {
             return this;
         }
-        // What an operator has changed since is told by the writer, and is to be stored.
+        // The report carries changes that the operator made since; they must be stored.
         var members = Same(member.Spec, report.Spec) ? Members : Members.Replace(member, member with { Spec = report.Spec });
         return this with { Members = members, Reports = Reports.SetItem(report.Id, report) };
     }

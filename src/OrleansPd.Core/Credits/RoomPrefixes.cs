@@ -3,18 +3,19 @@ using System.Collections.Immutable;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// Who mints rooms under which prefix. A prefix is its gateway's for as long as that one lives; it may be another's afterwards,
-/// since counters start at the time. Each gateway has two of <see cref="Rooms.RoomMint"/>'s: one for requests, one for trials.
+/// Which gateway mints rooms under which prefix. A prefix belongs to its gateway while that lives. Another may get it afterwards,
+/// because counters start at the current time. Each gateway has two prefixes of <see cref="Rooms.RoomMint"/>: one for requests,
+/// one for readiness checks.
 /// </summary>
 /// <param name="Owners">Gateways by prefix.</param>
 public sealed record RoomPrefixes(ImmutableSortedDictionary<int, string> Owners)
 {
-    /// <summary>Prefixes there are.</summary>
+    /// <summary>Number of prefixes.</summary>
     public const int Most = 1 << (Rooms.RoomMint.PrefixBits - 1);
 
     public static RoomPrefixes None { get; } = new(ImmutableSortedDictionary<int, string>.Empty);
 
-    /// <summary>The prefix of a gateway: the one it has, else the one it says it has, else a free one.</summary>
+    /// <summary>The prefix of a gateway: the one it has, else the one it claims, else a free one.</summary>
     /// <returns>Null when all are taken.</returns>
     public (RoomPrefixes Next, int Prefix)? Take(string gateway, int claimed)
     {

@@ -4,22 +4,22 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Credits;
 
-/// <summary>A lease that a service holds, and the legs of it that have not ended.</summary>
+/// <summary>A lease of a service, and its legs that have not ended.</summary>
 public sealed record ServiceLease(PairLease Lease, DateTimeOffset Until, ImmutableArray<LegSide> Left)
 {
-    /// <summary>The engines that may have something of it.</summary>
+    /// <summary>The workers of the pair.</summary>
     public IEnumerable<WorkerSnapshot> Workers => Lease.Prefill is { } prefill ? [prefill, Lease.Decode] : [Lease.Decode];
 }
 
 /// <summary>
-/// The leases that one service holds at a silo. Each is good for <c>validFor</c> from its last sign of life; each leg of it ends
-/// once, whoever says so and however often. One writer; knows no time.
+/// The leases of one service at a silo. Each is valid for <c>validFor</c> after its last renewal; each leg ends once, however
+/// often that is reported. Not thread-safe.
 /// </summary>
 public sealed class ServiceLeases(TimeSpan validFor)
 {
     private readonly Dictionary<long, ServiceLease> _held = [];
 
-    /// <summary>Leases of which a leg still runs.</summary>
+    /// <summary>Leases with a running leg.</summary>
     public int Count => _held.Count;
 
     public void Hold(PairLease lease, DateTimeOffset now)
@@ -28,7 +28,7 @@ public sealed class ServiceLeases(TimeSpan validFor)
         _held[lease.Id] = new(lease, now + validFor, lease.IsRegular ? [LegSide.Decode] : [LegSide.Prefill, LegSide.Decode]);
     }
 
-    /// <summary>The service lives, and says by which ids the engines know the lease's requests.</summary>
+    /// <summary>Renews a lease and stores its request ids.</summary>
     public void SharedTick(long lease, ImmutableArray<string> rids, DateTimeOffset now)
     {
         if (_held.TryGetValue(lease, out var held))
@@ -38,7 +38,7 @@ public sealed class ServiceLeases(TimeSpan validFor)
         }
     }
 
-    /// <returns>The lease, if this leg of it had not ended before.</returns>
+    /// <returns>The lease; null if this leg had ended before.</returns>
     public PairLease? Ended(long lease, LegSide side)
     {
         if (!_held.TryGetValue(lease, out var held) || !held.Left.Contains(side))
@@ -57,7 +57,7 @@ public sealed class ServiceLeases(TimeSpan validFor)
         return held.Lease;
     }
 
-    /// <summary>Takes out those of which nothing was heard for too long.</summary>
+    /// <summary>Removes the expired leases.</summary>
     public ImmutableArray<ServiceLease> TakeOverdue(DateTimeOffset now) => Take(held => now >= held.Until);
 
     public ImmutableArray<ServiceLease> TakeAll() => Take(_ => true);

@@ -1,20 +1,20 @@
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// Divides places among those that need some: max-min fair, then what is left evenly, so that all have some ahead of need.
+/// Divides slots among gateways: max-min fair by need, then the rest evenly, so that every gateway has some ahead of need.
 /// </summary>
 internal static class Shares
 {
-    /// <param name="places">To be divided; at least 0.</param>
-    /// <param name="needs">What each needs.</param>
-    /// <param name="shares">What each gets; the sum is never more than <paramref name="places"/>.</param>
-    /// <param name="turn">Decides who gets the odd ones where not all needs can be met.</param>
-    public static void Divide(int places, ReadOnlySpan<int> needs, Span<int> shares, int turn)
+    /// <param name="slots">Slots to divide; negative counts as 0.</param>
+    /// <param name="needs">Need of each gateway.</param>
+    /// <param name="shares">Share of each gateway; the sum is at most <paramref name="slots"/>.</param>
+    /// <param name="turn">Rotates which gateways get the indivisible rest when not all needs can be met.</param>
+    public static void Divide(int slots, ReadOnlySpan<int> needs, Span<int> shares, int turn)
     {
         shares.Clear();
-        var left = Math.Max(0, places);
+        var left = Math.Max(0, slots);
         var open = needs.Length;
-        // Each round gives all that are not content the same, until nobody wants more or nothing is left.
+        // Each round gives an equal number to every gateway with unmet need, until all needs are met or no slot is left.
         while (left > 0 && open > 0)
         {
             open = 0;

@@ -1,7 +1,6 @@
 namespace OrleansPd.Core.Credits;
 
 /// <summary>How many workers a pool should have.</summary>
-/// <param name="Workers">Null = nobody says.</param>
-/// <param name="At">When it was said, in ticks: a later word replaces an earlier one, wherever it is remembered. 0 =
-/// never.</param>
+/// <param name="Workers">Null = not set.</param>
+/// <param name="At">When it was set, in ticks: the later one wins everywhere. 0 = never.</param>
 public readonly record struct TargetSize(int? Workers, long At);

@@ -3,13 +3,13 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Credits;
 
-/// <summary>A worker as its pool knows it.</summary>
+/// <summary>A worker as a member of its pool.</summary>
 /// <param name="Id">Its name.</param>
-/// <param name="Spec">What the operator said of it.</param>
-/// <param name="Registration">Unique for each time a worker is added to the cluster; later ones are higher.</param>
+/// <param name="Spec">As its operator configured it.</param>
+/// <param name="Registration">Unique for each registration of a worker in the cluster; later ones are higher.</param>
 public sealed record WorkerMember(WorkerId Id, WorkerSpec Spec, long Registration)
 {
-    /// <summary>What is told of it before its writer has told anything.</summary>
+    /// <summary>The report that is used until its grain sends the first one.</summary>
     public WorkerReport FirstReport(DateTimeOffset now) => new()
     {
         Spec = Spec,
@@ -30,7 +30,7 @@ public sealed record WorkerMember(WorkerId Id, WorkerSpec Spec, long Registratio
             ApiKey = Spec.ApiKey,
             Priority = Spec.Priority,
             Labels = Spec.Labels ?? ImmutableDictionary<string, string>.Empty,
-            Reason = "nobody has looked after it yet",
+            Reason = "its worker grain has not started yet",
         },
     };
 

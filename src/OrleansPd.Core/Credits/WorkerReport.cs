@@ -2,32 +2,32 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Credits;
 
-/// <summary>What a worker's writer tells of it. The newest one replaces all others; a new writer goes on from it.</summary>
+/// <summary>A report of a worker's grain. The newest replaces all others; a new activation continues from it.</summary>
 public sealed record WorkerReport
 {
     public required WorkerSpec Spec { get; init; }
 
-    /// <summary>Tells one registration of an address from a later one.</summary>
+    /// <summary>Distinguishes registrations of one address; later ones are higher.</summary>
     public required long Registration { get; init; }
 
-    /// <summary>The life of the writer; a later one is higher.</summary>
+    /// <summary>Number of the grain's activation; later ones are higher.</summary>
     public required long Writer { get; init; }
 
-    /// <summary>Grows with each report of one writer.</summary>
+    /// <summary>Grows with each report of one activation.</summary>
     public required long Version { get; init; }
 
-    /// <summary>The worker. Slot and transfer group are not set: each reader has its own.</summary>
+    /// <summary>The worker. Slot and transfer group are not set: each gateway computes its own.</summary>
     public required WorkerSnapshot Shown { get; init; }
 
-    /// <summary>When its present stage began.</summary>
+    /// <summary>When its current stage began.</summary>
     public required DateTimeOffset Since { get; init; }
 
-    /// <summary>The role it is to have when it has drained; null = none.</summary>
+    /// <summary>The role to switch to when it has drained; null = none.</summary>
     public WorkerRole? SwitchTo { get; init; }
 
     public WorkerId Id => Shown.Id;
 
-    /// <summary>Two writers of one worker may exist for a moment; the later one is right.</summary>
+    /// <summary>Two activations of one worker may exist for a moment; the later one is right.</summary>
     public bool IsNewerThan(WorkerReport other)
     {
         ArgumentNullException.ThrowIfNull(other);

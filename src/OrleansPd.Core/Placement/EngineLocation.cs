@@ -5,15 +5,15 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Placement;
 
 /// <summary>
-/// Which silo is beside an engine. The operator's labels <c>node</c> and <c>zone</c> say where an engine stands; without a node
-/// its address does: a silo reached under the engine's host, or named like it, is on its machine.
+/// Finds the silo nearest to an engine. The operator's labels <c>node</c> and <c>zone</c> locate an engine; without a node label
+/// its address does: a silo with the engine's host as its host or node name is on the same machine.
 /// </summary>
 public static class EngineLocation
 {
-    /// <summary>Label of a worker: name of the machine its engine is on, as a silo there was told by <c>--node</c>.</summary>
+    /// <summary>Label of a worker: the machine of its engine, as in <c>--node</c> of the silo there.</summary>
     public const string Node = "node";
 
-    /// <summary>Label of a worker: name of the zone its engine is in, as silos there were told by <c>--zone</c>.</summary>
+    /// <summary>Label of a worker: the zone of its engine, as in <c>--zone</c> of the silos there.</summary>
     public const string Zone = "zone";
 
     public static Proximity Of(WorkerSpec engine, SiloLocation silo)
@@ -26,8 +26,8 @@ public static class EngineLocation
     }
 
     /// <summary>
-    /// The silo for a worker's writer: the nearest; among equally near ones each worker has its own, so that workers are spread
-    /// evenly, all silos choose alike, and one that leaves or comes moves no worker but its own. Null = there is no silo.
+    /// The silo for a worker's grain: the nearest; among equally near ones by rendezvous hash, so that workers are spread evenly,
+    /// all silos choose the same, and a silo that joins or leaves moves only its own workers. Null = there is no silo.
     /// </summary>
     public static SiloLocation? Choose(WorkerId worker, WorkerSpec engine, IEnumerable<SiloLocation> silos)
     {
@@ -37,8 +37,7 @@ public static class EngineLocation
     }
 
     /// <summary>
-    /// An engine as it was named on a silo: under an address that means the machine itself it stands where that silo does, unless
-    /// its labels say otherwise.
+    /// An engine that was added on a silo: with a loopback address and no node label it gets the silo's node and zone as labels.
     /// </summary>
     public static WorkerSpec NamedOn(SiloLocation silo, WorkerSpec engine)
     {
@@ -62,7 +61,7 @@ public static class EngineLocation
         }
         if (engine.Url.IsLoopback)
         {
-            return false; // the machine of whoever asks: it names none
+            return false; // a loopback address names no machine
         }
         var host = WorkerAddress.Host(engine.Url).Trim('[', ']');
         return Same(host, silo.Host) || Same(host, silo.Node)

@@ -3,21 +3,21 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Placement;
 
 /// <summary>
-/// When a worker's writer moves to a nearer silo: once that silo has been there for a while, and the writer has been where it is
-/// for as long. So a silo that comes and goes draws nobody to and fro. One writer; knows no time.
+/// Decides when a worker's grain moves to a nearer silo: after that silo was present for a time, and the grain was where it is
+/// for as long. So a silo that restarts again and again does not move grains back and forth. Not thread-safe.
 /// </summary>
-/// <param name="patience">How long both must have lasted.</param>
-/// <param name="began">When the writer began where it is.</param>
+/// <param name="patience">How long both must last.</param>
+/// <param name="began">When the grain was activated on this silo.</param>
 public sealed class MoveTimer(TimeSpan patience, DateTimeOffset began)
 {
     private string? _nearer;
     private DateTimeOffset _since;
 
-    /// <summary>To be called every second or more often.</summary>
+    /// <summary>Call at least once a second.</summary>
     /// <param name="worker">The worker.</param>
-    /// <param name="engine">Where its engine stands.</param>
-    /// <param name="here">The silo the writer is on.</param>
-    /// <param name="silos">All silos that could have it, this one included or not.</param>
+    /// <param name="engine">Its specification, with the labels of its location.</param>
+    /// <param name="here">The silo of the grain.</param>
+    /// <param name="silos">All silos that can host the grain.</param>
     /// <param name="now">The time.</param>
     /// <returns>The silo to move to; null = stay.</returns>
     public SiloLocation? Look(

@@ -1,16 +1,16 @@
 namespace OrleansPd.Core.Placement;
 
-/// <summary>A silo of a cluster and where it stands.</summary>
-/// <param name="Silo">Names its life; never another's.</param>
+/// <summary>A silo and its location.</summary>
+/// <param name="Silo">Id of the silo process; never reused.</param>
 /// <param name="Host">Address under which other silos reach it, without a port; IPv6 without brackets.</param>
-/// <param name="Node">Name of its machine; empty = nobody said.</param>
-/// <param name="Zone">Name of its zone; empty = nobody said.</param>
+/// <param name="Node">Name of its machine; empty = unknown.</param>
+/// <param name="Zone">Name of its zone; empty = unknown.</param>
 public sealed record SiloLocation(string Silo, string Host, string Node, string Zone);
 
 /// <summary>How near a silo is to an engine; higher is nearer.</summary>
 public enum Proximity
 {
-    /// <summary>Nothing is known that they have in common.</summary>
+    /// <summary>Neither machine nor zone is known to be the same.</summary>
     Elsewhere,
 
     /// <summary>They are in one zone.</summary>

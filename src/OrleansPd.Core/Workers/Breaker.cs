@@ -1,23 +1,24 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// Closed: counts. Open: lets nothing through until <see cref="RetryAt"/>, then one trial at a time, each under a lease that
-/// runs out, so that a trial which never reports cannot keep it open. The default value is closed.
+/// Circuit breaker of one worker. Closed: counts outcomes. Open: admits nothing until <see cref="RetryAt"/>, then one half-open
+/// request at a time. Each of them has a time limit, so that one without an outcome cannot keep the breaker open. The default
+/// value is closed.
 /// </summary>
 public readonly record struct Breaker
 {
     public bool IsOpen { get; private init; }
 
-    /// <summary>Failures in a row while closed.</summary>
+    /// <summary>Consecutive failures while closed.</summary>
     public int Strikes { get; private init; }
 
-    /// <summary>Good trials in a row while open.</summary>
+    /// <summary>Consecutive successful half-open requests while open.</summary>
     public int Wins { get; private init; }
 
-    /// <summary>While open: when the next trial may start, or when the lease of the running one ends.</summary>
+    /// <summary>While open: when the next half-open request may start.</summary>
     public DateTimeOffset RetryAt { get; private init; }
 
-    // The window is two halves, the older one dropped when the newer is full: cheap, and at most half a window out.
+    // The window is two halves; the older is dropped when the newer is full. Cheap, and at most half a window inaccurate.
     private DateTimeOffset HalfStart { get; init; }
 
     private int Good { get; init; }
@@ -32,7 +33,7 @@ public readonly record struct Breaker
     {
         if (IsOpen)
         {
-            return this; // began before it opened: says nothing about now
+            return this; // the leg started before the breaker opened
         }
         var rolled = Roll(limits, now);
         return rolled with { Strikes = 0, Good = rolled.Good + 1 };
@@ -53,11 +54,13 @@ public readonly record struct Breaker
             : next;
     }
 
-    /// <summary>Opens it whatever was counted.</summary>
+    /// <summary>Opens it regardless of the counts.</summary>
     public static Breaker Opened(BreakerLimits limits, DateTimeOffset now) =>
         new() { IsOpen = true, RetryAt = now + limits.Open };
 
-    /// <summary>True: one trial may start; it must be reported by <see cref="TrialEnded"/> or its lease runs out.</summary>
+    /// <summary>
+    /// True: one half-open request may start. Report its end by <see cref="HalfOpenEnded"/>; else it times out.
+    /// </summary>
     public bool TryHalfOpen(BreakerLimits limits, DateTimeOffset now, out Breaker next)
     {
         var granted = IsOpen && now >= RetryAt;
@@ -66,7 +69,7 @@ public readonly record struct Breaker
     }
 
     /// <param name="limits">The limits.</param>
-    /// <param name="good">Null: the trial was called off and says nothing.</param>
+    /// <param name="good">Null: cancelled, no outcome.</param>
     /// <param name="now">The time.</param>
     public Breaker TrialEnded(BreakerLimits limits, bool? good, DateTimeOffset now) => (IsOpen, good) switch
     {

@@ -3,20 +3,20 @@ using System.Collections.Immutable;
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// What an engine told of its load, or why it told nothing. Figures may be old: an engine renews them while it computes and
-/// while it is idle, but not while its requests only wait (protocol §6.1), so each comes with its age.
+/// An engine's load report, or why there is none. Figures may be stale: an engine updates them while it computes and while it
+/// is idle, but not while its requests only wait (protocol §6.1). So each has an age.
 /// </summary>
 public sealed record EngineLoad
 {
-    /// <summary>Figures older than this are not believed.</summary>
+    /// <summary>Figures older than this are ignored.</summary>
     public static TimeSpan Fresh { get; } = TimeSpan.FromSeconds(3);
 
     public ImmutableArray<RankReading> Ranks { get; init; } = [];
 
-    /// <summary>Why it told nothing; null when it did.</summary>
+    /// <summary>Why there is no report; null when there is one.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>When it was asked, by our clock.</summary>
+    /// <summary>When the engine was queried, by our clock.</summary>
     public DateTimeOffset AskedAt { get; init; }
 
     public static EngineLoad Untold(string problem) => new() { Problem = problem };

@@ -27,7 +27,7 @@ public sealed class FleetSnapshot
 
     public long Version { get; }
 
-    /// <summary>All workers, in order of registration, those that are not usable included.</summary>
+    /// <summary>All workers in order of registration, including those that are not usable.</summary>
     public ImmutableArray<WorkerSnapshot> Workers { get; }
 
     public ImmutableArray<WorkerSnapshot> Prefill { get; }
@@ -40,7 +40,7 @@ public sealed class FleetSnapshot
     public ImmutableArray<string> Models { get; }
 
     /// <summary>
-    /// Null when some request could be served now (a pair in one transfer group, or a regular worker); else the reason.
+    /// Null when a request can be served (a pair in one transfer group, or a regular worker); else the reason.
     /// </summary>
     public string? WhyNotReady { get; }
 
@@ -62,7 +62,8 @@ public sealed class FleetSnapshot
             (_, 0) => "no decode worker is ready",
             _ => prefill.Any(p => decode.Any(d => d.TransferGroup == p.TransferGroup))
                 ? null
-                : "no prefill and decode worker are in one transfer group (model, version, page size, KV dtype and transport must agree)",
+                : "no prefill and decode worker are in one transfer group "
+                    + "(model, version, page size, KV dtype and transport must be equal)",
         };
     }
 }

@@ -1,18 +1,18 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// What admission must know of workers beyond their snapshot. In one process the fleet itself; in a cluster a copy of it.
+/// What admission needs besides the snapshot. In one process this is the fleet itself; in a cluster a copy of it.
 /// </summary>
 internal interface IAdmissionFleet
 {
-    /// <returns>-1 when there is no worker of that name.</returns>
+    /// <returns>-1 = no such worker.</returns>
     int SlotOf(WorkerId id);
 
-    /// <summary>Whether this is the worker's present life.</summary>
+    /// <summary>Whether the worker is registered and in this epoch.</summary>
     bool IsPresent(WorkerSnapshot worker);
 
     /// <summary>
-    /// Whether a client's request may try the worker of an open breaker now; with <paramref name="take"/> it does.
+    /// Whether a half-open request may start on a worker with an open breaker; <paramref name="take"/> starts it.
     /// </summary>
     bool TryHalfOpen(int slot, bool take, DateTimeOffset now);
 }

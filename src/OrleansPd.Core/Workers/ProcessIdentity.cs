@@ -1,12 +1,12 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// Compares what engines tell of their process: <c>name=value</c> parts joined by <c>;</c>. A reading may lack parts that
-/// another had (a probe that timed out), so only a part that both have and that differs proves a restart.
+/// Compares the process identities that engines report: <c>name=value</c> parts joined by <c>;</c>. A report may lack parts
+/// (a probe timed out), so only a part that both have and that differs proves a restart.
 /// </summary>
 public static class ProcessIdentity
 {
-    /// <summary>Null: cannot be told, because the two have no part in common.</summary>
+    /// <summary>Null: unknown, because the two have no part in common.</summary>
     public static bool? Same(string? left, string? right)
     {
         if (left is null || right is null)

@@ -1,9 +1,9 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// Says who can exchange KV: model, build, page size, KV dtype and transport must agree. What an engine does not tell (Rust
-/// front ends tell little) fits anything, but a worker joins one group only: the first that fits, where the workers that tell
-/// most come first.
+/// Groups the workers that can exchange KV: model, version, page size, KV dtype and transport must be equal. A fact that an
+/// engine does not report (Rust front ends report few) matches anything, but a worker joins one group only: the first that
+/// matches. Workers with the most known facts are grouped first.
 /// </summary>
 internal static class TransferGroups
 {
@@ -12,22 +12,22 @@ internal static class TransferGroups
     {
         var groups = new List<string?[]>();
         var joined = new string?[]?[workers.Count];
-        var told = workers.Select(w => Terms(w.Model, w.Facts)).ToArray();
-        foreach (var i in Enumerable.Range(0, workers.Count).OrderBy(i => told[i].Count(t => t is null)))
+        var terms = workers.Select(w => Terms(w.Model, w.Facts)).ToArray();
+        foreach (var i in Enumerable.Range(0, workers.Count).OrderBy(i => terms[i].Count(t => t is null)))
         {
-            joined[i] = workers[i].Role == WorkerRole.Regular ? null : Join(groups, told[i]);
+            joined[i] = workers[i].Role == WorkerRole.Regular ? null : Join(groups, terms[i]);
         }
         return [.. joined.Select(g => g is null ? "" : string.Join('|', g.Select(t => t ?? "?")))];
     }
 
-    /// <summary>In which terms two workers disagree, for people.</summary>
+    /// <summary>The facts in which two workers differ, for people.</summary>
     public static string Difference(WorkerSnapshot worker, WorkerSnapshot other)
     {
         var (here, there) = (Terms(worker.Model, worker.Facts), Terms(other.Model, other.Facts));
         var differ = Enumerable.Range(0, here.Length)
             .Where(i => here[i] is not null && there[i] is not null && here[i] != there[i])
             .Select(i => $"{Names[i]} {here[i]}, {other.Id} has {there[i]}").ToArray();
-        return differ.Length > 0 ? string.Join("; ", differ) : $"{other.Id} is of another group";
+        return differ.Length > 0 ? string.Join("; ", differ) : $"{other.Id} is in another group";
     }
 
     private static readonly string[] Names = ["model", "version", "page size", "KV dtype", "transport"];
@@ -44,7 +44,7 @@ internal static class TransferGroups
         }
         for (var i = 0; i < terms.Length; i++)
         {
-            group[i] ??= terms[i]; // who joins later must agree with all that is known by then
+            group[i] ??= terms[i]; // later members must match all facts known by then
         }
         return group;
     }

@@ -3,7 +3,7 @@ using System.Net;
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// One spelling of each address: decode engines cache by the text <c>host:port</c>, so two spellings are two servers.
+/// One spelling of each address: decode engines cache by the text <c>host:port</c>, so two spellings would be two servers.
 /// </summary>
 public static class WorkerAddress
 {
@@ -17,7 +17,7 @@ public static class WorkerAddress
             : throw new ArgumentException($"'{url}' is not an absolute http or https address", nameof(url));
     }
 
-    /// <summary>Host as engines want it in <c>bootstrap_host</c>: lower case, IPv6 in brackets and without a zone.</summary>
+    /// <summary>Host as engines expect it in <c>bootstrap_host</c>: lower case, IPv6 in brackets and without a zone.</summary>
     public static string Host(Uri url)
     {
         ArgumentNullException.ThrowIfNull(url);
@@ -26,6 +26,6 @@ public static class WorkerAddress
             : url.IdnHost.ToLowerInvariant();
     }
 
-    /// <summary>The name of a worker that was given none.</summary>
+    /// <summary>The default id of a worker.</summary>
     public static WorkerId IdOf(Uri url) => new(Canonical(url).GetLeftPart(UriPartial.Authority));
 }

@@ -1,14 +1,14 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// What an engine told about itself (<c>/server_info</c>, <c>/model_info</c>, the bootstrap sentinel). Every member may be
-/// unknown: real engines differ by release and front end, so null always means "was not told", never "is zero".
+/// What an engine reports about itself (<c>/server_info</c>, <c>/model_info</c>, the bootstrap sentinel). Any member may be
+/// unknown: engines differ by release and front end, so null always means "not reported", never "zero".
 /// </summary>
 public sealed record WorkerFacts
 {
     public static WorkerFacts Unknown { get; } = new();
 
-    /// <summary>The role the engine says it has; null when it does not say (Rust front ends do not).</summary>
+    /// <summary>The role that the engine reports; null = not reported (Rust front ends).</summary>
     public WorkerRole? Role { get; init; }
 
     public string? ModelPath { get; init; }
@@ -18,21 +18,20 @@ public sealed record WorkerFacts
     public string? TokenizerPath { get; init; }
 
     /// <summary>
-    /// Names of the LoRA adapters that the engine has loaded, sorted, one a line; empty = none. One text, so that facts compare
-    /// by value.
+    /// Names of the loaded LoRA adapters, sorted, one per line; empty = none. One string, so that facts compare by value.
     /// </summary>
     public string AdapterNames { get; init; } = "";
 
-    /// <summary>Whether the model generates; false for embedding models, null when the engine does not say.</summary>
+    /// <summary>Whether the model generates; false for embedding models, null = not reported.</summary>
     public bool? Generates { get; init; }
 
-    /// <summary>SGLang release, e.g. <c>0.5.18</c>. Builds must be equal inside a transfer group.</summary>
+    /// <summary>SGLang release, e.g. <c>0.5.18</c>. Releases must be equal inside a transfer group.</summary>
     public string? Version { get; init; }
 
     /// <summary>Data-parallel ranks behind the address; at least 1, default 1.</summary>
     public int DpSize { get; init; } = 1;
 
-    /// <summary>Tokens in a KV page. A prefill and a decode that differ bring the decode down on first contact.</summary>
+    /// <summary>Tokens in a KV page. If prefill and decode differ, the decode engine crashes at the first transfer.</summary>
     public int? PageSize { get; init; }
 
     public string? KvCacheDtype { get; init; }
@@ -44,10 +43,10 @@ public sealed record WorkerFacts
     /// </summary>
     public string? LoadBalanceMethod { get; init; }
 
-    /// <summary>Port of the KV bootstrap server inside a prefill engine; null when the engine does not tell.</summary>
+    /// <summary>Port of the KV bootstrap server inside a prefill engine; null = not reported.</summary>
     public int? BootstrapPort { get; init; }
 
-    /// <summary>Requests that one rank runs at the same time.</summary>
+    /// <summary>Maximum of running requests per rank.</summary>
     public int? MaxRunningPerRank { get; init; }
 
     /// <summary>Requests that one decode rank can hold, those in transfer included (running limit + extra slots).</summary>
@@ -56,17 +55,16 @@ public sealed record WorkerFacts
     /// <summary>KV cache tokens of one rank.</summary>
     public long? TokenCapacityPerRank { get; init; }
 
-    /// <summary>Longest prompt plus answer in tokens.</summary>
+    /// <summary>Maximum of prompt plus answer, in tokens.</summary>
     public int? ContextLength { get; init; }
 
     /// <summary>
-    /// Tells one engine process from the next at the same address, as far as the engine allows; null if it does not.
+    /// Distinguishes one engine process from the next at the same address; null = not reported.
     /// </summary>
     public string? ProcessIdentity { get; init; }
 
     /// <summary>
-    /// These facts, and where they say nothing what was known of the same process before: a reading that lacks something takes
-    /// nothing away.
+    /// These facts, completed by those known of the same process before: a report that lacks a member does not erase it.
     /// </summary>
     public WorkerFacts Over(WorkerFacts known)
     {

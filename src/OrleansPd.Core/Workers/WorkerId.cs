@@ -1,6 +1,6 @@
 namespace OrleansPd.Core.Workers;
 
-/// <summary>Names a worker for as long as it is registered, whatever process answers at its address.</summary>
+/// <summary>Identifies a worker while it is registered, across restarts of its engine.</summary>
 /// <param name="Value">Not empty; unique in the fleet. By default the canonical URL of the worker.</param>
 public readonly record struct WorkerId(string Value)
 {

@@ -7,7 +7,7 @@ public abstract record WorkerInput
     {
     }
 
-    /// <summary>The engine was read.</summary>
+    /// <summary>The engine's facts were read.</summary>
     public sealed record Described(WorkerFacts Facts) : WorkerInput;
 
     /// <summary>A cheap probe was answered.</summary>
@@ -21,27 +21,27 @@ public abstract record WorkerInput
     /// <param name="Refused">Nothing listens there: the process is gone, not slow.</param>
     public sealed record Missed(string Reason, bool Refused) : WorkerInput;
 
-    /// <summary>A leg failed there: others are preferred until the engine has been heard of again.</summary>
+    /// <summary>A leg failed there: other workers are preferred until the engine answers again.</summary>
     public sealed record Doubt(string Reason) : WorkerInput;
 
     /// <summary>The engine's own generating health check ended.</summary>
     /// <param name="Problem">Null when it was good.</param>
     public sealed record Health(string? Problem) : WorkerInput;
 
-    /// <summary>A real generation went through the worker.</summary>
-    /// <param name="Epoch">The life of the engine in which it was started.</param>
+    /// <summary>A readiness check succeeded.</summary>
+    /// <param name="Epoch">Epoch in which the check started.</param>
     public sealed record Proved(long Epoch) : WorkerInput;
 
-    /// <summary>A real generation was tried and failed.</summary>
+    /// <summary>A readiness check failed.</summary>
     public sealed record NotProved(string Reason) : WorkerInput;
 
-    /// <summary>An address of ours stands for this life of a prefill.</summary>
-    /// <param name="Epoch">The life of the engine.</param>
-    /// <param name="Host">As decode engines are told it.</param>
+    /// <summary>A bootstrap facade was set up for this epoch of a prefill worker.</summary>
+    /// <param name="Epoch">The worker's epoch.</param>
+    /// <param name="Host">Host that is sent to decode engines.</param>
     /// <param name="Port">Its port.</param>
     public sealed record Fronted(long Epoch, string Host, int Port) : WorkerInput;
 
-    /// <summary>What is in flight makes no progress (<paramref name="Problem"/>), or does again (null).</summary>
+    /// <summary>Requests in flight make no progress (<paramref name="Problem"/>), or do again (null).</summary>
     public sealed record Stall(string? Problem) : WorkerInput
     {
         public static Stall None { get; } = new((string?)null);
@@ -50,18 +50,18 @@ public abstract record WorkerInput
     /// <summary>Take no new requests.</summary>
     public sealed record Drain : WorkerInput;
 
-    /// <summary>Nothing is in flight any more, or nobody wants to wait for it.</summary>
+    /// <summary>No request is in flight any more, or the operator does not wait for them.</summary>
     public sealed record Remove : WorkerInput;
 
-    /// <summary>Take no new requests, to become another role when idle.</summary>
+    /// <summary>Take no new requests, and switch the role when idle.</summary>
     public sealed record Switch(WorkerRole To) : WorkerInput;
 
     /// <summary>The engine has changed its role (<paramref name="Switched"/>), or keeps the one it had.</summary>
     public sealed record SwitchEnded(bool Switched) : WorkerInput;
 
-    /// <summary>The operator changed what may be changed while it serves: priority, cost, labels, key.</summary>
+    /// <summary>The operator changed priority, cost, labels or key.</summary>
     public sealed record Patched(WorkerSpec Spec) : WorkerInput;
 
-    /// <summary>The engine told what one rank of it really holds.</summary>
+    /// <summary>The engine reported the capacity of a rank.</summary>
     public sealed record Capacity(int? MaxRunning, long? Tokens) : WorkerInput;
 }

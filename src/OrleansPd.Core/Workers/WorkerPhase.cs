@@ -1,26 +1,26 @@
 namespace OrleansPd.Core.Workers;
 
-/// <summary>Where a worker is in its life. Only <see cref="Ready"/> and <see cref="Suspect"/> workers are paired.</summary>
+/// <summary>State of a worker. Only <see cref="Ready"/> and <see cref="Suspect"/> workers are paired.</summary>
 public enum WorkerPhase
 {
-    /// <summary>Named by an operator; nothing has answered at its address yet.</summary>
+    /// <summary>Added by an operator; its address does not answer yet, or no longer.</summary>
     Registered,
 
-    /// <summary>Answers; its facts are being read and a first generation is tried through a pair.</summary>
+    /// <summary>Answers; its facts are read and a readiness check runs through a pair.</summary>
     Probing,
 
-    /// <summary>A real generation went through it.</summary>
+    /// <summary>Its readiness check succeeded.</summary>
     Ready,
 
-    /// <summary>Something is off (a failed probe, requests older than they should be) but it may still serve.</summary>
+    /// <summary>A probe failed or its requests make no progress; it still serves where no Ready worker can.</summary>
     Suspect,
 
-    /// <summary>Its breaker is open: it gets one trial at a time until it works again.</summary>
+    /// <summary>Its breaker is open: one half-open request at a time until enough of them succeed.</summary>
     Broken,
 
-    /// <summary>Takes no new requests; what is in flight ends by itself.</summary>
+    /// <summary>Takes no new requests; those in flight run to their end.</summary>
     Draining,
 
-    /// <summary>Removed: gets nothing any more. Whether the engine may be killed is <see cref="KillSafety"/>.</summary>
+    /// <summary>Removed: gets no requests. Whether its engine can be killed is <see cref="KillSafety"/>.</summary>
     Gone,
 }

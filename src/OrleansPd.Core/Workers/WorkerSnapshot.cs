@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace OrleansPd.Core.Workers;
 
-/// <summary>One worker in a <see cref="FleetSnapshot"/>; immutable, shared by all who read the snapshot.</summary>
+/// <summary>One worker in a <see cref="FleetSnapshot"/>; immutable and shared by all readers.</summary>
 public sealed record WorkerSnapshot
 {
     public required WorkerId Id { get; init; }
@@ -14,26 +14,26 @@ public sealed record WorkerSnapshot
 
     public required WorkerPhase Phase { get; init; }
 
-    /// <summary>Life of the engine process at this address, from 1; grows with each restart that was noticed.</summary>
+    /// <summary>Epoch of the engine process at this address, from 1; grows with each detected restart.</summary>
     public required long Epoch { get; init; }
 
-    /// <summary>Dense index, stable for the life of the registration; load tables are indexed by it.</summary>
+    /// <summary>Dense index, stable while the worker is registered; load tables are indexed by it.</summary>
     public required int Slot { get; init; }
 
     public required WorkerFacts Facts { get; init; }
 
-    /// <summary>Model that clients name; null while unknown.</summary>
+    /// <summary>Model name that clients send; null while unknown.</summary>
     public string? Model { get; init; }
 
     /// <summary>Host under which decode engines reach this prefill's bootstrap server; IPv6 in brackets. Prefill only.</summary>
     public string? BootstrapHost { get; init; }
 
-    /// <summary>Port of that server; null when nobody told, then engines use their own flag.</summary>
+    /// <summary>Port of that server; null = not reported, then engines use their own flag.</summary>
     public int? BootstrapPort { get; init; }
 
     /// <summary>
-    /// Host that decode engines are told instead of <see cref="BootstrapHost"/>: an address of ours that stands for this life of
-    /// the prefill; null = none.
+    /// Host that decode engines get instead of <see cref="BootstrapHost"/>: our bootstrap facade for this epoch of the prefill
+    /// worker; null = none.
     /// </summary>
     public string? FacadeHost { get; init; }
 
@@ -42,12 +42,12 @@ public sealed record WorkerSnapshot
     /// <summary>Key of the transfer group: workers of equal keys can exchange KV.</summary>
     public string TransferGroup { get; init; } = "";
 
-    /// <summary>Higher is preferred where a policy leaves a choice; default 50 as in the SGLang gateway.</summary>
+    /// <summary>Among workers that the policy ranks equal the higher one is used; default 50 as in the SGLang gateway.</summary>
     public int Priority { get; init; } = 50;
 
     public ImmutableDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
 
-    /// <summary>Sent to the engine as a bearer token; never shown.</summary>
+    /// <summary>Sent to the engine as a bearer token; never in logs or answers.</summary>
     public string? ApiKey { get; init; }
 
     /// <summary>Why the worker is not ready, for people; null when it is.</summary>

@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace OrleansPd.Core.Workers;
 
-/// <summary>A worker as its operator names it. What is given here outranks what the engine tells.</summary>
+/// <summary>A worker as its operator configured it. Values here override what the engine reports.</summary>
 public sealed record WorkerSpec
 {
     /// <summary>Base URL of the engine's API, http or https.</summary>
@@ -19,24 +19,26 @@ public sealed record WorkerSpec
     [Range(1, 65535)]
     public int? BootstrapPort { get; init; }
 
-    /// <summary>Key sent to the engine as a bearer token; never shown.</summary>
+    /// <summary>Key sent to the engine as a bearer token; never in logs or answers.</summary>
     public string? ApiKey { get; init; }
 
-    /// <summary>Model that clients name; null = what the engine tells.</summary>
+    /// <summary>Model name that clients send; null = as the engine reports.</summary>
     public string? Model { get; init; }
 
     /// <summary>
-    /// Data-parallel ranks, 1-1024; null = read from the engine (Rust front ends of decode engines do not tell).
+    /// Data-parallel ranks, 1-1024; null = read from the engine (Rust front ends of decode engines do not report it).
     /// </summary>
     [Range(1, 1024)]
     public int? DpSize { get; init; }
 
-    /// <summary>0-255, higher is preferred where a policy leaves a choice; default 50 as in the SGLang gateway.</summary>
+    /// <summary>
+    /// 0-255; among workers that the policy ranks equal the higher one is used; default 50 as in the SGLang gateway.
+    /// </summary>
     [Range(0, 255)]
     public int Priority { get; init; } = 50;
 
     /// <summary>
-    /// Above 0, default 1. Kept and shown for callers that sort by it, as in the SGLang gateway; no policy here reads it.
+    /// Above 0, default 1. Stored and returned for callers that sort by it, as in the SGLang gateway; no policy reads it.
     /// </summary>
     [Range(0.0001, 1_000_000)]
     public double Cost { get; init; } = 1;

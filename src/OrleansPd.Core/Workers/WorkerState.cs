@@ -1,14 +1,14 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// One worker's life as a value.
+/// State of one worker, as a value.
 /// <code>
 ///  Registered --Described--> Probing --Proved--> Ready --Drain--> Draining --Remove--> Gone
 ///      ^                        ^                  |
 ///      '------ Missed too often / refused ---------+   a new process behind the address: Probing, epoch + 1
 /// </code>
-/// <see cref="WorkerPhase.Suspect"/> and <see cref="WorkerPhase.Broken"/> are shades of Ready: the first while a probe or
-/// progress is missing, the second while the breaker, which is kept apart because each leg turns it, is open.
+/// A Ready worker is shown as <see cref="WorkerPhase.Suspect"/> while probes fail or requests make no progress, and as
+/// <see cref="WorkerPhase.Broken"/> while its breaker is open. The breaker is a separate value because every leg changes it.
 /// </summary>
 public sealed record WorkerState
 {
@@ -18,37 +18,38 @@ public sealed record WorkerState
 
     public required int Slot { get; init; }
 
-    /// <summary>Tells one registration from a later one of the same address.</summary>
+    /// <summary>Distinguishes registrations of the same address; later ones are higher.</summary>
     public long Registration { get; init; }
 
-    /// <summary>While it drains: the role it is to have afterwards; null = it is to go.</summary>
+    /// <summary>While it drains: the role to switch to; null = it is removed.</summary>
     public WorkerRole? SwitchTo { get; init; }
 
     public long Epoch { get; init; } = 1;
 
     public WorkerFacts Facts { get; init; } = WorkerFacts.Unknown;
 
-    /// <summary>When the present stage began.</summary>
+    /// <summary>When the current stage began.</summary>
     public DateTimeOffset Since { get; init; }
 
-    /// <summary>A restarted prefill is not tried before.</summary>
+    /// <summary>A restarted prefill worker gets no readiness check before this time.</summary>
     public DateTimeOffset HoldUntil { get; init; }
 
-    /// <summary>An address of ours that stands for this life of a prefill; null = none yet.</summary>
+    /// <summary>Our bootstrap facade for this epoch of a prefill worker; null = none yet.</summary>
     public (string Host, int Port)? Facade { get; init; }
 
-    /// <summary>Why it does not serve, or serves badly; for people.</summary>
+    /// <summary>Why it does not serve, or is suspect; for people.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>True once a process behind this address was read.</summary>
+    /// <summary>True once the facts of a process at this address were read.</summary>
     public bool WasDescribed { get; init; }
 
     /// <summary>Registered, Probing, Ready, Draining or Gone.</summary>
     public WorkerPhase Stage { get; init; } = WorkerPhase.Registered;
 
-    // A prefill that came back between two heartbeats of a decode engine is never looked up again there: no time limit ends that.
+    // A decode engine never looks up a prefill again that restarted between two of its heartbeats: no timeout ends that.
     private const string Remembered =
-        "; decode engines may still know the ports of its former process: stop it for longer than two of their heartbeats, or use the bootstrap facade";
+        "; decode engines may still know the ports of its former process: stop it for longer than two of their heartbeats, "
+        + "or use the bootstrap facade";
 
     private int Misses { get; init; }
 
@@ -60,7 +61,7 @@ public sealed record WorkerState
 
     private bool Stalled { get; init; }
 
-    /// <summary>A leg failed there, and nothing has been heard of the engine since.</summary>
+    /// <summary>A leg failed there, and the engine has not answered since.</summary>
     private bool Doubted { get; init; }
 
     /// <summary>The stage that a role switch interrupted.</summary>
@@ -90,7 +91,7 @@ public sealed record WorkerState
             Reason = $"draining, to become a {to.To.ToString().ToLowerInvariant()} worker",
         },
         (_, WorkerPhase.Draining) => this,
-        (WorkerInput.Capacity told, _) => Capacity(told),
+        (WorkerInput.Capacity capacity, _) => Capacity(capacity),
         (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
         (WorkerInput.Alive, _) => Alive(),
         (WorkerInput.Doubt doubt, WorkerPhase.Ready) => this with { Doubted = true, Reason = Reason ?? doubt.Reason },
@@ -121,7 +122,7 @@ public sealed record WorkerState
     };
 
     private WorkerState SwitchEnded(bool switched, WorkerRole role, DateTimeOffset now) => switched
-        // Another engine in all but its address: read and proved anew, nothing of its former life is held against it.
+        // Like a new engine at the same address: its facts are read and checked again, and all counters start at zero.
         ? this with
         {
             Spec = Spec with { Role = role },
@@ -140,19 +141,19 @@ public sealed record WorkerState
         }
         : this with { Stage = StageBefore, SwitchTo = null, Since = now, Reason = null };
 
-    private WorkerState Capacity(WorkerInput.Capacity told)
+    private WorkerState Capacity(WorkerInput.Capacity reported)
     {
         if (!WasDescribed)
         {
             return this;
         }
-        // What is beyond the running limit (places in which requests wait for their KV) is not told here: it stays.
+        // Slots beyond the running limit (where requests wait for their KV) are not reported here: they stay.
         var extra = Facts is { SlotsPerRank: { } slots, MaxRunningPerRank: { } running } ? slots - running : 0;
         var facts = Facts with
         {
-            MaxRunningPerRank = told.MaxRunning ?? Facts.MaxRunningPerRank,
-            SlotsPerRank = told.MaxRunning is { } now ? now + extra : Facts.SlotsPerRank,
-            TokenCapacityPerRank = told.Tokens ?? Facts.TokenCapacityPerRank,
+            MaxRunningPerRank = reported.MaxRunning ?? Facts.MaxRunningPerRank,
+            SlotsPerRank = reported.MaxRunning is { } now ? now + extra : Facts.SlotsPerRank,
+            TokenCapacityPerRank = reported.Tokens ?? Facts.TokenCapacityPerRank,
         };
         return facts == Facts ? this : this with { Facts = facts };
     }
@@ -197,9 +198,10 @@ public sealed record WorkerState
         };
         if (restarted)
         {
-            // Decode engines keep a prefill's rank ports until two heartbeats failed. Away for that long: they have forgotten.
-            var forgotten = DownSince is { } down && now - down >= limits.PrefillHold;
-            var hold = Spec.Role == WorkerRole.Prefill && !forgotten && limits.PrefillHold > TimeSpan.Zero;
+            // Decode engines keep a prefill's rank ports until two heartbeats fail. After a longer absence they have dropped
+            // them.
+            var dropped = DownSince is { } down && now - down >= limits.PrefillHold;
+            var hold = Spec.Role == WorkerRole.Prefill && !dropped && limits.PrefillHold > TimeSpan.Zero;
             return next with
             {
                 Stage = WorkerPhase.Probing,
@@ -209,18 +211,17 @@ public sealed record WorkerState
                 Facade = null,
                 Unhealthy = false,
                 Stalled = false,
-                Reason = hold ? "restarted: held until decode engines have forgotten its former life" : "restarted",
+                Reason = hold ? "restarted: held until decode engines have dropped its former addresses" : "restarted",
             };
         }
         return Stage == WorkerPhase.Registered
-            ? next with { Stage = WorkerPhase.Probing, Since = now, Reason = "no generation has gone through it yet" }
+            ? next with { Stage = WorkerPhase.Probing, Since = now, Reason = "its readiness check has not succeeded yet" }
             : next with { Reason = Unhealthy || Stalled || Stage != WorkerPhase.Ready ? Reason : null };
     }
 
     /// <summary>
-    /// An engine that was given other weights names itself after their path (protocol §1.7). Its partners are given theirs a
-    /// moment sooner or later, so a name that changed with them would part the pair for that moment: the first name stays for the
-    /// life.
+    /// An engine with updated weights reports their path as its name (protocol §1.7). Its partners are updated a moment earlier
+    /// or later, so a name that changed at once would split the pair for that moment: the first name stays for the epoch.
     /// </summary>
     private WorkerFacts KeepName(WorkerFacts facts) => Facts switch
     {

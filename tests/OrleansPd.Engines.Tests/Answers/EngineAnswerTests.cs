@@ -49,4 +49,16 @@ public class EngineAnswerTests
     public void A_duplicate_id_is_the_fault_of_the_side_that_minted_it(bool ours, LegEndKind expected) =>
         Assert.Equal(expected, EngineAnswer.Classify(
             LegSide.Decode, 400, "Duplicate request ID detected: X", TimeSpan.Zero, ours).Kind);
+
+    [Fact]
+    public void Every_kind_that_an_engine_can_report_has_a_text()
+    {
+        LegEndKind[] withoutText =
+        [
+            LegEndKind.Open, LegEndKind.Ok, LegEndKind.Unreachable, LegEndKind.Broken, LegEndKind.Stale, LegEndKind.Malformed,
+            LegEndKind.Truncated, LegEndKind.Cancelled,
+        ];
+        Assert.Equal(
+            Enum.GetValues<LegEndKind>().Except(withoutText).Order(), Texts.Select(row => row.Data.Item5).Distinct().Order());
+    }
 }
