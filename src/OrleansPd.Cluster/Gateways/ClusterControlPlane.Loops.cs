@@ -309,7 +309,7 @@ public sealed partial class ClusterControlPlane
         _ = desk.Take([.. reports.Values], _clock.GetUtcNow(), _clock.GetTimestamp());
         CompleteGranted();
         _loops.RemoveAll(loop => loop.IsCompleted);
-        foreach (var (id, registration) in desk.Followed)
+        foreach (var (id, registration) in desk.Tracked)
         {
             if (!_links.ContainsKey((id, registration)) && !_stop.IsCancellationRequested)
             {

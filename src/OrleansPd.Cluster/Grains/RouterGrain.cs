@@ -73,7 +73,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
     {
         foreach (var beat in live)
         {
-            _held.SharedTick(beat.Lease, beat.Rids, time.Now);
+            _held.Renew(beat.Lease, beat.Rids, time.Now);
         }
         foreach (var leg in ended)
         {

@@ -29,7 +29,7 @@ public sealed class ServiceLeases(TimeSpan validFor)
     }
 
     /// <summary>Renews a lease and stores its request ids.</summary>
-    public void SharedTick(long lease, ImmutableArray<string> rids, DateTimeOffset now)
+    public void Renew(long lease, ImmutableArray<string> rids, DateTimeOffset now)
     {
         if (_held.TryGetValue(lease, out var held))
         {

@@ -247,9 +247,9 @@ public sealed partial class ControlPlaneState
         var breaker = _fleet.BreakerAt(slot);
         var next = (trial, outcome) switch
         {
-            (true, LegOutcome.Succeeded) => breaker.TrialEnded(_fleet.BreakerLimits, true, now),
-            (true, LegOutcome.Failed) => breaker.TrialEnded(_fleet.BreakerLimits, false, now),
-            (true, _) => breaker.TrialEnded(_fleet.BreakerLimits, null, now),
+            (true, LegOutcome.Succeeded) => breaker.HalfOpenEnded(_fleet.BreakerLimits, true, now),
+            (true, LegOutcome.Failed) => breaker.HalfOpenEnded(_fleet.BreakerLimits, false, now),
+            (true, _) => breaker.HalfOpenEnded(_fleet.BreakerLimits, null, now),
             (false, LegOutcome.Succeeded) => breaker.Succeeded(_fleet.BreakerLimits, now),
             (false, LegOutcome.Failed) => breaker.Failed(_fleet.BreakerLimits, now),
             _ => breaker,

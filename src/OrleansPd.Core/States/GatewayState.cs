@@ -18,7 +18,7 @@ public sealed class GatewayState
 {
     private readonly ControlPlaneOptions _options;
     private readonly GatewayLimits _limits;
-    private readonly FollowedFleet _fleet;
+    private readonly TrackedFleet _fleet;
     private readonly PairAdmission _admission;
     private readonly RoomTable _rooms;
     private readonly AffinityUpdates _news = new();
@@ -40,7 +40,7 @@ public sealed class GatewayState
         _options = options;
         _limits = limits;
         _gateway = gateway;
-        _fleet = new FollowedFleet(options.PdFallback || options.PdMinUncachedTokens > 0);
+        _fleet = new TrackedFleet(options.PdFallback || options.PdMinUncachedTokens > 0);
         _admission = new PairAdmission(options, _fleet, mint, new Random(seed), leased: true, _news);
         _rooms = new RoomTable(TimeSpan.FromSeconds(options.RoomTtlSecs), options.MaxRooms);
     }
@@ -60,7 +60,7 @@ public sealed class GatewayState
     public RoomStats Rooms => _rooms.Stats;
 
     /// <summary>Workers to be told of us, those that are gone and not idle yet included.</summary>
-    public IReadOnlyList<(WorkerId Id, long Registration)> Followed => [.. _fleet.All.Select(w => (w.Id, w.Report.Registration))];
+    public IReadOnlyList<(WorkerId Id, long Registration)> Tracked => [.. _fleet.All.Select(w => (w.Id, w.Report.Registration))];
 
     /// <summary>Takes the newest reports of all workers; those that are not among them are gone.</summary>
     /// <returns>False when they tell nothing new.</returns>
@@ -287,10 +287,10 @@ public sealed class GatewayState
     /// <summary>Who owns a room that this gateway leased or knows of; null where unknown.</summary>
     public RoomOwner? OwnerOf(long room, DateTimeOffset now) => _rooms.Owner(room, now);
 
-    private bool IsUrgent(Followed worker) =>
+    private bool IsUrgent(TrackedWorker worker) =>
         worker.IsUrgent || (worker.IsTight && (_admission.Waiting > 0 || worker.HasChanges || worker.HasLess));
 
-    private Followed? Find(WorkerId id, long registration) =>
+    private TrackedWorker? Find(WorkerId id, long registration) =>
         _fleet.All.FirstOrDefault(w => w.Id == id && w.Report.Registration == registration);
 
     private void ShowFleet(DateTimeOffset now)
@@ -299,7 +299,7 @@ public sealed class GatewayState
         Volatile.Write(ref _shown, _fleet.Snapshot);
     }
 
-    private void Resize(Followed worker)
+    private void Resize(TrackedWorker worker)
     {
         var ranks = _admission.Catalog.Ranks(worker.Report.Shown);
         if (ranks != worker.Ranks)
@@ -318,7 +318,7 @@ public sealed class GatewayState
         }
     }
 
-    private void Close(Followed worker)
+    private void Close(TrackedWorker worker)
     {
         for (var rank = 0; rank < worker.Ranks; rank++)
         {

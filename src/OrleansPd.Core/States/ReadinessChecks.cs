@@ -88,7 +88,7 @@ internal sealed class ReadinessChecks(FleetState fleet, RoomMint mint, DpRankMod
         }
         if (worker.Phase == WorkerPhase.Broken && state.Epoch == worker.Epoch)
         {
-            _ = fleet.SetBreaker(worker.Slot, fleet.BreakerAt(worker.Slot).TrialEnded(fleet.BreakerLimits, good, now));
+            _ = fleet.SetBreaker(worker.Slot, fleet.BreakerAt(worker.Slot).HalfOpenEnded(fleet.BreakerLimits, good, now));
         }
     }
 

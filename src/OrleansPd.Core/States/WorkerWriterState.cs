@@ -274,7 +274,7 @@ public sealed class WorkerWriterState
         }
         if (tried.Phase == WorkerPhase.Broken && State.Epoch == tried.Epoch)
         {
-            _ = _fleet.SetBreaker(_slot, _fleet.BreakerAt(_slot).TrialEnded(_fleet.BreakerLimits, good, now));
+            _ = _fleet.SetBreaker(_slot, _fleet.BreakerAt(_slot).HalfOpenEnded(_fleet.BreakerLimits, good, now));
         }
         if (InFlight == 0)
         {

@@ -64,14 +64,14 @@ public readonly record struct Breaker
     public bool TryHalfOpen(BreakerLimits limits, DateTimeOffset now, out Breaker next)
     {
         var granted = IsOpen && now >= RetryAt;
-        next = granted ? this with { RetryAt = now + limits.TrialLease } : this;
+        next = granted ? this with { RetryAt = now + limits.HalfOpenTimeout } : this;
         return granted;
     }
 
     /// <param name="limits">The limits.</param>
     /// <param name="good">Null: cancelled, no outcome.</param>
     /// <param name="now">The time.</param>
-    public Breaker TrialEnded(BreakerLimits limits, bool? good, DateTimeOffset now) => (IsOpen, good) switch
+    public Breaker HalfOpenEnded(BreakerLimits limits, bool? good, DateTimeOffset now) => (IsOpen, good) switch
     {
         (false, _) => this,
         (_, null) => this with { RetryAt = now },

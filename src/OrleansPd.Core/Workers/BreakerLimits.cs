@@ -7,6 +7,6 @@ namespace OrleansPd.Core.Workers;
 /// <param name="Window">Time over which the failure rate is measured.</param>
 /// <param name="Rate">Failure rate in the window that opens it, 0-1.</param>
 /// <param name="MinRequests">With fewer outcomes in the window the rate is ignored.</param>
-/// <param name="TrialLease">A half-open request without an outcome after this time no longer blocks the next one.</param>
+/// <param name="HalfOpenTimeout">A half-open request without an outcome after this time no longer blocks the next one.</param>
 public sealed record BreakerLimits(
-    int Failures, int Successes, TimeSpan Open, TimeSpan Window, double Rate, int MinRequests, TimeSpan TrialLease);
+    int Failures, int Successes, TimeSpan Open, TimeSpan Window, double Rate, int MinRequests, TimeSpan HalfOpenTimeout);

@@ -44,11 +44,11 @@ public class ServiceLeasesTests
     public void A_sign_of_life_makes_it_good_again()
     {
         var lease = Hold();
-        _leases.SharedTick(lease.Id, ["r1"], _fleet.Now + TimeSpan.FromSeconds(9));
+        _leases.Renew(lease.Id, ["r1"], _fleet.Now + TimeSpan.FromSeconds(9));
         Assert.Empty(_leases.TakeOverdue(_fleet.Now + TimeSpan.FromSeconds(18)));
         Assert.Equal(["r1"], lease.Rids);
         Assert.Single(_leases.TakeAll());
-        _leases.SharedTick(lease.Id, ["r2"], _fleet.Now); // too late: it is somebody else's to end
+        _leases.Renew(lease.Id, ["r2"], _fleet.Now); // too late: it is somebody else's to end
         Assert.Equal(["r1"], lease.Rids);
     }
 }

@@ -22,7 +22,7 @@ public class AffinityNewsTests
             .ToImmutableArray();
         desk.SharedTick(Now, Now.UtcTicks);
         desk.Take(reports, Now, Now.UtcTicks);
-        foreach (var (id, registration) in desk.Followed)
+        foreach (var (id, registration) in desk.Tracked)
         {
             // Twice: what is granted before the worker was known to be usable does not count.
             for (var i = 0; i < 2; i++)

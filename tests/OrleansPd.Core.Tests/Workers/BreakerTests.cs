@@ -6,7 +6,7 @@ public sealed class BreakerTests
 {
     private static readonly BreakerLimits Limits = new(
         Failures: 3, Successes: 2, Open: TimeSpan.FromSeconds(5), Window: TimeSpan.FromSeconds(100), Rate: 0.5, MinRequests: 10,
-        TrialLease: TimeSpan.FromSeconds(30));
+        HalfOpenTimeout: TimeSpan.FromSeconds(30));
 
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -50,17 +50,17 @@ public sealed class BreakerTests
         Assert.False(open.TryHalfOpen(Limits, Start.AddSeconds(4.9), out _));
         Assert.True(open.TryHalfOpen(Limits, Start.AddSeconds(5), out var trying));
         Assert.False(trying.TryHalfOpen(Limits, Start.AddSeconds(6), out _));
-        var once = trying.TrialEnded(Limits, good: true, Start.AddSeconds(7));
+        var once = trying.HalfOpenEnded(Limits, good: true, Start.AddSeconds(7));
         Assert.True(once.IsOpen);
         Assert.True(once.TryHalfOpen(Limits, Start.AddSeconds(7), out var again));
-        Assert.Equal(default, again.TrialEnded(Limits, good: true, Start.AddSeconds(8)));
+        Assert.Equal(default, again.HalfOpenEnded(Limits, good: true, Start.AddSeconds(8)));
     }
 
     [Fact]
     public void A_bad_trial_opens_it_for_another_round()
     {
         _ = Breaker.Opened(Limits, Start).TryHalfOpen(Limits, Start.AddSeconds(5), out var trying);
-        var next = trying.TrialEnded(Limits, good: false, Start.AddSeconds(6));
+        var next = trying.HalfOpenEnded(Limits, good: false, Start.AddSeconds(6));
         Assert.False(next.TryHalfOpen(Limits, Start.AddSeconds(10.9), out _));
         Assert.True(next.TryHalfOpen(Limits, Start.AddSeconds(11), out _));
     }

@@ -3,7 +3,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>One registration of a worker as a gateway tracks it, with the outcomes to report to its grain.</summary>
-internal sealed class Followed(WorkerReport report, int slot)
+internal sealed class TrackedWorker(WorkerReport report, int slot)
 {
     /// <summary>Beyond this number of runs the oldest are dropped: a breaker needs the newest.</summary>
     private const int MaxRuns = 1024;

@@ -7,22 +7,22 @@ namespace OrleansPd.Core.Credits;
 /// The fleet of a gateway, made of workers' reports. Each gateway assigns its own slots; all compute equal transfer groups,
 /// because rule and order are the same.
 /// </summary>
-internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
+internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
 {
-    private readonly Dictionary<WorkerId, Followed> _byId = [];
-    private readonly List<Followed?> _slots = [];
+    private readonly Dictionary<WorkerId, TrackedWorker> _byId = [];
+    private readonly List<TrackedWorker?> _slots = [];
 
     public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
 
     /// <summary>Workers of the fleet.</summary>
-    public IReadOnlyCollection<Followed> Workers => _byId.Values;
+    public IReadOnlyCollection<TrackedWorker> Workers => _byId.Values;
 
     /// <summary>All workers, including removed ones that are not idle yet.</summary>
-    public IEnumerable<Followed> All => _slots.Where(s => s is not null)!;
+    public IEnumerable<TrackedWorker> All => _slots.Where(s => s is not null)!;
 
-    public Followed? Find(WorkerId id) => _byId.GetValueOrDefault(id);
+    public TrackedWorker? Find(WorkerId id) => _byId.GetValueOrDefault(id);
 
-    public Followed? At(int slot) => slot < _slots.Count ? _slots[slot] : null;
+    public TrackedWorker? At(int slot) => slot < _slots.Count ? _slots[slot] : null;
 
     public int SlotOf(WorkerId id) => Find(id)?.Slot ?? -1;
 
@@ -75,7 +75,7 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
                 slot = _slots.Count;
                 _slots.Add(null);
             }
-            _slots[slot] = _byId[report.Id] = new Followed(report, slot);
+            _slots[slot] = _byId[report.Id] = new TrackedWorker(report, slot);
             news.Add(slot);
         }
         foreach (var gone in _byId.Values.Where(w => !reports.Any(r => r.Id == w.Id)).ToArray())
@@ -103,17 +103,17 @@ internal sealed class FollowedFleet(bool regularTakesOver) : IAdmissionFleet
     }
 
     /// <summary>A worker's grain has granted credits on it.</summary>
-    public void Arm(Followed worker)
+    public void Arm(TrackedWorker worker)
     {
         worker.IsArmed = true;
         Compose();
     }
 
-    private static WorkerSnapshot Show(Followed worker) => worker.IsArmed || !worker.Report.Shown.IsPairable
+    private static WorkerSnapshot Show(TrackedWorker worker) => worker.IsArmed || !worker.Report.Shown.IsPairable
         ? worker.Report.Shown
         : worker.Report.Shown with { Phase = WorkerPhase.Probing, Reason = "this gateway has no credits on it yet" };
 
-    private void Leave(Followed? worker)
+    private void Leave(TrackedWorker? worker)
     {
         if (worker is not null)
         {
