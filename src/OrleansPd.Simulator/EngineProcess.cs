@@ -1,5 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net;
+using OrleansPd.Simulator.Bootstrap;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Http;
+using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator;
 

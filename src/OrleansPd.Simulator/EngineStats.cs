@@ -1,4 +1,7 @@
 using System.Collections.Concurrent;
+using OrleansPd.Simulator.Http;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator;
 

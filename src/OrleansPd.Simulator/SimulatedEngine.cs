@@ -1,3 +1,5 @@
+using OrleansPd.Simulator.Faults;
+
 namespace OrleansPd.Simulator;
 
 /// <summary>

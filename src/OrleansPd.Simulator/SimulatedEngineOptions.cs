@@ -1,3 +1,5 @@
+using OrleansPd.Simulator.Model;
+
 namespace OrleansPd.Simulator;
 
 public enum EngineRole

@@ -3,6 +3,7 @@ using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Core.Requests;
 using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Cluster.Tests;
 

@@ -4,6 +4,8 @@ using OrleansPd.Core.Requests;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests;
 

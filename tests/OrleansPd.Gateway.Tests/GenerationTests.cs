@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests;
 

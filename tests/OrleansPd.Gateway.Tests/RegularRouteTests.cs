@@ -4,6 +4,7 @@ using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests;

@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests;
 

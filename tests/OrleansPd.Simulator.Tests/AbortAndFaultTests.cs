@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Simulator.Tests;
 

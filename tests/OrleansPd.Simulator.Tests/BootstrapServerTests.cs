@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
+using OrleansPd.Simulator.Bootstrap;
 
 namespace OrleansPd.Simulator.Tests;
 

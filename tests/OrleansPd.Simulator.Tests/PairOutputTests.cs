@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Simulator.Tests;
 

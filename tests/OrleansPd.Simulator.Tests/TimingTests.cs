@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Simulator.Tests;
 

@@ -1,3 +1,5 @@
+using OrleansPd.Simulator.Model;
+
 namespace OrleansPd.Simulator.Tests;
 
 public sealed class TokenizerTests

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using OrleansPd.Server.CommandLine;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Bootstrap;
 using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;

@@ -2,8 +2,9 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
+using OrleansPd.Simulator.Http;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Bootstrap;
 
 /// <summary>
 /// What a decode rank knows of prefill servers, per <c>host:port</c> as spelt in requests. All calls but the heartbeat stop

@@ -1,8 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Http;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Bootstrap;
 
 public sealed record BootstrapServerOptions
 {

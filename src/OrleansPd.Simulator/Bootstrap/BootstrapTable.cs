@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Bootstrap;
 
 internal sealed record RankAddress(string Ip, int Port);
 

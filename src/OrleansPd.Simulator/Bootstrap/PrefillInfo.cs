@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Bootstrap;
 
 /// <summary>What a decode rank knows of a prefill server, unpacked as strictly as SGLang does.</summary>
 internal sealed record PrefillInfo(int DpSize, int? PageSize, string? KvCacheDtype, bool Follow, int? HttpPort)

@@ -1,8 +1,9 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Bootstrap;
 
 /// <summary>
 /// The one call by which a prefill rank makes itself known; repeated a few times where it fails, then given up.

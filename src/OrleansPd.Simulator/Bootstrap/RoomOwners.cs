@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Bootstrap;
 
 /// <summary>Which rank owns a room. An entry lives between one and two TTLs after its last registration.</summary>
 internal sealed class RoomOwners(TimeSpan ttl, TimeProvider clock)

@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Faults;
 
 public enum FaultKind
 {

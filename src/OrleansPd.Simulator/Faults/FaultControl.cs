@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Faults;
 
 /// <summary>A fault that is set, and how often it has struck.</summary>
 public sealed record ActiveFault(int Id, Fault Fault, int Hits);

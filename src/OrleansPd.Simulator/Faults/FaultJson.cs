@@ -1,6 +1,7 @@
 using System.Text.Json;
+using OrleansPd.Simulator.Http;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Faults;
 
 /// <summary>A fault as the control endpoint speaks it: kinds in snake case, times in milliseconds.</summary>
 internal static class FaultJson

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Hosting;
 
 /// <summary>A socket transport whose listener can be taken away and brought back, and whose connections can be reset.</summary>
 internal sealed class GatedTransport : IConnectionListenerFactory

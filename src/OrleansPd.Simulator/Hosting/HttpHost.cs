@@ -7,7 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Hosting;
 
 /// <summary>One Kestrel listener in front of one delegate: no routing, no container, no headers of its own.</summary>
 internal sealed class HttpHost : IHttpApplication<HttpContext>, IAsyncDisposable

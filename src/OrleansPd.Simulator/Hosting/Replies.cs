@@ -4,7 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Hosting;
 
 internal static class Replies
 {

@@ -1,6 +1,8 @@
 using System.Text;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>What has come of a request so far.</summary>
 internal sealed class Answer(SimRequest request, long startedAt)

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>A refusal of the front end. How it looks depends on the route that was called.</summary>
 internal sealed class ApiError(int status, string message, string type = "BadRequestError") : Exception(message)

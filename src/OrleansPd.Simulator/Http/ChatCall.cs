@@ -1,7 +1,10 @@
 using System.Text;
 using System.Text.Json;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/v1/chat/completions</c>.</summary>
 internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : OpenAiCall(engine, intake)

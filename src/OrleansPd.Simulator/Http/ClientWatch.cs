@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>
 /// Calls back once when the client has left, also where the handler notices it first and is done before its own registration

@@ -1,6 +1,8 @@
 using System.Text.Json;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/v1/completions</c>, with one prompt or several.</summary>
 internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake) : OpenAiCall(engine, intake)

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Hosting;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>Abort, pause, flush and the rest of what an operator calls.</summary>
 internal sealed class ControlCalls(EngineProcess engine)

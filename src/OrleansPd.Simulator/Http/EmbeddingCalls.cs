@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Model;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>
 /// The routes of models that do not generate. Engines of a pair have them and cannot serve them (protocol §1.5); a regular one

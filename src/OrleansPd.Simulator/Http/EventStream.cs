@@ -3,8 +3,10 @@ using System.IO.Pipelines;
 using System.Text.Json;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Hosting;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>A server-sent event stream of JSON frames, and the faults that may befall it.</summary>
 internal sealed class EventStream

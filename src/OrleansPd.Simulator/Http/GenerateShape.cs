@@ -1,6 +1,8 @@
 using System.Text.Json;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>The JSON of one <c>/generate</c> answer or frame.</summary>
 internal static class GenerateShape

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Hosting;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>
 /// <c>/health</c>: an internal token that a paused engine never makes. A wedged one still answers 200: that is the point of the

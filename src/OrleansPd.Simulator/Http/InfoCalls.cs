@@ -1,7 +1,8 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Hosting;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/server_info</c>: every flag that matters, keys in clear text included, as real engines tell them.</summary>
 internal sealed class InfoCalls(EngineProcess engine)

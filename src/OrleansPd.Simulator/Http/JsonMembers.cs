@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>Lenient reading of request members: absent and null are the same, a wrong kind is the caller's error.</summary>
 internal static class JsonMembers

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/v1/loads</c> and its old form, from the snapshots of the ranks.</summary>
 internal sealed class LoadCalls(EngineProcess engine)

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/metrics</c>: SGLang's gauges in Prometheus text.</summary>
 internal sealed class MetricsCall(EngineProcess engine)

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Hosting;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 internal sealed class ModelCalls(EngineProcess engine)
 {

@@ -1,7 +1,11 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>What chat and completions have in common.</summary>
 internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)

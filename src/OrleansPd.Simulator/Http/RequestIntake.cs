@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>What every generation call goes through before its requests reach a rank.</summary>
 internal sealed class RequestIntake(EngineProcess engine)

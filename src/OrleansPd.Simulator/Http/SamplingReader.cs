@@ -1,6 +1,7 @@
 using System.Text.Json;
+using OrleansPd.Simulator.Model;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 internal static class SamplingReader
 {

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Model;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 internal static class TokenizeCalls
 {

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Simulator.Hosting;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Http;
 
 /// <summary>
 /// What a trainer or an operator calls that moves no token here: it is taken down, checked a little and agreed to.

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>One message of a chat.</summary>
 public sealed record ChatTurn(string Role, string Content);

@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>
 /// What the model remembers of the tokens so far. <see cref="Chain"/> and <see cref="Memory"/> are the KV cache: they

@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>Values that look like log probabilities and are a pure function of state and token.</summary>
 internal static class Logprobs

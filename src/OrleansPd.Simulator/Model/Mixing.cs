@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 internal static class Mixing
 {

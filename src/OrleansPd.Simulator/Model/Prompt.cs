@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>
 /// A prompt and what a forward pass over it yields: the final state, the block states to hand over, the page keys.

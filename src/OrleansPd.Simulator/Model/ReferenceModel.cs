@@ -1,6 +1,7 @@
 using System.Text;
+using OrleansPd.Simulator.Http;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>
 /// The answer of an engine that does prefill and decode itself, computed in process. What a pair answers through any number

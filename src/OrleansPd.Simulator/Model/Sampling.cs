@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>
 /// How an answer is drawn. The model is deterministic: equal prompt and sampling give an equal answer, at any temperature.

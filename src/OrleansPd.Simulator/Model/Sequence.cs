@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>Why an answer ended. <paramref name="Type"/> is <c>stop</c>, <c>length</c> or <c>abort</c>.</summary>
 internal sealed record Finish(string Type)

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Model;
 
 /// <summary>
 /// Cuts text at every space and, inside a piece, at every eighth byte. What the model says always begins with a space, so

@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net.Http.Json;
+using OrleansPd.Simulator.Bootstrap;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Transport;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
 /// The decode side of a pair: finds the prefill rank, waits for KV memory, tells the prefill where KV may go, waits for it,

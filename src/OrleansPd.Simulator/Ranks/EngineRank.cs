@@ -1,4 +1,6 @@
-namespace OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>One data-parallel rank of one life of an engine.</summary>
 internal abstract class EngineRank : IAsyncDisposable

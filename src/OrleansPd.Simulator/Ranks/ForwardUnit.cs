@@ -1,4 +1,7 @@
-namespace OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
+
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>The forward passes of a rank, one after the other, with its prefix cache.</summary>
 internal sealed class ForwardUnit(EngineProcess engine, int rank, RankStats stats, Pacer pacer)

@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 internal sealed record LoadSnapshot(
     DateTimeOffset At, int Running, int Waiting, int Bootstrap, int Inflight, int Prealloc, int Transfer, int DecodeWaiting,

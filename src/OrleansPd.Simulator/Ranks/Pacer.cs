@@ -1,4 +1,6 @@
-namespace OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>Turns time of the model into time of the clock.</summary>
 internal sealed class Pacer(TimeProvider clock, double speed, FaultControl faults, int rank)

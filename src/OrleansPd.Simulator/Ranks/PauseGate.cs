@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>Holds work back while generation is paused.</summary>
 internal sealed class PauseGate

@@ -1,7 +1,11 @@
 using System.Net;
 using System.Net.Http.Json;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Http;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Transport;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
 /// The prefill side of a pair: bootstrap queue until the decode's destination is known, waiting queue, forward pass,

@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
 /// Which pages a rank still has, least recently used first to go. Holds keys only: the KV itself is a pure function of them.

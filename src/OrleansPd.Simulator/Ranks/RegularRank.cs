@@ -1,4 +1,6 @@
-namespace OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
+
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>Prefill and decode in one: the answer every pair is measured against.</summary>
 internal sealed class RegularRank : EngineRank

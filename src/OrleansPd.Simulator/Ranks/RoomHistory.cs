@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>The rooms of one life of an engine, the newest 200,000, to find a router that uses one twice.</summary>
 internal sealed class RoomHistory

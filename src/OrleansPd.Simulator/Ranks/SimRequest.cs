@@ -1,6 +1,7 @@
 using System.Threading.Channels;
+using OrleansPd.Simulator.Model;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>The members of a body that make a request one half of a pair.</summary>
 internal sealed record PdFields(string? Host, int? Port, long? Room, int? RoutedRank, int? PrefillRank)

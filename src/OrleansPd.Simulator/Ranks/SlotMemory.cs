@@ -1,4 +1,4 @@
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
 /// Request slots and KV tokens of a rank, given out first come first served: the head of the queue blocks the rest.

@@ -1,6 +1,8 @@
 using System.Threading.Channels;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
 /// The decode batch of a rank: one loop steps all running requests together, admits waiting ones up to the window, and

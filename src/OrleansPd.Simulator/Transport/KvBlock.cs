@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using OrleansPd.Simulator.Model;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Transport;
 
 /// <summary>The bytes of one block: its state, then filler that is a function of it.</summary>
 internal static class KvBlock

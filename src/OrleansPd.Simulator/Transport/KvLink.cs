@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Net.Sockets;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Transport;
 
 internal enum KvFrame : byte
 {

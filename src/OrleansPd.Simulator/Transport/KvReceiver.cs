@@ -2,8 +2,12 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using OrleansPd.Simulator.Bootstrap;
+using OrleansPd.Simulator.Hosting;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Transport;
 
 /// <summary>The first token and what goes with it.</summary>
 internal sealed record KvArrival(TokenOut First, int CachedTokens);

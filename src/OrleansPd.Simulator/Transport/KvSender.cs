@@ -2,8 +2,10 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using OrleansPd.Simulator.Model;
+using OrleansPd.Simulator.Ranks;
 
-namespace OrleansPd.Simulator;
+namespace OrleansPd.Simulator.Transport;
 
 internal sealed record Destination(KvLink Link, int Slot, int Blocks);
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 using OrleansPd.Tools.Replay;
 
 namespace OrleansPd.Tools.Demo;

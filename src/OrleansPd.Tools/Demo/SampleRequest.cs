@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Replay;
 

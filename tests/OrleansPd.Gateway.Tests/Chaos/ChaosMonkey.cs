@@ -1,4 +1,5 @@
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Chaos;
 

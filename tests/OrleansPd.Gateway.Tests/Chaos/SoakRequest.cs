@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.Chaos;
 

@@ -8,7 +8,7 @@ using OrleansPd.Core.Requests;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.Clients;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -3,6 +3,8 @@ using System.Net;
 using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

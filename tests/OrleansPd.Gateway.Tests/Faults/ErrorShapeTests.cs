@@ -8,6 +8,7 @@ using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Wire;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using OrleansPd.Core.Workers;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

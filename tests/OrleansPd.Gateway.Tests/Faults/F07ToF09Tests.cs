@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

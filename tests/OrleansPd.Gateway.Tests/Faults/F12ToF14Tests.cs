@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -7,6 +7,7 @@ using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.Faults;

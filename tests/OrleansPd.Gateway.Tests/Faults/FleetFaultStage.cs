@@ -12,6 +12,7 @@ using OrleansPd.Gateway.Telemetry;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Net.Http1;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 using OrleansPd.Standalone;
 using OrleansPd.Testing;
 

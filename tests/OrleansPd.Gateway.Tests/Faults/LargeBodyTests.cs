@@ -7,7 +7,7 @@ using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Gateway.Wire;
 using OrleansPd.Net.Http1;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

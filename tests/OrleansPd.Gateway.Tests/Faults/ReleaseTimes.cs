@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

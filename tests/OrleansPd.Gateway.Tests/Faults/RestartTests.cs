@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

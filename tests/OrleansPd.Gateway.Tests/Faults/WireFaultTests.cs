@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Net.Http1;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

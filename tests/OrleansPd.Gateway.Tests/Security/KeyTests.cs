@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Security;
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;

@@ -2,6 +2,8 @@ using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 

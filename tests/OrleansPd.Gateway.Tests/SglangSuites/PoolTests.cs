@@ -6,6 +6,8 @@ using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
+using OrleansPd.Simulator.Model;
 using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 using OrleansPd.Standalone;
 
 namespace OrleansPd.Gateway.Tests.Standalone;

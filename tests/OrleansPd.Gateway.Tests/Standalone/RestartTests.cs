@@ -5,6 +5,7 @@ using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.Standalone;
 

@@ -6,7 +6,7 @@ using System.Text.RegularExpressions;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Tests.Clients;
 using OrleansPd.Gateway.Tests.Support;
-using OrleansPd.Simulator;
+using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Gateway.Tests.Telemetry;
 

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.RegularExpressions;
 using OrleansPd.Server.CommandLine;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 using OrleansPd.Tools.Demo;
 
 namespace OrleansPd.Server.Tests.Commands;

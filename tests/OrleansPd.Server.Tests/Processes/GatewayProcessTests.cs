@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Server.Tests.Processes;
 

@@ -1,4 +1,5 @@
 using OrleansPd.Simulator;
+using OrleansPd.Simulator.Model;
 using OrleansPd.Tools.Demo;
 using OrleansPd.Tools.Replay;
 using OrleansPd.Tools.Traces;
