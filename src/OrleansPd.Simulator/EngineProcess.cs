@@ -9,13 +9,12 @@ using OrleansPd.Simulator.Ranks;
 namespace OrleansPd.Simulator;
 
 /// <summary>
-/// One life of an engine: its ranks, its bootstrap server, its API. Ends with <see cref="KillAsync"/>, never restarts.
+/// One epoch of an engine: its ranks, its bootstrap server and its API. It ends with <see cref="KillAsync"/> and never restarts.
 /// </summary>
 internal sealed class EngineProcess
 {
-    private readonly CancellationTokenSource _life = new();
-    private readonly ConcurrentDictionary<Task, byte> _tracked = new();
-    private readonly ConcurrentDictionary<string, ConcurrentDictionary<SimRequest, byte>> _live = new();
+    private readonly CancellationTokenSource _lifetime = new();
+    private readonly TaskSet _tasks = new();
     private readonly Action<string> _died;
     private readonly HttpClient _http;
     private HttpHost _host = null!;
@@ -44,7 +43,7 @@ internal sealed class EngineProcess
         { Timeout = Timeout.InfiniteTimeSpan };
     }
 
-    /// <summary>As started, but for the role, which can be switched.</summary>
+    /// <summary>The options at the start, with the current role.</summary>
     public SimulatedEngineOptions Options { get; private set; }
 
     public int Epoch { get; }
@@ -59,29 +58,31 @@ internal sealed class EngineProcess
 
     public PauseGate Pause { get; } = new();
 
+    public LiveRequests Live { get; } = new();
+
     public DateTimeOffset StartedAt { get; }
 
     public IReadOnlyList<EngineRank> Ranks { get; private set; } = [];
 
     public int Port => _host.Port;
 
-    /// <summary>Connections to its API that are open now.</summary>
+    /// <summary>Number of open connections to the API.</summary>
     public int Connections => _host.Connections;
 
     public int BootstrapPort { get; private set; }
 
-    /// <summary>The bootstrap server whose routes the API listener serves; null where it has its own.</summary>
+    /// <summary>The bootstrap server whose routes are served by the API listener; null when it has its own listener.</summary>
     public BootstrapServer? EmbeddedBootstrap => Options.RustFrontEnd ? _bootstrap : null;
 
     public string ModelName { get; set; } = "";
 
     public string WeightVersion { get; set; } = "default";
 
-    /// <summary>Name and path of the LoRA adapters that were loaded.</summary>
+    /// <summary>Names and paths of the loaded LoRA adapters.</summary>
     public ConcurrentDictionary<string, string> Adapters { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Cancelled when this life is over.</summary>
-    public CancellationToken Ended => _life.Token;
+    /// <summary>Cancelled at the end of this epoch.</summary>
+    public CancellationToken Ended => _lifetime.Token;
 
     public static async Task<EngineProcess> StartAsync(
         SimulatedEngineOptions options, int epoch, FaultControl faults, TimeProvider clock, Action<string> died,
@@ -97,51 +98,26 @@ internal sealed class EngineProcess
             await process.KillAsync();
             throw;
         }
-
         return process;
     }
 
     public int NextRank() => (int)((uint)Interlocked.Increment(ref _next) % (uint)Options.DpSize);
 
-    public bool IsLive(string rid) => _live.ContainsKey(rid);
-
-    public IEnumerable<string> LiveRids => _live.Keys;
-
-    /// <summary>Takes a request to its rank. Its output tells the rest.</summary>
+    /// <summary>Passes a request to a rank, which writes to its output.</summary>
     public void Submit(SimRequest request, int rank)
     {
         Stats.Arrived();
-        _live.GetOrAdd(request.Rid, _ => new()).TryAdd(request, 0);
-        if (Faults.TryTake(FaultKind.Die, rank, request.Rid) is { } die)
-        {
-            request.TokensToFault = die.AfterTokens;
-        }
-        else if (Faults.TryTake(FaultKind.Restart, rank, request.Rid) is { } restart)
-        {
-            request.TokensToFault = restart.AfterTokens;
-            RestartDelay = restart.Delay ?? TimeSpan.Zero;
-        }
-
-        if (Faults.TryTake(FaultKind.Retract, rank, request.Rid) is { } retract)
-        {
-            request.TokensToRetract = Math.Max(1, retract.AfterTokens);
-        }
-
-        if (Faults.TryTake(FaultKind.OutOfMemory, rank, request.Rid) is { } memory)
-        {
-            request.TokensToOutOfMemory = memory.AfterTokens;
-        }
-
+        Live.Add(request);
+        RestartDelay = request.TakeFaults(Faults, rank) ?? RestartDelay;
         if (request.TokensToFault == 0)
         {
             Die("killed by a fault");
             return;
         }
-
         Track(Ranks[rank].ServeAsync(request));
     }
 
-    /// <summary>Set where the death that comes is to be followed by a new life.</summary>
+    /// <summary>Delay before the engine starts again after it dies; null = it stays dead.</summary>
     public TimeSpan? RestartDelay { get; private set; }
 
     /// <summary>Ends a request, once.</summary>
@@ -151,43 +127,19 @@ internal sealed class EngineProcess
         {
             return;
         }
-
         Stats.Left(last.Finish!);
-        if (_live.TryGetValue(request.Rid, out var same))
-        {
-            same.TryRemove(request, out _);
-            if (same.IsEmpty)
-            {
-                _live.TryRemove(KeyValuePair.Create(request.Rid, same));
-            }
-        }
+        Live.Remove(request);
     }
 
-    /// <summary>Whether a fault takes the whole engine away with this token of the request.</summary>
-    public bool StruckBy(SimRequest request)
+    /// <summary>Whether a fault kills the engine at this token of the request.</summary>
+    public bool DiesAt(SimRequest request)
     {
         if (request.TokensToFault <= 0 || --request.TokensToFault > 0)
         {
             return false;
         }
-
         Die("killed by a fault");
         return true;
-    }
-
-    /// <summary>Aborts every request whose rid begins with that text.</summary>
-    public void AbortPrefix(string prefix)
-    {
-        foreach (var (rid, requests) in _live)
-        {
-            if (rid.StartsWith(prefix, StringComparison.Ordinal))
-            {
-                foreach (var request in requests.Keys)
-                {
-                    request.Cancel(SimRequest.AbortedByRequest);
-                }
-            }
-        }
     }
 
     public void WakeAll()
@@ -198,7 +150,7 @@ internal sealed class EngineProcess
         }
     }
 
-    /// <summary>An exception in a scheduler: the whole process goes down, without waiting for anybody.</summary>
+    /// <summary>Ends the process at once, as an exception in a scheduler does.</summary>
     public void Die(string reason)
     {
         if (Interlocked.Exchange(ref _dead, 1) == 0)
@@ -207,22 +159,11 @@ internal sealed class EngineProcess
         }
     }
 
-    /// <summary>Keeps a task of this life, so that its end can be awaited.</summary>
-    public void Track(Task task)
-    {
-        if (task.IsCompleted)
-        {
-            return;
-        }
-
-        _tracked.TryAdd(task, 0);
-        _ = task.ContinueWith(
-            static (done, state) => ((ConcurrentDictionary<Task, byte>)state!).TryRemove(done, out _),
-            _tracked, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-    }
+    /// <summary>Keeps a task, so that <see cref="KillAsync"/> can await it.</summary>
+    public void Track(Task task) => _tasks.Add(task);
 
     /// <summary>
-    /// Becomes the other side of pairs; nothing may be in flight. Caches and ranks are new, the process is not.
+    /// Changes the role of the process. Ranks and caches are replaced. No request may be in flight.
     /// </summary>
     public async Task SwitchRoleAsync(EngineRole role)
     {
@@ -230,20 +171,17 @@ internal sealed class EngineProcess
         {
             return;
         }
-
         await _role.CancelAsync();
         await _loops.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var rank in Ranks)
         {
             await rank.DisposeAsync();
         }
-
         if (_bootstrap is not null)
         {
             await _bootstrap.KillAsync();
             _bootstrap = null;
         }
-
         _role = new();
         Options = Options with { Role = role };
         var address = await HttpHost.AddressOfAsync(Options.Host, Ended);
@@ -259,25 +197,18 @@ internal sealed class EngineProcess
         {
             await _host.KillAsync();
         }
-
         if (_bootstrap is not null)
         {
             await _bootstrap.KillAsync();
         }
-
-        await _life.CancelAsync();
+        await _lifetime.CancelAsync();
         foreach (var rank in Ranks)
         {
             await rank.DisposeAsync();
         }
-
-        foreach (var request in _live.Values.SelectMany(same => same.Keys))
-        {
-            request.Cancel(SimRequest.AbortedByRequest);
-        }
-
+        Live.Abort("");
         await _loops.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await Task.WhenAll(_tracked.Keys).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _tasks.WhenAll().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _http.Dispose();
     }
 
@@ -290,7 +221,6 @@ internal sealed class EngineProcess
         {
             BootstrapPort = Port;
         }
-
         await RegisterRanksAsync(address, ct);
         Faults.Changed += OnFaultsChanged;
         OnFaultsChanged();
@@ -310,7 +240,6 @@ internal sealed class EngineProcess
                 ? BootstrapServer.Embed(options, Clock, Faults)
                 : await BootstrapServer.StartAsync(Options.Host, Options.BootstrapPort, options, Clock, Faults, ct);
         }
-
         BootstrapPort = _bootstrap?.Port ?? (Options.BootstrapPort == 0 ? 8998 : Options.BootstrapPort);
         var rooms = new RoomHistory();
         Ranks = [.. Enumerable.Range(0, Options.DpSize).Select<int, EngineRank>(index => Options.Role switch
@@ -340,7 +269,7 @@ internal sealed class EngineProcess
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
-            // The end of this life, or of this role.
+            // The epoch has ended, or the role was switched.
         }
         catch (Exception e)
         {
@@ -358,7 +287,6 @@ internal sealed class EngineProcess
         {
             _host.Accept();
         }
-
         WakeAll();
     }
 }

@@ -157,14 +157,12 @@ public sealed class SimulatedEngine : IAsyncDisposable
             {
                 return;
             }
-
             await EndProcessAsync();
         }
         finally
         {
             _changing.Release();
         }
-
         if (dead.RestartDelay is { } delay)
         {
             await Task.Delay(delay, _clock, _stopped.Token);

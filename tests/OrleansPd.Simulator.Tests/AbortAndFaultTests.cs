@@ -85,7 +85,6 @@ public sealed class AbortAndFaultTests
         {
             codes.Add((int)(await Pair.SendAsync(engine, "/generate", With($"s{i}"))).Status);
         }
-
         Assert.Equal([503, 503, 200], codes);
         Assert.Equal("""{"faults":[]}""", (await Pair.SendAsync(engine, HttpMethod.Get, "/sim/faults")).Body);
     }
@@ -203,14 +202,12 @@ public sealed class AbortAndFaultTests
             Assert.Equal(HttpStatusCode.OK, (
                 await Pair.SendAsync(engine, "/pause_generation", new JsonObject { ["mode"] = "in_place" })).Status);
         }
-
         var runs = Enumerable.Range(0, 8).Select(i => pair.BothAsync("/generate", With($"p{i}"))).ToList();
         Assert.DoesNotContain(runs, run => run.IsCompleted);
         foreach (var engine in new[] { pair.Prefill, pair.Decode })
         {
             await Pair.SendAsync(engine, "/continue_generation", []);
         }
-
         Assert.All(await Task.WhenAll(runs), run => Assert.Equal(ReferenceModel.Complete(Question, 5), run.Decode.Text));
     }
 

@@ -91,7 +91,6 @@ public sealed class ApiTests
                     (string)reply.Events.Single()["error"]!["message"]!, (string)reply.Events[0]["error"]!["type"]!));
                 break;
         }
-
         Assert.Equal(1, engine.Stats.RouterErrorCount);
     }
 
@@ -135,7 +134,6 @@ public sealed class ApiTests
             Assert.Equal((int)whole["prompt_tokens"]!, left[name]!.AsArray().Count);
             Assert.Equal(whole[name]!.ToJsonString(), left[name]!.ToJsonString());
         }
-
         Assert.Null(left["input_token_logprobs"]![0]![0]);
         Assert.Equal(whole["output_token_logprobs"]!.ToJsonString(), right["output_token_logprobs"]!.ToJsonString());
         Assert.Equal(whole["output_top_logprobs"]!.ToJsonString(), right["output_top_logprobs"]!.ToJsonString());

@@ -85,7 +85,6 @@ public sealed class BootstrapServerTests
         {
             await SendAsync(server, "POST", "/register_dp_rank", $$"""{"bootstrap_room":{{room}},"dp_rank":{{rank}}}""");
         }
-
         Assert.Equal(
             """{"9007199254740993":2,"9223372036854775807":3,"1":1}""",
             (await SendAsync(server, "POST", "/query_dp_ranks",
@@ -131,7 +130,6 @@ public sealed class BootstrapServerTests
         {
             request.Content = new StringContent(body, Encoding.UTF8, "application/json");
         }
-
         using var response = await Pair.Http.SendAsync(request, Pair.Ct);
         return new Reply(response.StatusCode, await response.Content.ReadAsStringAsync(Pair.Ct));
     }

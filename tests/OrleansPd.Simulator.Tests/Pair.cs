@@ -81,12 +81,10 @@ internal sealed class Pair : IAsyncDisposable
         {
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
         }
-
         if (key is not null)
         {
             request.Headers.Authorization = new("Bearer", key);
         }
-
         using var response = await Http.SendAsync(request, ct ?? Ct);
         return new Reply(response.StatusCode, await response.Content.ReadAsStringAsync(ct ?? Ct));
     }
@@ -131,7 +129,6 @@ internal static class Until
             {
                 Assert.Fail($"Never came: {expected}");
             }
-
             await Task.Delay(2, CancellationToken.None);
         }
     }

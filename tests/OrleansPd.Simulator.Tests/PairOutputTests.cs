@@ -74,7 +74,6 @@ public sealed class PairOutputTests
             text = (string)frame["text"]!;
             Assert.Equal("mine", (string)frame["meta_info"]!["id"]!);
         }
-
         Assert.Equal(ReferenceModel.Complete(Question, 30), text);
         Assert.Equal([events.Count - 1], Enumerable.Range(0, events.Count)
             .Where(i => events[i]["meta_info"]!["finish_reason"] is not null));

@@ -30,13 +30,11 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
         {
             return known;
         }
-
         Task<PrefillInfo?> fetch;
         lock (server)
         {
             fetch = server.Fetch ??= FetchInfoAsync(address, server);
         }
-
         return await fetch.WaitAsync(ct);
     }
 
@@ -48,7 +46,6 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
         {
             return cached;
         }
-
         await scheduler.WaitAsync(ct);
         try
         {
@@ -56,7 +53,6 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
             {
                 return cached;
             }
-
             var query = string.Create(CultureInfo.InvariantCulture,
                 $"route?prefill_dp_rank={dpRank}&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0");
             if (await GetAsync(address, query) is not { } body || body.Text("rank_ip") is not { } ip
@@ -64,7 +60,6 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
             {
                 return null;
             }
-
             var rank = new RankAddress(ip, port);
             server.Ranks[dpRank] = rank;
             return rank;
@@ -101,7 +96,6 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
             {
                 scheduler.Release();
             }
-
             await Task.Delay(QueryPause, engine.Clock, ct);
         }
     }
@@ -117,7 +111,6 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
                 {
                     continue;
                 }
-
                 if (await ProbeAsync(address, ct))
                 {
                     server.Failures = 0;
@@ -128,7 +121,6 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
                     lost(address);
                 }
             }
-
             await Task.Delay(engine.Options.HeartbeatInterval, engine.Clock, ct);
         }
     }
@@ -142,7 +134,6 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
             {
                 server.Info = null;
             }
-
             if (address.StartsWith(failed, StringComparison.Ordinal))
             {
                 server.Ranks.Clear();
@@ -188,12 +179,10 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
                 {
                     scheduler.Release();
                 }
-
                 if (attempt >= engine.Options.BootstrapTries)
                 {
                     return null;
                 }
-
                 await Task.Delay(engine.Options.BootstrapRetry, engine.Clock, engine.Ended);
             }
         }

@@ -93,7 +93,6 @@ public sealed class BootstrapServer : IAsyncDisposable
         {
             await (kill ? host.KillAsync() : host.DisposeAsync().AsTask());
         }
-
         await _sweep.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
@@ -104,7 +103,6 @@ public sealed class BootstrapServer : IAsyncDisposable
             await AnswerFaultAsync(context, fault);
             return;
         }
-
         try
         {
             await RouteAsync(context);
@@ -124,7 +122,6 @@ public sealed class BootstrapServer : IAsyncDisposable
         {
             await Task.Delay(delay, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-
         if (fault.Status is { } status)
         {
             await context.TextAsync(status, fault.Body ?? "");
@@ -162,19 +159,16 @@ public sealed class BootstrapServer : IAsyncDisposable
         {
             return RefuseAsync(context, 400, "Missing inputs for bootstrap server.");
         }
-
         var (dp, cp, tp, pp) = (Parse(texts[0]), Parse(texts[1]), Parse(texts[2]), Parse(texts[3]));
         if (!_table.Ready)
         {
             return RefuseAsync(context, 503,
                 $"Prefill server not fully registered yet ({_table.Registered} workers registered).");
         }
-
         if ((dp, cp, tp, pp) == (-1, -1, -1, -1))
         {
             return context.JsonAsync(200, _table.WriteSentinel);
         }
-
         return _table.Find(dp, cp, tp, pp) is { } rank
             ? context.JsonAsync(200, json =>
             {
@@ -216,7 +210,6 @@ public sealed class BootstrapServer : IAsyncDisposable
                     json.WriteNumber(room.ToString(CultureInfo.InvariantCulture), rank);
                 }
             }
-
             json.WriteEndObject();
         });
     }

@@ -71,12 +71,10 @@ internal sealed class BootstrapTable(bool withOptionalMembers, bool withScratchM
             json.WriteBoolean("enable_dsa_cache_layer_split", sizes.LayerSplit);
             WriteNumber("prefill_http_port", sizes.HttpPort);
         }
-
         foreach (var name in withScratchMembers ? PrefillInfo.ScratchMembers : [])
         {
             json.WriteNull(name);
         }
-
         json.WriteEndObject();
 
         void WriteNumber(string name, int? value)

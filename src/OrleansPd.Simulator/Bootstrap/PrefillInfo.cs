@@ -27,7 +27,6 @@ internal sealed record PrefillInfo(int DpSize, int? PageSize, string? KvCacheDty
         {
             return null;
         }
-
         foreach (var member in body.EnumerateObject())
         {
             if (!Mandatory.Contains(member.Name) && !ScratchMembers.Contains(member.Name)
@@ -36,7 +35,6 @@ internal sealed record PrefillInfo(int DpSize, int? PageSize, string? KvCacheDty
                 return null;
             }
         }
-
         var page = body.GetProperty("page_size");
         var follow = body.GetProperty("follow_bootstrap_room");
         return new PrefillInfo(

@@ -42,10 +42,8 @@ public sealed class FaultControl
             {
                 entry.Timer = _clock.CreateTimer(_ => Remove(id), null, duration, Timeout.InfiniteTimeSpan);
             }
-
             _entries.Add(id, entry);
         }
-
         Announce();
         return id;
     }
@@ -58,7 +56,6 @@ public sealed class FaultControl
             removed = _entries.Remove(id, out var entry);
             entry?.Timer?.Dispose();
         }
-
         Announce();
         return removed;
     }
@@ -78,7 +75,6 @@ public sealed class FaultControl
         {
             return null;
         }
-
         Fault? taken = null;
         var ended = false;
         lock (_gate)
@@ -89,7 +85,6 @@ public sealed class FaultControl
                 {
                     continue;
                 }
-
                 taken = entry.Fault;
                 if (++entry.Hits >= entry.Fault.Count)
                 {
@@ -97,16 +92,13 @@ public sealed class FaultControl
                     entry.Timer?.Dispose();
                     _entries.Remove(id);
                 }
-
                 break;
             }
         }
-
         if (ended)
         {
             Announce();
         }
-
         return taken;
     }
 
@@ -117,7 +109,6 @@ public sealed class FaultControl
         {
             return null;
         }
-
         lock (_gate)
         {
             return _entries.Values.FirstOrDefault(entry => entry.Fits(kind, rank, null))?.Fault;
@@ -134,12 +125,10 @@ public sealed class FaultControl
             {
                 changed = _changed.Task;
             }
-
             if (Peek(kind, rank) is null)
             {
                 return;
             }
-
             await changed.WaitAsync(ct);
         }
     }
@@ -153,7 +142,6 @@ public sealed class FaultControl
             before = _changed;
             _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
-
         before.TrySetResult();
         Changed?.Invoke();
     }

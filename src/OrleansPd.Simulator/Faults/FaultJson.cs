@@ -13,7 +13,6 @@ internal static class FaultJson
         {
             throw JsonMembers.Wrong("kind", $"one of {string.Join(", ", Enum.GetValues<FaultKind>().Select(NameOf))}");
         }
-
         return new Fault(kind)
         {
             Count = body.Int("count"),

@@ -59,7 +59,6 @@ internal sealed class GatedTransport : IConnectionListenerFactory
             {
                 await closed.Task.WaitAsync(cancellationToken);
             }
-
             IConnectionListener listener;
             try
             {
@@ -71,13 +70,11 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                 await Task.Delay(TimeSpan.FromMilliseconds(50), cancellationToken);
                 continue;
             }
-
             _listener = listener;
             if (_closed is null)
             {
                 return;
             }
-
             await ShutAsync(listener);
         }
     }
@@ -106,7 +103,6 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                 // Already gone, which is what was wanted.
             }
         }
-
         connection.Abort(new ConnectionAbortedException("Reset by a fault."));
     }
 
@@ -132,7 +128,6 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                 {
                     // The listener was closed under the call.
                 }
-
                 if (connection is not null)
                 {
                     owner._connections.TryAdd(connection, 0);
@@ -145,13 +140,11 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                         (owner, connection));
                     return connection;
                 }
-
                 // It may be open again by now: what counts is that this listener was closed on purpose.
                 if (_ended || !ReferenceEquals(owner._shut, listener))
                 {
                     return null;
                 }
-
                 try
                 {
                     await owner.ListenAgainAsync(_end.Token);
@@ -161,7 +154,6 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                     return null;
                 }
             }
-
             return null;
         }
 

@@ -74,7 +74,6 @@ internal sealed class HttpHost : IHttpApplication<HttpContext>, IAsyncDisposable
         {
             return;
         }
-
         await _transport.CloseAsync();
         _transport.ResetAll();
         await StopServerAsync();

@@ -24,7 +24,6 @@ internal sealed class Answer(SimRequest request, long startedAt)
         {
             Tokens.Add(token);
         }
-
         Finish ??= step.Finish;
     }
 
@@ -35,7 +34,6 @@ internal sealed class Answer(SimRequest request, long startedAt)
         {
             Add(step);
         }
-
         return this;
     }
 }

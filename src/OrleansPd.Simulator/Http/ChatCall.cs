@@ -23,7 +23,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         {
             spec = new LogprobSpec(true, -1, root.Int("top_logprobs") ?? 0, [], true);
         }
-
         var pd = ReadPd(root, false, 0, headerRank);
         var samples = Engine.Options.Role == EngineRole.Regular ? n : 1;
         var rid = RidOf(root, 0, 1);
@@ -52,7 +51,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         {
             json.WriteNull("tool_calls");
         }
-
         json.WriteEndObject();
         WriteLogprobs(json, answer.Request, answer.Tokens);
         json.WriteString("finish_reason", call.ForcedTool is null ? FinishName(answer.Finish!) : "tool_calls");
@@ -73,7 +71,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         {
             return false;
         }
-
         var text = step.Text;
         if (call.ForcedTool is { } tool)
         {
@@ -88,7 +85,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         {
             return false;
         }
-
         return step.Finish is not { } finish || await events.WriteAsync(
             json => WriteChunk(json, call, answer, index, finish, static _ => { }, null));
     }
@@ -126,7 +122,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         {
             WriteUsage(json, call.PromptTokens, answer.Tokens.Count, call.CachedTokens);
         }
-
         json.WriteEndObject();
     }
 
@@ -153,7 +148,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
             json.WriteNull("logprobs");
             return;
         }
-
         json.WriteStartObject("logprobs");
         json.WriteStartArray("content");
         foreach (var token in tokens)
@@ -168,11 +162,9 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
                 WriteToken(json, id, value);
                 json.WriteEndObject();
             }
-
             json.WriteEndArray();
             json.WriteEndObject();
         }
-
         json.WriteEndArray();
         json.WriteEndObject();
 
@@ -185,7 +177,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
             {
                 json.WriteNumberValue(octet);
             }
-
             json.WriteEndArray();
             json.WriteNumber("logprob", value);
         }
@@ -197,7 +188,6 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         {
             throw new ApiError(400, "Messages cannot be empty.");
         }
-
         return [.. messages.EnumerateArray().Select(message => new ChatTurn(message.Text("role") ?? "user", Content(message)))];
     }
 

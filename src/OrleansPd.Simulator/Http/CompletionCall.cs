@@ -24,7 +24,6 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
         {
             spec = new LogprobSpec(true, -1, top, [], true);
         }
-
         var samples = Engine.Options.Role == EngineRole.Regular ? n : 1;
         var requests = new List<SimRequest>();
         for (var i = 0; i < prompts.Count; i++)
@@ -40,7 +39,6 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
                     pd, spec, Salt(root), n, rejection));
             }
         }
-
         return Make(root, requests, samples) with { Echo = root.Flag("echo") ? [.. prompts.Select(EchoOf)] : [] };
     }
 
@@ -77,7 +75,6 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
             {
                 json.WriteNull("usage");
             }
-
             json.WriteEndObject();
         });
 
@@ -93,28 +90,24 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
             json.WriteNull("logprobs");
             return;
         }
-
         json.WriteStartObject("logprobs");
         json.WriteStartArray("text_offset");
         foreach (var _ in tokens)
         {
             json.WriteNumberValue(-1);
         }
-
         json.WriteEndArray();
         json.WriteStartArray("token_logprobs");
         foreach (var token in tokens)
         {
             json.WriteNumberValue(token.Logprob);
         }
-
         json.WriteEndArray();
         json.WriteStartArray("tokens");
         foreach (var token in tokens)
         {
             json.WriteStringValue(Vocabulary.TextOf(token.Id));
         }
-
         json.WriteEndArray();
         json.WriteStartArray("top_logprobs");
         foreach (var token in tokens)
@@ -126,10 +119,8 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
             {
                 json.WriteNumber(Vocabulary.TextOf(id), value);
             }
-
             json.WriteEndObject();
         }
-
         json.WriteEndArray();
         json.WriteEndObject();
     }

@@ -17,17 +17,15 @@ internal sealed class ControlCalls(EngineProcess engine)
         {
             await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted);
         }
-
         var rid = body.RootElement.Text("rid") ?? "";
         if (body.RootElement.Flag("abort_all"))
         {
-            engine.AbortPrefix("");
+            engine.Live.Abort("");
         }
-        else if (rid.Length > 0 && engine.IsLive(rid))
+        else if (rid.Length > 0 && engine.Live.Contains(rid))
         {
-            engine.AbortPrefix(rid);
+            engine.Live.Abort(rid);
         }
-
         await context.TextAsync(200, "");
     }
 
@@ -43,15 +41,12 @@ internal sealed class ControlCalls(EngineProcess engine)
                     ? "Flush cache failed. The engine is not idle.\n" : "Timed out waiting for idle state.");
                 return;
             }
-
             await Task.Delay(IdlePoll, engine.Clock, context.RequestAborted);
         }
-
         foreach (var rank in engine.Ranks)
         {
             rank.Flush();
         }
-
         await context.TextAsync(
             200, "Cache flushed.\nPlease check backend logs for more details. (When there are running or waiting requests, the operation will not be performed.)\n");
     }
@@ -66,18 +61,16 @@ internal sealed class ControlCalls(EngineProcess engine)
             case "abort":
                 while (engine.Stats.LiveRequests > 0)
                 {
-                    engine.AbortPrefix("");
+                    engine.Live.Abort("");
                     engine.WakeAll();
                     await Task.Delay(IdlePoll, engine.Clock, context.RequestAborted);
                 }
-
                 break;
             case "retract":
                 foreach (var rank in engine.Ranks)
                 {
                     rank.Retract();
                 }
-
                 break;
             case "in_place":
                 break;
@@ -85,7 +78,6 @@ internal sealed class ControlCalls(EngineProcess engine)
                 engine.Pause.Open();
                 throw JsonMembers.Wrong("mode", "'abort', 'retract' or 'in_place'");
         }
-
         await OkAsync(context, "Generation paused successfully.");
     }
 
@@ -102,16 +94,14 @@ internal sealed class ControlCalls(EngineProcess engine)
         var path = body.RootElement.Text("model_path") ?? throw JsonMembers.Wrong("model_path", "a valid string");
         if (body.RootElement.Flag("abort_all_requests"))
         {
-            engine.AbortPrefix("");
+            engine.Live.Abort("");
         }
-
         engine.ModelName = path;
         engine.WeightVersion = body.RootElement.Text("weight_version") ?? engine.WeightVersion;
         foreach (var rank in engine.Ranks)
         {
             rank.Flush();
         }
-
         await context.JsonAsync(200, json =>
         {
             json.WriteStartObject();
@@ -133,7 +123,6 @@ internal sealed class ControlCalls(EngineProcess engine)
         {
             await engine.SwitchRoleAsync(role == "prefill" ? EngineRole.Prefill : EngineRole.Decode);
         }
-
         var same = role == engine.Options.Mode;
         await context.JsonAsync(!busy && same ? 200 : 400, json =>
         {

@@ -29,11 +29,9 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
             {
                 json.WriteNumberValue(Figure(texts[i], at));
             }
-
             json.WriteEndArray();
             json.WriteEndObject();
         }
-
         json.WriteEndArray();
         json.WriteStartObject("usage");
         json.WriteNumber("prompt_tokens", texts.Sum(text => Tokenizer.Tokens(text).Length));
@@ -53,7 +51,6 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
             json.WriteNumber("score", Figure(query + text, 0));
             json.WriteEndObject();
         }
-
         json.WriteEndArray();
     });
 
@@ -64,23 +61,20 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
         {
             json.WriteNumberValue(Figure(text, 0));
         }
-
         json.WriteEndArray();
     });
 
     private async Task RunAsync(HttpContext context, Action<JsonElement, Utf8JsonWriter> write)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: true);
-        if (await EngineApi.StruckAsync(context, engine, body.RootElement.Text("rid") ?? ""))
+        if (await EngineApi.ApplyFaultsAsync(context, engine, body.RootElement.Text("rid") ?? ""))
         {
             return;
         }
-
         if (engine.Options.Role != EngineRole.Regular)
         {
             throw new ApiError(400, "This model does not support this request.", "BadRequest");
         }
-
         engine.Stats.AddControlCall(context.Request.Path.Value ?? "");
         await context.JsonAsync(200, json =>
         {
@@ -104,7 +98,6 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
         {
             sum = (sum * 6364136223846793005UL) + (ulong)token + 1442695040888963407UL;
         }
-
         return Math.Round((sum >> 40) / (double)(1 << 24), 6);
     }
 }

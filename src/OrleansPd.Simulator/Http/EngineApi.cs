@@ -6,96 +6,20 @@ using OrleansPd.Simulator.Hosting;
 
 namespace OrleansPd.Simulator.Http;
 
-/// <summary>The API listener of an engine: keys, routes, error shapes.</summary>
+/// <summary>The API of an engine: checks keys, finds the route, formats errors.</summary>
 internal sealed class EngineApi
 {
-    private static readonly string[] RustRoutes =
-    [
-        "/generate", "/v1/chat/completions", "/v1/completions", "/health", "/health_generate", "/server_info", "/model_info",
-        "/get_model_info", "/v1/models",
-    ];
-
     private readonly EngineProcess _engine;
-    private readonly Dictionary<string, Route> _routes;
+    private readonly Dictionary<string, ApiRoute> _routes;
     private readonly ModelCalls _models;
     private readonly SimCalls _sim;
 
     public EngineApi(EngineProcess engine)
     {
         _engine = engine;
-        var intake = new RequestIntake(engine);
-        var generate = new GenerateCall(engine, intake);
-        var chat = new ChatCall(engine, intake);
-        var completions = new CompletionCall(engine, intake);
-        var info = new InfoCalls(engine);
-        var health = new HealthCalls(engine);
-        var control = new ControlCalls(engine);
-        var loads = new LoadCalls(engine);
-        var trainer = new TrainerCalls(engine);
-        var embeddings = new EmbeddingCalls(engine);
         _models = new ModelCalls(engine);
         _sim = new SimCalls(engine);
-        _routes = new Dictionary<string, Route>(StringComparer.Ordinal)
-        {
-            ["/"] = new("GET", Level.Normal, context => context.TextAsync(200, "\"SGLang is running\"", "application/json")),
-            ["/generate"] = new("POST PUT", Level.Normal, generate.AnswerAsync),
-            ["/v1/chat/completions"] = new("POST", Level.Normal, chat.AnswerAsync),
-            ["/invocations"] = new("POST", Level.Normal, chat.AnswerAsync),
-            ["/v1/completions"] = new("POST", Level.Normal, completions.AnswerAsync),
-            ["/v1/models"] = new("GET", Level.Normal, _models.ListAsync),
-            ["/model_info"] = new("GET", Level.Normal, _models.InfoAsync),
-            ["/get_model_info"] = new("GET", Level.Normal, _models.InfoAsync),
-            ["/server_info"] = new("GET", Level.Normal, info.ServerInfoAsync),
-            ["/get_server_info"] = new("GET", Level.Normal, info.ServerInfoAsync),
-            ["/v1/loads"] = new("GET", Level.Normal, loads.LoadsAsync),
-            ["/get_load"] = new("GET", Level.Normal, loads.OldLoadAsync),
-            ["/health"] = new("GET", Level.Open, health.HealthAsync),
-            ["/health_generate"] = new("GET", Level.Open, health.HealthAsync),
-            ["/ping"] = new("GET POST", Level.Normal, context => context.TextAsync(200, "")),
-            ["/metrics"] = new("GET", Level.Open, new MetricsCall(engine).AnswerAsync),
-            ["/tokenize"] = new("POST", Level.Normal, TokenizeCalls.TokenizeAsync),
-            ["/v1/tokenize"] = new("POST", Level.Normal, TokenizeCalls.TokenizeAsync),
-            ["/detokenize"] = new("POST", Level.Normal, TokenizeCalls.DetokenizeAsync),
-            ["/v1/detokenize"] = new("POST", Level.Normal, TokenizeCalls.DetokenizeAsync),
-            ["/abort_request"] = new("POST", Level.Admin, control.AbortAsync),
-            ["/flush_cache"] = new("GET POST", Level.Admin, control.FlushAsync),
-            ["/pause_generation"] = new("POST", Level.Admin, control.PauseAsync),
-            ["/continue_generation"] = new("POST", Level.Admin, control.ContinueAsync),
-            ["/update_weights_from_disk"] = new("POST", Level.Admin, control.UpdateWeightsAsync),
-            ["/init_weights_update_group"] = new(
-                "POST", Level.Admin, trainer.Agree("master_address", "rank_offset", "world_size")),
-            ["/destroy_weights_update_group"] = new("POST", Level.Admin, trainer.Agree()),
-            ["/update_weights_from_distributed"] = new("POST", Level.Admin, trainer.Agree("names", "dtypes", "shapes")),
-            ["/update_weights_from_tensor"] = new("POST", Level.Admin, trainer.Agree("serialized_named_tensors")),
-            ["/update_weights_from_ipc"] = new("POST", Level.Admin, trainer.Agree("zmq_handles")),
-            ["/update_weight_version"] = new("POST", Level.Admin, trainer.Agree("new_version")),
-            ["/release_memory_occupation"] = new("GET POST", Level.Admin, trainer.Agree()),
-            ["/resume_memory_occupation"] = new("GET POST", Level.Admin, trainer.Agree()),
-            ["/load_lora_adapter"] = new("POST", Level.Admin, trainer.LoadAdapterAsync),
-            ["/unload_lora_adapter"] = new("POST", Level.Admin, trainer.UnloadAdapterAsync),
-            ["/slow_down"] = new("GET POST", Level.Admin, trainer.Agree()),
-            ["/set_internal_state"] = new("POST PUT", Level.Admin, trainer.Agree()),
-            ["/v1/embeddings"] = new("POST", Level.Normal, embeddings.EmbeddingsAsync),
-            ["/v1/rerank"] = new("POST PUT", Level.Normal, embeddings.RerankAsync),
-            ["/v1/score"] = new("POST", Level.Normal, embeddings.ScoresAsync),
-            ["/v1/classify"] = new("POST", Level.Normal, embeddings.ScoresAsync),
-            ["/start_profile"] = new("GET POST", Level.Admin, context => context.TextAsync(200, "Start profiling.\n")),
-            ["/stop_profile"] = new(
-                "GET POST", Level.Admin, context => context.TextAsync(200, "Stop profiling. This will take some time.\n")),
-            ["/pd_role_switch"] = new("POST", Level.Admin, control.SwitchRoleAsync),
-        };
-        if (engine.Options.RustFrontEnd)
-        {
-            _routes = RustRoutes.ToDictionary(path => path, path => _routes[path], StringComparer.Ordinal);
-            _routes["/server_info"] = new("GET", Level.Normal, info.RustServerInfoAsync);
-        }
-    }
-
-    private enum Level
-    {
-        Open,
-        Normal,
-        Admin,
+        _routes = ApiRoutes.Of(engine, _models);
     }
 
     public async Task AnswerAsync(HttpContext context)
@@ -130,16 +54,16 @@ internal sealed class EngineApi
         catch (Exception e) when (
             e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
         {
-            // The client is gone; its requests are ended by whoever watches it.
+            // The client has closed the connection; ClientWatch ends its requests.
         }
         catch (Exception e) when (e is InvalidOperationException or FormatException or OverflowException or KeyNotFoundException)
         {
-            // A member of a kind nobody expected.
+            // A member has an unexpected JSON type.
             await AnswerErrorAsync(context, path, new ApiError(400, e.Message, "Bad Request"));
         }
     }
 
-    /// <summary>The body as JSON; throws the engine's own refusal where it is none.</summary>
+    /// <summary>The body as JSON. Throws the engine's own error when it is not a JSON object.</summary>
     public static async Task<JsonDocument> ReadBodyAsync(HttpContext context, bool mustSayJson)
     {
         var type = context.Request.ContentType?.Split(';')[0].Trim();
@@ -148,7 +72,6 @@ internal sealed class EngineApi
         {
             throw new ApiError(400, "Unsupported Media Type: Only 'application/json' is allowed", "Bad Request");
         }
-
         JsonDocument? body = null;
         try
         {
@@ -157,7 +80,6 @@ internal sealed class EngineApi
             {
                 throw new JsonException("Input should be a valid dictionary or object to extract fields from");
             }
-
             return body;
         }
         catch (JsonException e)
@@ -174,9 +96,8 @@ internal sealed class EngineApi
             await bootstrap.AnswerAsync(context);
             return;
         }
-
         _routes.TryGetValue(path, out var route);
-        if (!Allowed(context, path, route?.Level ?? Level.Normal))
+        if (!Allowed(context, path, route?.Level ?? ApiLevel.Normal))
         {
             await context.TextAsync(401, "{\"error\":\"Unauthorized\"}", "application/json");
         }
@@ -198,21 +119,19 @@ internal sealed class EngineApi
         }
     }
 
-    private bool Allowed(HttpContext context, string path, Level level)
+    private bool Allowed(HttpContext context, string path, ApiLevel level)
     {
         var options = _engine.Options;
-        if (level == Level.Open || options.RustFrontEnd || context.Request.Method == "OPTIONS"
+        if (level == ApiLevel.Open || options.RustFrontEnd || context.Request.Method == "OPTIONS"
             || path.StartsWith("/health", StringComparison.Ordinal) || path.StartsWith("/metrics", StringComparison.Ordinal))
         {
             return true;
         }
-
-        var wanted = level == Level.Admin && options.AdminApiKey is not null ? options.AdminApiKey : options.ApiKey;
+        var wanted = level == ApiLevel.Admin && options.AdminApiKey is not null ? options.AdminApiKey : options.ApiKey;
         if (string.IsNullOrEmpty(wanted))
         {
             return true;
         }
-
         var given = context.Request.Headers.Authorization.ToString();
         return given.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) && given["Bearer ".Length..] == wanted;
     }
@@ -224,7 +143,6 @@ internal sealed class EngineApi
             context.Abort();
             return;
         }
-
         if (path == "/generate" && error.Status == 500)
         {
             await context.TextAsync(500, "Internal Server Error");
@@ -240,9 +158,9 @@ internal sealed class EngineApi
     }
 
     /// <summary>
-    /// The faults that strike a generation call before the engine sees it. True where it is answered, or never will be.
+    /// Applies the faults that hit a generation call before the engine handles it. True when the call needs no further handling.
     /// </summary>
-    public static async Task<bool> StruckAsync(HttpContext context, EngineProcess engine, string rid)
+    public static async Task<bool> ApplyFaultsAsync(HttpContext context, EngineProcess engine, string rid)
     {
         if (engine.Faults.TryTake(FaultKind.Status, null, rid) is { } status)
         {
@@ -250,13 +168,11 @@ internal sealed class EngineApi
             {
                 await Task.Delay(delay, engine.Clock, context.RequestAborted);
             }
-
             var code = status.Status ?? 500;
             if (status.RetryAfter is { } seconds)
             {
                 context.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
             }
-
             await context.BytesAsync(
                 code,
                 status.Body is { } text
@@ -265,21 +181,16 @@ internal sealed class EngineApi
                 "application/json");
             return true;
         }
-
         if (engine.Faults.TryTake(FaultKind.Reset, null, rid) is not null)
         {
             EventStream.Reset(context);
             return true;
         }
-
         if (engine.Faults.TryTake(FaultKind.Hang, null, rid) is { } hang)
         {
             await Task.Delay(hang.Delay ?? Timeout.InfiniteTimeSpan, engine.Clock, context.RequestAborted);
             return hang.Delay is null;
         }
-
         return false;
     }
-
-    private sealed record Route(string Methods, Level Level, Func<HttpContext, Task> Handler);
 }

@@ -35,7 +35,6 @@ internal sealed class EventStream
         {
             return;
         }
-
         Started = true;
         _context.Response.StatusCode = 200;
         _context.Response.ContentType = "text/event-stream; charset=utf-8";
@@ -51,7 +50,6 @@ internal sealed class EventStream
         {
             return false;
         }
-
         _writer.Write("data: "u8);
         _json.Reset(_writer);
         write(_json);
@@ -92,7 +90,6 @@ internal sealed class EventStream
                 // Already gone.
             }
         }
-
         context.Abort();
     }
 
@@ -103,7 +100,6 @@ internal sealed class EventStream
         {
             return !_cut;
         }
-
         switch (_fault.Kind)
         {
             case FaultKind.GarbageSse when _events == _fault.AfterEvents + 1:
@@ -124,7 +120,6 @@ internal sealed class EventStream
                 await FlushAsync();
                 break;
         }
-
         _cut = true;
         return false;
     }

@@ -17,7 +17,6 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         {
             throw new ApiError(400, "This model does not support generation.");
         }
-
         var root = body.RootElement;
         var stream = root.Flag("stream");
         IReadOnlyList<SimRequest> requests;
@@ -25,11 +24,10 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         try
         {
             (requests, array) = Build(root);
-            if (await EngineApi.StruckAsync(context, engine, requests[0].Rid))
+            if (await EngineApi.ApplyFaultsAsync(context, engine, requests[0].Rid))
             {
                 return;
             }
-
             using var left = intake.WatchClient(context, requests, () => stream);
             await intake.SubmitAsync(requests, context.RequestAborted);
             await (stream ? StreamAsync(context, requests, array) : WholeAsync(context, requests, array));
@@ -51,7 +49,6 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         {
             throw new ApiError(400, "Either text, input_ids or input_embeds should be provided.");
         }
-
         var batch = text is { } given ? given.ValueKind == JsonValueKind.Array : ids!.Value.IsListOfLists();
         var prompts = (text ?? ids!.Value, batch) switch
         {
@@ -62,7 +59,6 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         {
             throw new ApiError(400, "text cannot be empty.");
         }
-
         var rids = Rids(root.Member("rid"), batch, prompts.Count);
         var parameters = root.Member("sampling_params");
         var requests = new List<SimRequest>();
@@ -81,7 +77,6 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
                     sampling with { Seed = sampling.Seed + sample }, pd, Logprobs(root, i), Salt(root, i), n, rejection));
             }
         }
-
         return (requests, batch || samples > 1);
     }
 
@@ -108,28 +103,23 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
                 });
                 return;
             }
-
             answers.Add(answer);
         }
-
         if (engine.Faults.TryTake(FaultKind.ResetMidStream, null, requests[0].Rid) is not null)
         {
             EventStream.Reset(context);
             return;
         }
-
         await context.JsonAsync(200, json =>
         {
             if (array)
             {
                 json.WriteStartArray();
             }
-
             foreach (var answer in answers)
             {
                 GenerateShape.Write(json, engine, answer, null, 0, "");
             }
-
             if (array)
             {
                 json.WriteEndArray();
@@ -163,7 +153,6 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
                             return;
                         }
                     }
-
                     await events.FlushAsync();
                 }
                 finally
@@ -216,7 +205,6 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         {
             return LogprobSpec.None;
         }
-
         var ids = root.Member("token_ids_logprob");
         return new LogprobSpec(
             true, Item(root.Member("logprob_start_len"), index)?.GetInt32() ?? -1,

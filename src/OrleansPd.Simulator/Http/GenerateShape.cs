@@ -20,14 +20,12 @@ internal static class GenerateShape
         {
             json.WriteNumberValue(answer.Tokens[i].Id);
         }
-
         json.WriteEndArray();
         WriteMeta(json, engine, answer, from);
         if (index is { } at)
         {
             json.WriteNumber("index", at);
         }
-
         json.WriteEndObject();
     }
 
@@ -41,7 +39,6 @@ internal static class GenerateShape
         {
             json.WriteNumber("prompt_tokens", request.Tokens.Length);
         }
-
         json.WriteString("weight_version", engine.WeightVersion);
         json.WriteNumber("num_retractions", request.Retractions);
         json.WriteNumber("reasoning_tokens", 0);
@@ -56,17 +53,14 @@ internal static class GenerateShape
         {
             json.WriteNull("dp_rank");
         }
-
         if (request.Logprobs.Wanted && answer.Finish?.Type != "abort")
         {
             WriteLogprobs(json, engine, answer, from);
         }
-
         if (answer.Finish is not null)
         {
             json.WriteNumber("e2e_latency", Math.Round(engine.Clock.GetElapsedTime(answer.StartedAt).TotalSeconds, 4));
         }
-
         json.WriteNumber("response_sent_to_client_ts", engine.Clock.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0);
         json.WriteEndObject();
     }
@@ -78,7 +72,6 @@ internal static class GenerateShape
             json.WriteNull("finish_reason");
             return;
         }
-
         json.WriteStartObject("finish_reason");
         json.WriteString("type", finish.Type);
         switch (finish.Type)
@@ -102,11 +95,9 @@ internal static class GenerateShape
                 {
                     json.WriteNull("status_code");
                 }
-
                 json.WriteNull("err_type");
                 break;
         }
-
         json.WriteEndObject();
     }
 
@@ -122,14 +113,12 @@ internal static class GenerateShape
         {
             WriteTriple(json, value, id, spec.WithText);
         }
-
         json.WriteEndArray();
         json.WriteStartArray("output_token_logprobs");
         foreach (var token in answer.Tokens.Skip(from))
         {
             WriteTriple(json, token.Logprob, token.Id, spec.WithText);
         }
-
         json.WriteEndArray();
         json.WriteNumber("output_token_logprobs_length", answer.Tokens.Count);
         if (spec.Top > 0)
@@ -139,7 +128,6 @@ internal static class GenerateShape
             WriteLists(json, "output_top_logprobs", answer.Tokens.Skip(from)
                 .Select(t => Logprobs.Top(t.Random, t.Id, spec.Top, fancy)), spec);
         }
-
         if (spec.TokenIds.Count > 0)
         {
             WriteLists(json, "input_token_ids_logprobs", prompt.Select(p => p.Value is null ? null : Chosen(p.Random)), spec);
@@ -161,16 +149,13 @@ internal static class GenerateShape
                 json.WriteNullValue();
                 continue;
             }
-
             json.WriteStartArray();
             foreach (var (value, id) in list)
             {
                 WriteTriple(json, value, id, spec.WithText);
             }
-
             json.WriteEndArray();
         }
-
         json.WriteEndArray();
     }
 
@@ -185,7 +170,6 @@ internal static class GenerateShape
         {
             json.WriteNullValue();
         }
-
         json.WriteNumberValue(id);
         if (withText)
         {
@@ -195,7 +179,6 @@ internal static class GenerateShape
         {
             json.WriteNullValue();
         }
-
         json.WriteEndArray();
     }
 }

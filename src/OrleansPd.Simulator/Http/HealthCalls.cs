@@ -17,26 +17,22 @@ internal sealed class HealthCalls(EngineProcess engine)
             await context.TextAsync(red.Status ?? 503, "");
             return;
         }
-
         var options = engine.Options;
         if (options.RustFrontEnd)
         {
             await context.TextAsync(200, "");
             return;
         }
-
         if (engine.Clock.GetUtcNow() - engine.StartedAt < options.Warmup)
         {
             await context.TextAsync(503, "");
             return;
         }
-
         var poll = options.HealthPoll ?? (options.Speed <= 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(1) / options.Speed);
         if (poll > TimeSpan.Zero)
         {
             await Task.Delay(poll, engine.Clock, context.RequestAborted);
         }
-
         try
         {
             await engine.Pause.WaitAsync(context.RequestAborted)

@@ -35,7 +35,6 @@ internal sealed class InfoCalls(EngineProcess engine)
             json.WriteNumber("effective_max_running_requests_per_dp", options.Window);
             json.WriteEndObject();
         }
-
         json.WriteEndArray();
         json.WriteString("version", options.Version);
         json.WriteNull("kv_events");

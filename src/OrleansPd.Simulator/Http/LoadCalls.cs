@@ -20,13 +20,11 @@ internal sealed class LoadCalls(EngineProcess engine)
             await context.TextAsync(500, "Internal Server Error");
             return;
         }
-
         var filter = context.Request.Query["dp_rank"].ToString();
         if (filter.Length > 0 && !int.TryParse(filter, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
         {
             throw JsonMembers.Wrong("dp_rank", "a valid integer");
         }
-
         await context.JsonAsync(200, json =>
         {
             json.WriteStartObject();
@@ -38,7 +36,6 @@ internal sealed class LoadCalls(EngineProcess engine)
                 json.WriteString("accelerator", "SIM");
                 json.WriteNumber("num_accelerators", 1);
             }
-
             json.WriteStartArray("loads");
             foreach (var rank in engine.Ranks)
             {
@@ -47,7 +44,6 @@ internal sealed class LoadCalls(EngineProcess engine)
                     Write(json, rank, section => all || include.Contains(section));
                 }
             }
-
             json.WriteEndArray();
             json.WriteEndObject();
         });
@@ -68,7 +64,6 @@ internal sealed class LoadCalls(EngineProcess engine)
             json.WriteNumber("ts_tic", engine.Clock.GetTimestamp() / (double)engine.Clock.TimestampFrequency);
             json.WriteEndObject();
         }
-
         json.WriteEndArray();
     });
 
@@ -100,46 +95,57 @@ internal sealed class LoadCalls(EngineProcess engine)
             json.WriteNumber("total_prefill_busy_us", 0);
             json.WriteNull("decode_moments");
         }
-
         if (has("memory"))
         {
-            json.WriteStartObject("memory");
-            json.WriteNumber("weight_gb", 13.1);
-            json.WriteNumber("kv_cache_gb", Math.Round(options.TokenCapacity * options.Timing.KvBytesPerToken / 1e9, 2));
-            json.WriteNumber("graph_gb", 1.2);
-            json.WriteNumber("token_capacity", options.TokenCapacity);
-            json.WriteEndObject();
+            WriteMemory(json);
         }
-
         if (has("disagg"))
         {
-            json.WriteStartObject("disaggregation");
-            json.WriteString("mode", options.Mode);
-            json.WriteNumber("prefill_bootstrap_queue_reqs", load.Bootstrap);
-            json.WriteNumber("prefill_inflight_queue_reqs", load.Inflight);
-            json.WriteNumber("decode_prealloc_queue_reqs", load.Prealloc);
-            json.WriteNumber("decode_transfer_queue_reqs", load.Transfer);
-            json.WriteNumber("decode_retracted_queue_reqs", 0);
-            json.WriteNumber("kv_transfer_speed_gb_s", 0.0);
-            json.WriteNumber("kv_transfer_latency_ms", 0.0);
-            json.WriteEndObject();
+            WriteDisaggregation(json, load);
         }
-
         if (has("queues"))
         {
-            json.WriteStartObject("queues");
-            json.WriteNumber("waiting", load.Waiting);
-            json.WriteNumber("grammar", 0);
-            json.WriteNumber("paused", 0);
-            json.WriteNumber("retracted", 0);
-            if (engine.Profile.August)
-            {
-                json.WriteNumber("prealloc_ready", rank.PreallocReady);
-            }
-
-            json.WriteEndObject();
+            WriteQueues(json, rank, load);
         }
+        json.WriteEndObject();
+    }
 
+    private void WriteMemory(Utf8JsonWriter json)
+    {
+        var options = engine.Options;
+        json.WriteStartObject("memory");
+        json.WriteNumber("weight_gb", 13.1);
+        json.WriteNumber("kv_cache_gb", Math.Round(options.TokenCapacity * options.Timing.KvBytesPerToken / 1e9, 2));
+        json.WriteNumber("graph_gb", 1.2);
+        json.WriteNumber("token_capacity", options.TokenCapacity);
+        json.WriteEndObject();
+    }
+
+    private void WriteDisaggregation(Utf8JsonWriter json, LoadSnapshot load)
+    {
+        json.WriteStartObject("disaggregation");
+        json.WriteString("mode", engine.Options.Mode);
+        json.WriteNumber("prefill_bootstrap_queue_reqs", load.Bootstrap);
+        json.WriteNumber("prefill_inflight_queue_reqs", load.Inflight);
+        json.WriteNumber("decode_prealloc_queue_reqs", load.Prealloc);
+        json.WriteNumber("decode_transfer_queue_reqs", load.Transfer);
+        json.WriteNumber("decode_retracted_queue_reqs", 0);
+        json.WriteNumber("kv_transfer_speed_gb_s", 0.0);
+        json.WriteNumber("kv_transfer_latency_ms", 0.0);
+        json.WriteEndObject();
+    }
+
+    private void WriteQueues(Utf8JsonWriter json, EngineRank rank, LoadSnapshot load)
+    {
+        json.WriteStartObject("queues");
+        json.WriteNumber("waiting", load.Waiting);
+        json.WriteNumber("grammar", 0);
+        json.WriteNumber("paused", 0);
+        json.WriteNumber("retracted", 0);
+        if (engine.Profile.August)
+        {
+            json.WriteNumber("prealloc_ready", rank.PreallocReady);
+        }
         json.WriteEndObject();
     }
 }

@@ -15,7 +15,6 @@ internal sealed class MetricsCall(EngineProcess engine)
         {
             return context.TextAsync(404, "{\"detail\":\"Not Found\"}", "application/json");
         }
-
         var text = new StringBuilder();
         Gauge("num_running_reqs", load => load.Running);
         Gauge("num_queue_reqs", load => load.Waiting);

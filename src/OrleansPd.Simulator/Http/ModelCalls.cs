@@ -16,7 +16,6 @@ internal sealed class ModelCalls(EngineProcess engine)
         {
             WriteCard(json, name, parent: engine.ModelName);
         }
-
         json.WriteEndArray();
         json.WriteEndObject();
     });
@@ -69,7 +68,6 @@ internal sealed class ModelCalls(EngineProcess engine)
         {
             json.WriteNull("max_model_len");
         }
-
         json.WriteEndObject();
     }
 }

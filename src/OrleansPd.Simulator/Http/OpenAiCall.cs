@@ -19,11 +19,10 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: true);
         var root = body.RootElement;
         var call = Build(root, HeaderRank(context));
-        if (await EngineApi.StruckAsync(context, engine, call.Requests[0].Rid))
+        if (await EngineApi.ApplyFaultsAsync(context, engine, call.Requests[0].Rid))
         {
             return;
         }
-
         EventStream? events = null;
         using var left = intake.WatchClient(context, call.Requests, () => events is { Started: true });
         await intake.SubmitAsync(call.Requests, context.RequestAborted);
@@ -88,7 +87,6 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
         {
             json.WriteNull("prompt_tokens_details");
         }
-
         json.WriteNumber("reasoning_tokens", 0);
         json.WriteEndObject();
     }
@@ -143,16 +141,13 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
                     ApiError.WriteFlat(json, abort.Message!, status == 400 ? "BadRequestError" : $"{status}", status));
                 return;
             }
-
             answers.Add(answer);
         }
-
         if (engine.Faults.TryTake(FaultKind.ResetMidStream, null, call.Requests[0].Rid) is not null)
         {
             EventStream.Reset(context);
             return;
         }
-
         await context.JsonAsync(200, json =>
         {
             WriteHead(json, call, call.Requests[0].Rid, ObjectName);
@@ -161,7 +156,6 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
             {
                 WriteChoice(json, call, answers[i], i);
             }
-
             json.WriteEndArray();
             WriteUsage(json, call.PromptTokens, answers.Sum(answer => answer.Tokens.Count), call.CachedTokens);
             json.WriteStartObject("metadata");
@@ -191,13 +185,10 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
                         return;
                     }
                 }
-
                 await events.FlushAsync();
             }
-
             completion += answer.Tokens.Count;
         }
-
         if (call.IncludeUsage)
         {
             await events.WriteAsync(json =>
@@ -210,7 +201,6 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
                 json.WriteEndObject();
             });
         }
-
         await events.DoneAsync();
     }
 

@@ -21,7 +21,6 @@ internal static class PdReader
         {
             throw new FatalRequest("a list where a scalar belongs");
         }
-
         var port = Item(body.Member("bootstrap_port"), index);
         var routed = headerRank ?? body.Int("routed_dp_rank");
         return new PdFields(

@@ -29,36 +29,30 @@ internal sealed class RequestIntake(EngineProcess engine)
         {
             throw new ApiError(400, "input_ids cannot be empty.");
         }
-
         if (tokens.Length >= Options.ContextLength)
         {
             throw new ApiError(400,
                 $"The input ({tokens.Length} tokens) is longer than the model's context length ({Options.ContextLength} tokens).");
         }
-
         if (tokens.Length > Options.TokenCapacity)
         {
             throw new ApiError(400,
                 $"Request {rid} exceeds the maximum number of tokens: {tokens.Length} > {Options.TokenCapacity}");
         }
-
         if (tokens.Length > Options.MaxInput)
         {
             rejection ??= $"Input length ({tokens.Length} tokens) exceeds the maximum allowed length ({Options.MaxInput} tokens). "
                 + "Use a shorter input or enable --allow-auto-truncate.";
         }
-
         if (logprobs.StartLen >= tokens.Length && logprobs.Wanted)
         {
             rejection ??= $"logprob_start_len, ({logprobs.StartLen}) is higher than the number of input tokens ({tokens.Length}).";
         }
-
         var collides = n > 1 && Options.Role != EngineRole.Regular && pd.Room is not null && !pd.IsFake;
         if (collides)
         {
             engine.Stats.AddRouterError($"n = {n} with room {pd.Room}");
         }
-
         return new SimRequest(
             rid, rejection is null ? tokens : tokens[..1],
             sampling with { MaxNewTokens = Math.Min(sampling.MaxNewTokens, Options.ContextLength - tokens.Length - 1) }, pd,
@@ -99,7 +93,6 @@ internal sealed class RequestIntake(EngineProcess engine)
         {
             await Task.Delay(wait, engine.Clock, engine.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-
         foreach (var request in requests)
         {
             request.Cancel(SimRequest.AbortedByRequest);
@@ -116,17 +109,14 @@ internal sealed class RequestIntake(EngineProcess engine)
             {
                 throw new ApiError(400, $"routed_dp_rank={wanted} out of range [0, {Options.DpSize})");
             }
-
-            if (engine.IsLive(request.Rid))
+            if (engine.Live.Contains(request.Rid))
             {
                 throw new ApiError(400, $"Duplicate request ID detected: {request.Rid}");
             }
-
             if (!seen.Add(request.Rid))
             {
                 throw new ApiError(400, $"Duplicate request IDs detected within the request: ['{request.Rid}']");
             }
-
             if (request.Logprobs.Top > MostTopLogprobs && Options.Role == EngineRole.Prefill)
             {
                 throw new FatalRequest($"{request.Logprobs.Top} top logprobs on a prefill");
@@ -144,25 +134,21 @@ internal sealed class RequestIntake(EngineProcess engine)
             {
                 throw new FatalRequest("a room-less request with follow_bootstrap_room");
             }
-
             engine.Stats.Arrived();
             engine.End(request, new StepOut(null, "", Finish.Abort(
                 $"Invalid request: Disaggregated request received without bootstrap room id. req.rid='{request.Rid}'", 400)));
             return;
         }
-
         if (Options.Role == EngineRole.Decode && pd.Host is null)
         {
             throw new FatalRequest("a room without a host");
         }
-
         if (Options.Role == EngineRole.Regular && request.Rejection is { } rejection)
         {
             engine.Stats.Arrived();
             engine.End(request, new StepOut(null, "", Finish.Abort(rejection, 400)));
             return;
         }
-
         engine.Submit(request, RankOf(pd));
     }
 

@@ -12,18 +12,15 @@ internal static class SamplingReader
         {
             return (new Sampling(), 1, null);
         }
-
         if (given.ValueKind != JsonValueKind.Object)
         {
             throw JsonMembers.Wrong("sampling_params", "a valid dictionary");
         }
-
         string? rejection = null;
         if (given.Text("json_schema") is { } schema && !IsJsonObject(schema))
         {
             rejection = "Failed to compile json grammar: invalid json_schema";
         }
-
         return (Checked(given, given.Int("max_new_tokens") ?? 128, given.Int("min_new_tokens") ?? 0, given.Long("sampling_seed")),
             given.Int("n") ?? 1, rejection);
     }
@@ -37,7 +34,6 @@ internal static class SamplingReader
         {
             rejection = "Failed to compile json grammar: invalid json_schema";
         }
-
         var length = body.Int("max_completion_tokens") ?? body.Int("max_tokens") ?? fallback;
         return (Checked(body, length, body.Int("min_tokens") ?? 0, body.Long("seed")), body.Int("n") ?? 1, rejection);
     }
@@ -48,24 +44,20 @@ internal static class SamplingReader
         {
             throw new ApiError(400, $"temperature must be non-negative, got {temperature}.");
         }
-
         if (members.Number("top_p") is <= 0 or > 1)
         {
             throw new ApiError(400, $"top_p must be in (0, 1], got {members.Number("top_p")}.");
         }
-
         if (max < 0 || min < 0 || min > max)
         {
             throw new ApiError(400, max < 0
                 ? $"max_new_tokens must be at least 0, got {max}."
                 : $"min_new_tokens must be in [0, max_new_tokens({max})], got {min}.");
         }
-
         if (members.Int("n") is < 1)
         {
             throw new ApiError(400, "n must be at least 1");
         }
-
         return new Sampling
         {
             MaxNewTokens = max,

@@ -58,7 +58,6 @@ internal sealed class SimCalls(EngineProcess engine)
         {
             FaultJson.Write(json, active);
         }
-
         json.WriteEndArray();
         json.WriteEndObject();
     }
@@ -83,7 +82,6 @@ internal sealed class SimCalls(EngineProcess engine)
         {
             json.WriteStringValue(error);
         }
-
         json.WriteEndArray();
         json.WriteNumber("window", engine.Options.Window);
         json.WriteNumber("slots", engine.Options.Slots);
@@ -103,7 +101,6 @@ internal sealed class SimCalls(EngineProcess engine)
             json.WriteNumber("live_kv_tokens", rank.LiveKvTokens);
             json.WriteEndObject();
         }
-
         json.WriteEndArray();
         json.WriteEndObject();
     }

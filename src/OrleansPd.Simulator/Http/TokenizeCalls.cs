@@ -18,7 +18,6 @@ internal static class TokenizeCalls
             {
                 json.WriteNumberValue(token);
             }
-
             json.WriteEndArray();
             json.WriteNumber("count", tokens.Length);
             json.WriteEndObject();

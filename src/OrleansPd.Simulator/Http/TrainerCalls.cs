@@ -20,7 +20,6 @@ internal sealed class TrainerCalls(EngineProcess engine)
                 throw JsonMembers.Wrong(missing, "given");
             }
         }
-
         await SaidAsync(context, true, "Done.");
     };
 

@@ -24,10 +24,8 @@ internal static class ChatTemplate
                 raw = turn.Content;
                 break;
             }
-
             text.Append(" <|").Append(trailing ? "user" : turn.Role).Append("|> ").Append(turn.Content);
         }
-
         return text.Append(" <|assistant|>").Append(raw).ToString();
     }
 }

@@ -38,13 +38,11 @@ internal struct KvState
         {
             state.Append(token);
         }
-
         state.Memory = 0;
         for (var i = 0; i < prompt.Length / BlockTokens; i++)
         {
             state.Memory = Mixing.Fold(state.Memory, blocks[i]);
         }
-
         state.Chain = blocks[^1];
         return state;
     }

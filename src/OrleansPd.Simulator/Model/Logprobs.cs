@@ -16,7 +16,6 @@ internal static class Logprobs
             var id = i == 0 ? chosen : Vocabulary.Draw(Mixing.Fold(random, (uint)i), fancy);
             top[i] = new TokenLogprob(Math.Round(value - 0.25 * i, 4), id);
         }
-
         return top;
     }
 
@@ -32,10 +31,8 @@ internal static class Logprobs
                 var random = state.Random(0);
                 values[i - start] = (i == start ? null : Value(random, prompt[i]), prompt[i], random);
             }
-
             state.Append(prompt[i]);
         }
-
         return values;
     }
 }

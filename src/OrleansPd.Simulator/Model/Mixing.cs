@@ -24,7 +24,6 @@ internal static class Mixing
         {
             hash = Fold(hash, c);
         }
-
         return hash;
     }
 }

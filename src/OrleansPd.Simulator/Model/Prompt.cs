@@ -27,7 +27,6 @@ internal sealed class Prompt
             state.Append(tokens[i]);
             blocks[i / KvState.BlockTokens] = state.Chain;
         }
-
         return new Prompt(tokens, state, blocks);
     }
 
@@ -44,7 +43,6 @@ internal sealed class Prompt
                 keys.Add(key);
             }
         }
-
         return keys;
     }
 }

@@ -46,7 +46,6 @@ public static class ReferenceModel
         {
             text.Append(sequence.Commit(sequence.Sample().Id));
         }
-
         return (text.ToString(), [.. sequence.Output], sequence.Finish.Type);
     }
 }

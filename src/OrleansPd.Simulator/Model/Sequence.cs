@@ -56,19 +56,16 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
             Finish = new Finish("stop") { MatchedToken = token };
             return Release("");
         }
-
         var text = Vocabulary.TextOf(token);
         if (sampling.Stop.Count > 0 && _output.Count >= sampling.MinNewTokens && TryStop(_held + text) is { } last)
         {
             return last;
         }
-
         if (_output.Count >= sampling.MaxNewTokens)
         {
             Finish = new Finish("length") { Length = sampling.MaxNewTokens };
             return Release(text);
         }
-
         return sampling.Stop.Count == 0 ? text : Hold(_held + text);
     }
 
@@ -84,12 +81,10 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
                 (first, matched) = (at, stop);
             }
         }
-
         if (matched is null)
         {
             return null;
         }
-
         Finish = new Finish("stop") { MatchedText = matched };
         _held = "";
         return chunk[..first];
@@ -109,7 +104,6 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
                 }
             }
         }
-
         _held = chunk[(chunk.Length - keep)..];
         return chunk[..(chunk.Length - keep)];
     }

@@ -36,7 +36,6 @@ internal static class Tokenizer
             tokens.Add(Vocabulary.IdOf(text.Slice(start, length)));
             start += length;
         }
-
         return [.. tokens];
     }
 
@@ -47,7 +46,6 @@ internal static class Tokenizer
         {
             text.Append(Vocabulary.TextOf(token));
         }
-
         return text.ToString();
     }
 }

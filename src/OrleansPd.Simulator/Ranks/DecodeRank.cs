@@ -62,13 +62,11 @@ internal sealed class DecodeRank : EngineRank
             await ServeFakeAsync(request);
             return;
         }
-
         var room = pd.Room!.Value;
         if (!_rooms.TryAdd(room, request.Rid))
         {
             Engine.Stats.AddDuplicateRoom(room);
         }
-
         await HandOffAsync(request, room, request.Tokens, null);
     }
 
@@ -118,7 +116,6 @@ internal sealed class DecodeRank : EngineRank
             Engine.Die($"page size or KV dtype of {address} differs");
             throw new OperationCanceledException();
         }
-
         // (1) the body names it; (2) there is one; (3) the room number tells; (4) ask.
         var rank = request.Pd.PrefillRank
             ?? (info.DpSize == 1 ? 0
@@ -139,7 +136,6 @@ internal sealed class DecodeRank : EngineRank
             {
                 await _receiver.SendDestinationAsync(rank, room, slot, blocks, request.Cancelled);
             }
-
             request.Stage = Stage.Transfer;
             arrival = await inbound.Completed.Task.WaitAsync(Engine.Options.WaitingTimeout, Engine.Clock, request.Cancelled);
         }
@@ -149,12 +145,10 @@ internal sealed class DecodeRank : EngineRank
             {
                 Engine.Track(_receiver.SendAbortAsync(rank, room));
             }
-
             throw e is TimeoutException
                 ? new PdFailure(PrefillRank.TimedOut(room, Engine.Options.WaitingTimeout, "WaitingForInput"))
                 : e;
         }
-
         _receiver.Close(slot);
         if (request.Rejection is { } rejection)
         {
@@ -162,13 +156,11 @@ internal sealed class DecodeRank : EngineRank
             Engine.End(request, new StepOut(null, "", Finish.Abort(rejection, 400)));
             return;
         }
-
         if (said is null)
         {
             request.CachedTokens = arrival.CachedTokens;
             Stats.CountPrompt(tokens.Length, arrival.CachedTokens);
         }
-
         Begin(request, inbound.Blocks, tokens, arrival.First, slot, said);
     }
 
@@ -211,7 +203,6 @@ internal sealed class DecodeRank : EngineRank
         {
             throw new PdFailure("The prefill tells no API port to retract to.");
         }
-
         var host = request.Pd.Host!;
         var body = new Dictionary<string, object?>
         {
@@ -230,7 +221,6 @@ internal sealed class DecodeRank : EngineRank
         {
             request.Cancel("The prefill refused the retracted request.");
         }
-
         await handOff;
     }
 
@@ -253,10 +243,8 @@ internal sealed class DecodeRank : EngineRank
             {
                 return false;
             }
-
             await Task.Delay(TimeSpan.FromMilliseconds(10), Engine.Clock, ct);
         }
-
         return false;
     }
 

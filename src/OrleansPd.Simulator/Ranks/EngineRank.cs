@@ -65,7 +65,6 @@ internal abstract class EngineRank : IAsyncDisposable
         {
             return RunRequestAsync(request);
         }
-
         request.Stage = Engine.Options.Role == EngineRole.Decode ? Stage.Transfer : Stage.Inflight;
         throw new PdFailure("Failed by a fault.");
     }

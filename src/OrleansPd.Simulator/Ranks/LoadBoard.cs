@@ -22,7 +22,6 @@ internal sealed class LoadBoard(RankStats stats, TimeProvider clock)
         {
             Publish();
         }
-
         return Volatile.Read(ref _shown);
     }
 

@@ -35,7 +35,6 @@ internal sealed class Pacer(TimeProvider clock, double speed, FaultControl fault
             await Task.Yield();
             return now;
         }
-
         // More than a step behind means idle before, or a machine that cannot keep up: no debt is carried on.
         var next = (due < now - Ticks(wait) ? now : due) + Ticks(wait);
         var left = clock.GetElapsedTime(now, next);
@@ -47,7 +46,6 @@ internal sealed class Pacer(TimeProvider clock, double speed, FaultControl fault
         {
             await Task.Yield();
         }
-
         return next;
     }
 

@@ -48,7 +48,6 @@ internal sealed class PrefillRank : EngineRank
             Answer(request, await _forward.RunAsync(request));
             return;
         }
-
         request.Stage = Stage.Bootstrap;
         var room = request.Pd.Room!.Value;
         await AnnounceAsync(request, room);
@@ -56,7 +55,6 @@ internal sealed class PrefillRank : EngineRank
         {
             Engine.Stats.AddDuplicateRoom(room);
         }
-
         // Two live requests in one room: the later one's sender never hears of a destination.
         var entry = (request.Collides ? null : _sender.Claim(room, request)) ?? new PrefillRoom();
 
@@ -106,7 +104,6 @@ internal sealed class PrefillRank : EngineRank
         {
             return;
         }
-
         // Plain replicas announce their attention rank, which is always 0: a known defect, kept.
         var rank = options.EnableDpAttention ? Index : 0;
         var implied = (int)((ulong)room % (ulong)options.DpSize);
@@ -119,10 +116,8 @@ internal sealed class PrefillRank : EngineRank
                     $"follow_bootstrap_room conflict: dispatched to dp_rank {rank} but bootstrap_room {room} implies dp_rank {implied}. "
                     + "Set SGLANG_DISAGGREGATION_FORCE_QUERY_PREFILL_DP_RANK=1 to allow it.");
             }
-
             return;
         }
-
         try
         {
             using var limit = new CancellationTokenSource(RegisterTimeout, Engine.Clock);
@@ -143,12 +138,10 @@ internal sealed class PrefillRank : EngineRank
         {
             return;
         }
-
         if (faults.TryTake(FaultKind.LateKv, Index, request.Rid) is { } late)
         {
             await Task.Delay(late.Delay ?? TimeSpan.FromSeconds(1), Engine.Clock, request.Cancelled);
         }
-
         int? corrupt = faults.TryTake(FaultKind.CorruptKv, Index, request.Rid) is not null ? prompt.Blocks.Length / 2 : null;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(request.Cancelled, destination.Link.Closed);
         try
@@ -162,14 +155,12 @@ internal sealed class PrefillRank : EngineRank
             {
                 _link.Release();
             }
-
             if (faults.TryTake(FaultKind.PartialKv, Index, request.Rid) is not null)
             {
                 await _sender.SendBlocksAsync(
                     destination, prompt.Blocks.AsMemory(0, prompt.Blocks.Length / 2), null, either.Token);
                 await Task.Delay(Timeout.InfiniteTimeSpan, Engine.Clock, either.Token);
             }
-
             var first = FirstOf(request, prompt);
             await _sender.SendAsync(destination, room, prompt.Blocks, corrupt, first, request.CachedTokens, either.Token);
             await entry.Acknowledged.Task.WaitAsync(either.Token);

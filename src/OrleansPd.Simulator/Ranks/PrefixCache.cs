@@ -20,7 +20,6 @@ internal sealed class PrefixCache(int capacityPages)
                 Touch(node);
                 count++;
             }
-
             return count;
         }
     }
@@ -37,13 +36,11 @@ internal sealed class PrefixCache(int capacityPages)
                     Touch(node);
                     continue;
                 }
-
                 if (_pages.Count >= capacityPages)
                 {
                     _pages.Remove(_byUse.First!.Value);
                     _byUse.RemoveFirst();
                 }
-
                 _pages[pages[i]] = _byUse.AddLast(pages[i]);
             }
         }

@@ -44,7 +44,6 @@ internal sealed class RegularRank : EngineRank
             _memory.Release(slot, request.Tokens.Length);
             throw;
         }
-
         _steps.Enqueue(request, sequence, first, (done, said) =>
         {
             _forward.Keep(done, said.Output);

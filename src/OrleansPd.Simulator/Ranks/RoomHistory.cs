@@ -18,14 +18,12 @@ internal sealed class RoomHistory
             {
                 return known == rid;
             }
-
             _rids.Add(room, rid);
             _order.Enqueue(room);
             if (_order.Count > Most)
             {
                 _rids.Remove(_order.Dequeue());
             }
-
             return true;
         }
     }

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using OrleansPd.Simulator.Faults;
 using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Simulator.Ranks;
@@ -108,13 +109,11 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
         {
             return false;
         }
-
         Stage = Stage.None;
         if (last is { } final)
         {
             _output.Writer.TryWrite(final);
         }
-
         _output.Writer.TryComplete();
         return true;
     }
@@ -140,5 +139,30 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
             $"{what} for request rank=0 req.rid='{rid}' req.bootstrap_room={pd.Room} "
             + $"with exception KVTransferError(bootstrap_room={pd.Room}): {detail}",
             500);
+    }
+
+    /// <summary>Takes the faults that apply to this request while it runs on a rank.</summary>
+    /// <returns>Delay before the engine starts again after this request kills it; null = no restart.</returns>
+    public TimeSpan? TakeFaults(FaultControl faults, int rank)
+    {
+        TimeSpan? delay = null;
+        if (faults.TryTake(FaultKind.Die, rank, Rid) is { } die)
+        {
+            TokensToFault = die.AfterTokens;
+        }
+        else if (faults.TryTake(FaultKind.Restart, rank, Rid) is { } restart)
+        {
+            TokensToFault = restart.AfterTokens;
+            delay = restart.Delay ?? TimeSpan.Zero;
+        }
+        if (faults.TryTake(FaultKind.Retract, rank, Rid) is { } retract)
+        {
+            TokensToRetract = Math.Max(1, retract.AfterTokens);
+        }
+        if (faults.TryTake(FaultKind.OutOfMemory, rank, Rid) is { } memory)
+        {
+            TokensToOutOfMemory = memory.AfterTokens;
+        }
+        return delay;
     }
 }

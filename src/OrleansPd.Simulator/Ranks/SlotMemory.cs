@@ -43,7 +43,6 @@ internal sealed class SlotMemory
             _queue.AddLast(waiter);
             Grant();
         }
-
         await using var registration = ct.UnsafeRegister(
             static (state, token) =>
             {

@@ -34,7 +34,6 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
         {
             _waiting.Enqueue(new Active(request, sequence, first, done, retracted));
         }
-
         request.Cancelled.UnsafeRegister(static state => ((StepLoop)state!).Wake(), this);
         Wake();
     }
@@ -68,18 +67,15 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
             {
                 Scheduler.Release();
             }
-
             if (batch == 0)
             {
                 await _wake.Reader.ReadAsync(ct);
                 continue;
             }
-
             if (++_steps % LoadBoard.PublishEverySteps == 0)
             {
                 board.Publish();
             }
-
             due = await pacer.StepAsync(due, engine.Options.Timing.Step(batch), ct);
         }
     }
@@ -94,7 +90,6 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
                 next.Request.Stage = Stage.Running;
                 _running.Add(next);
             }
-
             var batch = _running.Count;
             for (var i = batch - 1; i >= 0; i--)
             {
@@ -106,7 +101,6 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
                     _running.RemoveAt(i);
                 }
             }
-
             return batch;
         }
     }
@@ -120,7 +114,6 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
             active.Done(active.Request, active.Sequence);
             return false;
         }
-
         var text = active.Sequence.Commit(token.Id);
         stats.Grow(1);
         stats.GeneratedTokens++;
@@ -132,10 +125,8 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
                 retracted(active.Request, active.Sequence);
                 return false;
             }
-
-            return !engine.StruckBy(active.Request);
+            return !engine.DiesAt(active.Request);
         }
-
         engine.End(active.Request, new StepOut(token, text, finish));
         active.Done(active.Request, active.Sequence);
         return false;
@@ -153,7 +144,6 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
                     _running.RemoveAt(i);
                 }
             }
-
             for (var left = _waiting.Count; left > 0; left--)
             {
                 var next = _waiting.Dequeue();

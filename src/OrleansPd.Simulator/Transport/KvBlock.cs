@@ -25,7 +25,6 @@ internal static class KvBlock
         {
             difference |= BinaryPrimitives.ReadUInt64LittleEndian(block[at..]) ^ Mixing.Scramble(state + (ulong)at);
         }
-
         return difference == 0 ? state : Mixing.Fold(state, difference);
     }
 }

@@ -83,12 +83,10 @@ internal sealed class KvLink(Socket socket) : IDisposable
                 {
                     break;
                 }
-
                 if (buffer.Length < length)
                 {
                     buffer = new byte[length];
                 }
-
                 await _stream.ReadExactlyAsync(buffer.AsMemory(0, length), _closed.Token);
                 await take(kind, buffer.AsMemory(0, length));
             }
@@ -123,7 +121,6 @@ internal sealed class KvLink(Socket socket) : IDisposable
         {
             // Already gone.
         }
-
         Dispose();
     }
 }

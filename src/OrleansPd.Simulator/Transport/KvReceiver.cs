@@ -77,7 +77,6 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         {
             // Lost, as a message to a dead peer is.
         }
-
         _links.TryRemove(KeyValuePair.Create(rank, lazy));
         return null;
     }
@@ -96,7 +95,6 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
             socket.Dispose();
             return null;
         }
-
         var link = new KvLink(socket);
         _ = link.ReadAllAsync((kind, payload) => TakeAsync(link, kind, payload));
         return link;
@@ -124,7 +122,6 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         {
             return;
         }
-
         for (var i = 0; i < count && (uint)(first + i) < (uint)inbound.Blocks.Length; i++)
         {
             inbound.Blocks[first + i] = KvBlock.Read(payload.Slice(12 + i * _blockSize, _blockSize));
@@ -139,19 +136,16 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         {
             return;
         }
-
         // Room 0 reads as "not arrived yet", for ever.
         if (room == 0)
         {
             return;
         }
-
         if (inbound.Room != room)
         {
             inbound.Completed.TrySetException(new PdFailure("Metadata corruption detected - bootstrap_room mismatch"));
             return;
         }
-
         var first = new TokenOut(
             BinaryPrimitives.ReadInt32LittleEndian(payload[12..]), BinaryPrimitives.ReadDoubleLittleEndian(payload[24..]),
             BinaryPrimitives.ReadUInt64LittleEndian(payload[16..]));

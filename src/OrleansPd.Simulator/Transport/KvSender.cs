@@ -30,7 +30,6 @@ internal sealed class PrefillRoom
         {
             Acknowledged.TrySetResult();
         }
-
         return Acknowledged.Task.IsCompleted;
     }
 }
@@ -72,15 +71,12 @@ internal sealed class KvSender : IAsyncDisposable
             {
                 return null;
             }
-
             entry.Owner = request;
         }
-
         if (entry.AbortedByDecode)
         {
             request.Cancel(_abortDetail);
         }
-
         return entry;
     }
 
@@ -122,7 +118,6 @@ internal sealed class KvSender : IAsyncDisposable
                     block[^1] ^= 1;
                 }
             }
-
             await destination.Link.SendAsync(KvFrame.Blocks, payload, ct);
         }
     }
@@ -134,7 +129,6 @@ internal sealed class KvSender : IAsyncDisposable
         {
             link.Reset();
         }
-
         await _accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
@@ -171,11 +165,9 @@ internal sealed class KvSender : IAsyncDisposable
                 {
                     entry.AbortedByDecode = true;
                 }
-
                 entry.Owner?.Cancel(_abortDetail);
                 break;
         }
-
         return ValueTask.CompletedTask;
     }
 }
