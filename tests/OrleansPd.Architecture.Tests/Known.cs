@@ -15,7 +15,7 @@ internal static class Known
         "Standalone <-> Standalone.Facade",
     ];
 
-    public static readonly string[] Unsafe = ["Gateway"];
+    public static readonly string[] Unsafe = [];
 
     public static readonly string[] LongFiles =
     [
@@ -30,10 +30,6 @@ internal static class Known
         "src/OrleansPd.Engines/Requests/JsonWalker.cs",
         "src/OrleansPd.Engines/Requests/RequestShape.cs",
         "src/OrleansPd.Gateway/Generation/GenerationHandler.cs",
-        "src/OrleansPd.Gateway/Transport/LoopReader.cs",
-        "src/OrleansPd.Net/Http1/DirectResponse.cs",
-        "src/OrleansPd.Net/Sockets/LoopSocket.cs",
-        "src/OrleansPd.Simulator/EngineProcess.cs",
         "src/OrleansPd.Standalone/EmbeddedControlPlane.cs",
     ];
 
@@ -44,9 +40,6 @@ internal static class Known
         "src/OrleansPd.Engines/Attempts/PairDispatcher.cs: RunAsync",
         "src/OrleansPd.Engines/Requests/JsonWalker.cs: SkipString",
         "src/OrleansPd.Engines/Requests/RequestScanner.cs: TryWalkMembers",
-        "src/OrleansPd.Net/Http1/AnswerHeadParser.cs: Parse",
-        "src/OrleansPd.Simulator/Http/EngineApi.cs: constructor of EngineApi",
-        "src/OrleansPd.Simulator/Http/LoadCalls.cs: Write",
     ];
 
     public static void Check(

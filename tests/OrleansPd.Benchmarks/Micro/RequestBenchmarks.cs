@@ -20,14 +20,7 @@ public class BodyBenchmarks
     [GlobalSetup]
     public void Setup()
     {
-        var bytes = Size switch { "1KB" => 1 << 10, "64KB" => 64 << 10, _ => 1 << 20 };
-        var text = new StringBuilder();
-        while (text.Length < bytes)
-        {
-            text.Append("Some words of a naïve prompt, a \\\"quoted\\\" one and a line's end.\\n");
-        }
-        _body = Encoding.UTF8.GetBytes(
-            $$"""{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"{{text}}"}],"stream":true,"max_tokens":256,"temperature":0.7}""");
+        _body = JsonBenchmarks.ChatRequest(Size);
         Scan();
     }
 
