@@ -85,7 +85,7 @@ public class InfoTests
     public async Task Health_generate_fails_when_a_real_generation_does()
     {
         await using var stage = await Stage.StartAsync();
-        stage.Decode.Single().Faults.Add(new(Simulator.FaultKind.FailTransfer));
+        stage.Decode.Single().Faults.Add(new(Simulator.Faults.FaultKind.FailTransfer));
 
         using var response = await stage.Client.GetAsync("/health_generate", Stage.Token);
 
