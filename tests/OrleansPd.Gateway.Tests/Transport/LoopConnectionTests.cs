@@ -10,7 +10,7 @@ using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Tests.Transport;
 
-/// <summary>The pipes of a connection, without Kestrel: what it does seldom, and what it leaves to its own pipes.</summary>
+/// <summary>The pipes of a connection without Kestrel: calls that Kestrel makes rarely or never.</summary>
 public sealed class LoopConnectionTests : IAsyncDisposable
 {
     private const int Much = 24 * 1024 * 1024;
@@ -35,7 +35,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_was_not_consumed_comes_again_with_what_came_since()
+    public async Task Unconsumed_bytes_are_returned_again_with_later_ones()
     {
         var (connection, client) = await PairAsync();
         var input = connection.Transport.Input;
@@ -49,7 +49,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
             Assert.True(sent.AsSpan(consumed, (int)buffer.Length).SequenceEqual(buffer.ToArray()), $"wrong behind {consumed}");
             var isAll = consumed + buffer.Length == sent.Length;
             var take = isAll ? buffer.Length : random.NextInt64(buffer.Length + 1);
-            // All of it was looked at, so that the next read waits for more.
+            // All of it was examined, so that the next read waits for more.
             input.AdvanceTo(buffer.GetPosition(take), buffer.End);
             consumed += (int)take;
         }
@@ -58,7 +58,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_was_not_looked_at_comes_again_at_once()
+    public async Task Unexamined_bytes_are_returned_again_at_once()
     {
         var (connection, client) = await PairAsync();
         var input = connection.Transport.Input;
@@ -71,7 +71,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_read_that_is_cancelled_takes_nothing_and_the_next_one_waits_anew()
+    public async Task A_cancelled_read_consumes_nothing_and_the_next_one_waits()
     {
         var (connection, client) = await PairAsync();
         var input = connection.Transport.Input;
@@ -80,7 +80,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
             using var enough = new CancellationTokenSource();
             var reading = input.ReadAsync(round % 2 == 0 ? enough.Token : default).AsTask();
             Assert.False(reading.IsCompleted);
-            // Just then something comes, or not.
+            // At this moment a byte arrives, or none.
             var sending = round % 3 == 0 ? Task.Run(() => SendAsync(client, "x"u8.ToArray()), Token) : Task.CompletedTask;
             var came = false;
             if (round % 2 == 0)
@@ -101,7 +101,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
                 came = Take(input, read);
                 if (!read.IsCanceled)
                 {
-                    // It was too late for that one, and holds for the next.
+                    // The cancellation came too late for this read and applies to the next.
                     read = await Soon(input.ReadAsync(Token));
                     Assert.True(read.IsCanceled);
                     came |= Take(input, read);
@@ -124,7 +124,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_cancelled_read_does_not_go_on_under_the_one_who_cancels()
+    public async Task A_cancelled_read_does_not_continue_on_the_cancelling_thread()
     {
         var (connection, _) = await PairAsync();
         var here = Environment.CurrentManagedThreadId;
@@ -143,7 +143,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task An_end_is_told_once_all_was_read_and_to_whoever_runs()
+    public async Task An_end_is_returned_after_all_bytes_and_cancels_the_request()
     {
         var (connection, client) = await PairAsync();
         await SendAsync(client, "abc"u8.ToArray());
@@ -159,7 +159,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task An_end_behind_more_than_is_read_ahead_is_told_when_that_is_taken()
+    public async Task An_end_behind_more_than_the_read_ahead_limit_is_found_after_those_bytes()
     {
         var (connection, client) = await PairAsync(receiveBuffer: 1024 * 1024);
         var input = connection.Transport.Input;
@@ -167,7 +167,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
         var read = await Soon(input.ReadAsync(Token));
         await SendAsync(client, new byte[300_000]);
         client.Shutdown(SocketShutdown.Send);
-        // As much as a request takes that knows how long it is: not once more.
+        // Read as a request of known length does: no further read follows its last byte.
         var left = 300_001L;
         while (true)
         {
@@ -183,7 +183,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_reset_is_thrown_as_one()
+    public async Task A_reset_is_thrown_as_a_reset()
     {
         var (connection, client) = await PairAsync();
         var reading = connection.Transport.Input.ReadAsync(CancellationToken.None).AsTask();
@@ -198,7 +198,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Whoever_waits_is_told_why_it_was_aborted()
+    public async Task Pending_calls_receive_the_reason_of_an_abort()
     {
         var (connection, client) = await PairAsync();
         var why = new ConnectionAbortedException("enough");
@@ -219,7 +219,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_callback_that_fails_when_it_is_closed_ends_nothing_else()
+    public async Task A_failing_close_callback_affects_nothing_else()
     {
         var (connection, client) = await PairAsync();
         var wasCalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -234,7 +234,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_body_comes_to_where_it_is_wanted()
+    public async Task A_body_is_received_into_the_target()
     {
         var (connection, client) = await PairAsync();
         var sent = Bytes(1_000_000, 1);
@@ -248,7 +248,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task What_was_read_ahead_is_not_written_over_by_what_comes_to_where_it_is_wanted(bool again)
+    public async Task Bytes_that_were_read_ahead_are_not_overwritten_in_the_target(bool again)
     {
         for (var seed = 0; seed < 20; seed++)
         {
@@ -265,7 +265,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_came_to_where_it_was_wanted_outlasts_that_place()
+    public async Task Bytes_in_the_target_outlive_the_target()
     {
         var (connection, client) = await PairAsync();
         var place = new byte[100];
@@ -285,7 +285,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Who_does_not_wait_for_a_flush_may_write_on()
+    public async Task Writes_may_follow_a_flush_that_is_not_awaited()
     {
         foreach (var byToken in new[] { true, false })
         {
@@ -324,7 +324,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_flush_that_is_cancelled_before_it_begins_is_told_so_once()
+    public async Task A_flush_that_was_cancelled_before_it_began_is_cancelled_once()
     {
         var (connection, client) = await PairAsync();
         var output = connection.Transport.Output;
@@ -340,13 +340,13 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task An_answer_arrives_though_not_all_of_the_request_was_read()
+    public async Task A_response_arrives_although_the_request_was_not_read_to_its_end()
     {
         var (connection, client) = await PairAsync(receiveBuffer: 512 * 1024, sendBuffer: 256 * 1024, clientBuffer: 4 * 1024);
         await SendAsync(client, new byte[200_000]);
         var read = await Soon(connection.Transport.Input.ReadAsync(Token));
         connection.Transport.Input.AdvanceTo(read.Buffer.End);
-        // Most of it waits in the kernel for the client to read.
+        // Most of it waits in the send buffer for the client to read.
         var answer = Bytes(100_000, 1);
         await Soon(connection.Transport.Output.WriteAsync(answer, Token));
         await connection.Transport.Input.CompleteAsync();
@@ -362,7 +362,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_listener_that_stops_ends_the_wait_for_a_client()
+    public async Task A_stopped_listener_ends_a_pending_accept()
     {
         using var transport = new LoopTransport(new Pools(), TimeProvider.System, NullLogger<LoopTransport>.Instance);
         var listener = await transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0), Token);
@@ -376,7 +376,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_connection_has_what_Kestrel_asks_for()
+    public async Task A_connection_has_the_features_that_Kestrel_needs()
     {
         var (connection, client) = await PairAsync();
         Assert.Equal(client.LocalEndPoint, connection.RemoteEndPoint);
@@ -387,7 +387,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
         Assert.NotNull(connection.Features.Get<IMemoryPoolFeature>()!.MemoryPool);
     }
 
-    /// <summary>Reads a body as the gateway does, and counts the bytes that need not be copied.</summary>
+    /// <summary>Reads a body as the gateway does, and counts the bytes that were received in place.</summary>
     private static async Task<(byte[] Body, int InPlace)> AimedAsync(LoopConnection connection, int count, bool again, bool ahead)
     {
         var reader = (LoopReader)connection.Transport.Input;
@@ -405,7 +405,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
             var read = await Soon(reader.ReadAsync(Token));
             if (ahead && random.Next(3) > 0)
             {
-                // As the loop does when the client has half closed: something may come in between.
+                // As the loop does when the client has half closed the connection: bytes may arrive in between.
                 reader.ReadAhead();
             }
             var part = read.Buffer.Slice(0, Math.Min(read.Buffer.Length, count - at));

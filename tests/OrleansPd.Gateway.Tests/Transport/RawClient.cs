@@ -5,7 +5,7 @@ using System.Text;
 
 namespace OrleansPd.Gateway.Tests.Transport;
 
-/// <summary>A client that sends which bytes it likes, when it likes.</summary>
+/// <summary>A client that sends any bytes at any time.</summary>
 internal sealed class RawClient : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
@@ -44,7 +44,7 @@ internal sealed class RawClient : IDisposable
         }
     }
 
-    /// <summary>Sends as much as the server lets it; false when it was broken off.</summary>
+    /// <summary>Sends all bytes as the server reads them; false when the connection broke.</summary>
     public async Task<bool> TrySendAsync(ReadOnlyMemory<byte> bytes)
     {
         try
@@ -58,7 +58,7 @@ internal sealed class RawClient : IDisposable
         }
     }
 
-    /// <summary>One whole answer.</summary>
+    /// <summary>Reads one whole response.</summary>
     public async Task<(int Status, byte[] Body)> AnswerAsync()
     {
         var head = await HeadAsync();
@@ -91,7 +91,7 @@ internal sealed class RawClient : IDisposable
         return Encoding.ASCII.GetString(body);
     }
 
-    /// <summary>Lines up to the empty one.</summary>
+    /// <summary>Reads lines up to the empty one.</summary>
     public async Task<string> HeadAsync()
     {
         var head = new StringBuilder();
@@ -144,7 +144,7 @@ internal sealed class RawClient : IDisposable
         return _end > 0;
     }
 
-    /// <summary>Reads on to the end or the reset.</summary>
+    /// <summary>Reads to the end or the reset.</summary>
     public async Task EndAsync()
     {
         try
@@ -180,7 +180,7 @@ internal sealed class RawClient : IDisposable
 /// <summary>How a client ends its connection.</summary>
 public enum Leaving
 {
-    /// <summary>It sends no more; Kestrel takes it for gone.</summary>
+    /// <summary>Half-closes; Kestrel treats that client as gone.</summary>
     Half,
 
     Close,

@@ -11,7 +11,7 @@ using OrleansPd.Gateway.Transport;
 
 namespace OrleansPd.Gateway.Tests.Transport;
 
-/// <summary>Kestrel on one of the transports, as the gateway sets it up, with an application of the test's.</summary>
+/// <summary>Kestrel on one of the transports, configured as in the gateway, with the test's application.</summary>
 internal sealed class TransportStage : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -32,7 +32,7 @@ internal sealed class TransportStage : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.Limits.MaxRequestBodySize = null;
-            // Slow readers are what some tests are about.
+            // Some tests have slow clients.
             (kestrel.Limits.MinRequestBodyDataRate, kestrel.Limits.MinResponseDataRate) = (null, null);
             kestrel.Listen(IPAddress.Loopback, port);
         });

@@ -12,7 +12,7 @@ using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Tests.Transport;
 
-/// <summary>What clients on the wire see of a transport under Kestrel, and what requests see of the clients.</summary>
+/// <summary>A transport under Kestrel, as clients on the wire and as requests see it.</summary>
 public abstract class TransportTests
 {
     private const int Block = 64 * 1024;
@@ -30,7 +30,7 @@ public abstract class TransportTests
     protected abstract TransportKind Kind { get; }
 
     [Fact]
-    public async Task A_request_that_comes_byte_by_byte_is_answered()
+    public async Task A_request_in_single_bytes_is_answered()
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
@@ -43,7 +43,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task Requests_that_come_together_are_answered_in_turn()
+    public async Task Pipelined_requests_are_answered_in_order()
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
@@ -67,13 +67,13 @@ public abstract class TransportTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_long_body_that_comes_in_pieces_of_any_size_arrives_as_it_was(bool chunked)
+    public async Task A_long_body_in_pieces_of_any_size_arrives_unchanged(bool chunked)
     {
         await using var stage = await StartAsync();
         for (var seed = 0; seed < 12; seed++)
         {
             var random = new Random(seed);
-            // The first requests of a connection run elsewhere than those behind them.
+            // The first requests of a connection run on another thread than later ones.
             var client = await stage.ConnectAsync();
             for (var request = 0; request < 3; request++)
             {
@@ -100,7 +100,7 @@ public abstract class TransportTests
     [InlineData(9_000)]
     [InlineData(70_000)]
     [InlineData(1_000_000)]
-    public async Task The_beginning_of_the_next_request_may_come_with_a_body(int size)
+    public async Task The_next_request_may_begin_in_the_packet_of_a_body(int size)
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
@@ -118,7 +118,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task Who_asks_whether_to_go_on_is_told_to()
+    public async Task Expect_continue_is_answered()
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
@@ -133,18 +133,18 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task A_head_that_is_too_large_is_refused_in_words()
+    public async Task A_head_that_is_too_large_is_refused_with_a_response()
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
-        // All of it before the answer can come: so much the kernel holds.
+        // All of it is sent before the response can arrive; it fits into the socket buffers.
         await client.TrySendAsync(Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: x\r\nA: " + new string('a', 40_000)));
         Assert.Equal(431, (await client.AnswerAsync()).Status);
         await client.EndAsync();
     }
 
     [Fact]
-    public async Task What_is_refused_before_it_was_read_is_refused_in_words()
+    public async Task A_request_that_is_refused_before_its_body_was_read_gets_a_response()
     {
         await using var stage = await StartAsync();
         for (var round = 0; round < 10; round++)
@@ -164,7 +164,7 @@ public abstract class TransportTests
     [InlineData(Leaving.Half, true)]
     [InlineData(Leaving.Close, true)]
     [InlineData(Leaving.Reset, true)]
-    public async Task Who_leaves_in_the_middle_of_a_body_ends_its_reading(Leaving how, bool chunked)
+    public async Task A_client_that_leaves_within_a_body_ends_its_reading(Leaving how, bool chunked)
     {
         await using var stage = await StartAsync();
         foreach (var size in new[] { 1, 5_000, 100_000, 2_000_000 })
@@ -186,7 +186,7 @@ public abstract class TransportTests
     [InlineData(Leaving.Half)]
     [InlineData(Leaving.Close)]
     [InlineData(Leaving.Reset)]
-    public async Task Who_leaves_while_the_request_runs_is_missed(Leaving how)
+    public async Task A_client_that_leaves_during_the_request_cancels_it(Leaving how)
     {
         await using var stage = await StartAsync();
         foreach (var size in new[] { 0, 100, 100_000 })
@@ -205,7 +205,7 @@ public abstract class TransportTests
     [InlineData(100)]
     [InlineData(60_000)]
     [InlineData(1_000_000)]
-    public async Task Who_leaves_as_soon_as_the_request_is_sent_is_missed(int size)
+    public async Task A_client_that_leaves_right_after_the_request_cancels_it(int size)
     {
         await using var stage = await StartAsync();
         var body = Bytes(size, 1);
@@ -217,7 +217,7 @@ public abstract class TransportTests
                 byte[] all = [.. Encoding.ASCII.GetBytes(HeadOf(size, "/wait")), .. body];
                 await client.SendAsync(all);
                 client.Leave(Leaving.Half);
-                // The request would wait for ever; that it is over shows in the end of the connection.
+                // The request waits without a limit, so the end of the connection shows that it was cancelled.
                 await client.EndAsync();
             }
         }));
@@ -225,7 +225,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task Writes_stop_at_a_client_that_does_not_read_and_go_on_when_it_does()
+    public async Task Writes_wait_for_a_slow_client_and_continue_when_it_reads()
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync(receiveBuffer: 16 * 1024);
@@ -244,7 +244,7 @@ public abstract class TransportTests
     [InlineData(Leaving.Half)]
     [InlineData(Leaving.Close)]
     [InlineData(Leaving.Reset)]
-    public async Task Who_leaves_while_writes_stand_still_ends_them(Leaving how)
+    public async Task A_client_that_leaves_during_a_blocked_write_ends_it(Leaving how)
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync(receiveBuffer: 16 * 1024);
@@ -257,7 +257,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task Half_an_answer_ends_in_a_reset()
+    public async Task A_partial_response_ends_in_a_reset()
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
@@ -276,7 +276,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task A_connection_is_kept_for_hundreds_of_requests()
+    public async Task A_connection_serves_hundreds_of_requests()
     {
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
@@ -290,7 +290,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task Many_connections_are_served_at_once()
+    public async Task Many_connections_are_served_concurrently()
     {
         await using var stage = await StartAsync();
         await Task.WhenAll(Enumerable.Range(0, 200).Select(async seed =>
@@ -307,7 +307,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task A_server_that_stops_ends_connections_on_which_nothing_happens()
+    public async Task A_stopping_server_closes_idle_connections()
     {
         var stage = await StartAsync();
         try
@@ -336,7 +336,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task A_server_that_stops_lets_a_request_end()
+    public async Task A_stopping_server_lets_a_request_end()
     {
         var stage = await StartAsync();
         try
@@ -358,7 +358,7 @@ public abstract class TransportTests
     }
 
     [Fact]
-    public async Task A_port_that_is_taken_is_named_as_such()
+    public async Task A_port_in_use_is_reported_as_such()
     {
         await using var stage = await StartAsync();
         var taken = await Assert.ThrowsAsync<IOException>(() => TransportStage.StartAsync(Kind, Application, stage.There.Port));
@@ -499,7 +499,7 @@ public sealed class LoopTransportTests : TransportTests
     protected override TransportKind Kind => TransportKind.Loop;
 }
 
-/// <summary>The reference: what is expected of ours is what Kestrel's own does.</summary>
+/// <summary>The reference: Kestrel's own transport passes the same tests.</summary>
 public sealed class SocketTransportTests : TransportTests
 {
     protected override TransportKind Kind => TransportKind.Sockets;

@@ -3,7 +3,7 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Net.Tests.Http1;
 
-/// <summary>What the head of an answer means, and which heads are refused.</summary>
+/// <summary>The meaning of a response head, and the heads that are rejected.</summary>
 public sealed class AnswerHeadParserTests
 {
     [Theory]
@@ -17,7 +17,7 @@ public sealed class AnswerHeadParserTests
     [InlineData("HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\n", nameof(BodyFraming.Length), 12, false)]
     [InlineData("HTTP/1.0 200 OK\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\n", nameof(BodyFraming.Length), 12, true)]
     [InlineData("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n", nameof(BodyFraming.Chunked), 0, true)]
-    public void A_head_tells_where_its_body_ends(string head, string framing, long length, bool reuse)
+    public void A_head_defines_where_its_body_ends(string head, string framing, long length, bool reuse)
     {
         Assert.Null(AnswerHeadParser.Parse(Encoding.ASCII.GetBytes(head), out var lines));
         Assert.Equal((framing, length, reuse), (lines.Framing.ToString(), lines.Length, lines.MayReuse));
@@ -40,11 +40,11 @@ public sealed class AnswerHeadParserTests
     [InlineData("HTTP/1.1 200 OK\r\nX: a\nContent-Length: 3\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nX: a\r\n folded\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\n: nameless\r\n\r\n")]
-    public void A_head_that_can_be_read_in_two_ways_is_refused(string head) =>
+    public void An_ambiguous_head_is_rejected(string head) =>
         Assert.NotNull(AnswerHeadParser.Parse(Encoding.ASCII.GetBytes(head), out _));
 
     [Fact]
-    public void Random_bytes_are_parsed_or_refused_but_never_break_it()
+    public void Random_bytes_are_parsed_or_rejected_without_an_exception()
     {
         const string Alphabet = "HTP/1.0 2\r\n\r\nContent-Length: 3Transfer-Encoding: chunked,;\t\0";
         for (var seed = 0; seed < 50_000; seed++)

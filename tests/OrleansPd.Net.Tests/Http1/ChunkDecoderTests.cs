@@ -4,11 +4,11 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Net.Tests.Http1;
 
-/// <summary>Chunks put around random content come off again, whatever pieces they arrive in.</summary>
+/// <summary>Random content in chunks is decoded, for pieces of any size.</summary>
 public sealed class ChunkDecoderTests
 {
     [Fact]
-    public void Content_is_the_same_however_it_is_cut()
+    public void Content_is_the_same_for_pieces_of_any_size()
     {
         for (var seed = 0; seed < 3000; seed++)
         {
@@ -33,7 +33,7 @@ public sealed class ChunkDecoderTests
     }
 
     [Fact]
-    public void What_comes_behind_the_end_is_left()
+    public void Bytes_behind_the_end_are_not_consumed()
     {
         var decoder = new ChunkDecoder();
         var bytes = "3\r\nabc\r\n0\r\n\r\nHTTP/1.1"u8.ToArray();
@@ -54,7 +54,7 @@ public sealed class ChunkDecoderTests
     [InlineData("0\r\n\n")]
     [InlineData("0\r\nx: y\n\r\n")]
     [InlineData("3;ext\nabc\r\n")]
-    public void Framing_that_is_not_plain_is_refused(string wire)
+    public void Malformed_framing_is_rejected(string wire)
     {
         var decoder = new ChunkDecoder();
 
@@ -64,7 +64,7 @@ public sealed class ChunkDecoderTests
     }
 
     [Fact]
-    public void Trailers_without_end_are_refused()
+    public void Endless_trailers_are_rejected()
     {
         var decoder = new ChunkDecoder();
 

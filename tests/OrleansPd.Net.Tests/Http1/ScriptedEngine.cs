@@ -7,7 +7,7 @@ using System.Text;
 
 namespace OrleansPd.Net.Tests.Http1;
 
-/// <summary>An engine that says, byte by byte, what a test wants it to say.</summary>
+/// <summary>An engine that sends exactly the bytes of a test.</summary>
 internal sealed class ScriptedEngine : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -19,7 +19,7 @@ internal sealed class ScriptedEngine : IAsyncDisposable
     private int _connections;
 
     /// <param name="script">Runs once for each connection.</param>
-    /// <param name="tls">Speak TLS, with a certificate of its own making.</param>
+    /// <param name="tls">Use TLS with a self-signed certificate.</param>
     public ScriptedEngine(Func<Connection, Task> script, bool tls = false)
     {
         _script = script;
@@ -78,7 +78,7 @@ internal sealed class ScriptedEngine : IAsyncDisposable
             }
             catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
             {
-                // The client left, or the test is over.
+                // The client has closed the connection, or the test is over.
             }
         }
     }
@@ -101,7 +101,7 @@ internal sealed class ScriptedEngine : IAsyncDisposable
 
         public CancellationToken Stop => stop;
 
-        /// <summary>Reads a whole request; head and body. Null when the client has closed.</summary>
+        /// <summary>Reads a whole request, head and body. Null when the client has closed the connection.</summary>
         public async Task<string?> ReadAsync()
         {
             var buffer = new byte[64 * 1024];
@@ -138,10 +138,10 @@ internal sealed class ScriptedEngine : IAsyncDisposable
             await stream.FlushAsync(stop);
         }
 
-        /// <summary>Ends the connection in good order.</summary>
+        /// <summary>Closes the connection in order.</summary>
         public void Close() => socket.Close();
 
-        /// <summary>Ends the connection with a reset.</summary>
+        /// <summary>Closes the connection with a reset.</summary>
         public void Reset()
         {
             socket.LingerState = new LingerOption(true, 0);

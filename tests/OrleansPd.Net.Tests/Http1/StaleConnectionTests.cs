@@ -6,7 +6,7 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Net.Tests.Http1;
 
-/// <summary>What is told of a connection that breaks, with a server that breaks it as each case wants.</summary>
+/// <summary>How a broken connection is reported. The server breaks it at the point of each case.</summary>
 public abstract class StaleConnectionTests : IDisposable
 {
     private const string Good = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
@@ -34,7 +34,7 @@ public abstract class StaleConnectionTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_used_connection_that_breaks_without_a_byte_was_stale(bool reset)
+    public async Task An_idle_reused_connection_that_breaks_without_a_byte_was_stale(bool reset)
     {
         await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "", reset);
@@ -48,7 +48,7 @@ public abstract class StaleConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_new_connection_that_breaks_has_been_read_from()
+    public async Task A_new_connection_that_breaks_was_not_stale()
     {
         await using var upstream = Create(_clock);
         var server = ServeAsync("");
@@ -60,7 +60,7 @@ public abstract class StaleConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_used_connection_that_breaks_within_the_head_has_been_read_from()
+    public async Task A_reused_connection_that_breaks_within_the_head_was_not_stale()
     {
         await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "HTTP/1.1 200 OK\r\nContent-");
@@ -72,7 +72,7 @@ public abstract class StaleConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_used_connection_that_breaks_later_has_been_read_from()
+    public async Task A_reused_connection_that_breaks_late_was_not_stale()
     {
         await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "", before: () => _clock.Advance(TimeSpan.FromSeconds(2)));
@@ -84,7 +84,7 @@ public abstract class StaleConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_connection_that_was_just_in_use_has_been_read_from()
+    public async Task A_connection_that_was_just_in_use_was_not_stale()
     {
         await using var upstream = Create(_clock);
         var server = ServeAsync(Good, "");
@@ -95,7 +95,7 @@ public abstract class StaleConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task Nobody_there_is_told_as_never_sent()
+    public async Task A_refused_connection_counts_as_never_sent()
     {
         await using var upstream = Create(_clock);
         _listener.Stop();
@@ -106,9 +106,9 @@ public abstract class StaleConnectionTests : IDisposable
     }
 
     /// <summary>
-    /// Takes one connection, and gives one answer after the other to what comes on it; the last is followed by the end.
+    /// Accepts one connection and sends the given responses, one for each request; it closes the connection after the last.
     /// </summary>
-    /// <returns>Requests that were read.</returns>
+    /// <returns>Number of requests that were read.</returns>
     private async Task<int> ServeAsync(string first, string? second = null, bool reset = false, Action? before = null)
     {
         using var socket = await _listener.AcceptSocketAsync(Token);

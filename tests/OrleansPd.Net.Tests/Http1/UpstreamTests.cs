@@ -3,7 +3,7 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Net.Tests.Http1;
 
-/// <summary>What every client that speaks to engines must do: run on the fast one and on the reference.</summary>
+/// <summary>The behaviour of every HTTP client for engines: run on ours and on the reference.</summary>
 public abstract class UpstreamTests
 {
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
@@ -16,7 +16,7 @@ public abstract class UpstreamTests
     [InlineData("Transfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n6\r\n\"b\"} \n\r\n0\r\n\r\n")]
     [InlineData("Transfer-Encoding: chunked\r\n\r\n0B;x=1\r\n{\"a\":\"b\"} \n\r\n0\r\nTrailer: t\r\n\r\n")]
     [InlineData("Connection: close\r\n\r\n{\"a\":\"b\"} \n")]
-    public async Task A_body_is_read_to_its_end_byte_by_byte_too(string rest)
+    public async Task A_body_is_read_to_its_end_even_byte_by_byte(string rest)
     {
         foreach (var piece in (int[])[int.MaxValue, 1, 7])
         {
@@ -42,7 +42,7 @@ public abstract class UpstreamTests
     [InlineData("Content-Length: 11\r\n\r\n{\"a\":")]
     [InlineData("Transfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n")]
     [InlineData("Transfer-Encoding: chunked\r\n\r\n5\r\n{\"a")]
-    public async Task A_connection_that_ends_within_the_answer_is_an_error(string rest)
+    public async Task A_connection_that_ends_within_the_response_is_an_error(string rest)
     {
         await using var engine = new ScriptedEngine(async connection =>
         {
@@ -62,7 +62,7 @@ public abstract class UpstreamTests
     [InlineData("HTTP/1.1 abc OK\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nno colon\r\n\r\n")]
     [InlineData("")]
-    public async Task An_answer_that_cannot_be_read_is_an_error(string answer)
+    public async Task A_malformed_response_is_an_error(string answer)
     {
         await using var engine = new ScriptedEngine(async connection =>
         {
@@ -81,7 +81,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task A_head_without_end_is_an_error()
+    public async Task An_endless_head_is_an_error()
     {
         await using var engine = new ScriptedEngine(async connection =>
         {
@@ -98,7 +98,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task Interim_answers_are_passed_over()
+    public async Task Interim_responses_are_skipped()
     {
         await using var engine = new ScriptedEngine(async connection =>
         {
@@ -114,7 +114,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task What_is_sent_is_what_was_given()
+    public async Task The_request_is_sent_as_given()
     {
         var seen = new TaskCompletionSource<string?>();
         await using var engine = new ScriptedEngine(async connection =>
@@ -140,7 +140,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task A_connection_serves_many_requests_and_none_twice()
+    public async Task A_connection_is_reused_and_no_request_is_sent_twice()
     {
         var requests = 0;
         await using var engine = new ScriptedEngine(async connection =>
@@ -162,7 +162,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task A_connection_that_the_engine_closed_while_idle_is_not_used_again()
+    public async Task A_connection_that_the_engine_closed_while_idle_is_not_reused()
     {
         TaskCompletionSource[] closed = [.. Enumerable.Range(0, 5).Select(_ => new TaskCompletionSource())];
         await using var engine = new ScriptedEngine(async connection =>
@@ -170,7 +170,7 @@ public abstract class UpstreamTests
             await connection.ReadAsync();
             await connection.SayAsync(Ok + "Content-Length: 2\r\n\r\n{}");
             connection.Close();
-            // On loopback the end of a connection is at the other side when closing returns.
+            // On loopback the end has arrived at the peer when the close returns.
             closed[connection.Number - 1].SetResult();
         });
         await using var upstream = Create();
@@ -181,7 +181,7 @@ public abstract class UpstreamTests
                 Assert.Equal("{}", await TextAsync(response));
             }
             await closed[i].Task.WaitAsync(TimeSpan.FromSeconds(20), Token);
-            // What had an answer in the last 5 ms is used without asking its socket.
+            // A connection that had a response in the last 5 ms is reused without a poll of its socket.
             await Task.Delay(10, Token);
         }
 
@@ -189,7 +189,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task A_request_that_an_engine_read_before_it_broke_is_not_sent_again()
+    public async Task A_request_that_the_engine_read_before_the_connection_broke_is_not_sent_again()
     {
         var requests = 0;
         await using var engine = new ScriptedEngine(async connection =>
@@ -217,7 +217,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task Nobody_there_is_told_from_an_answer_that_broke()
+    public async Task A_refused_connection_differs_from_a_broken_response()
     {
         var engine = new ScriptedEngine(_ => Task.CompletedTask);
         await engine.DisposeAsync();
@@ -253,7 +253,7 @@ public abstract class UpstreamTests
             }
             catch (IOException)
             {
-                // A reset says the same.
+                // A reset means the same.
             }
             left.SetResult();
         });
@@ -296,7 +296,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task Tls_is_spoken_where_the_address_says_so()
+    public async Task Https_addresses_use_tls()
     {
         await using var engine = new ScriptedEngine(
             async connection =>
@@ -318,7 +318,7 @@ public abstract class UpstreamTests
     }
 
     [Fact]
-    public async Task A_certificate_that_nobody_vouches_for_is_refused()
+    public async Task An_untrusted_certificate_is_refused()
     {
         await using var engine = new ScriptedEngine(connection => connection.ReadAsync(), tls: true);
         await using var upstream = Create();

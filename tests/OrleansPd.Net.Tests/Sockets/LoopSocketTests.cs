@@ -21,7 +21,7 @@ public sealed class LoopSocketTests : IDisposable
     public void Dispose() => _open.ForEach(one => one.Dispose());
 
     [Fact]
-    public async Task What_was_sent_is_read_and_then_the_end_again_and_again()
+    public async Task Sent_bytes_are_received_and_then_the_end_as_often_as_asked()
     {
         var (ours, theirs) = await PairAsync();
         await theirs.SendAsync("abc"u8.ToArray(), Token);
@@ -34,7 +34,7 @@ public sealed class LoopSocketTests : IDisposable
         Assert.Equal(0, await Soon(ours.ReceiveAsync(default)));
         Assert.True(ours.HasEnded && ours.TryReceive(into, out var read) && read == 0);
 
-        await ours.SendAsync("still"u8.ToArray()); // it is only half closed
+        await ours.SendAsync("still"u8.ToArray()); // half closed
         Assert.Equal("still", await TextAsync(theirs, 5));
     }
 
@@ -44,7 +44,7 @@ public sealed class LoopSocketTests : IDisposable
     [InlineData(5)]
     [InlineData(10)]
     [InlineData(11)]
-    public async Task Reads_that_are_filled_and_such_as_are_not_lose_nothing_that_comes_later(int size)
+    public async Task Full_and_short_reads_lose_no_bytes_that_arrive_later(int size)
     {
         var (ours, theirs) = await PairAsync();
         for (var round = 0; round < 20; round++)
@@ -58,7 +58,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task A_wait_for_something_takes_nothing_and_lasts_while_others_try()
+    public async Task A_wait_for_readability_consumes_nothing_and_outlasts_failed_receives()
     {
         var (ours, theirs) = await PairAsync();
         var into = new byte[10];
@@ -75,7 +75,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Whoever_tries_while_another_waits_takes_it_and_the_other_is_told_of_what_comes_then()
+    public async Task A_receive_during_a_pending_wait_takes_the_bytes_and_the_wait_completes_on_later_ones()
     {
         var (ours, theirs) = await PairAsync();
         var into = new byte[10];
@@ -95,7 +95,7 @@ public sealed class LoopSocketTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Who_waits_is_told_of_an_end_and_of_a_reset(bool reset)
+    public async Task A_pending_read_completes_on_an_end_and_fails_on_a_reset(bool reset)
     {
         var (ours, theirs) = await PairAsync();
         var reading = ours.ReceiveAsync(new byte[10]).AsTask();
@@ -112,7 +112,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Its_watch_is_told_of_an_end_though_nobody_reads()
+    public async Task The_watch_is_notified_of_an_end_without_a_read()
     {
         foreach (var reset in new[] { false, true })
         {
@@ -125,7 +125,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task A_send_that_waits_is_told_of_a_reset()
+    public async Task A_pending_send_fails_on_a_reset()
     {
         var (ours, theirs) = await PairAsync();
         var sending = ours.SendAsync(new byte[32 * 1024 * 1024]).AsTask();
@@ -136,7 +136,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task A_reset_is_one_for_the_other_side()
+    public async Task A_reset_is_seen_by_the_peer_as_a_reset()
     {
         var (ours, theirs) = await PairAsync();
         ours.Reset();
@@ -146,7 +146,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task What_the_kernel_has_no_room_for_is_sent_as_the_other_side_reads()
+    public async Task Bytes_that_do_not_fit_the_send_buffer_are_sent_as_the_peer_reads()
     {
         var (ours, theirs) = await PairAsync();
         var sent = Bytes(24 * 1024 * 1024, 7);
@@ -157,7 +157,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Both_directions_are_in_use_at_once()
+    public async Task Both_directions_work_at_the_same_time()
     {
         var (ours, theirs) = await PairAsync();
         var (there, back) = (Bytes(8 * 1024 * 1024, 1), Bytes(8 * 1024 * 1024, 2));
@@ -176,7 +176,7 @@ public sealed class LoopSocketTests : IDisposable
     [InlineData(new[] { 0, 0, 5 })]
     [InlineData(new[] { 0, 5, 0, 7, 0 })]
     [InlineData(new[] { 1, 1_000_000, 1, 0, 3_000_000, 2, 5_000_000, 0 })]
-    public async Task Segments_arrive_one_behind_the_other(int[] sizes)
+    public async Task Segments_arrive_in_order(int[] sizes)
     {
         foreach (var first in new[] { 0, 3 })
         {
@@ -205,7 +205,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Nothing_is_held_back_for_empty_segments_at_the_end()
+    public async Task Trailing_empty_segments_do_not_delay_the_last_packet()
     {
         var (ours, theirs) = await PairAsync();
         var clock = Stopwatch.StartNew();
@@ -214,12 +214,12 @@ public sealed class LoopSocketTests : IDisposable
             await ours.SendAsync("ab"u8.ToArray(), ["c"u8.ToArray(), default, default]);
             Assert.Equal("abc", await TextAsync(theirs, 3));
         }
-        // The kernel would wait 200 ms each time.
+        // A packet that is held back takes 200 ms each time.
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
     }
 
     [Fact]
-    public async Task Whoever_waits_is_told_when_another_thread_closes_it()
+    public async Task A_close_on_another_thread_ends_pending_waits()
     {
         for (var round = 0; round < 20; round++)
         {
@@ -237,7 +237,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_goes_on_when_it_is_closed_may_hold_what_the_one_who_closed_holds()
+    public async Task Continuations_of_a_close_may_take_locks_that_the_closing_thread_holds()
     {
         var (ours, _) = await PairAsync();
         var gate = new Lock();
@@ -260,7 +260,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_nobody_listens_it_is_refused()
+    public async Task A_connection_to_a_closed_port_is_refused()
     {
         using var free = new TcpListener(IPAddress.Loopback, 0);
         free.Start();
@@ -271,13 +271,13 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Connecting_is_given_up_when_it_is_cancelled()
+    public async Task A_cancelled_connect_ends()
     {
         using var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         full.Listen(0);
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        // The first few find a place in the backlog, the others are not answered.
+        // The first few fit into the backlog; the others get no answer.
         var there = full.LocalEndPoint!;
         var all = Enumerable.Range(0, 8).Select(_ => ConnectAsync(there, enough.Token).AsTask()).ToArray();
         await Soon(Task.WhenAny(all));
@@ -299,7 +299,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task A_name_is_looked_up_and_its_addresses_are_tried_in_turn()
+    public async Task A_name_is_resolved_and_its_addresses_are_tried_in_order()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
@@ -311,15 +311,15 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task One_that_floods_its_loop_does_not_keep_the_others_from_their_turn()
+    public async Task A_flooded_socket_does_not_starve_the_others_on_its_loop()
     {
         using var enough = new CancellationTokenSource();
         var flooding = new List<Task>();
-        // Sockets take loops in turn: each loop has one of these.
+        // Loops are assigned in rotation, so each loop has one of these sockets.
         for (var i = 0; i < Environment.ProcessorCount; i++)
         {
             var (ours, theirs) = await PairAsync();
-            // First, so that it waits, and then goes on where its loop is: elsewhere it would keep nobody from anything.
+            // Wait first, so that it continues on its loop; on another thread it would starve no socket.
             flooding.Add(DrinkAsync(ours, enough.Token));
             flooding.Add(Task.Factory.StartNew(
                 () => Flood(theirs, enough.Token), Token, TaskCreationOptions.LongRunning, TaskScheduler.Default));
@@ -349,7 +349,7 @@ public sealed class LoopSocketTests : IDisposable
 
         static async Task DrinkAsync(LoopSocket ours, CancellationToken enough)
         {
-            // Little at a time: there is always more, unless it waits for its turn.
+            // Small reads: there is always more to read, unless the socket is deferred.
             var into = new byte[64 * 1024];
             while (await ours.ReceiveAsync(into.AsMemory(0, enough.IsCancellationRequested ? 65536 : 64))
                 .ConfigureAwait(false) > 0)
@@ -359,7 +359,7 @@ public sealed class LoopSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task Many_that_come_and_go_at_once_carry_what_they_were_given()
+    public async Task Many_concurrent_short_connections_carry_their_bytes()
     {
         var only = Environment.GetEnvironmentVariable("ORLEANSPD_SEED");
         var first = only is null ? 1 : int.Parse(only, System.Globalization.CultureInfo.InvariantCulture);
@@ -382,7 +382,7 @@ public sealed class LoopSocketTests : IDisposable
         }));
     }
 
-    /// <summary>What a test sends can be known by where it stands.</summary>
+    /// <summary>Bytes whose position is known by their values.</summary>
     internal static byte[] Bytes(int count, int seed)
     {
         var bytes = new byte[count];
