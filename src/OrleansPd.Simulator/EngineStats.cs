@@ -19,7 +19,7 @@ internal enum Stage
     Running,
 }
 
-/// <summary>The live figures of one rank.</summary>
+/// <summary>The counters of one rank.</summary>
 public sealed class RankStats
 {
     private readonly int[] _stages = new int[Enum.GetValues<Stage>().Length];
@@ -33,7 +33,7 @@ public sealed class RankStats
     /// <summary>In a forward pass or in the decode batch.</summary>
     public int Running => At(Stage.Forward) + At(Stage.Running);
 
-    /// <summary>In the ordinary waiting queue: before the forward pass, or KV complete and no place in the batch.</summary>
+    /// <summary>In the waiting queue: before the forward pass, or with complete KV while the batch is full.</summary>
     public int Waiting => At(Stage.Waiting) + At(Stage.DecodeWaiting);
 
     public int BootstrapQueue => At(Stage.Bootstrap);
@@ -47,10 +47,10 @@ public sealed class RankStats
     /// <summary>Request slots held: from the reservation of KV memory to the end of the answer.</summary>
     public int Occupied => Volatile.Read(ref _occupied);
 
-    /// <summary>Most requests that ever were in the decode batch.</summary>
+    /// <summary>Maximum number of requests in the decode batch so far.</summary>
     public int MaxRunningSeen => Volatile.Read(ref _maxRunning);
 
-    /// <summary>Most request slots that ever were held.</summary>
+    /// <summary>Maximum number of occupied request slots so far.</summary>
     public int MaxOccupiedSeen => Volatile.Read(ref _maxOccupied);
 
     public long LiveKvTokens => Volatile.Read(ref _liveKvTokens);
@@ -98,10 +98,10 @@ public sealed class RankStats
     }
 }
 
-/// <summary>Live figures of one life of an engine; all members may be read at any time.</summary>
+/// <summary>Counters of one epoch of an engine. All members may be read at any time.</summary>
 public sealed class EngineStats
 {
-    private const int MostErrorsKept = 1000;
+    private const int MaxKept = 1000;
 
     private readonly ConcurrentQueue<string> _routerErrors = new();
     private readonly ConcurrentQueue<string> _controlCalls = new();
@@ -153,16 +153,16 @@ public sealed class EngineStats
     /// <summary>Requests whose room another request had used before.</summary>
     public int DuplicateRooms => Volatile.Read(ref _duplicateRooms);
 
-    /// <summary>Mistakes only a router can make, in words; the newest 1000.</summary>
+    /// <summary>Errors that only a router can cause, as text; the newest 1000.</summary>
     public IReadOnlyList<string> RouterErrors => [.. _routerErrors];
 
-    /// <summary>Paths of the calls that change the engine or ask for what is no generation, in order; the newest 1000.</summary>
+    /// <summary>Paths of control calls and other calls that are no generation, in order; the newest 1000.</summary>
     public IReadOnlyList<string> ControlCalls => [.. _controlCalls];
 
     internal void AddControlCall(string path)
     {
         _controlCalls.Enqueue(path);
-        if (_controlCalls.Count > MostErrorsKept)
+        if (_controlCalls.Count > MaxKept)
         {
             _controlCalls.TryDequeue(out _);
         }
@@ -179,7 +179,7 @@ public sealed class EngineStats
     {
         Interlocked.Increment(ref _routerErrorCount);
         _routerErrors.Enqueue(text);
-        if (_routerErrors.Count > MostErrorsKept)
+        if (_routerErrors.Count > MaxKept)
         {
             _routerErrors.TryDequeue(out _);
         }

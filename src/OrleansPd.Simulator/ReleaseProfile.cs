@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace OrleansPd.Simulator;
 
-/// <summary>What depends on the SGLang release an engine speaks as.</summary>
+/// <summary>Behaviour that depends on the simulated SGLang release.</summary>
 internal sealed record ReleaseProfile(int Patch)
 {
     /// <summary>The two optional members of the server information: from 0.5.16.</summary>

@@ -3,7 +3,7 @@ using OrleansPd.Simulator.Faults;
 namespace OrleansPd.Simulator;
 
 /// <summary>
-/// A simulated engine at an address. It may die and come back: each life is an epoch with new rank ports, empty caches and an
+/// A simulated engine at an address. It may die and start again: each epoch has new rank ports, empty caches and an
 /// empty room table, at the same address.
 /// </summary>
 public sealed class SimulatedEngine : IAsyncDisposable
@@ -36,7 +36,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
     /// </summary>
     public int BootstrapPort { get; private set; }
 
-    /// <summary>Lives so far; 1 for the first.</summary>
+    /// <summary>Number of epochs so far; 1 for the first.</summary>
     public int Epoch { get; private set; }
 
     public bool IsAlive => Volatile.Read(ref _process) is not null;
@@ -44,12 +44,12 @@ public sealed class SimulatedEngine : IAsyncDisposable
     /// <summary>Connections to its API that are open now.</summary>
     public int Connections => Volatile.Read(ref _process)?.Connections ?? 0;
 
-    /// <summary>Figures of the present life, or of the last one.</summary>
+    /// <summary>Counters of the current epoch, or of the last one.</summary>
     public EngineStats Stats { get; private set; }
 
     public FaultControl Faults { get; }
 
-    /// <summary>Completes with the reason when the engine has died by itself and no new life follows.</summary>
+    /// <summary>Completes with the reason when the engine died without a call from outside and will not start again.</summary>
     public Task<string> Exited => _exited.Task;
 
     /// <summary>Starts a prefill, decode or regular engine on a real listener.</summary>
@@ -65,7 +65,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
         return engine;
     }
 
-    /// <summary>As <c>kill -9</c>: the listeners are gone, every connection is reset.</summary>
+    /// <summary>As <c>kill -9</c>: the listeners are closed and every connection is reset.</summary>
     public async Task KillAsync()
     {
         await _changing.WaitAsync();
@@ -79,7 +79,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
         }
     }
 
-    /// <summary>Kills what runs and starts a new life at the same ports.</summary>
+    /// <summary>Kills the current epoch and starts a new one at the same ports.</summary>
     public async Task RestartAsync(CancellationToken ct = default)
     {
         await _changing.WaitAsync(ct);
@@ -94,7 +94,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts a new life at the same ports, unless the engine lives.</summary>
+    /// <summary>Starts a new epoch at the same ports, unless one runs.</summary>
     public async Task ReviveAsync(CancellationToken ct = default)
     {
         await _changing.WaitAsync(ct);

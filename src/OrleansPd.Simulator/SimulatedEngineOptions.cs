@@ -46,11 +46,11 @@ public sealed record SimulatedEngineOptions
     /// <summary>The model embeds and does not generate. Regular engines only. Default false.</summary>
     public bool IsEmbedding { get; init; }
 
-    /// <summary>SGLang release to speak as, of the 0.5 line from 0.5.10. Default 0.5.18.</summary>
+    /// <summary>SGLang release to simulate, 0.5.10 or later of the 0.5 line. Default 0.5.18.</summary>
     public string Version { get; init; } = "0.5.18";
 
     /// <summary>
-    /// Speak as the Rust front end of 0.5.17 and later: few routes, no keys, the KV bootstrap server on the API port, bootstrap
+    /// Simulate the Rust front end of 0.5.17 and later: few routes, no keys, the KV bootstrap server on the API port, bootstrap
     /// members on <c>/generate</c> only. Default false.
     /// </summary>
     public bool RustFrontEnd { get; init; }
@@ -83,7 +83,7 @@ public sealed record SimulatedEngineOptions
     /// </summary>
     public int? DecodeExtraSlots { get; init; }
 
-    /// <summary>Free KV tokens a decode wants besides the prompt. Default 512.</summary>
+    /// <summary>Free KV tokens that a decode rank needs besides the prompt. Default 512.</summary>
     public int ReservedDecodeTokens { get; init; } = 512;
 
     /// <summary>KV tokens of a rank. Default 360,064 (some 24 GB of DeepSeek-V3 KV).</summary>
@@ -149,7 +149,7 @@ public sealed record SimulatedEngineOptions
     /// <summary>Tries for the server information, counted per address. Default 15.</summary>
     public int BootstrapTries { get; init; } = 15;
 
-    /// <summary>Decode: ask for the owner of every room, even where the room number tells. Default false.</summary>
+    /// <summary>Decode: query the owner of every room, even where the room number encodes it. Default false.</summary>
     public bool ForceQueryPrefillRank { get; init; }
 
     internal string ResolvedLoadBalance => LoadBalanceMethod != "auto" ? LoadBalanceMethod

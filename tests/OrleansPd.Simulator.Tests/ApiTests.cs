@@ -17,9 +17,11 @@ public sealed class ApiTests
     [InlineData("POST", "/v1/chat/completions", """{"messages":[]}""", 400,
         """{"object":"error","message":"Messages cannot be empty.","type":"BadRequestError","param":null,"code":400}""")]
     [InlineData("POST", "/v1/completions", """{"prompt":"a","temperature":-1}""", 400,
-        """{"object":"error","message":"temperature must be non-negative, got -1.","type":"BadRequestError","param":null,"code":400}""")]
+        """{"object":"error","message":"temperature must be """
+        + """non-negative, got -1.","type":"BadRequestError","param":null,"code":400}""")]
     [InlineData("GET", "/v1/models/other", null, 404,
-        """{"error":{"message":"The model 'other' does not exist","type":"invalid_request_error","param":"model","code":"model_not_found"}}""")]
+        """{"error":{"message":"The model 'other' """
+        + """does not exist","type":"invalid_request_error","param":"model","code":"model_not_found"}}""")]
     [InlineData("GET", "/health", null, 200, "")]
     [InlineData("GET", "/health_generate", null, 200, "")]
     [InlineData("GET", "/ping", null, 200, "")]

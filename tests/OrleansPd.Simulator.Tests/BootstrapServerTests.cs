@@ -49,7 +49,11 @@ public sealed class BootstrapServerTests
         await SendAsync(server, "PUT", "/route", Registration(1, 9, 5001, 32));
         await SendAsync(server, "PUT", "/route", Registration(1, 9, 5002, 32));
         Assert.Equal(
-            """{"attn_tp_size":1,"attn_cp_size":1,"dp_size":2,"pp_size":1,"page_size":64,"kv_cache_dtype":"auto","follow_bootstrap_room":true,"enable_dsa_cache_layer_split":false,"prefill_http_port":30000,"target_tp_rank":null,"target_tp_ranks":null,"target_cp_ranks":null,"target_pp_ranks":null,"required_dst_info_num":null,"required_prefill_response_num":null}""",
+            """{"attn_tp_size":1,"attn_cp_size":1,"dp_size":2,"pp_size":1,"page_size":64,"kv_"""
+            + """cache_dtype":"auto","follow_bootstrap_room":true,"enable_"""
+            + """dsa_cache_layer_split":false,"prefill_http_port":30000,"target_"""
+            + """tp_rank":null,"target_tp_ranks":null,"target_cp_ranks":null,"target_pp_ranks":null,"required_"""
+            + """dst_info_num":null,"required_prefill_response_num":null}""",
             (await SendAsync(server, "GET", Sentinel, null)).Body);
         Assert.Equal("""{"rank_ip":"10.0.0.11","rank_port":5002}""", (await SendAsync(server, "GET", Rank(1), null)).Body);
         var missing = await SendAsync(server, "GET", Rank(7), null);

@@ -36,7 +36,8 @@ internal struct ChunkDecoder
 
     /// <summary>Moves the content of these bytes to their front.</summary>
     /// <param name="bytes">Received bytes.</param>
-    /// <param name="consumed">Bytes that were decoded: fewer than all only behind the end of the body or at a malformed byte.</param>
+    /// <param name="consumed">Bytes that were decoded: fewer than all only behind the end of the body or at a malformed
+    /// byte.</param>
     /// <returns>Length of the content.</returns>
     public int Decode(Span<byte> bytes, out int consumed)
     {

@@ -71,7 +71,9 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _bodySource.OnCompleted(continuation, state, token, flags);
 
-    /// <summary>Receives until there is content or the end. False: a receive is pending, which calls <see cref="BodyReceived"/>.</summary>
+    /// <summary>
+    /// Receives until there is content or the end. False: a receive is pending, which calls <see cref="BodyReceived"/>.
+    /// </summary>
     private bool TryReceiveBody(Http1Connection connection, out int content)
     {
         do

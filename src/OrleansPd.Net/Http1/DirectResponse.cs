@@ -47,7 +47,8 @@ internal sealed partial class DirectResponse : IUpstreamResponse
     public bool IsComplete => _connection is null;
 
     /// <remarks>
-    /// The head is awaited only after the send. Where the engine closed before it took the whole request, the send is not resumed.
+    /// The head is awaited only after the send. Where the engine closed before it took the whole request, the send is not
+    /// resumed.
     /// </remarks>
     public bool HasTakenBody => true;
 

@@ -3,8 +3,8 @@ using System.Buffers;
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
-/// One connection of <see cref="DirectUpstream"/>. It carries one exchange at a time and owns the buffer that holds a response head
-/// and the bytes received with it.
+/// One connection of <see cref="DirectUpstream"/>. It carries one exchange at a time and owns the buffer that holds a response
+/// head and the bytes received with it.
 /// </summary>
 internal abstract class Http1Connection : IDisposable
 {
@@ -37,7 +37,9 @@ internal abstract class Http1Connection : IDisposable
     /// </summary>
     public abstract bool IsQuiet { get; }
 
-    /// <summary>Whether a receive into an empty buffer waits for readable bytes, so that a waiting stream holds no buffer.</summary>
+    /// <summary>
+    /// Whether a receive into an empty buffer waits for readable bytes, so that a waiting stream holds no buffer.
+    /// </summary>
     public abstract bool CanWait { get; }
 
     /// <summary>Received bytes lie between <see cref="Start"/> and <see cref="End"/>. Empty while nothing is held.</summary>
@@ -51,8 +53,8 @@ internal abstract class Http1Connection : IDisposable
     public static int SendBufferSize(int head, int body) => head + body <= CopyLimit ? head + body : head;
 
     /// <summary>
-    /// Whether a request may be sent on this connection. Besides <see cref="IsQuiet"/> this polls the socket when the connection has
-    /// been idle for a while: the thread that would report the peer's close may be the one that calls this.
+    /// Whether a request may be sent on this connection. Besides <see cref="IsQuiet"/> this polls the socket when the connection
+    /// has been idle for a while: the thread that would report the peer's close may be the one that calls this.
     /// </summary>
     /// <param name="idle">How long the connection has been idle.</param>
     public abstract bool IsReusable(TimeSpan idle);
@@ -79,8 +81,8 @@ internal abstract class Http1Connection : IDisposable
     public virtual void Consume(int bytes) => Start += bytes;
 
     /// <summary>
-    /// The continuation of a receive for the head of <paramref name="exchange"/>. The delegate is reused by all exchanges, as there is
-    /// one at a time.
+    /// The continuation of a receive for the head of <paramref name="exchange"/>. The delegate is reused by all exchanges, as
+    /// there is one at a time.
     /// </summary>
     public Action HeadContinuation(DirectResponse exchange)
     {

@@ -11,7 +11,9 @@ namespace OrleansPd.Net.Http1;
 /// </summary>
 internal sealed class Http1StreamConnection : Http1Connection
 {
-    /// <summary>No engine closes a connection for idleness this soon after a response; a poll for each request would be wasted.</summary>
+    /// <summary>
+    /// No engine closes a connection for idleness this soon after a response; a poll for each request would be wasted.
+    /// </summary>
     private static readonly TimeSpan PollAfter = TimeSpan.FromMilliseconds(5);
 
     private readonly Socket _socket;

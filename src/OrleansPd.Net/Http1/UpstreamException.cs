@@ -7,8 +7,9 @@ public sealed class UpstreamException(bool neverSent, string message, Exception?
     public bool NeverSent { get; } = neverSent;
 
     /// <summary>
-    /// The connection was reused after it had been idle, and failed at once without a byte of response. Probably the engine closed it
-    /// for idleness at that moment and did not read the request. That is not certain, so the same request must not be sent again.
+    /// The connection was reused after it had been idle, and failed at once without a byte of response. Probably the engine
+    /// closed it for idleness at that moment and did not read the request. That is not certain, so the same request must not be
+    /// sent again.
     /// </summary>
     public bool WasStale { get; init; }
 }

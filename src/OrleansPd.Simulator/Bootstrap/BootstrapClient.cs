@@ -21,7 +21,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
     public IEnumerable<string> Addresses => _servers.Where(server => server.Value.Info is not null).Select(server => server.Key);
 
     /// <summary>
-    /// The server's information, fetched once; null after the last failed try, which fails all who wait by then.
+    /// The server's information, fetched once; null after the last failed attempt, which fails all requests that wait for it.
     /// </summary>
     public async Task<PrefillInfo?> InfoAsync(string address, CancellationToken ct)
     {
@@ -70,7 +70,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
         }
     }
 
-    /// <summary>Asks who owns a room until somebody does. No clock runs.</summary>
+    /// <summary>Queries the owner of a room until there is one. There is no timeout.</summary>
     public async Task<int> OwnerAsync(string address, long room, CancellationToken ct)
     {
         while (true)

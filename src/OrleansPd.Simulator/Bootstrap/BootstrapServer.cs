@@ -10,13 +10,13 @@ namespace OrleansPd.Simulator.Bootstrap;
 public sealed record BootstrapServerOptions
 {
     /// <summary>
-    /// Age at which the sweep drops a room's owner; also the sweep's interval, so an entry lives one to two of these.
+    /// Age at which the sweep drops a room's owner; also the sweep's interval, so an entry expires after one to two of them.
     /// Default 120 s (SGLang's own).
     /// </summary>
     public TimeSpan RoomEntryTtl { get; init; } = TimeSpan.FromSeconds(120);
 
     /// <summary>
-    /// SGLang release to speak as; before 0.5.16 the server information lacks its two optional members. Default 0.5.18.
+    /// SGLang release to simulate; before 0.5.16 the server information lacks its two optional members. Default 0.5.18.
     /// </summary>
     public string Version { get; init; } = "0.5.18";
 

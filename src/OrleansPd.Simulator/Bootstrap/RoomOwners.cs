@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace OrleansPd.Simulator.Bootstrap;
 
-/// <summary>Which rank owns a room. An entry lives between one and two TTLs after its last registration.</summary>
+/// <summary>The owner rank of each room. An entry expires between one and two TTLs after its last registration.</summary>
 internal sealed class RoomOwners(TimeSpan ttl, TimeProvider clock)
 {
     private readonly ConcurrentDictionary<long, (int Rank, long Since)> _owners = new();

@@ -50,7 +50,7 @@ public enum FaultKind
     /// <summary>Decode steps do not happen; <c>/health</c> stays green.</summary>
     WedgeDecode,
 
-    /// <summary>After <see cref="Fault.AfterEvents"/> events comes one that is no JSON.</summary>
+    /// <summary>After <see cref="Fault.AfterEvents"/> events, sends an event that is not JSON.</summary>
     GarbageSse,
 
     /// <summary>The stream ends cleanly after <see cref="Fault.AfterEvents"/> events, without its end mark.</summary>

@@ -3,7 +3,7 @@ using OrleansPd.Simulator.Http;
 
 namespace OrleansPd.Simulator.Faults;
 
-/// <summary>A fault as the control endpoint speaks it: kinds in snake case, times in milliseconds.</summary>
+/// <summary>The JSON form of a fault at the control endpoint: kinds in snake case, times in milliseconds.</summary>
 internal static class FaultJson
 {
     public static Fault Read(JsonElement body)

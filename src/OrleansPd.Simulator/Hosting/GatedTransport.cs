@@ -100,7 +100,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                // Already gone, which is what was wanted.
+                // Closed already, as intended.
             }
         }
         connection.Abort(new ConnectionAbortedException("Reset by a fault."));

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 
 namespace OrleansPd.Simulator.Hosting;
 
-/// <summary>One Kestrel listener in front of one delegate: no routing, no container, no headers of its own.</summary>
+/// <summary>One Kestrel listener in front of one delegate: no routing, no container, no default headers.</summary>
 internal sealed class HttpHost : IHttpApplication<HttpContext>, IAsyncDisposable
 {
     /// <summary>Largest body taken: 32 MB.</summary>
@@ -67,7 +67,7 @@ internal sealed class HttpHost : IHttpApplication<HttpContext>, IAsyncDisposable
 
     public void Accept() => _transport.Open();
 
-    /// <summary>As a killed process: nobody listens any more, every connection is reset.</summary>
+    /// <summary>As when the process is killed: the listener is closed and every connection is reset.</summary>
     public async Task KillAsync()
     {
         if (Interlocked.Exchange(ref _stopped, 1) != 0)

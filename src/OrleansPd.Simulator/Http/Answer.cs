@@ -4,7 +4,7 @@ using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator.Http;
 
-/// <summary>What has come of a request so far.</summary>
+/// <summary>The output of a request so far.</summary>
 internal sealed class Answer(SimRequest request, long startedAt)
 {
     public SimRequest Request => request;

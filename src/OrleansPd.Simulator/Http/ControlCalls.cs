@@ -9,7 +9,7 @@ internal sealed class ControlCalls(EngineProcess engine)
 {
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>Two steps, as in SGLang: the rid must be live to the letter, then everything that begins with it goes.</summary>
+    /// <summary>As in SGLang: the exact rid must be live; then every request whose rid begins with it is aborted.</summary>
     public async Task AbortAsync(HttpContext context)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
@@ -48,7 +48,8 @@ internal sealed class ControlCalls(EngineProcess engine)
             rank.Flush();
         }
         await context.TextAsync(
-            200, "Cache flushed.\nPlease check backend logs for more details. (When there are running or waiting requests, the operation will not be performed.)\n");
+            200, "Cache flushed.\nPlease check backend logs for more details. "
+                + "(When there are running or waiting requests, the operation will not be performed.)\n");
     }
 
     public async Task PauseAsync(HttpContext context)
@@ -112,7 +113,7 @@ internal sealed class ControlCalls(EngineProcess engine)
         });
     }
 
-    /// <summary>Switches an idle engine, where that is enabled; a new life of it has its first role again.</summary>
+    /// <summary>Switches the role of an idle engine, where enabled. A new epoch begins with the original role.</summary>
     public async Task SwitchRoleAsync(HttpContext context)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);

@@ -87,7 +87,7 @@ internal sealed class EventStream
             }
             catch (Exception e) when (e is System.Net.Sockets.SocketException or ObjectDisposedException)
             {
-                // Already gone.
+                // Closed already.
             }
         }
         context.Abort();

@@ -4,7 +4,7 @@ using OrleansPd.Simulator.Hosting;
 
 namespace OrleansPd.Simulator.Http;
 
-/// <summary><c>/server_info</c>: every flag that matters, keys in clear text included, as real engines tell them.</summary>
+/// <summary><c>/server_info</c>: every relevant flag, including keys in clear text, as real engines report them.</summary>
 internal sealed class InfoCalls(EngineProcess engine)
 {
     public Task ServerInfoAsync(HttpContext context)
@@ -41,7 +41,7 @@ internal sealed class InfoCalls(EngineProcess engine)
         json.WriteEndObject();
     }
 
-    /// <summary>The Rust front end tells neither role nor ports.</summary>
+    /// <summary>The Rust front end reports neither role nor ports.</summary>
     public Task RustServerInfoAsync(HttpContext context) => context.JsonAsync(200, json =>
     {
         json.WriteStartObject();

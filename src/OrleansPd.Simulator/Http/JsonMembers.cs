@@ -39,5 +39,8 @@ internal static class JsonMembers
         value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Array;
 
     public static ApiError Wrong(string name, string wanted) =>
-        new(400, $"1 validation error:\n  {{'type': 'value_error', 'loc': ('body', '{name}'), 'msg': 'Input should be {wanted}'}}", "Bad Request");
+        new(
+            400, $"1 validation error:\n  {{'type': 'value_error', 'loc': ('body', '{name}'), "
+            + $"'msg': 'Input should be {wanted}'}}",
+            "Bad Request");
 }

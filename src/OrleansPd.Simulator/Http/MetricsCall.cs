@@ -35,7 +35,8 @@ internal sealed class MetricsCall(EngineProcess engine)
             foreach (var rank in engine.Ranks)
             {
                 text.Append(CultureInfo.InvariantCulture,
-                    $"sglang:{name}{{model_name=\"{engine.ModelName}\",engine_type=\"{type}\",tp_rank=\"0\",pp_rank=\"0\",dp_rank=\"{rank.Index}\"}} {value(rank.Board.Read())}\n");
+                    $"sglang:{name}{{model_name=\"{engine.ModelName}\",engine_type=\"{type}\",tp_rank=\"0\",pp_rank=\"0\",");
+                text.Append(CultureInfo.InvariantCulture, $"dp_rank=\"{rank.Index}\"}} {value(rank.Board.Read())}\n");
             }
         }
     }

@@ -4,7 +4,7 @@ using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator.Http;
 
-/// <summary>What every generation call goes through before its requests reach a rank.</summary>
+/// <summary>The steps of every generation call before its requests reach a rank.</summary>
 internal sealed class RequestIntake(EngineProcess engine)
 {
     private const int MostTopLogprobs = 128;
@@ -32,7 +32,8 @@ internal sealed class RequestIntake(EngineProcess engine)
         if (tokens.Length >= Options.ContextLength)
         {
             throw new ApiError(400,
-                $"The input ({tokens.Length} tokens) is longer than the model's context length ({Options.ContextLength} tokens).");
+                $"The input ({tokens.Length} tokens) is longer than the model's context length "
+                + $"({Options.ContextLength} tokens).");
         }
         if (tokens.Length > Options.TokenCapacity)
         {
@@ -41,12 +42,13 @@ internal sealed class RequestIntake(EngineProcess engine)
         }
         if (tokens.Length > Options.MaxInput)
         {
-            rejection ??= $"Input length ({tokens.Length} tokens) exceeds the maximum allowed length ({Options.MaxInput} tokens). "
-                + "Use a shorter input or enable --allow-auto-truncate.";
+            rejection ??= $"Input length ({tokens.Length} tokens) exceeds the maximum allowed length "
+                + $"({Options.MaxInput} tokens). Use a shorter input or enable --allow-auto-truncate.";
         }
         if (logprobs.StartLen >= tokens.Length && logprobs.Wanted)
         {
-            rejection ??= $"logprob_start_len, ({logprobs.StartLen}) is higher than the number of input tokens ({tokens.Length}).";
+            rejection ??= $"logprob_start_len, ({logprobs.StartLen}) is higher than the number of input tokens "
+                + $"({tokens.Length}).";
         }
         var collides = n > 1 && Options.Role != EngineRole.Regular && pd.Room is not null && !pd.IsFake;
         if (collides)

@@ -8,7 +8,9 @@ namespace OrleansPd.Simulator.Model;
 /// </summary>
 internal struct KvState
 {
-    /// <summary>Tokens in one block of the hand-off. Fixed, so that the text does not depend on any engine's page size.</summary>
+    /// <summary>
+    /// Tokens in one block of a KV transfer. Fixed, so that the text does not depend on any engine's page size.
+    /// </summary>
     public const int BlockTokens = 64;
 
     public ulong Chain;

@@ -1,7 +1,7 @@
 namespace OrleansPd.Simulator.Model;
 
 /// <summary>
-/// A prompt and what a forward pass over it yields: the final state, the block states to hand over, the page keys.
+/// A prompt and the results of its forward pass: the final state, the block states to transfer, the page keys.
 /// </summary>
 internal sealed class Prompt
 {

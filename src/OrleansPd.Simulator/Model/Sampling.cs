@@ -5,13 +5,13 @@ namespace OrleansPd.Simulator.Model;
 /// </summary>
 public sealed record Sampling
 {
-    /// <summary>Tokens at most. Default 128, as on <c>/generate</c>.</summary>
+    /// <summary>Maximum number of tokens. Default 128, as on <c>/generate</c>.</summary>
     public int MaxNewTokens { get; init; } = 128;
 
-    /// <summary>Tokens before the end of sequence may come. Default 0.</summary>
+    /// <summary>Minimum number of tokens before the end of sequence. Default 0.</summary>
     public int MinNewTokens { get; init; }
 
-    /// <summary>Never end before <see cref="MaxNewTokens"/> by itself. Default false.</summary>
+    /// <summary>Ignore the end of sequence before <see cref="MaxNewTokens"/>. Default false.</summary>
     public bool IgnoreEos { get; init; }
 
     /// <summary>Texts that end the answer; the text itself is cut off.</summary>

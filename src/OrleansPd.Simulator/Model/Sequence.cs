@@ -34,7 +34,7 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
 
     public int TotalTokens => _state.Count;
 
-    /// <summary>Goes on with a cache that was computed anew.</summary>
+    /// <summary>Continues with a cache that was recomputed.</summary>
     public void Resume(KvState recomputed) => _state = recomputed;
 
     public TokenOut Sample()
@@ -46,7 +46,7 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
         return new TokenOut(id, Logprobs.Value(random, id), random);
     }
 
-    /// <summary>Takes a token as said and returns the text that may be shown now.</summary>
+    /// <summary>Appends a token and returns the text that may be sent now.</summary>
     public string Commit(int token)
     {
         _output.Add(token);

@@ -4,8 +4,8 @@ using System.Text;
 namespace OrleansPd.Simulator.Model;
 
 /// <summary>
-/// Cuts text at every space and, inside a piece, at every eighth byte. What the model says always begins with a space, so
-/// <c>Tokens(prompt + said)</c> is <c>Tokens(prompt)</c> followed by what was said.
+/// Cuts text at every space and, inside a piece, at every eighth byte. Output of the model always begins with a space, so
+/// <c>Tokens(prompt + output)</c> is <c>Tokens(prompt)</c> followed by the tokens of the output.
 /// </summary>
 internal static class Tokenizer
 {

@@ -6,7 +6,7 @@ using System.Text;
 namespace OrleansPd.Simulator.Model;
 
 /// <summary>
-/// The words the simulated model can say. Each is at most eight bytes and begins with a space, so that text of the model
+/// The vocabulary of the simulated model. Each word is at most eight bytes and begins with a space, so that text of the model
 /// appended to any prompt is cut into the very tokens it was made of.
 /// </summary>
 internal static class Vocabulary
@@ -49,7 +49,7 @@ internal static class Vocabulary
         .ToFrozenDictionary(pair => Pack(Encoding.UTF8.GetBytes(pair.word)), pair => pair.id);
 
     /// <summary>
-    /// The id of a piece of at most eight bytes: a word's own, or one above the vocabulary drawn from its bytes.
+    /// The id of a piece of at most eight bytes: that of the word, or one above the vocabulary computed from its bytes.
     /// </summary>
     public static int IdOf(ReadOnlySpan<byte> piece)
     {

@@ -7,7 +7,7 @@ using OrleansPd.Simulator.Transport;
 namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
-/// The decode side of a pair: finds the prefill rank, waits for KV memory, tells the prefill where KV may go, waits for it,
+/// The decode side of a pair: finds the prefill rank, waits for KV memory, sends the prefill the destination, waits for the KV,
 /// and steps the request with the others.
 /// </summary>
 internal sealed class DecodeRank : EngineRank
@@ -71,7 +71,7 @@ internal sealed class DecodeRank : EngineRank
     }
 
     /// <summary>
-    /// Fetches the KV of <paramref name="tokens"/>; <paramref name="said"/> is what a retracted request has said so far.
+    /// Fetches the KV of <paramref name="tokens"/>; <paramref name="said"/> is the output so far of a retracted request.
     /// </summary>
     private async Task HandOffAsync(SimRequest request, long room, int[] tokens, Sequence? said)
     {
@@ -116,7 +116,7 @@ internal sealed class DecodeRank : EngineRank
             Engine.Die($"page size or KV dtype of {address} differs");
             throw new OperationCanceledException();
         }
-        // (1) the body names it; (2) there is one; (3) the room number tells; (4) ask.
+        // (1) named by the body; (2) the only one; (3) from the room number; (4) query the bootstrap server.
         var rank = request.Pd.PrefillRank
             ?? (info.DpSize == 1 ? 0
                 : info.Follow && !options.ForceQueryPrefillRank ? (int)((ulong)room % (ulong)info.DpSize)

@@ -2,7 +2,7 @@ using OrleansPd.Simulator.Faults;
 
 namespace OrleansPd.Simulator.Ranks;
 
-/// <summary>One data-parallel rank of one life of an engine.</summary>
+/// <summary>One data-parallel rank of one epoch of an engine.</summary>
 internal abstract class EngineRank : IAsyncDisposable
 {
     protected EngineRank(EngineProcess engine, int index)
@@ -20,7 +20,7 @@ internal abstract class EngineRank : IAsyncDisposable
 
     public LoadBoard Board { get; }
 
-    /// <summary>Requests with memory wanted but not had.</summary>
+    /// <summary>Number of requests that wait for memory.</summary>
     public virtual int PreallocReady => 0;
 
     protected EngineProcess Engine { get; }

@@ -35,7 +35,7 @@ internal sealed class Pacer(TimeProvider clock, double speed, FaultControl fault
             await Task.Yield();
             return now;
         }
-        // More than a step behind means idle before, or a machine that cannot keep up: no debt is carried on.
+        // More than one step late: the rank was idle, or the machine is too slow. Do not catch up.
         var next = (due < now - Ticks(wait) ? now : due) + Ticks(wait);
         var left = clock.GetElapsedTime(now, next);
         if (left >= Finest)

@@ -96,7 +96,9 @@ internal sealed class PrefillRank : EngineRank
         }
     }
 
-    /// <summary>Tells who owns the room where the decode cannot know, or refuses a room that says another rank.</summary>
+    /// <summary>
+    /// Registers the owner of the room where decode cannot compute it, or refuses a room that encodes another rank.
+    /// </summary>
     private async Task AnnounceAsync(SimRequest request, long room)
     {
         var options = Engine.Options;
@@ -113,8 +115,8 @@ internal sealed class PrefillRank : EngineRank
             {
                 Engine.Stats.AddRouterError($"room {room} implies rank {implied}, sent to rank {rank}");
                 throw new PdFailure(
-                    $"follow_bootstrap_room conflict: dispatched to dp_rank {rank} but bootstrap_room {room} implies dp_rank {implied}. "
-                    + "Set SGLANG_DISAGGREGATION_FORCE_QUERY_PREFILL_DP_RANK=1 to allow it.");
+                    $"follow_bootstrap_room conflict: dispatched to dp_rank {rank} but bootstrap_room {room} "
+                    + $"implies dp_rank {implied}. Set SGLANG_DISAGGREGATION_FORCE_QUERY_PREFILL_DP_RANK=1 to allow it.");
             }
             return;
         }

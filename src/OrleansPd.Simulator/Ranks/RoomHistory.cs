@@ -1,6 +1,6 @@
 namespace OrleansPd.Simulator.Ranks;
 
-/// <summary>The rooms of one life of an engine, the newest 200,000, to find a router that uses one twice.</summary>
+/// <summary>The newest 200,000 rooms of one epoch of an engine, to detect a router that uses a room twice.</summary>
 internal sealed class RoomHistory
 {
     private const int Most = 200_000;
@@ -9,7 +9,7 @@ internal sealed class RoomHistory
     private readonly Dictionary<long, string> _rids = [];
     private readonly Queue<long> _order = new();
 
-    /// <summary>False where another request had that room. The same request may come back to it.</summary>
+    /// <summary>False when another request used the room. The same request may use it again.</summary>
     public bool TryAdd(long room, string rid)
     {
         lock (_gate)

@@ -7,7 +7,7 @@ namespace OrleansPd.Simulator.Ranks;
 /// <summary>The members of a body that make a request one half of a pair.</summary>
 internal sealed record PdFields(string? Host, int? Port, long? Room, int? RoutedRank, int? PrefillRank)
 {
-    /// <summary>The host that stands for "no transfer at all".</summary>
+    /// <summary>The host that means "no transfer".</summary>
     public const string FakeHost = "2.2.2.2";
 
     public bool IsFake => Host == FakeHost;
@@ -21,7 +21,7 @@ internal sealed record LogprobSpec(bool Wanted, int StartLen, int Top, IReadOnly
 /// <summary>What one step of the engine yields for one request.</summary>
 internal readonly record struct StepOut(TokenOut? Token, string Text, Finish? Finish);
 
-/// <summary>A failure of the pair, told to the client as status 500.</summary>
+/// <summary>A failure of the pair, reported to the client as status 500.</summary>
 internal sealed class PdFailure(string detail) : Exception(detail);
 
 /// <summary>One sequence inside an engine, from arrival to its end.</summary>
@@ -60,10 +60,10 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
     /// <summary>One of several samples in one room: they get into each other's way and none gets on.</summary>
     public bool Collides { get; init; }
 
-    /// <summary>What only the scheduler refuses: still goes through the handshake, then ends with 400 on the decode.</summary>
+    /// <summary>An error that only the scheduler finds: the handshake still takes place, then decode answers 400.</summary>
     public string? Rejection { get; init; }
 
-    /// <summary>Tokens this life may still make before a fault strikes; negative = none set.</summary>
+    /// <summary>Tokens until a fault kills the engine; negative = no such fault.</summary>
     public int TokensToFault { get; set; } = -1;
 
     /// <summary>Tokens until the request is retracted; negative = never.</summary>

@@ -1,7 +1,7 @@
 namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
-/// Request slots and KV tokens of a rank, given out first come first served: the head of the queue blocks the rest.
+/// Request slots and KV tokens of a rank, granted in FIFO order: the head of the queue blocks the rest.
 /// </summary>
 internal sealed class SlotMemory
 {

@@ -5,7 +5,7 @@ using OrleansPd.Simulator.Model;
 namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>
-/// The decode batch of a rank: one loop steps all running requests together, admits waiting ones up to the window, and
+/// The decode batch of a rank: one loop steps all running requests together, admits waiting ones up to its capacity, and
 /// sleeps when there is nothing to do.
 /// </summary>
 internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, Pacer pacer, LoadBoard board)

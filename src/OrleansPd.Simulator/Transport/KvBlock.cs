@@ -16,7 +16,9 @@ internal static class KvBlock
         }
     }
 
-    /// <summary>The state the bytes stand for. Altered filler gives another state, as altered KV gives other attention.</summary>
+    /// <summary>
+    /// The state that the bytes encode. Altered filler gives another state, as altered KV gives other attention.
+    /// </summary>
     public static ulong Read(ReadOnlySpan<byte> block)
     {
         var state = BinaryPrimitives.ReadUInt64LittleEndian(block);

@@ -35,10 +35,10 @@ internal sealed class KvLink(Socket socket) : IDisposable
 
     public string Peer { get; } = socket.RemoteEndPoint?.ToString() ?? "?";
 
-    /// <summary>Cancelled when the connection is gone.</summary>
+    /// <summary>Cancelled when the connection has ended.</summary>
     public CancellationToken Closed => _closed.Token;
 
-    /// <summary>Sends one frame; throws <see cref="IOException"/> where the connection is gone.</summary>
+    /// <summary>Sends one frame; throws <see cref="IOException"/> when the connection has ended.</summary>
     public async Task SendAsync(KvFrame kind, ReadOnlyMemory<byte> payload, CancellationToken ct)
     {
         var frame = ArrayPool<byte>.Shared.Rent(payload.Length + 5);
@@ -50,7 +50,7 @@ internal sealed class KvLink(Socket socket) : IDisposable
             await _writing.WaitAsync(ct);
             try
             {
-                // Not cancelled half way: the rest of the frame would be taken for the next one.
+                // Not cancelled in the middle: the rest of the frame would be read as the next one.
                 await _stream.WriteAsync(frame.AsMemory(0, payload.Length + 5), _closed.Token);
             }
             catch (Exception e) when (e is ObjectDisposedException or OperationCanceledException or SocketException)
@@ -68,7 +68,7 @@ internal sealed class KvLink(Socket socket) : IDisposable
         }
     }
 
-    /// <summary>Hands every frame to <paramref name="take"/> until the connection ends; never throws.</summary>
+    /// <summary>Passes every frame to <paramref name="take"/> until the connection ends; never throws.</summary>
     public async Task ReadAllAsync(Func<KvFrame, ReadOnlyMemory<byte>, ValueTask> take)
     {
         var buffer = new byte[4096];
@@ -93,7 +93,7 @@ internal sealed class KvLink(Socket socket) : IDisposable
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException or SocketException)
         {
-            // The peer or the process is gone; whoever waits sees Closed.
+            // The peer or this process has ended; waiting callers see Closed.
         }
         finally
         {
@@ -119,7 +119,7 @@ internal sealed class KvLink(Socket socket) : IDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // Already gone.
+            // Closed already.
         }
         Dispose();
     }

@@ -9,7 +9,7 @@ using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator.Transport;
 
-/// <summary>The first token and what goes with it.</summary>
+/// <summary>The first token and the number of cached tokens.</summary>
 internal sealed record KvArrival(TokenOut First, int CachedTokens);
 
 /// <summary>KV on its way into one request slot.</summary>
@@ -22,7 +22,10 @@ internal sealed class Inbound(long room, int blocks)
     public TaskCompletionSource<KvArrival> Completed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
 
-/// <summary>The decode rank's end of the data plane. KV is written where the frame says, whoever's slot that is by now.</summary>
+/// <summary>
+/// The decode rank's end of the data plane. KV is written to the slot of the frame, even if another request has that slot by
+/// then.
+/// </summary>
 internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan connectTimeout, TimeProvider clock) : IDisposable
 {
     private readonly Inbound?[] _slots = new Inbound?[slots];
@@ -136,7 +139,7 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         {
             return;
         }
-        // Room 0 reads as "not arrived yet", for ever.
+        // Room 0 is read as "not arrived yet" and so never arrives.
         if (room == 0)
         {
             return;

@@ -9,7 +9,7 @@ namespace OrleansPd.Simulator.Transport;
 
 internal sealed record Destination(KvLink Link, int Slot, int Blocks);
 
-/// <summary>A room as a prefill rank knows it. A destination may come before the request, or long after it failed.</summary>
+/// <summary>A room on a prefill rank. Its destination may arrive before the request, or long after the request failed.</summary>
 internal sealed class PrefillRoom
 {
     public TaskCompletionSource<Destination> Destination { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -21,8 +21,8 @@ internal sealed class PrefillRoom
     public bool AbortedByDecode { get; set; }
 
     /// <summary>
-    /// Whether the transfer is complete and only the entry is left, as when a retracted request comes back at once. That the same
-    /// request is here again says as much.
+    /// Whether the transfer is complete and only the entry is left, as when a retracted request returns at once. The return of
+    /// the same request means that too.
     /// </summary>
     public bool IsOver(string? rid)
     {
@@ -80,7 +80,7 @@ internal sealed class KvSender : IAsyncDisposable
         return entry;
     }
 
-    /// <summary>Forgets a room. A destination that comes later is kept for good, as SGLang keeps it.</summary>
+    /// <summary>Removes a room. A destination that arrives later is kept without a limit, as in SGLang.</summary>
     public void Close(long room, PrefillRoom entry) => _rooms.TryRemove(KeyValuePair.Create(room, entry));
 
     /// <summary>Sends all blocks and the word that they are all.</summary>
