@@ -6,7 +6,7 @@ namespace OrleansPd.Core.Tests.Attempts;
 /// <summary>
 /// Every way in which a prefill leg can end, with every way in which a decode leg can end, in either order, before and after
 /// output
-/// (protocol §1.4, §2.8, §9): what the client is told, who is charged, what is cancelled, and whether another pair may try. A new
+/// (protocol §1.4, §2.8, §9): the client's answer, the party at fault, what is cancelled, and whether a retry is allowed. A new
 /// way to end that is in no table here fails these tests.
 /// </summary>
 public class PairTableTests
@@ -16,10 +16,10 @@ public class PairTableTests
     private static readonly LegEndKind[] Failures = [.. Kinds.Where(k => k is not LegEndKind.Ok)];
 
     /// <summary>
-    /// For a leg that ends first, before output: status and whose words the client reads, who is charged, whether it may be
-    /// retried.
+    /// For a leg that ends first, before output: status, whether the client gets the engine's text, the party at fault, whether
+    /// it may be retried.
     /// </summary>
-    private static (int Status, bool EnginesWords, Blame Blame, bool Retry) Row(LegSide side, LegEndKind kind)
+    private static (int Status, bool HasEngineText, Blame Blame, bool Retry) Row(LegSide side, LegEndKind kind)
     {
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
         // The client has asked for decode's answer: decode's 500 is passed on as it is, a prefill's means that the service is not
@@ -48,12 +48,13 @@ public class PairTableTests
     private static LegEnd End(LegEndKind kind) => kind switch
     {
         LegEndKind.Ok => LegEnd.Ok,
-        LegEndKind.ClientError or LegEndKind.GatewayError => new(kind, 400, "words"),
-        LegEndKind.Overloaded => new(kind, 503, "words"),
+        LegEndKind.ClientError or LegEndKind.GatewayError => new(kind, 400, "text"),
+        LegEndKind.Overloaded => new(kind, 503, "text"),
         LegEndKind.Aborted or LegEndKind.EngineError or LegEndKind.PartnerLost or LegEndKind.TransferFailed =>
-            new(kind, 500, "words"),
-        LegEndKind.Unreachable or LegEndKind.Broken or LegEndKind.Stale or LegEndKind.Malformed or LegEndKind.Truncated or LegEndKind.Cancelled =>
-            new(kind, 0, "words"),
+            new(kind, 500, "text"),
+        LegEndKind.Unreachable or LegEndKind.Broken or LegEndKind.Stale or LegEndKind.Malformed or LegEndKind.Truncated
+            or LegEndKind.Cancelled =>
+            new(kind, 0, "text"),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "a way to end that is in no table"),
     };
 
@@ -81,7 +82,7 @@ public class PairTableTests
             var sides = prefillFirst ? (LegSide.Prefill, LegSide.Decode) : (LegSide.Decode, LegSide.Prefill);
             if (first == LegEndKind.Ok && (second == LegEndKind.Ok || !prefillFirst))
             {
-                // A decode that has answered has the KV, whatever its prefill says afterwards.
+                // Decode output proves that the KV has arrived, so a later prefill failure does not matter.
                 Assert.Same(Verdict.Success, state.Verdict);
                 Assert.True(state.IsCommitted);
                 Charged(state, Blame.None);
@@ -92,8 +93,8 @@ public class PairTableTests
             Assert.False(state.IsCommitted);
             Assert.Equal((row.Status, row.Blame, row.Retry), (
                 state.Verdict!.Status, state.Verdict.Blame, state.Verdict.Retryable));
-            Assert.Equal(row.EnginesWords ? side : null, state.Verdict.Side);
-            Assert.Equal(row.EnginesWords, state.Verdict.Side is not null && state.Verdict.Message == "words");
+            Assert.Equal(row.HasEngineText ? side : null, state.Verdict.Side);
+            Assert.Equal(row.HasEngineText, state.Verdict.Side is not null && state.Verdict.Message == "text");
             Assert.NotEmpty(state.Verdict.Message);
             var partner = side == LegSide.Prefill ? DispatchActions.CancelDecode : DispatchActions.CancelPrefill;
             Assert.Equal(first == LegEndKind.Ok ? DispatchActions.None
@@ -161,7 +162,7 @@ public class PairTableTests
 
         var (state, _) = Run(begun, prefillFirst: true, End(prefill), End(decode));
 
-        // An engine that says which prompt failed has told its partner, a broken one has not: the other prompts would wait for
+        // An engine that reports a failed prompt has informed its partner, a broken one has not: the other prompts would wait for
         // ever.
         var status = End(prefill).BrokeOff ? Row(LegSide.Prefill, prefill).Status
             : decode == LegEndKind.Ok ? 200
@@ -200,9 +201,8 @@ public class PairTableTests
     }
 
     /// <summary>
-    /// The control plane hears of a failure from the side at fault, and from no other. Where nobody was at fault for the request,
-    /// a leg that broke by itself is still its engine's failure: what a transfer died of, or a prefill that dies once its KV is
-    /// away.
+    /// Only the side at fault is reported as failed. When no side was at fault for the request, a leg that broke alone is still
+    /// its engine's failure: the cause of a failed transfer, or a prefill engine that dies after its KV was sent.
     /// </summary>
     private static void Charged(DispatchState state, Blame blame)
     {

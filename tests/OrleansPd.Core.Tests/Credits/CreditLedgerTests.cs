@@ -12,10 +12,10 @@ public class CreditLedgerTests
         new CreditClaim { Gateway = gateway, Sequence = ++_sequence, Ranks = [new RankClaim(held, running, wanted, running, 0)] },
         _now);
 
-    private CreditLedger Ledger(int places, bool learn = false)
+    private CreditLedger Ledger(int slots, bool learn = false)
     {
         var ledger = new CreditLedger(1, Limits, learn, _now);
-        ledger.SetCapacity([places]);
+        ledger.SetCapacity([slots]);
         return ledger;
     }
 
@@ -27,10 +27,10 @@ public class CreditLedgerTests
     [InlineData(5, new[] { 9, 9 }, new[] { 3, 2 })]
     [InlineData(0, new[] { 9, 9 }, new[] { 0, 0 })]
     [InlineData(1, new[] { 1, 1, 1 }, new[] { 1, 0, 0 })]
-    public void Places_are_divided_by_need_and_the_rest_evenly(int places, int[] needs, int[] expected)
+    public void Places_are_divided_by_need_and_the_rest_evenly(int slots, int[] needs, int[] expected)
     {
         var shares = new int[needs.Length];
-        Shares.Divide(places, needs, shares, turn: 0);
+        Shares.Divide(slots, needs, shares, turn: 0);
         Assert.Equal(expected, shares);
     }
 
@@ -53,7 +53,7 @@ public class CreditLedgerTests
         var ledger = Ledger(4);
         Assert.Equal(4, Ask(ledger, "a", 0, 0, 0)!.Ranks[0].Credits);
         Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
-        Assert.Equal(0, Ask(ledger, "a", 4, 0, 0)!.Ranks[0].Credits); // told to give up: not yet heard that it did
+        Assert.Equal(0, Ask(ledger, "a", 4, 0, 0)!.Ranks[0].Credits); // must give credits back, and has not confirmed it yet
         Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits); // the answer may have been lost
         Assert.Equal(0, Ask(ledger, "a", 0, 0, 0)!.Ranks[0].Credits);
         Assert.Equal(4, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
@@ -107,12 +107,12 @@ public class CreditLedgerTests
     [InlineData(4, 3)]
     [InlineData(7, 5)]
     [InlineData(64, 2)]
-    public void Never_more_in_flight_than_places_whatever_is_lost_late_or_dead(int places, int gateways)
+    public void Never_more_in_flight_than_places_whatever_is_lost_late_or_dead(int slots, int gateways)
     {
         for (var seed = 0; seed < 60; seed++)
         {
             var random = new Random(seed);
-            var ledger = Ledger(places);
+            var ledger = Ledger(slots);
             var model = Enumerable.Range(0, gateways).Select(i => new ModelGateway($"{seed}-{i}")).ToList();
             var served = 0;
             for (var step = 0; step < 800; step++)
@@ -142,7 +142,7 @@ public class CreditLedgerTests
                         else if (random.Next(8) == 0)
                         {
                             // The writer moves: the new one knows nothing, and learns from the gateways.
-                            ledger = Ledger(places, learn: true);
+                            ledger = Ledger(slots, learn: true);
                         }
                         break;
                 }
@@ -153,7 +153,7 @@ public class CreditLedgerTests
                     ledger.Learned();
                 }
                 Assert.True(model.Sum(
-                    g => g.Running) <= places, $"seed {seed}, step {step}: {model.Sum(g => g.Running)} of {places}");
+                    g => g.Running) <= slots, $"seed {seed}, step {step}: {model.Sum(g => g.Running)} of {slots}");
             }
             Assert.True(served > 0, $"seed {seed}: nothing was served");
         }
@@ -182,7 +182,7 @@ public class CreditLedgerTests
         {
             if (_late is { } old)
             {
-                _ = ledger.Sync(old, now); // arrives after a later one; nobody waits for its answer
+                _ = ledger.Sync(old, now); // arrives after a later one; its answer is not awaited
                 _late = null;
             }
             var claim = new CreditClaim

@@ -48,7 +48,7 @@ public class ServiceLeasesTests
         Assert.Empty(_leases.TakeOverdue(_fleet.Now + TimeSpan.FromSeconds(18)));
         Assert.Equal(["r1"], lease.Rids);
         Assert.Single(_leases.TakeAll());
-        _leases.Renew(lease.Id, ["r2"], _fleet.Now); // too late: it is somebody else's to end
+        _leases.Renew(lease.Id, ["r2"], _fleet.Now); // too late: the lease has been taken over
         Assert.Equal(["r1"], lease.Rids);
     }
 }

@@ -26,7 +26,7 @@ public class WantedSizeTests
         Assert.Same(second, second.Restore(first.Wanted));
         Assert.Equal(second.Wanted, first.Restore(second.Wanted).Wanted);
         var cleared = second.Scale(null, Now.AddSeconds(1));
-        Assert.Null(cleared.Restore(second.Wanted).Wanted.Workers); // a wish that was taken back does not come again
+        Assert.Null(cleared.Restore(second.Wanted).Wanted.Workers); // an unset target size is not restored
     }
 
     [Fact]
@@ -34,7 +34,8 @@ public class WantedSizeTests
     {
         var roster = new FleetRoster(Patience);
         Assert.True(roster.Take(Pool(1, new(4, 100)), Now));
-        Assert.False(roster.Take(Pool(2, default, isBlank: true), Now.AddHours(1))); // nothing stored: it never speaks for itself
+        // A pool without a record never replaces what is known.
+        Assert.False(roster.Take(Pool(2, default, isBlank: true), Now.AddHours(1)));
         Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
         Assert.True(roster.Take(Pool(3, new(2, 50), workers: [Report()]), Now)); // an older store
         Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
@@ -45,11 +46,11 @@ public class WantedSizeTests
     public void Gateways_give_back_what_is_newer_once_it_is_not_too_early()
     {
         var roster = new FleetRoster(Patience);
-        (string, TargetSize)[] told = [("decode/-", new(4, 100)), ("prefill/-", new(2, 100))];
+        (string, TargetSize)[] reported = [("decode/-", new(4, 100)), ("prefill/-", new(2, 100))];
         roster.BeginLearning(Now);
-        Assert.Empty(roster.Newer(told, Now.AddSeconds(9)));
+        Assert.Empty(roster.Newer(reported, Now.AddSeconds(9)));
         roster.Take(Pool(1, new(3, 100)), Now);
-        Assert.Equal([("prefill/-", new TargetSize(2, 100))], roster.Newer(told, Now.AddSeconds(10)));
+        Assert.Equal([("prefill/-", new TargetSize(2, 100))], roster.Newer(reported, Now.AddSeconds(10)));
     }
 
     [Fact]

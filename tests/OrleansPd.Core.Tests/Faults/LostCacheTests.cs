@@ -5,7 +5,7 @@ namespace OrleansPd.Core.Tests.Faults;
 
 /// <summary>
 /// Row F42. No cache events are read: the prefix index follows from our own routing. Where it can no longer be true (the engine's
-/// cache was flushed, or another process is behind the address) that worker's part of it is dropped, and nobody else's.
+/// cache was flushed, or another process is behind the address) that worker's part of it is dropped, and no other.
 /// </summary>
 public sealed class LostCacheTests
 {
@@ -38,7 +38,8 @@ public sealed class LostCacheTests
             }
             else
             {
-                Assert.Equal((before.Prefill.Id, 1L), (after.Prefill!.Id, after.RouteExplanation.UncachedTokens)); // the last token always is
+                // The last token is always uncached.
+                Assert.Equal((before.Prefill.Id, 1L), (after.Prefill!.Id, after.RouteExplanation.UncachedTokens));
             }
             var again = Ask(fleet, conversation);
             Assert.Equal((after.Prefill!.Id, 1L), (again.Prefill!.Id, again.RouteExplanation.UncachedTokens));

@@ -18,7 +18,8 @@ public sealed class MisfitTests
 
     [Theory]
     [MemberData(nameof(Misfits))]
-    public void F33_a_pair_that_cannot_exchange_KV_is_refused_with_the_reason_and_never_tried(string says, WorkerFacts prefill)
+    public void F33_a_pair_that_cannot_exchange_KV_is_refused_with_the_reason_and_never_tried(
+        string difference, WorkerFacts prefill)
     {
         var fleet = new TestFleet();
         var p = fleet.Add(WorkerRole.Prefill, "p", ready: false);
@@ -29,7 +30,7 @@ public sealed class MisfitTests
         Assert.Null(fleet.State.BeginReadinessCheck(p, fleet.Now));
         Assert.Null(fleet.State.BeginReadinessCheck(d, fleet.Now));
 
-        Assert.Equal("no prefill worker can exchange KV with it: " + says, fleet.State.Find(d)!.Reason);
+        Assert.Equal("no prefill worker can exchange KV with it: " + difference, fleet.State.Find(d)!.Reason);
         Assert.StartsWith("no decode worker can exchange KV with it: ", fleet.State.Find(p)!.Reason);
         var refusal = fleet.Refused();
         Assert.Equal(RefusalReason.NoCompatiblePair, refusal.Reason);
@@ -45,7 +46,7 @@ public sealed class MisfitTests
         Assert.Null(fleet.State.BeginReadinessCheck(misfit, fleet.Now));
         var leases = Enumerable.Range(0, 50).Select(_ => fleet.Take()).ToArray();
         Assert.DoesNotContain(leases, lease => lease.Decode.Id == misfit);
-        // With nobody left of its own kind but one side, the other side is refused too, not tried in the hope that it fits.
+        // When only one side has such workers, the other side is refused too instead of tried.
         foreach (var decode in fleet.State.Fleet.Decode.Where(d => d.Id != misfit).Select(d => d.Id).ToArray())
         {
             fleet.Apply(decode, new WorkerInput.Drain());

@@ -4,7 +4,7 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Core.Tests.Faults;
 
-/// <summary>Rows F21 and F23 of the fault matrix: what the legs are told of ranks cannot contradict itself.</summary>
+/// <summary>Rows F21 and F23 of the fault matrix: the ranks sent on both legs cannot contradict each other.</summary>
 public sealed class RankFaultTests
 {
     [Theory]

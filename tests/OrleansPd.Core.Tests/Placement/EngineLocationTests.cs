@@ -21,7 +21,7 @@ public class EngineSideTests
     [Theory]
     [InlineData("http://10.0.0.1:30000", "gpu-1", null, "gpu-1", "", "10.9.9.9", Proximity.SameNode)]
     [InlineData("http://10.0.0.1:30000", "GPU-1", null, "gpu-1", "", "10.9.9.9", Proximity.SameNode)]
-    [InlineData("http://10.0.0.1:30000", "gpu-2", null, "gpu-1", "", "10.0.0.1", Proximity.Elsewhere)] // the label outranks the address
+    [InlineData("http://10.0.0.1:30000", "gpu-2", null, "gpu-1", "", "10.0.0.1", Proximity.Elsewhere)] // label over address
     [InlineData("http://10.0.0.1:30000", null, null, "gpu-1", "", "10.0.0.1", Proximity.SameNode)]
     [InlineData("http://[fd00::1]:30000", null, null, "", "", "fd00::1", Proximity.SameNode)]
     [InlineData("http://gpu-1:30000", null, null, "gpu-1", "", "10.0.0.1", Proximity.SameNode)]
@@ -32,7 +32,7 @@ public class EngineSideTests
     [InlineData("http://localhost:30000", null, null, "localhost", "", "127.0.0.1", Proximity.Elsewhere)]
     [InlineData("http://10.0.0.1:30000", "gpu-2", "b", "gpu-1", "b", "10.0.0.9", Proximity.SameZone)]
     [InlineData("http://10.0.0.1:30000", null, "b", "gpu-1", "a", "10.0.0.9", Proximity.Elsewhere)]
-    [InlineData("http://10.0.0.1:30000", "", "", "", "", "10.0.0.9", Proximity.Elsewhere)] // nothing said is nothing in common
+    [InlineData("http://10.0.0.1:30000", "", "", "", "", "10.0.0.9", Proximity.Elsewhere)] // unknown locations are not equal
     public void It_is_known_by_labels_else_by_the_address(
         string url, string? node, string? zone, string siloNode, string siloZone, string siloHost, Proximity expected) =>
         Assert.Equal(expected, EngineLocation.Of(Engine(url, node, zone), Silo("s", siloNode, siloZone, siloHost)));
@@ -60,7 +60,7 @@ public class EngineSideTests
         var before = workers.ToDictionary(w => w, w => Chosen(w, silos));
         Assert.All(before.GroupBy(w => w.Value), on => Assert.InRange(on.Count(), 60, 140));
         Assert.Equal(4, before.Values.Distinct().Count());
-        Assert.All(workers, w => Assert.Equal(before[w], Chosen(w, silos.Reverse()))); // whoever asks, in whatever order
+        Assert.All(workers, w => Assert.Equal(before[w], Chosen(w, silos.Reverse()))); // from every silo, in any order
         var left = silos[1..];
         Assert.All(workers.Where(w => before[w] != silos[0].Silo), w => Assert.Equal(before[w], Chosen(w, left)));
         Assert.Equal(3, workers.Where(w => before[w] == silos[0].Silo).Select(w => Chosen(w, left)).Distinct().Count());

@@ -49,11 +49,11 @@ public class MoveWatchTests
         {
             Assert.Null((int)second % 9 < 8 ? Look(second, Far, Far, Beside) : Look(second, Far, Far));
         }
-        for (var life = 0; life < 20; life++) // each life of a silo has a name of its own
+        for (var process = 0; process < 20; process++) // each process of a silo has a new id
         {
             for (var second = 0; second < 9; second++)
             {
-                Assert.Null(Look(200 + (life * 9) + second, Far, Far, Beside with { Silo = $"life {life}" }));
+                Assert.Null(Look(200 + (process * 9) + second, Far, Far, Beside with { Silo = $"process {process}" }));
             }
         }
     }

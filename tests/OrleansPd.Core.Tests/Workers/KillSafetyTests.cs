@@ -72,7 +72,7 @@ public sealed class KillSafetyTests
         Assert.Equal(WorkerPhase.Draining, fleet.Shown(id).Phase);
         fleet.Now = fleet.Now.AddSeconds(1);
         fleet.EndBoth(lease);
-        Assert.Equal(WorkerPhase.Draining, fleet.Shown(id).Phase); // told before, when it was still running
+        Assert.Equal(WorkerPhase.Draining, fleet.Shown(id).Phase); // a report from before, when the request was still running
         fleet.Now = fleet.Now.AddSeconds(1);
         fleet.Told(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero });
         var gone = fleet.State.View(id)!;

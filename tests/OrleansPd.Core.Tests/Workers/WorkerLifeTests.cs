@@ -67,7 +67,7 @@ public sealed class WorkerLifeTests
         var id = _fleet.Add(WorkerRole.Decode, "d");
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
         Assert.Equal((WorkerPhase.Probing, 2L), (_fleet.Shown(id).Phase, _fleet.Shown(id).Epoch));
-        _fleet.Apply(id, new WorkerInput.Proved(1)); // began in the former life
+        _fleet.Apply(id, new WorkerInput.Proved(1)); // a check that started in the former epoch
         Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
         _fleet.Apply(id, new WorkerInput.Proved(2));
         Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
@@ -106,8 +106,8 @@ public sealed class WorkerLifeTests
         var id = _fleet.Add(WorkerRole.Prefill, "p");
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
         Assert.Null(_fleet.State.BeginReadinessCheck(id, _fleet.Now.AddSeconds(14)));
-        var trial = _fleet.State.BeginReadinessCheck(id, _fleet.Now.AddSeconds(15));
-        Assert.Equal(decode, trial?.Decode.Id);
+        var check = _fleet.State.BeginReadinessCheck(id, _fleet.Now.AddSeconds(15));
+        Assert.Equal(decode, check?.Decode.Id);
     }
 
     [Fact]
@@ -130,9 +130,9 @@ public sealed class WorkerLifeTests
         _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts()));
         Assert.Null(_fleet.State.BeginReadinessCheck(prefill, _fleet.Now));
         _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
-        var trial = _fleet.State.BeginReadinessCheck(decode, _fleet.Now)!;
+        var check = _fleet.State.BeginReadinessCheck(decode, _fleet.Now)!;
         Assert.Null(_fleet.State.BeginReadinessCheck(prefill, _fleet.Now));
-        _fleet.State.EndReadinessCheck(trial, good: true, null, _fleet.Now, _fleet.Timestamp);
+        _fleet.State.EndReadinessCheck(check, good: true, null, _fleet.Now, _fleet.Timestamp);
         Assert.True(_fleet.State.Fleet.IsReady);
     }
 
@@ -179,9 +179,9 @@ public sealed class WorkerLifeTests
         }
         Assert.Equal(RefusalReason.NoWorkers, _fleet.Refused().Reason);
         _fleet.Now = _fleet.Now.AddSeconds(5);
-        var trial = _fleet.Take();
+        var halfOpen = _fleet.Take();
         Assert.Equal(RefusalReason.NoWorkers, _fleet.Refused().Reason);
-        _fleet.EndBoth(trial);
+        _fleet.EndBoth(halfOpen);
         _fleet.EndBoth(_fleet.Take());
         _fleet.EndBoth(_fleet.Take());
         Assert.True(_fleet.State.Fleet.IsReady);
@@ -245,8 +245,8 @@ public sealed class WorkerLifeTests
         _fleet.Now = _fleet.Now.AddSeconds(_fleet.Options.CbTimeoutDurationSecs);
         for (var i = 0; i < _fleet.Options.CbSuccessThreshold; i++)
         {
-            var trial = _fleet.State.BeginReadinessCheck(stuck.Decode.Id, _fleet.Now)!;
-            _fleet.State.EndReadinessCheck(trial, true, null, _fleet.Now, _fleet.Timestamp);
+            var check = _fleet.State.BeginReadinessCheck(stuck.Decode.Id, _fleet.Now)!;
+            _fleet.State.EndReadinessCheck(check, true, null, _fleet.Now, _fleet.Timestamp);
         }
         Pass(seconds: 20);
         Assert.Equal(WorkerPhase.Ready, _fleet.Shown(stuck.Decode.Id).Phase);
