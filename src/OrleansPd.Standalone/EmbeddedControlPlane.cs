@@ -15,7 +15,7 @@ namespace OrleansPd.Standalone;
 /// The control plane inside the gateway's process: Core's state under one lock, a monitor for each worker, and a tick. Nothing
 /// inside the lock waits, and no call here leaves the process on a request's path.
 /// </summary>
-public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposable
+public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, IAsyncDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromSeconds(1);
 
@@ -223,7 +223,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         return ValueTask.CompletedTask;
     }
 
-    internal RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill)
+    private RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill)
     {
         lock (_gate)
         {
@@ -262,9 +262,11 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IAsyncDisposab
         }
     });
 
-    /// <summary>For input that names the epoch it is of, and so cannot be meant for a later registration.</summary>
-    internal void Apply(WorkerId id, WorkerInput.Fronted input) =>
-        Change(() => _ = _state.Apply(id, input, _clock.GetUtcNow(), _clock.GetTimestamp()));
+    RankRegistration IFacadeFleet.RegisterRank(long room, int rank, WorkerSnapshot prefill) => RegisterRank(room, rank, prefill);
+
+    /// <summary>The input names the epoch of the worker, so a later registration ignores it.</summary>
+    void IFacadeFleet.Opened(WorkerId prefill, WorkerInput.Fronted address) =>
+        Change(() => _ = _state.Apply(prefill, address, _clock.GetUtcNow(), _clock.GetTimestamp()));
 
     internal ReadinessCheck? BeginReadinessCheck(WorkerId id, long registration)
     {

@@ -23,17 +23,6 @@ internal static partial class Log
         "Rank {Rank} of {Prefill} was registered for room {Room}, which is another's: {Owner}")]
     public static partial void RoomConflict(this ILogger logger, long room, int rank, WorkerId? prefill, RoomOwner? owner);
 
-    [LoggerMessage(2006, LogLevel.Information, "Decode engines reach prefill {Worker} (epoch {Epoch}) at {Host}:{Port}")]
-    public static partial void FacadeOpened(this ILogger logger, WorkerId worker, long epoch, string host, int port);
-
-    [LoggerMessage(2007, LogLevel.Information,
-        "Prefill {Worker} (epoch {Epoch}) is over: {Host}:{Port} says so to decode engines")]
-    public static partial void FacadeFenced(this ILogger logger, WorkerId worker, long epoch, string host, int port);
-
-    [LoggerMessage(2008, LogLevel.Error,
-        "No port of the facade's range is free for prefill {Worker}, which can therefore not serve")]
-    public static partial void NoFacadePort(this ILogger logger, WorkerId worker);
-
     [LoggerMessage(2009, LogLevel.Information, "Worker {Worker} is gone")]
     public static partial void Removed(this ILogger logger, WorkerId worker);
 

@@ -189,7 +189,7 @@ public sealed partial class ClusterControlPlane
             {
                 Log.GatewayGone(_log, gateway);
             }
-            _registry.GatewayDied(gateway);
+            _deaths.GatewayDied(gateway);
             _witnessPause.End();
             lock (_gate)
             {

@@ -21,7 +21,7 @@ namespace OrleansPd.Cluster.Gateways;
 /// which subscribes again whenever it ends, and for each worker a link that reports to its writer and asks for credits ahead of
 /// need.
 /// </summary>
-public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposable
+public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, IAsyncDisposable
 {
     private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(100);
     private readonly Lock _gate = new();
@@ -30,7 +30,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
     private readonly GatewayLimits _limits;
     private readonly IGrainFactory _grains;
     private readonly ClusterMembers _members;
-    private readonly Workers.WorkerRegistry _registry;
+    private readonly IGatewayDeaths _deaths;
     private readonly Witnesses _witnesses;
     private readonly SiloMap _silos;
     private readonly TimeProvider _clock;
@@ -55,8 +55,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
 
     internal ClusterControlPlane(
         ControlPlaneOptions options, PdClusterOptions cluster, GatewayLimits limits, IGrainFactory grains, ClusterMembers members,
-        Workers.WorkerRegistry registry,
-        Witnesses witnesses, SiloMap silos, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
+        IGatewayDeaths deaths, Witnesses witnesses, SiloMap silos, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
     {
         if (options.BootstrapFacade)
         {
@@ -65,7 +64,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
         }
         // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
         _ = new GatewayState(options, limits, "", new RoomMint(0, 0), seed);
-        (_options, _cluster, _limits, _grains, _members, _registry) = (options, cluster, limits, grains, members, registry);
+        (_options, _cluster, _limits, _grains, _members, _deaths) = (options, cluster, limits, grains, members, deaths);
         (_witnesses, _silos, _clock, _seed, _log) = (witnesses, silos, clock, seed, log);
         _unseen = [.. options.Workers.Select(worker => EngineLocation.NamedOn(silos.Here, worker))];
         _witnessPause = new RetryDelay(clock);
@@ -108,6 +107,8 @@ public sealed partial class ClusterControlPlane : IControlPlane, IAsyncDisposabl
 
     /// <summary>The newest that is known of a worker here; null = nothing.</summary>
     internal WorkerReport? ReportOf(WorkerId id) => Volatile.Read(ref _reports).GetValueOrDefault(id);
+
+    WorkerSpec? IKnownWorkers.SpecOf(WorkerId id) => ReportOf(id)?.Spec;
 
     internal long? RegistrationOf(WorkerId id) => ReportOf(id)?.Registration;
 

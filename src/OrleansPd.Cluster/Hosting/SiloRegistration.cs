@@ -49,6 +49,8 @@ public static class SiloRegistration
         services.AddSingleton<ClusterMembers>();
         services.AddSingleton<SiloMap>();
         services.AddSingleton<WorkerRegistry>();
+        services.AddSingleton<IKnownWorkers>(provider => provider.GetRequiredService<ClusterControlPlane>());
+        services.AddSingleton<IKnownWorkers>(provider => provider.GetRequiredService<WorkerRegistry>());
         services.AddSingleton<Witnesses>();
         services.AddSingleton<WorkerServices>();
         services.TryAddSingleton<IUpstream>(_ => new HandlerUpstream());

@@ -1,16 +1,16 @@
 using Orleans.Runtime.Placement;
-using OrleansPd.Cluster.Gateways;
-using OrleansPd.Cluster.Workers;
 using OrleansPd.Core.Placement;
 using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Placement;
 
 /// <summary>
-/// Places writers by <see cref="EngineLocation"/>. A worker that was just added is known to its pool alone, which runs in this
-/// process when it asks for its writer; all others are known to the gateway here.
+/// Places the writer of a worker by <see cref="EngineLocation"/>. The gateway of this process knows all workers of the fleet; a
+/// worker that was just added is known only to its pool, which calls the writer from this process.
 /// </summary>
-internal sealed class BesideEngineDirector(SiloMap silos, ClusterControlPlane plane, WorkerRegistry registry) : IPlacementDirector
+/// <param name="silos">Where the silos run.</param>
+/// <param name="known">Asked in order: the gateway, then the pools.</param>
+internal sealed class BesideEngineDirector(SiloMap silos, IEnumerable<IKnownWorkers> known) : IPlacementDirector
 {
     public Task<SiloAddress> OnAddActivation(PlacementStrategy strategy, PlacementTarget target, IPlacementContext context)
     {
@@ -18,12 +18,12 @@ internal sealed class BesideEngineDirector(SiloMap silos, ClusterControlPlane pl
         var serving = all.Where(silos.IsActive).ToArray();
         var places = (serving.Length > 0 ? serving : all).ToDictionary(silos.LocationOf);
         var worker = new WorkerId(target.GrainIdentity.Key.ToString()!);
-        var engine = plane.ReportOf(worker)?.Spec ?? registry.Expected(worker) ?? Unknown(worker);
+        var engine = known.Select(k => k.SpecOf(worker)).FirstOrDefault(spec => spec is not null) ?? FromName(worker);
         return Task.FromResult(places[EngineLocation.Choose(worker, engine, places.Keys)!]);
     }
 
-    /// <summary>Most workers are named by the addresses of their engines.</summary>
-    private static WorkerSpec Unknown(WorkerId worker) => new()
+    /// <summary>Unless the operator names a worker, its id is the address of its engine.</summary>
+    private static WorkerSpec FromName(WorkerId worker) => new()
     {
         Url = Uri.TryCreate(worker.Value, UriKind.Absolute, out var url) && url.Host.Length > 0
             ? url

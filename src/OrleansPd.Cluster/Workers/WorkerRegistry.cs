@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Placement;
 using OrleansPd.Core.Credits;
 using OrleansPd.Core.Workers;
 
@@ -7,7 +9,7 @@ namespace OrleansPd.Cluster.Workers;
 /// <summary>
 /// The workers whose writer is in this process: told when a gateway dies. And those whose writer is asked for from here.
 /// </summary>
-internal sealed class WorkerRegistry
+internal sealed class WorkerRegistry : IKnownWorkers, IGatewayDeaths
 {
     private readonly ConcurrentDictionary<WorkerId, WorkerHost> _hosts = new();
     private readonly ConcurrentDictionary<WorkerId, WorkerMember> _expected = new();
@@ -21,7 +23,7 @@ internal sealed class WorkerRegistry
     /// <summary>Its writer has answered: others know it from now on.</summary>
     public void Arrived(WorkerMember member) => _expected.TryRemove(member.Id, out _);
 
-    public WorkerSpec? Expected(WorkerId id) => _expected.GetValueOrDefault(id)?.Spec;
+    public WorkerSpec? SpecOf(WorkerId id) => _expected.GetValueOrDefault(id)?.Spec;
 
     public void Add(WorkerHost host) => _hosts[host.Id] = host;
 

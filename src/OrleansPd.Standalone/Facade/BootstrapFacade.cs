@@ -10,7 +10,7 @@ namespace OrleansPd.Standalone.Facade;
 /// <c>bootstrap_host:bootstrap_port</c>). Its <c>/health</c> is the gateway's judgement, not the engine's: two answers that are
 /// not 200 make a decode engine drop the prefill and fail its rooms, which is how a dead prefill is fenced off.
 /// </summary>
-internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot prefill, BootstrapRelay relay)
+internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill, BootstrapRelay relay)
 {
     private const string Text = "text/plain; charset=utf-8";
 
@@ -23,7 +23,7 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
     {
         get
         {
-            foreach (var worker in plane.Fleet.Prefill)
+            foreach (var worker in fleet.Fleet.Prefill)
             {
                 if (worker.Id == prefill.Id)
                 {
@@ -62,7 +62,7 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
             await TextAsync(context, 400, "Not a room and its rank.");
             return;
         }
-        await (plane.RegisterRank(room, rank, prefill) switch
+        await (fleet.RegisterRank(room, rank, prefill) switch
         {
             RankRegistration.Stored => TextAsync(context, 200, "OK"),
             RankRegistration.Conflict => TextAsync(context, 409, $"The room {room} is another's."),
@@ -82,7 +82,7 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
             return;
         }
         var ranks = new int[rooms.Length];
-        await plane.QueryRanksAsync(rooms, ranks, context.RequestAborted);
+        await fleet.QueryRanksAsync(rooms, ranks, context.RequestAborted);
         var unknown = rooms.Where((_, i) => ranks[i] < 0).ToArray();
         if (unknown.Length > 0)
         {
@@ -95,7 +95,7 @@ internal sealed class BootstrapFacade(EmbeddedControlPlane plane, WorkerSnapshot
                     // Full is no reason to keep it from the engine; a conflict is: its KV would go to a request that is not its
                     // own.
                     var rank = told[next++];
-                    ranks[i] = rank >= 0 && plane.RegisterRank(rooms[i], rank, prefill) != RankRegistration.Conflict ? rank : -1;
+                    ranks[i] = rank >= 0 && fleet.RegisterRank(rooms[i], rank, prefill) != RankRegistration.Conflict ? rank : -1;
                 }
             }
         }

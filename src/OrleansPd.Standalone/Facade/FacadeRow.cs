@@ -21,7 +21,7 @@ internal sealed class FacadeRow
 
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(2);
 
-    private readonly EmbeddedControlPlane _plane;
+    private readonly IFacadeFleet _fleet;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
     private readonly AsyncSignal _signal;
@@ -33,7 +33,7 @@ internal sealed class FacadeRow
     private readonly HttpClient _http = BootstrapRelay.CreateClient();
 
     /// <exception cref="ArgumentException">The facade's address or its ports are missing or wrong.</exception>
-    public FacadeRow(EmbeddedControlPlane plane, ControlPlaneOptions options, TimeProvider clock, ILogger log)
+    public FacadeRow(IFacadeFleet fleet, ControlPlaneOptions options, TimeProvider clock, ILogger log)
     {
         if (string.IsNullOrWhiteSpace(options.FacadeHost)
             || !Uri.TryCreate($"http://{Bracketed(options.FacadeHost)}", UriKind.Absolute, out var url))
@@ -41,7 +41,7 @@ internal sealed class FacadeRow
             throw new ArgumentException(
                 "FacadeHost must be the address under which decode engines reach this gateway", nameof(options));
         }
-        (_plane, _clock, _log) = (plane, clock, log);
+        (_fleet, _clock, _log) = (fleet, clock, log);
         _signal = new AsyncSignal(clock);
         _host = WorkerAddress.Host(url);
         // What others call us by need not be an address of this machine, unless nobody but this machine is meant.
@@ -61,7 +61,7 @@ internal sealed class FacadeRow
             {
                 await FenceAsync();
                 var all = true;
-                foreach (var prefill in _plane.Fleet.Prefill)
+                foreach (var prefill in _fleet.Fleet.Prefill)
                 {
                     if (prefill.Phase is not (WorkerPhase.Registered or WorkerPhase.Gone) && !_open.ContainsKey(prefill.Id))
                     {
@@ -85,7 +85,7 @@ internal sealed class FacadeRow
     private async Task FenceAsync()
     {
         var now = _clock.GetUtcNow();
-        var fleet = _plane.Fleet;
+        var fleet = _fleet.Fleet;
         foreach (var (id, facade) in _open.ToArray())
         {
             if (!fleet.Prefill.Any(w => w.Id == id && w.Epoch == facade.Facade.Epoch && w.Phase != WorkerPhase.Gone))
@@ -106,7 +106,7 @@ internal sealed class FacadeRow
     {
         // Where nobody told the port, engines use their own flag, which is 8998 unless somebody set it.
         var server = new Uri($"http://{prefill.BootstrapHost}:{prefill.BootstrapPort ?? 8998}");
-        var facade = new BootstrapFacade(_plane, prefill, new BootstrapRelay(_http, server, _clock));
+        var facade = new BootstrapFacade(_fleet, prefill, new BootstrapRelay(_http, server, _clock));
         var taken = _open.Values.Concat(_fenced.Select(f => f.Facade)).Select(f => f.Listener.Port).ToHashSet();
         foreach (var port in _ports.For(prefill, taken))
         {
@@ -116,7 +116,7 @@ internal sealed class FacadeRow
                     _listenOn, port, RoomWire.MaxBody, facade.AnswerAsync, cancellationToken);
                 _open[prefill.Id] = new Open(facade, listener);
                 _log.FacadeOpened(prefill.Id, prefill.Epoch, _host, listener.Port);
-                _plane.Apply(prefill.Id, new WorkerInput.Fronted(prefill.Epoch, _host, listener.Port));
+                _fleet.Opened(prefill.Id, new WorkerInput.Fronted(prefill.Epoch, _host, listener.Port));
                 return true;
             }
             catch (Exception e) when (e is IOException or SocketException)

@@ -1,0 +1,10 @@
+using OrleansPd.Core.Workers;
+
+namespace OrleansPd.Cluster.Placement;
+
+/// <summary>A part of this process that knows where the engines of some workers run.</summary>
+internal interface IKnownWorkers
+{
+    /// <summary>The worker as it was registered; null = not known here.</summary>
+    WorkerSpec? SpecOf(WorkerId id);
+}
