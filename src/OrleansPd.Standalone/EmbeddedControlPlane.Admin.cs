@@ -1,112 +1,102 @@
 using System.Collections.Immutable;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Workers;
+using OrleansPd.Engines.ControlPlanes;
 using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Standalone;
 
 /// <summary>
-/// The fleet's administration: each wish is one transition under the lock; a role switch is a small loop beside it.
+/// Administration of the fleet: each command is one transition under the lock; a role switch is a background loop.
 /// </summary>
 public sealed partial class EmbeddedControlPlane : IFleetAdmin
 {
-    private static readonly TimeSpan IdlePoll = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan SwitchRetry = TimeSpan.FromSeconds(1);
-
-    public ValueTask<ImmutableArray<WorkerView>> ListAsync(CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return new(_state.List());
-        }
-    }
+    public ValueTask<ImmutableArray<WorkerView>> ListAsync(CancellationToken cancellationToken) => new(Locked(_state.List));
 
     public ValueTask<AdminAnswer> AddAsync(WorkerSpec spec, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        lock (_gate)
+        if (Register(spec) is not { } worker)
         {
-            if (Register(spec) is not { } worker)
-            {
-                return new(AdminAnswer.Failed(
-                    AdminProblem.Duplicate, $"The worker {WorkerAddress.IdOf(spec.Url)} is registered already."));
-            }
-            _log.Added(spec.Role, worker.Id);
-            return new(AdminAnswer.Done(_state.View(worker.Id)!));
+            return new(AdminAnswer.Failed(
+                AdminProblem.Duplicate, $"The worker {WorkerAddress.IdOf(spec.Url)} is registered already."));
         }
+        _lines.Add(() => _log.Added(spec.Role, worker.Id));
+        return new(Viewed(worker.Id));
     }
 
     public ValueTask<AdminAnswer> PatchAsync(WorkerId id, WorkerPatch patch, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(patch);
-        lock (_gate)
-        {
-            if (_state.Find(id) is not { } worker)
-            {
-                return new(NotRegistered(id));
-            }
-            Apply(id, worker.Registration, new WorkerInput.Patched(patch.ApplyTo(worker.Spec)));
-            return new(AdminAnswer.Done(_state.View(id)!));
-        }
-    }
-
-    public ValueTask<AdminAnswer> RemoveAsync(WorkerId id, bool force, CancellationToken cancellationToken)
-    {
-        WorkerView? view = null;
-        Change(() => view = _state.Remove(id, force, _clock.GetUtcNow(), _clock.GetTimestamp()));
-        Signal(id);
-        return new(view is null ? NotRegistered(id) : AdminAnswer.Done(view));
-    }
-
-    public ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            return new(_state.Pools());
-        }
-    }
-
-    /// <summary>Kept in memory: whoever restarts the process says it again.</summary>
-    public ValueTask<PoolAnswer> ScaleAsync(PoolTarget wish, CancellationToken cancellationToken)
-    {
-        PoolAnswer answer = default;
-        Change(() => answer = _state.Scale(wish, _clock.GetUtcNow(), _clock.GetTimestamp()));
-        foreach (var id in answer.Drained)
-        {
-            Signal(id);
-        }
-        return new(answer);
-    }
-
-    public async ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken)
-    {
-        Task<AdminAnswer> running;
-        lock (_gate)
+        return new(Change(() =>
         {
             if (_state.Find(id) is not { } worker)
             {
                 return NotRegistered(id);
             }
-            if (worker.Spec.Role == WorkerRole.Regular || role == WorkerRole.Regular)
-            {
-                return AdminAnswer.Failed(AdminProblem.Conflict, "Only prefill and decode workers can change places.");
-            }
-            if (worker.Spec.Role == role && worker.SwitchTo is null)
-            {
-                return AdminAnswer.Done(_state.View(id)!);
-            }
-            var begun = false;
-            Change(() => begun = _state.BeginSwitch(id, role, _clock.GetUtcNow(), _clock.GetTimestamp()));
-            if (!begun)
-            {
-                return AdminAnswer.Failed(
-                    AdminProblem.Conflict, "The worker is not in rotation now: " + (worker.Reason ?? "it is not ready") + ".");
-            }
-            running = SwitchAsync(id, worker.Registration, role, _stop.Token);
-            _loops.RemoveAll(loop => loop.IsCompleted);
-            _loops.Add(Guarded(running, id.Value));
+            _ = _state.Apply(
+                id, new WorkerInput.Patched(patch.ApplyTo(worker.Spec)), _clock.GetUtcNow(), _clock.GetTimestamp());
+            return AdminAnswer.Done(_state.View(id)!);
+        }));
+    }
+
+    public ValueTask<AdminAnswer> RemoveAsync(WorkerId id, bool force, CancellationToken cancellationToken)
+    {
+        var view = Change(() =>
+        {
+            var removed = _state.Remove(id, force, _clock.GetUtcNow(), _clock.GetTimestamp());
+            Signal(id);
+            return removed;
+        });
+        return new(view is null ? NotRegistered(id) : AdminAnswer.Done(view));
+    }
+
+    public ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken) => new(Locked(_state.Pools));
+
+    /// <summary>The target size is kept in memory only: set it again after a restart.</summary>
+    public ValueTask<PoolAnswer> ScaleAsync(PoolTarget target, CancellationToken cancellationToken) => new(Change(() =>
+    {
+        var answer = _state.Scale(target, _clock.GetUtcNow(), _clock.GetTimestamp());
+        foreach (var id in answer.Drained)
+        {
+            Signal(id);
         }
-        return await running.WaitAsync(cancellationToken);
+        return answer;
+    }));
+
+    public async ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken)
+    {
+        var (answer, registration) = Change<(AdminAnswer?, long)>(() =>
+        {
+            if (_state.Find(id) is not { } worker)
+            {
+                return (NotRegistered(id), 0);
+            }
+            var refused = RoleSwitch.Check(worker, role, () => _state.View(id)!);
+            if (refused is null)
+            {
+                _ = _state.BeginSwitch(id, role, _clock.GetUtcNow(), _clock.GetTimestamp());
+            }
+            return (refused, worker.Registration);
+        });
+        if (answer is { } known)
+        {
+            return known;
+        }
+        var switching = new TaskCompletionSource<AdminAnswer>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _loops.Run($"role switch of {id}", async stop =>
+        {
+            try
+            {
+                switching.TrySetResult(await SwitchAsync(id, registration, role, stop));
+            }
+            catch (Exception e)
+            {
+                switching.TrySetException(e);
+                throw;
+            }
+        });
+        return await switching.Task.WaitAsync(cancellationToken);
     }
 
     public ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken)
@@ -130,68 +120,43 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         return ValueTask.CompletedTask;
     }
 
-    internal void Loaded(WorkerId id, long registration, EngineLoad load) => Change(() =>
-    {
-        if (Find(id, registration) is not null)
-        {
-            _state.Loaded(id, load, _clock.GetUtcNow(), _clock.GetTimestamp());
-        }
-    });
-
     private static AdminAnswer NotRegistered(WorkerId id) =>
         AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
 
-    /// <summary>Waits until the worker is idle, lets its engine switch, and puts it back, in the one role or the other.</summary>
+    private AdminAnswer Viewed(WorkerId id) =>
+        Locked(() => _state.View(id)) is { } view ? AdminAnswer.Done(view) : NotRegistered(id);
+
+    /// <summary>Runs a switch that has begun and puts the worker back into rotation, in its old role or the new one.</summary>
     private async Task<AdminAnswer> SwitchAsync(
         WorkerId id, long registration, WorkerRole role, CancellationToken cancellationToken)
     {
-        await Task.Yield();
-        var until = _clock.GetUtcNow() + TimeSpan.FromSeconds(_options.RoleSwitchTimeoutSecs);
-        var answer = new RoleSwitchAnswer(RoleSwitchOutcome.Busy, "requests are in flight on it");
+        RoleSwitchAnswer? answer = null;
         try
         {
-            while (answer.Outcome == RoleSwitchOutcome.Busy && _clock.GetUtcNow() < until)
-            {
-                if (Find(id, registration) is not { SwitchTo: not null } worker)
-                {
-                    return AdminAnswer.Failed(AdminProblem.Conflict, "The worker was removed meanwhile.");
-                }
-                if (InFlight(id) > 0)
-                {
-                    await Task.Delay(IdlePoll, _clock, cancellationToken);
-                    continue;
-                }
-                answer = await _probe.SwitchRoleAsync(worker.Spec, role, cancellationToken);
-                if (answer.Outcome == RoleSwitchOutcome.Busy)
-                {
-                    await Task.Delay(SwitchRetry, _clock, cancellationToken);
-                }
-            }
+            answer = await RoleSwitch.RunAsync(
+                _probe, _clock, TimeSpan.FromSeconds(_options.RoleSwitchTimeoutSecs), role,
+                () => Locked(() => Current(id, registration)), () => Locked(() => _state.OnWorker(id)), cancellationToken);
         }
         finally
         {
-            // Whatever happened, the worker does not stay out of rotation.
-            Apply(id, registration, new WorkerInput.SwitchEnded(answer.Outcome == RoleSwitchOutcome.Switched));
-            Signal(id);
-        }
-        if (answer.Outcome == RoleSwitchOutcome.Switched)
-        {
-            _log.RoleSwitched(id, role);
-            lock (_gate)
+            Apply(id, registration, new WorkerInput.SwitchEnded(answer is { Outcome: RoleSwitchOutcome.Switched }));
+            Locked(() =>
             {
-                return _state.View(id) is { } view ? AdminAnswer.Done(view) : NotRegistered(id);
-            }
+                Signal(id);
+                return true;
+            });
         }
-        _log.RoleNotSwitched(id, role, answer.Message);
-        var problem = answer.Outcome == RoleSwitchOutcome.Busy ? AdminProblem.TimedOut : AdminProblem.EngineRefused;
-        return AdminAnswer.Failed(problem, $"The worker keeps its role and serves again: {answer.Message}");
-    }
-
-    private int InFlight(WorkerId id)
-    {
-        lock (_gate)
+        if (answer is not { } ended)
         {
-            return _state.OnWorker(id);
+            return AdminAnswer.Failed(AdminProblem.Conflict, "The worker was removed meanwhile.");
         }
+        if (ended.Outcome == RoleSwitchOutcome.Switched)
+        {
+            _lines.Add(() => _log.RoleSwitched(id, role));
+            return Viewed(id);
+        }
+        _lines.Add(() => _log.RoleNotSwitched(id, role, ended.Message));
+        var problem = ended.Outcome == RoleSwitchOutcome.Busy ? AdminProblem.TimedOut : AdminProblem.EngineRefused;
+        return AdminAnswer.Failed(problem, $"The worker keeps its role and serves again: {ended.Message}");
     }
 }

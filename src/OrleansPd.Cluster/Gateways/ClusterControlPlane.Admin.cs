@@ -23,7 +23,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     public async ValueTask<AdminAnswer> AddAsync(WorkerSpec spec, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        spec = EngineLocation.NamedOn(_silos.Here, spec);
+        spec = EngineLocation.NamedOn(_services.Silos.Here, spec);
         var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
         var added = await _grains.GetGrain<IFleetGrain>(0).Add([spec]).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (added.IsEmpty)

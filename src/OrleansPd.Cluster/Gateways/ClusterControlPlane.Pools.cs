@@ -29,7 +29,7 @@ public sealed partial class ClusterControlPlane
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            FleetAway(e);
+            _fleet.Failed(e);
         }
         var shown = pools.Values.Where(p => !p.IsBlank);
         return [.. shown.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
@@ -50,7 +50,7 @@ public sealed partial class ClusterControlPlane
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            FleetAway(e);
+            _fleet.Failed(e);
             return PoolAnswer.Failed(
                 AdminProblem.Unavailable, $"The cluster has not said that it is stored; say it again. ({e.Message})");
         }

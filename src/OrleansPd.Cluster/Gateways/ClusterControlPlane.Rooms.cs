@@ -18,12 +18,12 @@ public sealed partial class ClusterControlPlane
 
     public async ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken)
     {
-        if (Read(desk => desk.Register(room, rank, _clock.GetUtcNow())) is { } known)
+        if (Read(state => state.Register(room, rank, _clock.GetUtcNow())) is { } known)
         {
             return known;
         }
         var shard = _registrations.GetOrAdd(ShardOf(room), number =>
-            new(claims => _grains.GetGrain<IBootstrapRoomGrain>(number).Register(claims), _stop.Token));
+            new(claims => _grains.GetGrain<IBootstrapRoomGrain>(number).Register(claims), _loops.Stopping));
         var answer = (RankRegistration)await shard.AskAsync(new(room, rank), cancellationToken).ConfigureAwait(false);
         if (answer == RankRegistration.Stored)
         {
@@ -42,12 +42,12 @@ public sealed partial class ClusterControlPlane
         for (var i = 0; i < rooms.Length; i++)
         {
             var room = rooms.Span[i];
-            var known = Read(desk => desk.OwnerOf(room, _clock.GetUtcNow()));
+            var known = Read(state => state.OwnerOf(room, _clock.GetUtcNow()));
             ranks.Span[i] = known?.Rank ?? -1;
             if (known is null)
             {
                 asked[i] = _queries.GetOrAdd(ShardOf(room), number =>
-                    new(batch => _grains.GetGrain<IBootstrapRoomGrain>(number).Query(batch), _stop.Token))
+                    new(batch => _grains.GetGrain<IBootstrapRoomGrain>(number).Query(batch), _loops.Stopping))
                         .AskAsync(room, cancellationToken);
             }
         }

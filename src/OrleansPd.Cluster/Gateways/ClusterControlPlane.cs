@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Membership;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
+using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Core.Admission;
 using OrleansPd.Core.Credits;
 using OrleansPd.Core.Options;
@@ -12,6 +12,7 @@ using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
 using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
+using OrleansPd.Engines.ControlPlanes;
 
 namespace OrleansPd.Cluster.Gateways;
 
@@ -25,72 +26,67 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
 {
     private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(100);
     private readonly Lock _gate = new();
+    private readonly GatewayServices _services;
     private readonly ControlPlaneOptions _options;
     private readonly PdClusterOptions _cluster;
-    private readonly GatewayLimits _limits;
     private readonly IGrainFactory _grains;
-    private readonly ClusterMembers _members;
-    private readonly IGatewayDeaths _deaths;
-    private readonly Witnesses _witnesses;
-    private readonly SiloMap _silos;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
     private readonly int _seed;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly List<Task> _loops = [];
-    private readonly List<WaitingRequest> _granted = [];
+    private readonly LoopGuard _loops;
+    private readonly Waiters _waiters;
+    private readonly FleetConnection _fleet;
+    private readonly WitnessReporter _witness;
     private readonly Dictionary<(WorkerId, long), WorkerLink> _links = [];
-    private readonly TaskCompletionSource<Exception> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly RetryDelay _witnessPause;
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
     private ImmutableDictionary<string, PoolSize> _sizes = ImmutableDictionary<string, PoolSize>.Empty;
-    // Named by the operator, and not seen in the fleet so far. Who is removed later is not named again by this process.
+    // Named by the operator and not seen in the fleet yet. A worker that is removed later is not added again by this process.
     private ImmutableArray<WorkerSpec> _unseen;
     private GatewayState? _state;
     private long _affinityLearned;
-    private long? _fleetAwaySince;
-    private bool _fleetAwaySaid;
     private int _prefix = -1;
 
-    internal ClusterControlPlane(
-        ControlPlaneOptions options, PdClusterOptions cluster, GatewayLimits limits, IGrainFactory grains, ClusterMembers members,
-        IGatewayDeaths deaths, Witnesses witnesses, SiloMap silos, TimeProvider clock, int seed, ILogger<ClusterControlPlane> log)
+    internal ClusterControlPlane(GatewayServices services, int seed)
     {
-        if (options.BootstrapFacade)
+        if (services.ControlPlane.BootstrapFacade)
         {
             throw new ArgumentException(
-                "BootstrapFacade is not to be had in a cluster: its addresses are of one process.", nameof(options));
+                "BootstrapFacade is not supported in a cluster: its addresses belong to one process.", nameof(services));
         }
-        // Said at the start rather than when the first fleet comes: a policy's name that is wrong throws.
-        _ = new GatewayState(options, limits, "", new RoomMint(0, 0), seed);
-        (_options, _cluster, _limits, _grains, _members, _deaths) = (options, cluster, limits, grains, members, deaths);
-        (_witnesses, _silos, _clock, _seed, _log) = (witnesses, silos, clock, seed, log);
-        _unseen = [.. options.Workers.Select(worker => EngineLocation.NamedOn(silos.Here, worker))];
-        _witnessPause = new RetryDelay(clock);
+        // A wrong policy name must fail here, at the start, and not when the first snapshot arrives.
+        _ = new GatewayState(services.ControlPlane, services.Limits, "", new RoomMint(0, 0), seed);
+        (_services, _options, _cluster, _grains) = (services, services.ControlPlane, services.Cluster, services.Grains);
+        (_clock, _seed, _log) = (services.Clock, seed, services.Log);
+        _unseen = [.. _options.Workers.Select(worker => EngineLocation.NamedOn(services.Silos.Here, worker))];
+        Lines = new LogQueue(count => Log.LinesDropped(_log, count));
+        _loops = new LoopGuard((error, loop) => Log.PlaneLoopDied(_log, error, loop));
+        _waiters = new Waiters(_gate, _clock, TimedOut, Abandoned);
+        _fleet = new FleetConnection(this, services);
+        _witness = new WitnessReporter(services, LegsInFlight);
     }
 
     public FleetSnapshot Fleet => Volatile.Read(ref _state)?.Fleet ?? FleetSnapshot.Empty;
 
     public bool UsesPrefixBlocks => Volatile.Read(ref _state)?.NeedsPrefix == true;
 
-    /// <summary>Completes when a background loop has died, with its exception; the process should then end.</summary>
-    public Task<Exception> Died => _died.Task;
+    /// <summary>Completes with its exception when a background loop has failed; the process should then end.</summary>
+    public Task<Exception> Died => _loops.Died;
 
-    /// <summary>Completes when this gateway has a prefix of its own.</summary>
+    /// <summary>Completes when this gateway has its room prefix.</summary>
     public Task Joined => _joined.Task;
 
-    /// <summary>Leases of which a leg still runs.</summary>
-    public int Leases => Read(desk => desk.Live);
+    /// <summary>Leases with a running leg.</summary>
+    public int Leases => Read(state => state.Live);
 
     /// <summary>Requests that wait for capacity.</summary>
-    public int Waiting => Read(desk => desk.Waiting);
+    public int Waiting => Read(state => state.Waiting);
 
     public RoomStats Rooms
     {
         get
         {
-            var own = Read(desk => desk.Rooms);
+            var own = Read(state => state.Rooms);
             return own with
             {
                 Registered = own.Registered + Interlocked.Read(ref _registered),
@@ -99,13 +95,16 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         }
     }
 
-    /// <summary>Keys of prefixes and sessions that other gateways have told.</summary>
+    /// <summary>Keys of prefixes and sessions learned from other gateways.</summary>
     public long AffinityLearned => Interlocked.Read(ref _affinityLearned);
 
-    /// <summary>Makes rooms for trials of workers whose writer is here; null before this gateway has joined.</summary>
+    /// <summary>Log lines that must not block: found under the lock, or on a loop that other silos depend on.</summary>
+    internal LogQueue Lines { get; }
+
+    /// <summary>Makes rooms for readiness checks of workers whose writer is here; null before this gateway has joined.</summary>
     internal RoomMint? ReadinessRoomMint { get; private set; }
 
-    /// <summary>The newest that is known of a worker here; null = nothing.</summary>
+    /// <summary>The newest known report of a worker; null = unknown here.</summary>
     internal WorkerReport? ReportOf(WorkerId id) => Volatile.Read(ref _reports).GetValueOrDefault(id);
 
     WorkerSpec? IKnownWorkers.SpecOf(WorkerId id) => ReportOf(id)?.Spec;
@@ -117,19 +116,19 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     {
         lock (_gate)
         {
-            _loops.Add(Guarded(JoinAsync(_stop.Token), "join"));
-            _loops.Add(Guarded(FollowAsync(_stop.Token), "feed"));
-            _loops.Add(Guarded(HeartbeatAsync(_stop.Token), "beat"));
-            _loops.Add(Guarded(DeathsAsync(_stop.Token), "membership"));
-            _loops.Add(Guarded(ReportToWitnessAsync(_stop.Token), "witness"));
+            _loops.Run("join", _fleet.JoinAsync);
+            _loops.Run("feed", _fleet.FollowAsync);
+            _loops.Run("beat", HeartbeatAsync);
+            _loops.Run("membership", DeathsAsync);
+            _loops.Run("witness", _witness.RunAsync);
             if (_cluster.AffinityIntervalMs > 0)
             {
-                _loops.Add(Guarded(PublishAffinityAsync(_stop.Token), "affinity"));
+                _loops.Run("affinity", new AffinityPublisher(_services, TakeAffinity).RunAsync);
             }
         }
     }
 
-    /// <summary>Refuses what waits and what comes; leases in flight may still end.</summary>
+    /// <summary>Refuses waiting and new requests; legs in flight may still be reported.</summary>
     public void Drain()
     {
         lock (_gate)
@@ -142,38 +141,30 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     public async ValueTask DisposeAsync()
     {
         Drain();
-        Task[] loops;
-        lock (_gate)
-        {
-            loops = [.. _loops];
-        }
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(loops).ConfigureAwait(false);
+        await _loops.DisposeAsync().ConfigureAwait(false);
     }
 
     public ValueTask<PairGrant> AcquireAsync(PairRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        WaitingRequest waiting;
-        TaskCompletionSource<PairGrant> outcome;
+        AcquireAnswer answer;
         lock (_gate)
         {
-            if (_state is not { } desk)
+            if (_state is not { } state)
             {
                 return new(PairGrant.Refused(
                     new(RefusalReason.NoWorkers, "This gateway has not joined its cluster yet.", TimeSpan.FromSeconds(1))));
             }
-            var answer = desk.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
+            answer = state.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
             CompleteGranted();
             if (answer.Grant is { } grant)
             {
                 return new(grant);
             }
-            waiting = answer.Waiting!;
-            waiting.Tag = outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            Waiters.Begin(answer.Waiting!);
             SignalAll();
         }
-        return new(WaitAsync(waiting, outcome, cancellationToken));
+        return new(_waiters.WaitAsync(answer.Waiting!, cancellationToken));
     }
 
     public void LegEnded(PairLease lease, LegSide side, LegOutcome outcome)
@@ -181,13 +172,13 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         ArgumentNullException.ThrowIfNull(lease);
         lock (_gate)
         {
-            if (_state is not { } desk || !desk.LegEnded(lease, side, outcome, _clock.GetUtcNow(), _clock.GetTimestamp()))
+            if (_state is not { } state || !state.LegEnded(lease, side, outcome, _clock.GetUtcNow(), _clock.GetTimestamp()))
             {
                 return;
             }
             CompleteGranted();
             var worker = side == LegSide.Prefill ? lease.Prefill! : lease.Decode;
-            if (desk.IsUrgent(worker.Slot) && RegistrationOf(worker.Id) is { } registration
+            if (state.IsUrgent(worker.Slot) && RegistrationOf(worker.Id) is { } registration
                 && _links.TryGetValue((worker.Id, registration), out var link))
             {
                 link.Signal();
@@ -195,7 +186,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         }
     }
 
-    internal GatewayReport? Tell(WorkerId id, long registration)
+    internal GatewayReport? NextReport(WorkerId id, long registration)
     {
         lock (_gate)
         {
@@ -203,7 +194,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         }
     }
 
-    /// <returns>Whether there is more to tell at once.</returns>
+    /// <returns>True when there is more to report at once.</returns>
     internal bool Answered(WorkerId id, GatewayReport report, ReportAnswer answer, DateTimeOffset sentAt)
     {
         lock (_gate)
@@ -222,46 +213,24 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         }
     }
 
-    private async Task<PairGrant> WaitAsync(
-        WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
+    private bool TimedOut(WaitingRequest waiting)
     {
-        using var timer = _clock.CreateTimer(_ => TimedOut(waiting, outcome), null, waiting.Wait, Timeout.InfiniteTimeSpan);
-        using var gone = cancellationToken.UnsafeRegister(_ => Abandoned(waiting, outcome, cancellationToken), null);
-        return await outcome.Task.ConfigureAwait(false);
+        var ended = _state!.TimedOut(waiting, _clock.GetUtcNow(), _clock.GetTimestamp());
+        CompleteGranted();
+        return ended;
     }
 
-    private void TimedOut(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome)
+    private bool Abandoned(WaitingRequest waiting)
     {
-        lock (_gate)
-        {
-            if (_state!.TimedOut(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
-            {
-                outcome.TrySetResult(waiting.Grant!.Value);
-            }
-            CompleteGranted();
-        }
-    }
-
-    private void Abandoned(WaitingRequest waiting, TaskCompletionSource<PairGrant> outcome, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            if (_state!.Abandon(waiting, _clock.GetUtcNow(), _clock.GetTimestamp()))
-            {
-                outcome.TrySetCanceled(cancellationToken);
-            }
-            CompleteGranted();
-        }
+        var ended = _state!.Abandon(waiting, _clock.GetUtcNow(), _clock.GetTimestamp());
+        CompleteGranted();
+        return ended;
     }
 
     private void CompleteGranted()
     {
-        _state?.TakeGranted(_granted);
-        foreach (var waiting in _granted)
-        {
-            ((TaskCompletionSource<PairGrant>)waiting.Tag!).TrySetResult(waiting.Grant!.Value);
-        }
-        _granted.Clear();
+        _state?.TakeGranted(_waiters.Granted);
+        _waiters.CompleteGranted();
     }
 
     private void SignalAll()

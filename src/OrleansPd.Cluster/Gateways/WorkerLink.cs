@@ -32,7 +32,7 @@ internal sealed class WorkerLink(
         await Task.Yield();
         var urgent = TimeSpan.FromMilliseconds(options.SyncUrgentMs);
         var interval = TimeSpan.FromMilliseconds(options.SyncIntervalMs);
-        while (plane.Tell(id, registration) is { } report)
+        while (plane.NextReport(id, registration) is { } report)
         {
             var more = false;
             try

@@ -7,6 +7,7 @@ namespace OrleansPd.Cluster.Grains;
 /// <summary>
 /// The shell through which other gateways tell the one of this silo. Where its silo has gone, it tells nobody and ends.
 /// </summary>
+[GrainType("affinity")]
 internal sealed class AffinityGrain(ClusterControlPlane plane, ClusterMembers members) : Grain, IAffinityGrain
 {
     public Task Tell(AffinityNote note)

@@ -16,6 +16,7 @@ namespace OrleansPd.Cluster.Grains;
 /// wakes a shard whose silo died, which then reads what is stored. Of two activations the later one is the log's writer; the
 /// other can acknowledge nothing and ends.
 /// </summary>
+[GrainType("bootstraproom")]
 internal sealed class BootstrapRoomGrain(
     ControlPlaneOptions controlPlane, PdClusterOptions options, IOptions<ReminderOptions> reminders, IRoomLog log, PdTime time,
     ILogger<BootstrapRoomGrain> logger) : Grain, IBootstrapRoomGrain, IRemindable
@@ -28,6 +29,7 @@ internal sealed class BootstrapRoomGrain(
     private RoomLogWriter _writer = null!;
     private IGrainTimer? _sweep;
     private Task? _reminder;
+    private bool _forgetsReminder;
     private long _refills;
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
@@ -75,7 +77,10 @@ internal sealed class BootstrapRoomGrain(
 
     public Task ReceiveReminder(string reminderName, TickStatus status)
     {
-        _reminder ??= Task.CompletedTask; // it is there; being woken was its whole purpose
+        if (!_forgetsReminder)
+        {
+            _reminder ??= Task.CompletedTask; // it exists; its only purpose is to activate the shard
+        }
         Watch();
         return Task.CompletedTask;
     }
@@ -144,9 +149,17 @@ internal sealed class BootstrapRoomGrain(
     private async Task ForgetReminderAsync()
     {
         _reminder = null;
-        if (await this.GetReminder(Reminder) is { } reminder && _shard.Count == 0)
+        _forgetsReminder = true;
+        try
         {
-            await this.UnregisterReminder(reminder);
+            if (await this.GetReminder(Reminder) is { } reminder && _shard.Count == 0)
+            {
+                await this.UnregisterReminder(reminder);
+            }
+        }
+        finally
+        {
+            _forgetsReminder = false;
         }
     }
 }

@@ -9,7 +9,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>The shell around the <see cref="FleetRoster"/> and the prefixes.</summary>
-[KeepAlive]
+[GrainType("fleet"), KeepAlive]
 internal sealed class FleetGrain(
     [PersistentState("fleet", PdClusterOptions.Storage)] IPersistentState<FleetRecord> stored, PdClusterOptions options,
     ClusterMembers members,
@@ -19,14 +19,17 @@ internal sealed class FleetGrain(
     private readonly FleetRoster _roster = new(2 * TimeSpan.FromSeconds(options.HelloIntervalSecs));
     private FleetRecovery _memory = null!;
     private FleetFeed? _feed;
+    private long _epoch;
     private FleetRecord _record = new();
     private bool _untold;
 
-    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _record = stored.State;
+        _epoch = Stored.NextEpoch(stored.State.Epoch, time.Now);
+        _record = new FleetRecord { Pools = stored.State.Pools, Prefixes = stored.State.Prefixes, Epoch = _epoch };
         _memory = new FleetRecovery(_roster, GrainFactory, time, log);
-        _feed = new FleetFeed(time.Now.UtcTicks, members.Leaving);
+        _feed = new FleetFeed(_epoch, members.Leaving);
+        await stored.SaveEpochAsync(_record, "the fleet", log);
         if (!stored.RecordExists)
         {
             _roster.BeginLearning(time.Now);
@@ -35,7 +38,6 @@ internal sealed class FleetGrain(
         // Interleaved: a pool that does not answer must not hold up gateways that join.
         this.RegisterGrainTimer(
             LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
-        return Task.CompletedTask;
     }
 
     public IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, CancellationToken cancellationToken) =>
@@ -112,7 +114,7 @@ internal sealed class FleetGrain(
 
     private async Task StoreAsync(ImmutableHashSet<string> pools, ImmutableSortedDictionary<int, string> prefixes)
     {
-        var next = new FleetRecord { Pools = pools, Prefixes = prefixes };
+        var next = new FleetRecord { Pools = pools, Prefixes = prefixes, Epoch = _epoch };
         await stored.SaveAsync(next, "the fleet", log);
         _record = next;
     }

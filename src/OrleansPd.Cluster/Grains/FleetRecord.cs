@@ -11,4 +11,8 @@ internal sealed class FleetRecord
 
     [Id(1)]
     public ImmutableSortedDictionary<int, string> Prefixes { get; set; } = ImmutableSortedDictionary<int, string>.Empty;
+
+    /// <summary>The epoch of the last feed.</summary>
+    [Id(2)]
+    public long Epoch { get; set; }
 }

@@ -19,12 +19,17 @@ internal sealed class PoolRecord
     [Id(3)]
     public long TargetAt { get; set; }
 
-    public static PoolRecord Of(PoolRoster roster) => new()
+    /// <summary>The epoch of the last activation.</summary>
+    [Id(4)]
+    public long Epoch { get; set; }
+
+    public static PoolRecord Of(PoolRoster roster, long epoch) => new()
     {
         Members = roster.Members,
         Wanted = roster.Wanted.Workers,
         TargetAt = roster.Wanted.At,
         LastRegistration = roster.LastRegistration,
+        Epoch = epoch,
     };
 
     public PoolRoster Roster() =>

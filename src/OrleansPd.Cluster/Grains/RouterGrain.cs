@@ -16,7 +16,7 @@ namespace OrleansPd.Cluster.Grains;
 /// nothing: what is leased must be given back to the silo that holds it, and a stateless worker has no address. Calls interleave;
 /// each lease is changed by its own calls only, in one step.
 /// </summary>
-[PreferLocalPlacement]
+[GrainType("router"), PreferLocalPlacement]
 internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher dispatcher, PdTime time) : Grain, IRouterGrain
 {
     private static readonly TimeSpan ValidFor = TimeSpan.FromSeconds(10);

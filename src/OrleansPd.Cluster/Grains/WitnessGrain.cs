@@ -1,19 +1,25 @@
 using System.Collections.Immutable;
 using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
 
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// The shell around what one gateway has on the engines: it stands in this process's <see cref="Witnesses"/>, which hear of
-/// deaths. It stays there when this activation ends: the death of a silo ends activations that its part of the directory named,
-/// and that may be the very silo whose gateway is remembered here.
+/// Takes reports of what one gateway has in flight into this process's <see cref="Witnesses"/>. They outlive this activation: when
+/// a silo dies, activations registered in its part of the grain directory end, and that can be the silo of this very gateway.
 /// </summary>
-internal sealed class WitnessGrain(Witnesses witnesses) : Grain, IWitnessGrain
+[GrainType("witness")]
+internal sealed class WitnessGrain(Witnesses witnesses, ClusterMembers members, ClusterControlPlane plane) : Grain, IWitnessGrain
 {
     public Task Remember(ImmutableArray<LegsOnWorker> legs)
     {
-        witnesses.Remember(this.GetPrimaryKeyString(), legs);
+        var gateway = this.GetPrimaryKeyString();
+        witnesses.Remember(gateway, legs);
+        if (members.IsDead(gateway))
+        {
+            plane.AbortLegsOf(gateway); // a late report: the death has been handled before
+        }
         return Task.CompletedTask;
     }
 }

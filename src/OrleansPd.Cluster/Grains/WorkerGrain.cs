@@ -88,6 +88,17 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
     {
         _host = new WorkerHost(services, member, last, isNew);
         _host.Start();
+        _ = EndWithAsync(_host);
+    }
+
+    /// <summary>Ends this activation when its host is of no more use; if the worker is a member, its pool starts another one.</summary>
+    private async Task EndWithAsync(WorkerHost host)
+    {
+        await host.Ended; // continues in the grain's turn
+        if (ReferenceEquals(_host, host))
+        {
+            DeactivateOnIdle();
+        }
     }
 
     private Task<WorkerView?> Change(WorkerInput? input)
@@ -112,9 +123,9 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
 }
 
 /// <summary>The one writer of a prefill engine.</summary>
-[KeepAlive, BesideEngine]
+[GrainType("prefillworker"), KeepAlive, BesideEngine]
 internal sealed class PrefillWorkerGrain(WorkerServices services) : WorkerGrain(services), IPrefillWorkerGrain;
 
 /// <summary>The one writer of a decode engine, or of a regular one.</summary>
-[KeepAlive, BesideEngine]
+[GrainType("decodeworker"), KeepAlive, BesideEngine]
 internal sealed class DecodeWorkerGrain(WorkerServices services) : WorkerGrain(services), IDecodeWorkerGrain;

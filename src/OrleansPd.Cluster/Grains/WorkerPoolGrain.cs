@@ -10,7 +10,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>The shell around one pool's <see cref="PoolRoster"/>.</summary>
-[KeepAlive]
+[GrainType("workerpool"), KeepAlive]
 internal sealed class WorkerPoolGrain(
     [PersistentState("pool", PdClusterOptions.Storage)] IPersistentState<PoolRecord> stored, PdClusterOptions options,
     PdTime time,
@@ -24,15 +24,15 @@ internal sealed class WorkerPoolGrain(
 
     private string Key => this.GetPrimaryKeyString();
 
-    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _roster = stored.State.Roster();
-        _epoch = time.Now.UtcTicks;
+        _epoch = Stored.NextEpoch(stored.State.Epoch, time.Now);
+        await stored.SaveEpochAsync(PoolRecord.Of(_roster, _epoch), $"pool {Key}", log);
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a worker that does not answer must not hold up those that report. Each look reads the roster anew.
         this.RegisterGrainTimer(
             LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
-        return Task.CompletedTask;
     }
 
     public async Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs)
@@ -85,7 +85,7 @@ internal sealed class WorkerPoolGrain(
 
     private async Task StoreAsync(PoolRoster next)
     {
-        await stored.SaveAsync(PoolRecord.Of(next), $"pool {Key}", log);
+        await stored.SaveAsync(PoolRecord.Of(next, _epoch), $"pool {Key}", log);
         (_roster, _told) = (next, false);
         _version++;
     }

@@ -49,6 +49,8 @@ public static class SiloRegistration
         services.AddSingleton<ClusterMembers>();
         services.AddSingleton<SiloMap>();
         services.AddSingleton<WorkerRegistry>();
+        services.AddSingleton<IGatewayDeaths>(provider => provider.GetRequiredService<WorkerRegistry>());
+        services.AddSingleton<GatewayServices>();
         services.AddSingleton<IKnownWorkers>(provider => provider.GetRequiredService<ClusterControlPlane>());
         services.AddSingleton<IKnownWorkers>(provider => provider.GetRequiredService<WorkerRegistry>());
         services.AddSingleton<Witnesses>();
@@ -59,17 +61,7 @@ public static class SiloRegistration
         services.AddSingleton(provider => new EngineAborter(
             provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));
         services.AddSingleton(provider => new ClusterControlPlane(
-            controlPlane,
-            provider.GetRequiredService<PdClusterOptions>(),
-            provider.GetRequiredService<GatewayLimits>(),
-            provider.GetRequiredService<IGrainFactory>(),
-            provider.GetRequiredService<ClusterMembers>(),
-            provider.GetRequiredService<WorkerRegistry>(),
-            provider.GetRequiredService<Witnesses>(),
-            provider.GetRequiredService<SiloMap>(),
-            provider.GetRequiredService<PdTime>().Clock,
-            RandomNumberGenerator.GetInt32(int.MaxValue),
-            provider.GetRequiredService<ILogger<ClusterControlPlane>>()));
+            provider.GetRequiredService<GatewayServices>(), RandomNumberGenerator.GetInt32(int.MaxValue)));
         services.AddSingleton(provider => new RequestDispatcher(
             provider.GetRequiredService<ClusterControlPlane>(),
             provider.GetRequiredService<IUpstream>(),

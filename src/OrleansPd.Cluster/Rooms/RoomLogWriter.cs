@@ -3,9 +3,9 @@ using OrleansPd.Core.Rooms;
 namespace OrleansPd.Cluster.Rooms;
 
 /// <summary>
-/// Group commit of one shard: while a write is under way, what comes is gathered for the next one. Used by one grain, on its
-/// scheduler. What could not be written stays to be written; only its waiters are told. A log that was emptied behind us is
-/// filled again from memory; one that has another writer is given up.
+/// Group commit of one shard: changes that arrive during a write go into the next one. Used by one grain, on its scheduler. After
+/// a failed write the waiters get the exception and the changes stay pending. If the log was emptied it is filled again from
+/// memory; if it has another writer, nothing more is written.
 /// </summary>
 internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<IReadOnlyList<RoomEntry>> all)
 {
@@ -24,7 +24,7 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<I
     /// <summary>Writes made.</summary>
     public long Writes { get; private set; }
 
-    /// <summary>Times that the log was found empty and filled again.</summary>
+    /// <summary>Times that rooms were found lost from the log and were stored again.</summary>
     public long Refills { get; private set; }
 
     public void Store(RoomEntry entry)
@@ -73,7 +73,7 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<I
             catch (Exception e)
             {
                 waiters.SetException(e);
-                _ = waiters.Task.Exception; // somebody may have stopped waiting
+                _ = waiters.Task.Exception; // observed, in case its waiters have left
             }
         }
         _writing = false;
@@ -83,12 +83,14 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<I
     {
         using var limit = new CancellationTokenSource(WriteTimeout);
         Writes++;
+        IReadOnlyList<RoomEntry> rooms;
         switch (await log.WriteAsync(shard, writer, stored, dropped, limit.Token))
         {
             case RoomLogAnswer.Written:
                 return;
-            case RoomLogAnswer.Lost when await log.RefillAsync(shard, writer, all(), limit.Token):
-                Refills++;
+            case RoomLogAnswer.Lost when await log.RefillAsync(shard, writer, rooms = all(), limit.Token):
+                // A log may drop an empty shard: then there is nothing but what is written now.
+                Refills += rooms.Any(entry => !_stored.ContainsKey(entry.Room)) ? 1 : 0;
                 return;
             default:
                 IsSuperseded = true;

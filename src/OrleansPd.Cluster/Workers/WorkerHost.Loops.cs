@@ -6,9 +6,15 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Workers;
 
-/// <summary>What runs beside the calls of the grain.</summary>
+/// <summary>The loops beside the calls of the grain.</summary>
 internal sealed partial class WorkerHost
 {
+    /// <summary>
+    /// A writer whose worker is not a member of its pool ends after this time: calls that were sent to it before meet the writer
+    /// that knows of the removal, and a pool that lost its storage has learned its members again.
+    /// </summary>
+    private static readonly TimeSpan EndAfter = TimeSpan.FromSeconds(60);
+
     private async Task ClearAsync(
         string gateway, ImmutableArray<string> rids, WorkerSnapshot worker, CancellationToken cancellationToken)
     {
@@ -17,7 +23,7 @@ internal sealed partial class WorkerHost
         await _services.Aborter.AbortAsync(worker, rids, mayRepeat: true).ConfigureAwait(false);
         await Task.Delay(TimeSpan.FromMilliseconds(_services.Cluster.AbortSettleMs), _services.Clock, cancellationToken)
             .ConfigureAwait(false);
-        Change(desk => desk.Cleared(gateway, _services.Clock.GetUtcNow()));
+        Change(state => state.Cleared(gateway, _services.Clock.GetUtcNow()));
     }
 
     private async Task TickAsync(CancellationToken cancellationToken)
@@ -26,7 +32,7 @@ internal sealed partial class WorkerHost
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
             ImmutableArray<string> overdue = [];
-            Change(desk => overdue = desk.Tick(_services.Clock.GetUtcNow()));
+            Change(state => overdue = state.Tick(_services.Clock.GetUtcNow()));
             foreach (var gateway in overdue)
             {
                 GatewayDied(gateway);
@@ -34,63 +40,66 @@ internal sealed partial class WorkerHost
         }
     }
 
-    /// <summary>Tells the pool whatever changes, the newest only, until it was heard.</summary>
-    private async Task TellAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Reports each change to the pool, the newest only, until the pool has answered. Ends this writer when the pool has forgotten
+    /// the worker.
+    /// </summary>
+    private async Task ReportAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();
-        var told = 0L;
+        var reported = 0L;
+        long? notMemberSince = null;
         var failed = false;
         while (true)
         {
-            WorkerReport report;
-            bool gone;
-            lock (_gate)
-            {
-                (report, gone) = (_desk.Report, _desk.IsGone);
-            }
-            if (report.Version > told)
+            var (report, gone) = Newest();
+            if (report.Version > reported)
             {
                 try
                 {
-                    var pool = _services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(report.Spec));
-                    if (gone)
-                    {
-                        await pool.Forget(Id, Registration).WaitAsync(cancellationToken).ConfigureAwait(false);
-                    }
-                    else
-                    {
-                        await pool.Report(report).WaitAsync(cancellationToken).ConfigureAwait(false);
-                    }
-                    told = report.Version;
+                    var isMember = await SendAsync(report, gone, cancellationToken).ConfigureAwait(false);
+                    notMemberSince = isMember ? null : notMemberSince ?? _services.Clock.GetTimestamp();
+                    reported = isMember || gone ? report.Version : reported;
                     failed = false;
                 }
                 catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
                 {
-                    if (!failed) // said once, and not at each attempt
+                    if (!failed) // logged once, not at each attempt
                     {
-                        Log.NotTold(_services.Log, Id, e.Message.Split('\n')[0]);
+                        Log.NotReported(_services.Log, Id, e.Message.Split('\n')[0]);
                     }
                     failed = true;
                     await Task.Delay(Retry, _services.Clock, cancellationToken).ConfigureAwait(false);
+                    continue;
                 }
-                continue;
+            }
+            if (notMemberSince is { } since && _services.Clock.GetElapsedTime(since) >= EndAfter)
+            {
+                Log.WriterEnds(_services.Log, Id);
+                _removed.TrySetResult();
+                return;
             }
             await _changed.WaitAsync(TimeSpan.FromSeconds(1), cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async Task Guarded(Task loop)
+    /// <returns>False: the worker is not a member of its pool.</returns>
+    private async Task<bool> SendAsync(WorkerReport report, bool gone, CancellationToken cancellationToken)
     {
-        try
+        var pool = _services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(report.Spec));
+        if (gone)
         {
-            await loop.ConfigureAwait(false);
+            await pool.Forget(Id, Registration).WaitAsync(cancellationToken).ConfigureAwait(false);
+            return false;
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        return await pool.Report(report).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private (WorkerReport Report, bool IsGone) Newest()
+    {
+        lock (_gate)
         {
-        }
-        catch (Exception e)
-        {
-            Log.LoopDied(_services.Log, e, Id);
+            return (_state.Report, _state.IsGone);
         }
     }
 }

@@ -1,18 +1,21 @@
 using System.Collections.Immutable;
+using OrleansPd.Cluster.Membership;
+using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Credits;
 using OrleansPd.Core.Placement;
 using OrleansPd.Core.Requests;
 using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
+using OrleansPd.Engines.ControlPlanes;
 using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
-/// Runs one worker's <see cref="WorkerWriterState"/> for its grain: probing, a tick, telling the pool, and aborting what dead
-/// gateways left. Its loops are none of the grain's turns, since a probe may take seconds and a claim must not wait for it; so
-/// the desk is under a lock, inside which nothing waits.
+/// Runs one worker's <see cref="WorkerWriterState"/> for its grain: the monitor, a tick, reports to the pool, and aborts of what
+/// dead gateways left. Its loops run beside the grain's turns, since a probe can take seconds and a claim must not wait for it; so
+/// the state is under a lock, inside which nothing waits or logs.
 /// </summary>
 internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 {
@@ -20,14 +23,14 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
     private readonly Lock _gate = new();
     private readonly WorkerServices _services;
-    private readonly WorkerWriterState _desk;
+    private readonly WorkerWriterState _state;
     private readonly WorkerMonitor _monitor;
     private readonly PartnerCredit _partner;
     private readonly DateTimeOffset _learnAtLeast;
     private readonly MoveTimer _watch;
     private readonly AsyncSignal _changed;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly List<Task> _loops = [];
+    private readonly LoopGuard _loops;
+    private readonly TaskCompletionSource _removed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _moves;
     private bool _isBroken;
 
@@ -38,30 +41,31 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         var limits = new CreditLimits(
             TimeSpan.FromSeconds(
                 services.Cluster.CreditSecs), TimeSpan.FromMilliseconds(services.Cluster.LearnMs), CreditLimits.Default.Turn);
-        // Two lives of a writer are never in the same tick: one ends, and is noticed, before the next begins.
-        _desk = new WorkerWriterState(
+        // Higher than that of the former writer: gateways ignore grants of an older one.
+        _state = new WorkerWriterState(
             services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
         _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
         _watch = new MoveTimer(TimeSpan.FromSeconds(services.Cluster.MoveAfterSecs), now);
         _changed = new AsyncSignal(services.Clock);
+        _loops = new LoopGuard((error, loop) => Log.LoopDied(services.Log, error, member.Id, loop));
         _partner = new PartnerCredit(services);
         var seed = HashCode.Combine(member.Id, member.Registration);
         _monitor = new WorkerMonitor(
-            this, _desk.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed), services.Pace);
+            this, _state.State, services.Probe, services.ControlPlane, services.Clock, new Random(seed), services.Pace);
     }
 
-    public WorkerId Id => _desk.Id;
+    public WorkerId Id => _state.Id;
 
-    public long Registration => _desk.Registration;
+    public long Registration => _state.Registration;
 
-    /// <summary>What is told of it: a writer that goes on from here knows what this one did.</summary>
+    /// <summary>The newest report; the next writer continues from it.</summary>
     public WorkerReport Report
     {
         get
         {
             lock (_gate)
             {
-                return _desk.Report;
+                return _state.Report;
             }
         }
     }
@@ -72,7 +76,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         {
             lock (_gate)
             {
-                return _desk.IsGone;
+                return _state.IsGone;
             }
         }
     }
@@ -83,46 +87,47 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         {
             lock (_gate)
             {
-                return _desk.State;
+                return _state.State;
             }
         }
     }
 
     public WorkerPhase Phase => Report.Shown.Phase;
 
+    /// <summary>Completes when this writer is of no more use: its worker was removed, or one of its loops failed.</summary>
+    public Task Ended => Task.WhenAny(_removed.Task, _loops.Died);
+
     public void Start()
     {
         _services.Registry.Add(this);
-        _loops.Add(Guarded(_monitor.RunAsync(_stop.Token)));
-        _loops.Add(Guarded(TickAsync(_stop.Token)));
-        _loops.Add(Guarded(TellAsync(_stop.Token)));
+        _loops.Run("monitor", _monitor.RunAsync);
+        _loops.Run("tick", TickAsync);
+        _loops.Run("report", ReportAsync);
     }
 
     public async ValueTask DisposeAsync()
     {
         _services.Registry.Remove(this);
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_loops).ConfigureAwait(false);
-        _stop.Dispose();
+        await _loops.DisposeAsync().ConfigureAwait(false);
     }
 
     public ReportAnswer Take(GatewayReport report)
     {
         if (_services.Members.IsDead(report.Claim.Gateway))
         {
-            return new(null, 0, IsKnown: true); // a frozen process that runs again and has not noticed
+            return new(null, 0, IsKnown: true); // a process that stood still, was declared dead and runs again
         }
         ReportAnswer answer;
         var failed = false;
         lock (_gate)
         {
-            var before = _desk.Version;
-            answer = _desk.Take(report, _services.Clock.GetUtcNow());
-            // What gateways had that died with the former writer is aborted by their witnesses meanwhile.
+            var before = _state.Version;
+            answer = _state.Take(report, _services.Clock.GetUtcNow());
+            // Witnesses abort meanwhile what gateways that died with the former writer had in flight.
             var now = _services.Clock.GetUtcNow();
-            if (_desk.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_desk.Gateways.Contains))
+            if (_state.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_state.Gateways.Contains))
             {
-                _desk.Learned();
+                _state.Learned();
             }
             failed = report.Outcomes.Any(o => o.Outcome == LegOutcome.Failed);
             SignalIfChanged(before);
@@ -138,14 +143,14 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     {
         lock (_gate)
         {
-            return _desk.View() with { Silo = _services.Silos.Address };
+            return _state.View() with { Silo = _services.Silos.Address };
         }
     }
 
     /// <summary>
-    /// Whether the writer should move to a silo nearer to its engine now. It does at a calm moment only, since the next one
-    /// learns from the gateways alone: when the worker serves, nothing is tried on it and no dead gateway's places are cleared.
-    /// Once it should, nothing of that begins any more.
+    /// Whether the writer should move to a silo nearer to its engine now. It moves only while the worker serves, no readiness check
+    /// runs and no dead gateway's capacity is being cleared, since the next writer learns from the gateways alone. Once this is
+    /// true, no readiness check begins any more.
     /// </summary>
     public bool ShouldMove()
     {
@@ -153,28 +158,28 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         {
             var now = _services.Clock.GetUtcNow();
             var silos = _services.Silos;
-            return _moves |= _watch.Look(Id, _desk.State.Spec, silos.Here, silos.Active, now) is not null && _desk.IsCalm(now)
-                && _desk.Gateways.All(Membership.ClusterMembers.IsGateway);
+            return _moves |= _watch.Look(Id, _state.State.Spec, silos.Here, silos.Active, now) is not null && _state.IsCalm(now)
+                && _state.Gateways.All(ClusterMembers.IsGateway);
         }
     }
 
-    public void Apply(WorkerInput input) => Change(desk => desk.Apply(input, _services.Clock.GetUtcNow()));
+    public void Apply(WorkerInput input) => Change(state => state.Apply(input, _services.Clock.GetUtcNow()));
 
-    public void Loaded(EngineLoad load) => Change(desk => desk.Loaded(load, _services.Clock.GetUtcNow()));
+    public void Loaded(EngineLoad load) => Change(state => state.Loaded(load, _services.Clock.GetUtcNow()));
 
-    /// <summary>Something happened that is worth a look at once.</summary>
+    /// <summary>Lets the monitor check the worker at once.</summary>
     public void Signal() => _monitor.Signal(doubtful: false);
 
-    /// <summary>The engine tells something else of itself than before.</summary>
+    /// <summary>The engine has changed what it reports: read it again soon.</summary>
     public void ReadAgain() => _monitor.ReadAgain();
 
     public async ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken)
     {
         if (_services.Plane.ReadinessRoomMint is not { } mint)
         {
-            return null; // this silo has no prefix yet
+            return null; // this gateway has not joined yet
         }
-        ReadinessCheck? trial;
+        ReadinessCheck? check;
         bool busy;
         lock (_gate)
         {
@@ -182,28 +187,28 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
             {
                 return null;
             }
-            trial = _desk.BeginReadinessCheck(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
-            // Requests beside the trial. A worker that is not proved yet gets none: what is counted there was its former life's.
-            busy = _desk.InFlight > 1 && _desk.Report.Shown.Phase == WorkerPhase.Broken;
+            check = _state.BeginReadinessCheck(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
+            // Requests beside the check. A worker without a passed check gets none: what is counted there belongs to an old epoch.
+            busy = _state.InFlight > 1 && _state.Report.Shown.Phase == WorkerPhase.Broken;
         }
-        if (trial is null)
+        if (check is null)
         {
             return null;
         }
-        var partner = trial.Prefill?.Id == Id ? trial.Decode : trial.Prefill;
+        var partner = check.Prefill?.Id == Id ? check.Decode : check.Prefill;
         if (busy || (partner is not null && !await _partner.TakeAsync(Id, partner, cancellationToken).ConfigureAwait(false)))
         {
-            Change(desk => desk.EndReadinessCheck(trial, null, null, _services.Clock.GetUtcNow()));
+            Change(state => state.EndReadinessCheck(check, null, null, _services.Clock.GetUtcNow()));
             return null;
         }
-        return trial;
+        return check;
     }
 
-    public async ValueTask EndReadinessCheckAsync(ReadinessCheck trial, bool? good, string? reason)
+    public async ValueTask EndReadinessCheckAsync(ReadinessCheck check, bool? good, string? reason)
     {
-        // Before the worker is seen to be ready: its first requests need the partner's place.
+        // Before the worker is reported ready: its first requests need the partner's capacity.
         await _partner.ReturnAsync().ConfigureAwait(false);
-        Change(desk => desk.EndReadinessCheck(trial, good, reason, _services.Clock.GetUtcNow()));
+        Change(state => state.EndReadinessCheck(check, good, reason, _services.Clock.GetUtcNow()));
     }
 
     /// <summary>Takes the worker out of rotation to give it another role; answers when that has begun.</summary>
@@ -211,43 +216,37 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     {
         lock (_gate)
         {
-            var worker = _desk.State;
-            if (worker.Spec.Role == WorkerRole.Regular || role == WorkerRole.Regular)
+            if (RoleSwitch.Check(_state.State, role, _state.View) is { } answer)
             {
-                return Task.FromResult(
-                    AdminAnswer.Failed(AdminProblem.Conflict, "Only prefill and decode workers can change places."));
+                return Task.FromResult(answer);
             }
-            if (worker.Spec.Role == role && worker.SwitchTo is null)
-            {
-                return Task.FromResult(AdminAnswer.Done(_desk.View()));
-            }
-            if (worker.Stage is not (WorkerPhase.Ready or WorkerPhase.Probing))
-            {
-                return Task.FromResult(AdminAnswer.Failed(
-                    AdminProblem.Conflict, "The worker is not in rotation now: " + (worker.Reason ?? "it is not ready") + "."));
-            }
-            var before = _desk.Version;
-            _desk.Apply(new WorkerInput.Switch(role), _services.Clock.GetUtcNow());
+            var before = _state.Version;
+            _state.Apply(new WorkerInput.Switch(role), _services.Clock.GetUtcNow());
             SignalIfChanged(before);
-            _loops.RemoveAll(loop => loop.IsCompleted);
-            _loops.Add(Guarded(RoleSwitcher.RunAsync(this, _services, role, _stop.Token)));
-            return Task.FromResult(AdminAnswer.Done(_desk.View()));
         }
+        _loops.Run("role switch", stop => RoleSwitcher.RunAsync(this, _services, role, stop));
+        return Task.FromResult(AdminAnswer.Done(View()));
     }
 
-    /// <summary>Ends on the engine what a dead gateway has there; then its places are free.</summary>
+    /// <summary>Aborts on the engine what a dead gateway has in flight there; then its capacity is free.</summary>
     public void GatewayDied(string gateway)
     {
+        var lost = new List<(string Holder, ImmutableArray<string> Rids)>();
+        WorkerSnapshot worker;
         lock (_gate)
         {
-            foreach (var holder in _desk.Gateways.Where(h => Membership.ClusterMembers.IsOf(h, gateway)).ToArray())
+            worker = _state.Report.Shown;
+            foreach (var holder in _state.Gateways.Where(h => ClusterMembers.IsOf(h, gateway)).ToArray())
             {
-                if (_desk.Lost(holder) is { } rids)
+                if (_state.Lost(holder) is { } rids)
                 {
-                    _loops.RemoveAll(loop => loop.IsCompleted);
-                    _loops.Add(Guarded(ClearAsync(holder, rids, _desk.Report.Shown, _stop.Token)));
+                    lost.Add((holder, rids));
                 }
             }
+        }
+        foreach (var (holder, rids) in lost)
+        {
+            _loops.Run("abort", stop => ClearAsync(holder, rids, worker, stop));
         }
     }
 
@@ -255,24 +254,24 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     {
         lock (_gate)
         {
-            var before = _desk.Version;
-            transition(_desk);
+            var before = _state.Version;
+            transition(_state);
             SignalIfChanged(before);
         }
     }
 
     private void SignalIfChanged(long before)
     {
-        if (_desk.Version == before)
+        if (_state.Version == before)
         {
             return;
         }
         _changed.Signal();
-        var broke = !_isBroken && _desk.Report.Shown.Phase == WorkerPhase.Broken;
-        _isBroken = _desk.Report.Shown.Phase == WorkerPhase.Broken;
+        var broke = !_isBroken && _state.Report.Shown.Phase == WorkerPhase.Broken;
+        _isBroken = _state.Report.Shown.Phase == WorkerPhase.Broken;
         if (broke)
         {
-            _monitor.Signal(doubtful: false); // from now on trials come due
+            _monitor.Signal(doubtful: false); // from now on readiness checks are due
         }
     }
 }

@@ -70,8 +70,16 @@ public sealed class WorkerMonitor(
         pace.Begin();
         try
         {
-            await Task.WhenAll(LifeAsync(cancellationToken), HealthAsync(cancellationToken), LoadAsync(cancellationToken))
-                .ConfigureAwait(false);
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            Task[] loops = [LifeAsync(ending.Token), HealthAsync(ending.Token), LoadAsync(ending.Token)];
+            await foreach (var loop in Task.WhenEach(loops).ConfigureAwait(false))
+            {
+                if (loop.IsFaulted)
+                {
+                    await ending.CancelAsync().ConfigureAwait(false); // else the failure is not seen until the others end
+                }
+            }
+            await Task.WhenAll(loops).ConfigureAwait(false);
         }
         finally
         {

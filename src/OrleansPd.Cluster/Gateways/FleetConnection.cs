@@ -1,0 +1,128 @@
+using OrleansPd.Client.Contracts;
+using OrleansPd.Cluster.Telemetry;
+
+namespace OrleansPd.Cluster.Gateways;
+
+/// <summary>
+/// A gateway's connection to the fleet grain: it joins, follows the feed of the fleet, and starts both again when they end.
+/// </summary>
+internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices services)
+{
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Failures are logged after this time: while silos start and stop, single calls fail.</summary>
+    private static readonly TimeSpan Tolerated = TimeSpan.FromSeconds(2);
+
+    private readonly Lock _gate = new();
+    private long? _failingSince;
+    private bool _isReported;
+
+    /// <summary>
+    /// Sends what this gateway knows at each interval, so that a fleet grain that lost its storage learns it again, and the
+    /// workers its operator named until they are in the fleet.
+    /// </summary>
+    public async Task JoinAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        while (true)
+        {
+            try
+            {
+                var term = await services.Grains.GetGrain<IFleetGrain>(0).Join(plane.Hello()).WaitAsync(cancellationToken)
+                    .ConfigureAwait(false);
+                Succeeded();
+                if (term.Prefix >= 0)
+                {
+                    plane.Join(term.Prefix);
+                }
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                Failed(e);
+            }
+            var pause = plane.Joined.IsCompleted ? TimeSpan.FromSeconds(services.Cluster.HelloIntervalSecs) : Retry;
+            await Task.Delay(pause, services.Clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Follows the fleet. A feed ends with its silo; the next one starts after the newest update received.
+    /// </summary>
+    public async Task FollowAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        var (epoch, version) = (0L, 0L);
+        while (true)
+        {
+            var feed = services.Grains.GetGrain<IFleetGrain>(0).Watch(epoch, version, cancellationToken)
+                .GetAsyncEnumerator(cancellationToken);
+            try
+            {
+                while (await feed.MoveNextAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    var update = feed.Current;
+                    Succeeded();
+                    // Two activations can exist for a moment; the one with the higher epoch is right.
+                    if ((update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
+                    {
+                        (epoch, version) = (update.Epoch, update.Version);
+                        plane.Take(update);
+                    }
+                }
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                Failed(e);
+            }
+            finally
+            {
+                _ = EndAsync(feed);
+            }
+            await Task.Delay(Retry, services.Clock, cancellationToken).ConfigureAwait(false);
+        }
+
+        // Not awaited: the silo of the feed may be gone, and the call then takes until its timeout.
+        static async Task EndAsync(IAsyncEnumerator<FleetUpdate> feed)
+        {
+            try
+            {
+                await feed.DisposeAsync().ConfigureAwait(false);
+            }
+            catch (Exception)
+            {
+                // The fleet grain removes a feed whose reader is gone.
+            }
+        }
+    }
+
+    /// <summary>A call to the fleet grain failed; logged once, when calls have failed for 2 s.</summary>
+    public void Failed(Exception error)
+    {
+        lock (_gate)
+        {
+            _failingSince ??= services.Clock.GetTimestamp();
+            if (_isReported || services.Clock.GetElapsedTime(_failingSince.Value) < Tolerated)
+            {
+                return;
+            }
+            _isReported = true;
+        }
+        plane.Lines.Add(() => Log.FleetAway(services.Log, error.Message.Split('\n')[0]));
+    }
+
+    private void Succeeded()
+    {
+        long since;
+        lock (_gate)
+        {
+            since = _failingSince ?? 0;
+            _failingSince = null;
+            if (!_isReported)
+            {
+                return;
+            }
+            _isReported = false;
+        }
+        plane.Lines.Add(() => Log.FleetBack(services.Log, (long)services.Clock.GetElapsedTime(since).TotalSeconds));
+    }
+}
