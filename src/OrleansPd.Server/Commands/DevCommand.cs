@@ -70,5 +70,6 @@ internal static class DevCommand
         await context.Out.WriteLineAsync(cluster.WithoutRedis is { } why
             ? $"orleanspd dev: {silos} without Redis ({why})"
             : $"orleanspd dev: {silos} on Redis at {options.Redis}");
+        await context.Out.WriteLineAsync(cluster.ServiceAccess);
     }
 }

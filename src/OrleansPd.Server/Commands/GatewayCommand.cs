@@ -59,6 +59,7 @@ internal static class GatewayCommand
         await using var node = await SiloNode.StartAsync(settings, backend, log, context.Error, cancellationToken);
         await context.Out.WriteLineAsync(
             $"orleanspd gateway on {node.Url} is silo {node.Silo} of cluster {settings.Node.ClusterId}");
+        await context.Out.WriteLineAsync(ServiceAccess.Describe(settings.Node, settings.Node.Redis, [node.Services]));
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         var ended = node.EndedAsync();

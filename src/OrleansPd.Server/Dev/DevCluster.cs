@@ -14,7 +14,7 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Dev;
 
-/// <summary>Silos, gateways and simulated engines of one process. Ends in order, and takes what it stored with it.</summary>
+/// <summary>Silos, gateways and simulated engines in one process. At its end it deletes what it stored.</summary>
 internal sealed class DevCluster(DevOptions options, IConfiguration logging, Action<ILoggingBuilder> log, CommandContext context)
     : IAsyncDisposable
 {
@@ -23,6 +23,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
     private readonly List<SimulatedEngine> _engines = [];
     private readonly List<RedisBackend> _backends = [];
     private readonly List<SiloNode> _nodes = [];
+    private readonly List<SiloSettings> _settings = [];
     private volatile bool _ending;
 
     public IReadOnlyList<SimulatedEngine> Engines => _engines;
@@ -31,8 +32,12 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
 
     public IReadOnlyList<IPEndPoint> Silos => [.. _nodes.Select(node => node.Silo)];
 
-    /// <summary>Why it does without; null = it uses Redis.</summary>
+    /// <summary>Why it uses no Redis; null = it uses one.</summary>
     public string? WithoutRedis { get; private set; }
+
+    /// <summary>How .NET services connect.</summary>
+    public string ServiceAccess => Redis.ServiceAccess.Describe(
+        _settings[0].Node, WithoutRedis is null ? options.Redis : null, _nodes.Select(node => node.Services));
 
     /// <exception cref="CommandFailedException">A port is taken, or the Redis that was named does not answer.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -43,12 +48,13 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
             var engine = new SimulatedEngineOptions { BootstrapPort = 0, Port = 0, Role = role, Speed = options.Speed };
             _engines.Add(await SimulatedEngine.StartAsync(engine, context.Time, cancellationToken));
         }
-        // A cluster of its own each time: another that runs here is none of its business.
+        // A new cluster each time, apart from any other that runs here.
         var id = $"dev-{Environment.ProcessId}-{context.Time.GetUtcNow().ToUnixTimeSeconds()}";
         var local = new LocalBackend();
         for (var i = 0; i < options.Silos; i++)
         {
             var settings = Settings(id, i);
+            _settings.Add(settings);
             var backend = i == 0 ? await FirstAsync(settings, cancellationToken) ?? (IBackend)local
                 : WithoutRedis is not null ? local
                 : await ConnectAsync(settings, cancellationToken);
@@ -57,7 +63,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
     }
 
     /// <summary>Waits until each gateway can serve.</summary>
-    /// <exception cref="CommandFailedException">One cannot, after all this time.</exception>
+    /// <exception cref="CommandFailedException">A gateway still cannot.</exception>
     public async Task ReadyAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
         var until = context.Time.GetUtcNow() + patience;
@@ -74,7 +80,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
         }
     }
 
-    /// <summary>Ends when something of it ended by itself, with a sentence.</summary>
+    /// <summary>Completes when a silo or gateway ended unexpectedly; the sentence says why.</summary>
     public async Task<string> EndedAsync() =>
         await (await Task.WhenAny(_nodes.Select(node => node.EndedAsync())));
 
@@ -82,7 +88,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
     {
         _ending = true;
         await Task.WhenAll(_nodes.Select(node => node.DrainAsync()));
-        // The last that came goes first: the first holds the cluster together where there is no Redis.
+        // In reverse order: without Redis the first silo holds the membership table.
         foreach (var node in _nodes.AsEnumerable().Reverse())
         {
             await node.LeaveAsync();
@@ -102,7 +108,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
         }
     }
 
-    /// <summary>What silos have to say of each other's going is of no use to whoever ends them all.</summary>
+    /// <summary>While all silos end, their reports of each other's end are noise.</summary>
     private void Log(ILoggingBuilder builder)
     {
         log(builder);
@@ -118,7 +124,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
     {
         if (options.Redis == NoRedis)
         {
-            WithoutRedis = "as was asked for";
+            WithoutRedis = "as requested";
             return null;
         }
         try

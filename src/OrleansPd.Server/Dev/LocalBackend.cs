@@ -8,7 +8,7 @@ using OrleansPd.Server.Settings;
 namespace OrleansPd.Server.Dev;
 
 /// <summary>
-/// A cluster of silos of one process, which forgets everything with it: for trying things out where there is no Redis.
+/// A cluster of silos in one process, in memory: for trying things out without Redis.
 /// </summary>
 internal sealed class LocalBackend : IBackend
 {

@@ -1,8 +1,8 @@
 namespace OrleansPd.Server.Hosting;
 
 /// <summary>
-/// What a silo does that cannot go on, as when its cluster took it for dead: it ends at once, so that whoever started it starts
-/// it anew. What it had in flight is being ended by others already.
+/// Ends the process at once when its silo cannot continue, for example because the cluster declared it dead; its supervisor starts it
+/// again. Other silos already abort what it had in flight.
 /// </summary>
 internal sealed class FatalErrors(TextWriter error) : IFatalErrorHandler
 {
@@ -17,11 +17,11 @@ internal sealed class FatalErrors(TextWriter error) : IFatalErrorHandler
             return;
         }
         error.WriteLine(context?.Contains("told I am dead", StringComparison.Ordinal) == true
-            ? "error: the cluster took this silo for dead, so it ends: it did not answer probes in time. Start it again; if "
-                + "it happens to healthy silos, give them a longer --probe-timeout-ms or more --missed-probes."
-            : $"error: this silo cannot go on and ends: {exception?.Message ?? context ?? "no reason was given"}");
+            ? "error: the cluster declared this silo dead because it did not answer probes in time, so it ends. Start it again. If this "
+                + "happens to healthy silos, use a longer --probe-timeout-ms or more --missed-probes."
+            : $"error: this silo cannot continue and ends: {exception?.Message ?? context ?? "no reason was given"}");
         error.Flush();
-        // Not here: the caller may hold what the end waits for.
+        // On another thread: the caller may hold a lock that the exit waits for.
         _ = ThreadPool.UnsafeQueueUserWorkItem(_ => Environment.Exit(Tools.Output.ExitCode.Failure), null);
     }
 }

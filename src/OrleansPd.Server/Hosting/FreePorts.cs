@@ -6,17 +6,16 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Hosting;
 
-/// <summary>Ports of the silo, looked at before it joins: what fails afterwards is seen by the whole cluster.</summary>
+/// <summary>Checks the silo's ports before it joins: a failure after that would be seen by the whole cluster.</summary>
 internal static class FreePorts
 {
-    // Below those that systems give to outgoing connections: between this look and the silo's listening nothing takes one by
-    // chance.
+    // Below the ports of outgoing connections, so that none takes the port between this check and the silo's listening.
     private const int First = 15_000;
     private const int Last = 32_000;
     private const int Tries = 100;
 
-    /// <returns>The port, or a free one where it is 0.</returns>
-    /// <exception cref="CommandFailedException">It is taken.</exception>
+    /// <returns>The port; a free one if it is 0.</returns>
+    /// <exception cref="CommandFailedException">The port is taken.</exception>
     public static int Claim(IPAddress address, int port, string flag)
     {
         for (var i = 0; port == 0 && i < Tries; i++)

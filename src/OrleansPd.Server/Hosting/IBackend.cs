@@ -3,16 +3,16 @@ using OrleansPd.Server.Settings;
 
 namespace OrleansPd.Server.Hosting;
 
-/// <summary>What holds a cluster together: membership, stored state, reminders, rooms.</summary>
+/// <summary>The shared parts of a cluster: membership, stored state, reminders, rooms.</summary>
 internal interface IBackend
 {
     /// <summary>The address under which other silos reach this one.</summary>
     IPAddress Address { get; }
 
-    /// <summary>Puts the providers into a silo.</summary>
+    /// <summary>Adds the providers to a silo.</summary>
     void AddTo(ISiloBuilder silo, NodeOptions node);
 
-    /// <summary>Checks that this silo may join, and says so to those that come later.</summary>
-    /// <exception cref="Tools.Output.CommandFailedException">It may not; the message says why and what to do.</exception>
+    /// <summary>Checks that this silo may join, and registers it for the checks of later ones.</summary>
+    /// <exception cref="Tools.Output.CommandFailedException">It may not join; the message says why and what to do.</exception>
     Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken);
 }

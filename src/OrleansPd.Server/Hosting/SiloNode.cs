@@ -17,8 +17,8 @@ using OrleansPd.Tools.Output;
 namespace OrleansPd.Server.Hosting;
 
 /// <summary>
-/// One node of a cluster: a silo and the gateway in it. The gateway listens first, so that the process is seen to live while it
-/// joins; at the end the gateway drains first, and only then the silo leaves.
+/// One node of a cluster: a silo and the gateway in it. The gateway listens first, so that liveness checks succeed while the silo
+/// joins; at the end the gateway drains first, and then the silo leaves.
 /// </summary>
 internal sealed class SiloNode : IAsyncDisposable
 {
@@ -27,25 +27,28 @@ internal sealed class SiloNode : IAsyncDisposable
     private readonly GatewayServer _gateway;
     private readonly ClusterControlPlane _plane;
 
-    private SiloNode(IHost host, GatewayServer gateway, ClusterControlPlane plane, IPEndPoint silo)
+    private SiloNode(IHost host, GatewayServer gateway, ClusterControlPlane plane, IPEndPoint silo, IPEndPoint services)
     {
-        (_host, _gateway, _plane, Silo) = (host, gateway, plane, silo);
+        (_host, _gateway, _plane, Silo, Services) = (host, gateway, plane, silo, services);
     }
 
-    /// <summary>Where its gateway listens.</summary>
+    /// <summary>The address of its gateway.</summary>
     public Uri Url => _gateway.Url;
 
-    /// <summary>Where other silos reach it.</summary>
+    /// <summary>The address for other silos.</summary>
     public IPEndPoint Silo { get; }
+
+    /// <summary>The address for .NET services: Orleans' gateway.</summary>
+    public IPEndPoint Services { get; }
 
     /// <summary>Why its gateway cannot serve now; null = it can.</summary>
     public string? WhyNotReady => _plane.Fleet.WhyNotReady;
 
     /// <summary>Starts the gateway and joins the cluster.</summary>
-    /// <param name="settings">What it was told; port 0 means any free one.</param>
-    /// <param name="backend">What the cluster lives on.</param>
-    /// <param name="logging">Where both write their log.</param>
-    /// <param name="error">Where the silo's last words go.</param>
+    /// <param name="settings">Its settings; port 0 means any free port.</param>
+    /// <param name="backend">Membership, storage and reminders of the cluster.</param>
+    /// <param name="logging">The log of both.</param>
+    /// <param name="error">Receives the reason when the silo must end.</param>
     /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="CommandFailedException">A port is taken, or the cluster cannot be joined.</exception>
     public static async Task<SiloNode> StartAsync(
@@ -67,7 +70,7 @@ internal sealed class SiloNode : IAsyncDisposable
             gateway = await ListenAsync(settings.Gateway, plane, upstream, logging, cancellationToken);
             await backend.JoinAsync(silo, cancellationToken);
             await host.StartAsync(cancellationToken);
-            return new SiloNode(host, gateway, plane, silo);
+            return new SiloNode(host, gateway, plane, silo, new IPEndPoint(backend.Address, node.GatewayPort));
         }
         catch (Exception failure)
         {
@@ -87,27 +90,27 @@ internal sealed class SiloNode : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends when something of it ended by itself, with a sentence.</summary>
+    /// <summary>Completes when the gateway, the control plane or the silo ended unexpectedly; the sentence says why.</summary>
     public async Task<string> EndedAsync()
     {
         var left = _host.WaitForShutdownAsync();
         var first = await Task.WhenAny(_plane.Died, _gateway.Completion, left);
-        return first == _plane.Died ? $"the control plane stopped by itself: {(await _plane.Died).Message}"
-            : first == left ? "the silo stopped by itself; its log says why"
-            : $"the gateway stopped by itself: {_gateway.Failure?.Message ?? "its log says why"}";
+        return first == _plane.Died ? $"the control plane stopped: {(await _plane.Died).Message}"
+            : first == left ? "the silo stopped; its log says why"
+            : $"the gateway stopped: {_gateway.Failure?.Message ?? "its log says why"}";
     }
 
-    /// <summary>Drains the gateway for as long as its grace lasts, then leaves the cluster in order.</summary>
+    /// <summary>Drains the gateway within its grace period, then leaves the cluster.</summary>
     public async Task StopAsync()
     {
         await DrainAsync();
         await LeaveAsync();
     }
 
-    /// <summary>Ends the gateway, for as long as its grace lasts; the silo goes on.</summary>
+    /// <summary>Drains and stops the gateway within its grace period; the silo keeps running.</summary>
     public Task DrainAsync() => _gateway.StopAsync();
 
-    /// <summary>Leaves the cluster in order.</summary>
+    /// <summary>Leaves the cluster.</summary>
     public Task LeaveAsync() => _host.StopAsync();
 
     public async ValueTask DisposeAsync()
@@ -130,13 +133,12 @@ internal sealed class SiloNode : IAsyncDisposable
                 options.ClusterId = node.ClusterId;
                 options.ServiceId = node.ServiceId;
             });
-            // An address that was given may be one that only others know, as that of a container's host.
+            // --advertise may name an address that this machine does not have, such as that of a container's host.
             silo.ConfigureEndpoints(
                 backend.Address, node.SiloPort, node.GatewayPort, listenOnAnyHostAddress: node.Advertise is not null);
             silo.Configure<ClusterMembershipOptions>(node.ApplyTo);
             silo.UseSiloMetadata(new Dictionary<string, string> { ["node"] = node.Node, ["zone"] = node.Zone });
-            // Probes go where requests go, and both by the operator's certificates; grains may block, so they have the reference
-            // client.
+            // Probes use the gateway's transport and certificates. Grains may block, so they use the reference client.
             silo.Services.AddKeyedSingleton(GatewayUpstream, (_, _) => EngineClient.Of(settings.Gateway));
             silo.Services.AddSingleton<IEngineProbe>(provider => new EngineProbe(
                 settings.Gateway.ControlPlane, provider.GetRequiredKeyedService<IUpstream>(GatewayUpstream)));
@@ -177,7 +179,7 @@ internal sealed class SiloNode : IAsyncDisposable
         }
     }
 
-    /// <summary>The process's signals are the command's.</summary>
+    /// <summary>The command handles the process's signals.</summary>
     private sealed class NoSignals : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

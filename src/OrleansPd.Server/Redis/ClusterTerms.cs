@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
@@ -10,31 +9,25 @@ using StackExchange.Redis;
 namespace OrleansPd.Server.Redis;
 
 /// <summary>
-/// What must be the same or fit on all silos of a cluster: each says it in Redis while it lives, and who comes later compares.
-/// Times are those of Redis, so that clocks of machines do not matter.
+/// What must be equal or compatible on all silos of a cluster: each silo stores its own in Redis while it runs, and a silo that joins
+/// compares. Times are those of Redis, so that the machines' clocks do not matter.
 /// </summary>
-internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool isBrandNew, ILogger<ClusterTerms> log)
+internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, RedisRestart restart, ILogger<ClusterTerms> log)
     : ILifecycleParticipant<ISiloLifecycle>
 {
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Validity = TimeSpan.FromSeconds(20);
-
-    /// <summary>Redis that has run for longer than this and knows no such cluster: there is none.</summary>
-    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(10);
 
     private readonly RedisKey _key = RedisKeys.Terms(settings.Node);
     private readonly CancellationTokenSource _stop = new();
     private string _self = "";
     private Task _loop = Task.CompletedTask;
 
-    /// <summary>Compares with those that are there, then says ours.</summary>
-    /// <exception cref="CommandFailedException">They do not fit.</exception>
+    /// <summary>Compares with the terms of the running silos, then stores its own.</summary>
+    /// <exception cref="CommandFailedException">They are not compatible.</exception>
     public async Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken)
     {
-        if (!isBrandNew)
-        {
-            await SettleAsync(cancellationToken);
-        }
+        await restart.AwaitClusterAsync(() => redis.KeyExistsAsync(_key).WaitAsync(cancellationToken), cancellationToken);
         _self = silo.ToString();
         var now = await NowAsync().WaitAsync(cancellationToken);
         foreach (var field in await redis.HashGetAllAsync(_key).WaitAsync(cancellationToken))
@@ -49,7 +42,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
                 throw new CommandFailedException(clash);
             }
         }
-        await SayAsync().WaitAsync(cancellationToken);
+        await StoreAsync().WaitAsync(cancellationToken);
     }
 
     public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(
@@ -77,7 +70,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
                 + $"{mine.Oldest} and later, silo {silo} "
                 + $"({other.Build}) speaks {other.Spoken} and understands {other.Oldest} and later. "
                 + (newer ? "Upgrade the cluster by way of a release between the two" : "Start a newer build here")
-                + ", or make a cluster of its own with --cluster-id and --service-id.";
+                + ", or form a separate cluster with --cluster-id and --service-id.";
         }
         return other.RoomShards != mine.RoomShards
             ? $"settings clash: Cluster:RoomShards is {mine.RoomShards} here and {other.RoomShards} on silo {silo}; "
@@ -89,7 +82,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
         ContractVersion.Spoken, ContractVersion.Oldest, settings.Cluster.RoomShards,
         typeof(ClusterTerms).Assembly.GetName().Version?.ToString(3) ?? "", until);
 
-    private async Task SayAsync()
+    private async Task StoreAsync()
     {
         var until = await NowAsync() + (long)Validity.TotalMilliseconds;
         await redis.HashSetAsync(_key, _self, JsonSerializer.Serialize(Mine(until)));
@@ -99,47 +92,6 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
     {
         var time = (RedisResult[])(await redis.ExecuteAsync("TIME"))!;
         return ((long)time[0] * 1000) + ((long)time[1] / 1000);
-    }
-
-    /// <summary>
-    /// A Redis that has just started may have lost a cluster whose silos still run: they store it again within seconds, and
-    /// whoever joins before that would be alone.
-    /// </summary>
-    private async Task SettleAsync(CancellationToken cancellationToken)
-    {
-        var members = RedisKeys.Members(settings.Node);
-        for (var told = false; ; told = true)
-        {
-            if (await redis.KeyExistsAsync(members).WaitAsync(cancellationToken))
-            {
-                return;
-            }
-            if (await UptimeAsync().WaitAsync(cancellationToken) is not { } uptime || uptime >= Settled)
-            {
-                return;
-            }
-            if (!told)
-            {
-                Log.AwaitingSilos(log, settings.Node.ClusterId, (int)(Settled - uptime).TotalSeconds);
-            }
-            await Task.Delay(TimeSpan.FromMilliseconds(250), cancellationToken);
-        }
-    }
-
-    private async Task<TimeSpan?> UptimeAsync()
-    {
-        const string field = "uptime_in_seconds:";
-        try
-        {
-            var info = (string?)await redis.ExecuteAsync("INFO", "server") ?? "";
-            var line = info.Split('\n').FirstOrDefault(l => l.StartsWith(field, StringComparison.Ordinal));
-            return line is null ? null
-                : TimeSpan.FromSeconds(long.Parse(line[field.Length..].Trim(), CultureInfo.InvariantCulture));
-        }
-        catch (RedisServerException)
-        {
-            return null; // a service that does not let us ask
-        }
     }
 
     private async Task RenewAsync(CancellationToken cancellationToken)
@@ -152,7 +104,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
             {
                 try
                 {
-                    await SayAsync();
+                    await StoreAsync();
                 }
                 catch (Exception error) when (error is RedisException or TimeoutException)
                 {
@@ -165,10 +117,10 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, bool 
         }
     }
 
-    /// <param name="Spoken">Version of the contracts it speaks.</param>
-    /// <param name="Oldest">The oldest it understands.</param>
+    /// <param name="Spoken">Version of the contracts that the silo sends.</param>
+    /// <param name="Oldest">The oldest version it understands.</param>
     /// <param name="RoomShards">Shards of the room table.</param>
-    /// <param name="Build">Its version, for people.</param>
-    /// <param name="Until">Until when this holds, in milliseconds of Redis' clock.</param>
+    /// <param name="Build">The silo's version, for people.</param>
+    /// <param name="Until">Valid until then, in milliseconds of Redis' clock.</param>
     private sealed record Terms(int Spoken, int Oldest, int RoomShards, string Build, long Until);
 }

@@ -23,6 +23,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
     private readonly ConfigurationOptions _configuration;
     private readonly ConnectionMultiplexer _redis;
     private readonly ILoggerFactory _loggers;
+    private readonly RedisRestart _restart;
     private readonly ClusterTerms _terms;
 
     private RedisBackend(
@@ -30,26 +31,29 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         ILoggerFactory loggers, bool isBrandNew)
     {
         (_settings, _configuration, _redis, _loggers, Address) = (settings, configuration, redis, loggers, address);
-        _terms = new ClusterTerms(redis.GetDatabase(), settings, isBrandNew, loggers.CreateLogger<ClusterTerms>());
+        _restart = new RedisRestart(
+            redis.GetDatabase(), settings.Node.ClusterId, isBrandNew, loggers.CreateLogger<RedisRestart>());
+        _terms = new ClusterTerms(redis.GetDatabase(), settings, _restart, loggers.CreateLogger<ClusterTerms>());
     }
 
     public IPAddress Address { get; }
 
-    /// <param name="settings">Which Redis, and whose.</param>
+    /// <param name="settings">Names the Redis and the cluster.</param>
     /// <param name="logging">Where it writes its log.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <param name="isBrandNew">
-    /// No silo of this cluster can have run before: a Redis that has just started has lost nothing of it.
+    /// No silo of this cluster can have run before: a Redis that has just started cannot have lost it.
     /// </param>
-    /// <exception cref="CommandFailedException">It does not answer, or does not let us in.</exception>
+    /// <exception cref="CommandFailedException">Redis does not answer, or refuses the password.</exception>
     public static async Task<RedisBackend> ConnectAsync(
         SiloSettings settings, Action<ILoggingBuilder> logging, CancellationToken cancellationToken, bool isBrandNew = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(settings.Node.Redis);
         var configuration = ConfigurationOptions.Parse(settings.Node.Redis);
-        // Only the first connection may fail; later ones are made again for as long as it takes.
+        // Only the first connection may fail; a lost one is made again for as long as it takes.
         configuration.AbortOnConnectFail = true;
-        configuration.ClientName ??= "orleanspd-silo";
+        configuration.AllowAdmin = true; // the client demands it for INFO
+        configuration.ClientName ??= "orleanspd";
         configuration.ConnectRetry = 1;
         configuration.ConnectTimeout = (int)ConnectTimeout.TotalMilliseconds;
         configuration.ReconnectRetryPolicy = new LinearRetry(500);
@@ -74,7 +78,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             {
                 throw;
             }
-            var where = string.Join(',', configuration.EndPoints.Select(Text));
+            var where = ServiceAccess.Addresses(configuration);
             throw new CommandFailedException(IsLockedOut(error)
                 ? $"Redis at {where} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=..."
                 : $"Redis at {where} does not answer: start it, or name another with --redis.{Reason(error)}");
@@ -94,7 +98,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             {
                 options.ConfigurationOptions = _configuration;
                 options.CreateMultiplexer = _ => Task.FromResult<(IConnectionMultiplexer, bool)>((_redis, true));
-                // What is stored follows the same rules as what is sent: ids and aliases, so that old and new read each other.
+                // Stored state is versioned like messages, by ids and aliases, so that old and new silos read each other's.
                 options.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer);
             }));
         silo.UseRedisReminderService(options =>
@@ -103,19 +107,35 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             options.CreateMultiplexer = _ => Task.FromResult<(IConnectionMultiplexer, bool)>((_redis, true));
         });
         silo.Services.AddSingleton<IRoomLog>(new RedisRoomLog(_redis.GetDatabase(), node.ServiceId));
-        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => new MembershipKeeper(
-            _redis.GetDatabase(),
-            RedisKeys.Members(node),
-            provider.GetRequiredService<ILocalSiloDetails>().SiloAddress.ToString(),
-            TimeSpan.FromSeconds(node.TableRefreshSecs),
-            provider.GetRequiredService<TimeProvider>(),
-            _loggers.CreateLogger<MembershipKeeper>()));
+        AddRestoring(silo, node);
         silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(_terms);
+    }
+
+    /// <summary>Puts <see cref="RestoringMembershipTable"/> in front of the provider's table.</summary>
+    private void AddRestoring(ISiloBuilder silo, NodeOptions node)
+    {
+        var provider = silo.Services.Last(service => service.ServiceType == typeof(IMembershipTable));
+        silo.Services.Remove(provider);
+        silo.Services.AddSingleton<IMembershipTable>(services => new RestoringMembershipTable(
+            (IMembershipTable)provider.ImplementationFactory!(services),
+            services.GetRequiredService<ILocalSiloDetails>().SiloAddress,
+            _redis.GetDatabase(),
+            RedisKeys.Restoring(node),
+            _restart,
+            () => services.GetRequiredService<IClusterMembershipService>().CurrentSnapshot,
+            services.GetRequiredService<TimeProvider>(),
+            _loggers.CreateLogger<RestoringMembershipTable>()));
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(services => new MembershipWatch(
+            services.GetRequiredService<IMembershipTable>(),
+            services.GetRequiredService<IClusterMembershipService>(),
+            TimeSpan.FromSeconds(node.TableRefreshSecs),
+            services.GetRequiredService<TimeProvider>(),
+            _loggers.CreateLogger<MembershipWatch>()));
     }
 
     public Task JoinAsync(IPEndPoint silo, CancellationToken cancellationToken) => _terms.JoinAsync(silo, cancellationToken);
 
-    /// <summary>Deletes all that is stored under the service id: for a cluster that will never be started again.</summary>
+    /// <summary>Deletes everything under the service id, for a cluster that will never be started again.</summary>
     public async Task ForgetServiceAsync()
     {
         try
@@ -130,7 +150,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         }
         catch (Exception error) when (error is RedisException or TimeoutException)
         {
-            Log.RedisAway(_loggers.CreateLogger<RedisBackend>(), error.Message);
+            Log.RedisAway(_loggers.CreateLogger<RedisBackend>(), error.Message); // what is left stays
         }
     }
 
@@ -156,15 +176,12 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 
-    private static string Text(EndPoint endpoint) =>
-        endpoint is DnsEndPoint dns ? $"{dns.Host}:{dns.Port}" : endpoint.ToString() ?? "";
-
     private static bool IsLockedOut(Exception error) =>
         error.Message.Contains("NOAUTH", StringComparison.Ordinal)
         || error.Message.Contains("WRONGPASS", StringComparison.Ordinal)
         || (error as RedisConnectionException)?.FailureType == ConnectionFailureType.AuthenticationFailure;
 
-    /// <summary>What the client says of it, without its advice to programmers.</summary>
+    /// <summary>The client's message without its advice to programmers.</summary>
     private static string Reason(Exception error)
     {
         var text = error.Message.Split('\n')[0];

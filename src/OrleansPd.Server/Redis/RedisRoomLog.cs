@@ -8,8 +8,8 @@ using StackExchange.Redis;
 namespace OrleansPd.Server.Redis;
 
 /// <summary>
-/// Rooms in Redis: a hash for each shard, with a field for each room and one that names the writer. Each write is one transaction
-/// on the condition that the writer is still the one that is named: of two activations of a shard only the later one stores.
+/// Rooms in Redis: one hash per shard, with a field per room and one that names the writer. Each write is one transaction on the
+/// condition that the writer is still the named one: of two activations of a shard only the later one can store.
 /// </summary>
 internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
 {
@@ -20,7 +20,7 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
     {
         var key = RedisKeys.Rooms(service, shard);
         var writer = BinaryPrimitives.ReadInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(long)));
-        // In one transaction: what an older writer stores is either read here or refused.
+        // One transaction: what an older writer stores is either read here or refused.
         var transaction = redis.CreateTransaction();
         _ = transaction.HashSetAsync(key, Writer, writer);
         var reading = transaction.HashGetAllAsync(key);
@@ -60,7 +60,7 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
         if (stored.Count > 0)
         {
             _ = transaction.HashSetAsync(key, [.. stored.Select(Field)]);
-            // A cluster that is never started again leaves nothing behind.
+            // So that a cluster that is never started again leaves nothing in Redis.
             _ = transaction.KeyExpireAsync(key, stored.Max(e => e.Deadline).UtcDateTime + Margin);
         }
         if (dropped.Count > 0)

@@ -5,13 +5,13 @@ using OrleansPd.Core.Options;
 namespace OrleansPd.Server.Settings;
 
 /// <summary>
-/// How this silo joins its cluster; of no effect without <see cref="Redis"/>. Configuration section <c>Silo</c>.
+/// How this silo joins its cluster; has no effect without <see cref="Redis"/>. Configuration section <c>Silo</c>.
 /// </summary>
 internal sealed class NodeOptions
 {
     /// <summary>
     /// Redis that holds membership, stored state, reminders and rooms: <c>HOST:PORT</c>, or a StackExchange.Redis configuration
-    /// such as <c>host:6380,password=...,ssl=true</c>. Default null: this process is no silo of a cluster.
+    /// such as <c>host:6380,password=...,ssl=true</c>. Default null: this process is no silo.
     /// </summary>
     [Flag(FlagGroup.Cluster, "HOST:PORT",
         "Join the cluster in this Redis, which stores membership, state, reminders and rooms. Pass a password by the "
@@ -23,34 +23,34 @@ internal sealed class NodeOptions
     [Flag(FlagGroup.Cluster, "ID", "Silos with the same cluster id and service id form one cluster.", Ours = true)]
     public string ClusterId { get; set; } = "orleanspd";
 
-    /// <summary>Names what is stored: two clusters must never have one service id at the same time. Default orleanspd.</summary>
+    /// <summary>Owner of the stored state: two clusters must not use one service id at the same time.</summary>
     [Required]
     [Flag(FlagGroup.Cluster, "ID", "Prefix of the keys under which the cluster stores its state.", Ours = true)]
     public string ServiceId { get; set; } = "orleanspd";
 
-    /// <summary>TCP port for other silos; 0 = any free one. Default 11111.</summary>
+    /// <summary>TCP port for other silos; 0 = any free port. Default 11111.</summary>
     [Range(0, 65535)]
     [Flag(FlagGroup.Cluster, "PORT", "Port for other silos; 0 = any free port.", Ours = true)]
     public int SiloPort { get; set; } = 11111;
 
-    /// <summary>TCP port for .NET services that use the cluster; 0 = any free one. Default 12111.</summary>
+    /// <summary>TCP port for .NET services that use the cluster; 0 = any free port. Default 12111.</summary>
     [Range(0, 65535)]
     [Flag(FlagGroup.Cluster, "PORT", "Port for .NET services that use the cluster; 0 = any free port.", Ours = true)]
     public int GatewayPort { get; set; } = 12111;
 
     /// <summary>
-    /// IP address under which others reach both ports; null = the one this machine has towards Redis. Default null.
+    /// IP address under which others reach both ports; null = the address of this machine towards Redis. Default null.
     /// </summary>
     [Flag(FlagGroup.Cluster, "ADDRESS",
         "IP address under which other machines reach both ports.",
         Default = "the address this machine uses towards Redis", Ours = true)]
     public string? Advertise { get; set; }
 
-    /// <summary>Name of the machine, as the engines on it are known. Default empty: the silo prefers no engine.</summary>
+    /// <summary>Name of the machine, equal to the label <c>node</c> of the engines on it. Default empty: none is local.</summary>
     [Flag(FlagGroup.Cluster, "NAME", "Name of this machine; this silo is preferred for managing the engines on it.", Ours = true)]
     public string Node { get; set; } = "";
 
-    /// <summary>Name of the zone the machine is in. Default empty.</summary>
+    /// <summary>Zone of the machine. Default empty.</summary>
     [Flag(FlagGroup.Cluster, "NAME", "Zone of this machine.", Ours = true)]
     public string Zone { get; set; } = "";
 

@@ -8,11 +8,11 @@ using StackExchange.Redis;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>What a silo was told, checked: a flag beats the environment, which beats the file, which beats the default.</summary>
+/// <summary>A silo's settings, validated. A flag beats the environment, which beats the file, which beats the default.</summary>
 internal sealed record SiloSettings(
     NodeOptions Node, PdClusterOptions Cluster, GatewayOptions Gateway, IConfiguration Logging, IReadOnlyList<string> Warnings)
 {
-    /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
+    /// <exception cref="BadInputException">A setting is wrong; the message names the flag.</exception>
     public static SiloSettings Load(ParseResult parsed, GatewayFlagSet flags, IReadOnlyDictionary<string, string> environment)
     {
         var gateway = GatewaySettings.Load(parsed, flags, environment);
@@ -44,7 +44,7 @@ internal sealed record SiloSettings(
         return new(node, cluster, gateway.Options, gateway.Logging, gateway.Warnings);
     }
 
-    /// <summary>A setting of a cluster without a cluster has no effect; say so instead of ignoring it.</summary>
+    /// <summary>A cluster setting without a cluster has no effect; refuse it instead of ignoring it.</summary>
     private static void CheckAlone(SettingSources sources)
     {
         var given = GatewayFlags.All.FirstOrDefault(flag =>
@@ -52,7 +52,7 @@ internal sealed record SiloSettings(
         if (given is not null)
         {
             throw new BadInputException(
-                $"{given.Display} is a setting of a cluster and needs --redis{GatewaySettings.Where(sources, given.Key)}.");
+                $"{given.Display} is a cluster setting and needs --redis{GatewaySettings.Where(sources, given.Key)}.");
         }
     }
 
@@ -63,11 +63,11 @@ internal sealed record SiloSettings(
         foreach (var same in ports.Where(p => p.Port != 0).GroupBy(p => p.Port).Where(g => g.Count() > 1))
         {
             throw new BadInputException(
-                $"{string.Join(" and ", same.Select(p => p.Flag))} are both {same.Key}; each needs a port of its own.");
+                $"{string.Join(" and ", same.Select(p => p.Flag))} are both {same.Key}; each needs its own port.");
         }
     }
 
-    /// <summary>Gateways must notice each pause that is long enough for the silo's death.</summary>
+    /// <summary>A gateway must notice every pause that is long enough for its silo to be declared dead.</summary>
     private static void CheckDetection(NodeOptions node, PdClusterOptions cluster)
     {
         var membership = new Orleans.Configuration.ClusterMembershipOptions();

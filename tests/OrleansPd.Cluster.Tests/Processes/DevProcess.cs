@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>A real <c>orleanspd dev</c> that has said it is ready.</summary>
+/// <summary>A real <c>orleanspd dev</c> that has reported to be ready.</summary>
 internal sealed class DevProcess : IAsyncDisposable
 {
     private readonly Process _process;
@@ -16,11 +16,11 @@ internal sealed class DevProcess : IAsyncDisposable
         process.BeginErrorReadLine();
     }
 
-    /// <summary>What it said, up to that it is ready.</summary>
-    public List<string> Said { get; } = [];
+    /// <summary>What it printed until it was ready.</summary>
+    public List<string> Output { get; } = [];
 
     public IReadOnlyList<Uri> Gateways =>
-        [.. Said.Where(l => l.StartsWith("gateway on ", StringComparison.Ordinal)).Select(l => new Uri(l.Split(' ')[2]))];
+        [.. Output.Where(l => l.StartsWith("gateway on ", StringComparison.Ordinal)).Select(l => new Uri(l.Split(' ')[2]))];
 
     public static async Task<DevProcess> StartAsync(params string[] arguments)
     {
@@ -31,13 +31,13 @@ internal sealed class DevProcess : IAsyncDisposable
             using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
             while (await dev._process.StandardOutput.ReadLineAsync(limit.Token) is { } line)
             {
-                dev.Said.Add(line);
+                dev.Output.Add(line);
                 if (line.StartsWith("Ready; ", StringComparison.Ordinal))
                 {
                     return dev;
                 }
             }
-            throw new InvalidOperationException($"it ended: {string.Join('\n', dev.Said)}\n{string.Join('\n', dev._errors)}");
+            throw new InvalidOperationException($"orleanspd dev ended: {string.Join('\n', dev.Output)}\n{string.Join('\n', dev._errors)}");
         }
         catch
         {

@@ -2,11 +2,12 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using OrleansPd.Cluster.Tests.Support;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>What somebody sees who tries a cluster for the first time.</summary>
+/// <summary>The first steps of a user with a cluster.</summary>
 [Collection(ProcessTests.Name)]
 public class DevTests
 {
@@ -14,7 +15,7 @@ public class DevTests
     public async Task It_runs_without_Redis_and_ends_with_Ctrl_C()
     {
         await using var dev = await DevProcess.StartAsync("--port", "0", "--redis", "none", "--silos", "2");
-        Assert.Contains("orleanspd dev: 2 silos without Redis (as was asked for)", dev.Said);
+        Assert.Contains("orleanspd dev: 2 silos without Redis (as requested)", dev.Output);
         await AnswersEverywhereAsync(dev, 2);
         await EndsAsync(dev);
     }
@@ -26,7 +27,9 @@ public class DevTests
         await using var connection = await redis.ConnectAsync();
         await connection.GetDatabase().StringSetAsync("other", "stays");
         await using var dev = await DevProcess.StartAsync("--port", "0", "--redis", redis.Address);
-        Assert.Contains($"orleanspd dev: 3 silos on Redis at {redis.Address}", dev.Said);
+        Assert.Contains($"orleanspd dev: 3 silos on Redis at {redis.Address}", dev.Output);
+        Assert.Single(dev.Output, line => Regex.IsMatch(
+            line, $@"^\.NET services connect with cluster id (dev-\d+-\d+), service id \1, Redis {redis.Address}, gateways( 127\.0\.0\.1:\d+){{3}}$"));
         var server = connection.GetServer(redis.Address);
         Assert.Contains(server.Keys(), key => key.ToString().StartsWith("dev-", StringComparison.Ordinal));
         await AnswersEverywhereAsync(dev, 3);
@@ -51,31 +54,31 @@ public class DevTests
     [InlineData(2, "--silos 0", "--silos")]
     [InlineData(2, "--log-level loud", "--log-level: 'loud' is not debug, info, warn or error.")]
     [InlineData(2, "--prefill http://127.0.0.1:1", "'--prefill' is not known here")]
-    public async Task What_cannot_be_is_said_in_a_sentence(int code, string flags, string problem)
+    public async Task Bad_input_is_reported_in_a_sentence(int code, string flags, string problem)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var (ended, said) = await SiloProcess.RunAsync(["dev", .. flags.Split(' ')]);
+        var (ended, output) = await SiloProcess.RunAsync(["dev", .. flags.Split(' ')]);
         Assert.Equal(code, ended);
-        Assert.Contains(problem, said, StringComparison.Ordinal);
-        Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+        Assert.Contains(problem, output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_port_that_is_taken_is_named()
+    public async Task A_taken_port_is_named()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
         var port = ((IPEndPoint)taken.LocalEndpoint).Port;
-        var (code, said) = await SiloProcess.RunAsync("dev", "--port", $"{port}", "--redis", "none");
+        var (code, output) = await SiloProcess.RunAsync("dev", "--port", $"{port}", "--redis", "none");
         Assert.Equal(1, code);
         Assert.Contains(
             $"error: port {port} on 127.0.0.1 is taken by another process: stop that one, or choose another port with --port",
-            said, StringComparison.Ordinal);
-        Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+            output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
     }
 
-    /// <summary>At once: it has said that it is ready.</summary>
+    /// <summary>Without a wait: it has reported to be ready.</summary>
     private static async Task AnswersEverywhereAsync(DevProcess dev, int gateways)
     {
         Assert.Equal(gateways, dev.Gateways.Count);

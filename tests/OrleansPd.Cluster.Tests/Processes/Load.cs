@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>Requests at gateways for as long as it is not ended; what fails, and how long the slowest took.</summary>
+/// <summary>Sends requests to gateways until it is disposed; counts failures and times.</summary>
 internal sealed class Load : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -16,10 +16,10 @@ internal sealed class Load : IAsyncDisposable
 
     public int Done => Volatile.Read(ref _done);
 
-    /// <summary>Of those that ended since the last <see cref="ForgetTimes"/>.</summary>
+    /// <summary>The slowest request since the last <see cref="ForgetTimes"/>.</summary>
     public TimeSpan Slowest => Times.LastOrDefault();
 
-    /// <summary>Of a hundred that ended since the last <see cref="ForgetTimes"/>, the slowest but one.</summary>
+    /// <summary>The 99th percentile since the last <see cref="ForgetTimes"/>.</summary>
     public TimeSpan P99 => Times is { Length: > 0 } times ? times[times.Length * 99 / 100] : default;
 
     private TimeSpan[] Times
@@ -46,7 +46,7 @@ internal sealed class Load : IAsyncDisposable
 
     public static Load Start(int atOnce, int tokens, params SiloProcess[] silos) => new(silos, atOnce, tokens);
 
-    /// <summary>Waits for so many more answers.</summary>
+    /// <summary>Waits for more answers.</summary>
     public Task MoreAsync(int answers)
     {
         var until = Done + answers;
@@ -55,7 +55,7 @@ internal sealed class Load : IAsyncDisposable
                 Task.FromResult($"{Done} of {until}; {string.Join("; ", Failures)}"), 120);
     }
 
-    /// <summary>Goes on for so long.</summary>
+    /// <summary>Continues for a time.</summary>
     public async Task ForAsync(TimeSpan time)
     {
         for (var since = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(since) < time;)
@@ -72,7 +72,7 @@ internal sealed class Load : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets those under way end.</summary>
+    /// <summary>Lets requests in flight complete.</summary>
     public async ValueTask DisposeAsync()
     {
         if (!_stop.IsCancellationRequested)

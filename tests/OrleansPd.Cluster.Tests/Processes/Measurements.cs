@@ -1,8 +1,8 @@
 namespace OrleansPd.Cluster.Tests.Processes;
 
 /// <summary>
-/// Not run with the suite: figures for docs/cluster.md, of a machine that does nothing else. Three silos with the membership that
-/// ships, eight prefill and eight decode engines, load through two gateways. ORLEANSPD_MEASURE is the number of runs.
+/// Not run with the suite: figures for docs/cluster.md, from a machine without other load. Three silos with default membership
+/// settings, eight prefill and eight decode engines, load through two gateways. ORLEANSPD_MEASURE is the number of runs.
 /// </summary>
 [Collection(ProcessTests.Name)]
 public class Measurements(ITestOutputHelper output)
@@ -16,7 +16,7 @@ public class Measurements(ITestOutputHelper output)
     public Task A_silo_is_killed() => DeathsAsync(silo => silo.KillAsync());
 
     [Fact(Explicit = true)]
-    public Task A_silo_hangs() => DeathsAsync(silo =>
+    public Task A_silo_freezes() => DeathsAsync(silo =>
     {
         silo.Freeze();
         return Task.CompletedTask;
@@ -42,13 +42,13 @@ public class Measurements(ITestOutputHelper output)
             seen.Add(await SiloDeath.CauseAsync(cluster, strike, orphans: 16, atOnce: 8, Watch));
             output.WriteLine($"{seen[^1]}");
         }
-        Tell("legs gone, s", seen.Select(s => s.LegsGone.TotalSeconds));
-        Tell("writers answer, s", seen.Select(s => s.WritersAnswer.TotalSeconds));
-        Tell("room shards answer, s", seen.Select(s => s.RoomsAnswer.TotalSeconds));
-        Tell("slowest elsewhere, s", seen.Select(s => s.Slowest.TotalSeconds));
-        Tell("slowest elsewhere before, s", seen.Select(s => s.Before.TotalSeconds));
-        Tell("p99 elsewhere, s", seen.Select(s => s.P99.TotalSeconds));
-        Tell("p99 elsewhere before, s", seen.Select(s => s.P99Before.TotalSeconds));
+        Report("legs gone, s", seen.Select(s => s.LegsGone.TotalSeconds));
+        Report("writers answer, s", seen.Select(s => s.WritersAnswer.TotalSeconds));
+        Report("room shards answer, s", seen.Select(s => s.RoomsAnswer.TotalSeconds));
+        Report("slowest elsewhere, s", seen.Select(s => s.Slowest.TotalSeconds));
+        Report("slowest elsewhere before, s", seen.Select(s => s.Before.TotalSeconds));
+        Report("p99 elsewhere, s", seen.Select(s => s.P99.TotalSeconds));
+        Report("p99 elsewhere before, s", seen.Select(s => s.P99Before.TotalSeconds));
         output.WriteLine($"{seen.Sum(s => s.Served)} requests elsewhere, {seen.Sum(s => s.Failures.Count)} failed");
         Assert.All(seen, s => Assert.Empty(s.Failures));
     }
@@ -63,15 +63,15 @@ public class Measurements(ITestOutputHelper output)
             output.WriteLine($"{seen[^1]}");
             Assert.All(cluster.Decode, e => Assert.Empty(e.Stats.RouterErrors));
         }
-        Tell("recovered after Redis, s", seen.Select(s => s.Recovered.TotalSeconds));
-        Tell("slowest, s", seen.Select(s => s.Slowest.TotalSeconds));
-        Tell("slowest before, s", seen.Select(s => s.Before.TotalSeconds));
-        Tell("p99, s", seen.Select(s => s.P99.TotalSeconds));
+        Report("recovered after Redis, s", seen.Select(s => s.Recovered.TotalSeconds));
+        Report("slowest, s", seen.Select(s => s.Slowest.TotalSeconds));
+        Report("slowest before, s", seen.Select(s => s.Before.TotalSeconds));
+        Report("p99, s", seen.Select(s => s.P99.TotalSeconds));
         output.WriteLine($"{seen.Sum(s => s.Served)} requests, {seen.Sum(s => s.Failures.Count)} failed");
         Assert.All(seen, s => Assert.Empty(s.Failures));
     }
 
-    private void Tell(string what, IEnumerable<double> figures)
+    private void Report(string what, IEnumerable<double> figures)
     {
         double[] sorted = [.. figures.Order()];
         output.WriteLine(

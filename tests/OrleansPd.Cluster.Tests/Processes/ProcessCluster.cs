@@ -7,15 +7,15 @@ using OrleansPd.Simulator;
 namespace OrleansPd.Cluster.Tests.Processes;
 
 /// <summary>
-/// A real Redis, real silos, each a process, and simulated engines in this one. Engines are named on the last silo.
+/// A real Redis, real silos, each a process, and simulated engines in this process. The last silo names the engines.
 /// </summary>
 internal sealed class ProcessCluster : IAsyncDisposable
 {
     /// <summary>
-    /// Machines that run tests are slow and busy: silos are given more time here than they need.
-    /// ORLEANSPD_TEST_PROBE_TIMEOUT_MS=500 measures what ships.
+    /// Probe timeout of the silos, longer than the default because machines that run tests are slow and busy.
+    /// ORLEANSPD_TEST_PROBE_TIMEOUT_MS=500 tests the default.
     /// </summary>
-    private static readonly int Patience =
+    private static readonly int ProbeTimeoutMs =
         int.TryParse(Environment.GetEnvironmentVariable("ORLEANSPD_TEST_PROBE_TIMEOUT_MS"), out var ms) ? ms : 1500;
 
     private readonly List<SimulatedEngine> _engines = [];
@@ -38,7 +38,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
             null, int? probeTimeoutMs = null,
         params string[] more)
     {
-        var cluster = new ProcessCluster(await RedisProcess.StartAsync(), probeTimeoutMs ?? Patience, more);
+        var cluster = new ProcessCluster(await RedisProcess.StartAsync(), probeTimeoutMs ?? ProbeTimeoutMs, more);
         try
         {
             for (var i = 0; i < prefill + decode; i++)
@@ -46,13 +46,13 @@ internal sealed class ProcessCluster : IAsyncDisposable
                 var wanted = new SimulatedEngineOptions
                 {
                     Role = i < prefill ? EngineRole.Prefill : EngineRole.Decode,
-                    // An engine that notices a closed connection by itself would hide that nobody aborted.
+                    // An engine that notices a closed connection would hide a missing abort.
                     DisconnectPoll = TimeSpan.FromHours(1),
                 };
                 cluster._engines.Add(await SimulatedEngine.StartAsync(engine?.Invoke(wanted) ?? wanted, ct: ClusterStage.Token));
             }
-            await cluster.Redis.SettleAsync("test/members/test");
-            // The last names the engines, so that any other can be killed and the workers stay named.
+            await cluster.Redis.SettleAsync("test", "test");
+            // The last silo names the engines, so that any other can be killed.
             for (var i = 0; i < silos; i++)
             {
                 await cluster.AddAsync(named: i == silos - 1);
@@ -67,8 +67,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
         }
     }
 
-    /// <param name="named">It names the engines.</param>
-    /// <param name="number">Stands for <c>{n}</c> in the flags; null = how many there were before.</param>
+    /// <param name="named">The silo names the engines.</param>
+    /// <param name="number">Replaces <c>{n}</c> in the flags; null = the number of silos so far.</param>
     public async Task<SiloProcess> AddAsync(bool named = false, int? number = null)
     {
         string[] engines = named
@@ -85,7 +85,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         return silo;
     }
 
-    /// <summary>Waits until each silo that runs serves all engines: their writers say so, and its gateway knows.</summary>
+    /// <summary>Waits until the gateway of each running silo serves all engines.</summary>
     public async Task ReadyAsync(int atMostSecs = 120)
     {
         foreach (var silo in _silos.Where(s => !s.HasExited && !s.IsFrozen))
@@ -93,7 +93,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
             await UntilAsync(
                 async () => JsonNode.Parse(await silo.Client.GetStringAsync("workers"))!["workers"]!.AsArray()
                     .Count(w => (string?)w!["phase"] == "ready") == _engines.Count && await IsReadyAsync(silo),
-                async () => await silo.Client.GetStringAsync("workers") + string.Join("\n", _silos.Select(s => s.Said)),
+                async () => await silo.Client.GetStringAsync("workers") + string.Join("\n", _silos.Select(s => s.Output)),
                 atMostSecs);
         }
     }
@@ -122,14 +122,14 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>Whether all shards of the rooms answer this silo.</summary>
     public static async Task<bool> ShardsAnswerAsync(SiloProcess silo)
     {
-        // Rooms enough that none of the 16 shards is left out.
+        // Enough rooms to reach each of the 16 shards.
         using var answer = await silo.Client.PostAsync(
             "query_dp_ranks", new StringContent(
                 $$"""{"bootstrap_rooms":[{{string.Join(',', Enumerable.Range(1, 256))}}]}""", Encoding.UTF8, "application/json"));
         return answer.IsSuccessStatusCode;
     }
 
-    /// <summary>A request that runs for so many tokens, each some 20 ms of an engine's time.</summary>
+    /// <summary>A request of some tokens; each takes an engine about 20 ms.</summary>
     public static Task<HttpResponseMessage> GenerateAsync(SiloProcess silo, int tokens, CancellationToken cancellationToken)
     {
         var body = $$$"""{"text":"the quick brown fox","sampling_params":{"max_new_tokens":{{{tokens}}},"temperature":0,"ignore_eos":true}}""";

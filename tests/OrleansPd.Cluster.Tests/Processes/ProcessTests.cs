@@ -1,7 +1,7 @@
 namespace OrleansPd.Cluster.Tests.Processes;
 
 /// <summary>
-/// Tests that start processes run one after the other, with nothing beside them: silos must not look dead for want of a CPU.
+/// Tests that start processes run one at a time and alone: a silo without processor time would be declared dead.
 /// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class ProcessTests

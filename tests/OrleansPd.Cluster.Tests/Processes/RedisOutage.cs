@@ -3,14 +3,14 @@ using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>What was seen when Redis went away, and came back empty, while all gateways served.</summary>
-/// <param name="Recovered">From Redis' return until the membership table was whole again, or a silo's legs were gone.</param>
-/// <param name="Before">The slowest request before.</param>
-/// <param name="P99Before">Of a hundred in the time before, the slowest but one.</param>
+/// <summary>An outage of Redis, which came back empty, while all gateways served.</summary>
+/// <param name="Recovered">Time from Redis' return until the membership table was complete, or a dead silo's legs were gone.</param>
+/// <param name="Before">The slowest request before the outage.</param>
+/// <param name="P99Before">The 99th percentile before the outage.</param>
 /// <param name="Slowest">The slowest request from then on.</param>
-/// <param name="P99">Of a hundred from then on, the slowest but one.</param>
-/// <param name="Failures">What failed.</param>
-/// <param name="Served">What was answered.</param>
+/// <param name="P99">The 99th percentile from then on.</param>
+/// <param name="Failures">Failed requests.</param>
+/// <param name="Served">Completed requests.</param>
 internal sealed record RedisOutage(
     TimeSpan Recovered, TimeSpan Before, TimeSpan P99Before, TimeSpan Slowest, TimeSpan P99, IReadOnlyList<string> Failures,
     int Served)
@@ -31,9 +31,9 @@ internal sealed record RedisOutage(
         var back = Stopwatch.GetTimestamp();
         await cluster.Redis.StartAgainAsync();
         await ProcessCluster.UntilAsync(
-            async () => before.ToHashSet().IsSubsetOf(await RowsAsync(redis)), () => SaidAsync(cluster), 90);
+            async () => before.ToHashSet().IsSubsetOf(await RowsAsync(redis)), () => OutputAsync(cluster), 90);
         var recovered = Stopwatch.GetElapsedTime(back);
-        // The same cluster as before: who comes now joins it and serves its engines.
+        // The same cluster as before: a silo that starts now joins it and serves its engines.
         var late = await cluster.AddAsync();
         await cluster.ReadyAsync();
         await using (var more = Load.Start(2, 2, late))
@@ -45,7 +45,7 @@ internal sealed record RedisOutage(
         return await EndAsync(load, recovered, slowest, p99);
     }
 
-    /// <summary>Redis, and then the first silo, which is not loaded but for the requests that it leaves behind.</summary>
+    /// <summary>Redis stops, then the first silo dies, with no requests but the orphans it leaves.</summary>
     public static async Task<RedisOutage> CauseWithDeathAsync(ProcessCluster cluster, TimeSpan outage, int orphans)
     {
         var victim = cluster.Silos[0];
@@ -54,14 +54,14 @@ internal sealed record RedisOutage(
         var (slowest, p99) = await CalmAsync(load);
         await cluster.Redis.StopAsync();
         await victim.KillAsync();
-        await load.ForAsync(outage); // on the last snapshot: nobody can declare the silo dead
+        await load.ForAsync(outage); // on the last snapshot: no silo can be declared dead
         Assert.Empty(load.Failures);
         var back = Stopwatch.GetTimestamp();
         await cluster.Redis.StartAgainAsync();
         await ProcessCluster.UntilAsync(
-            () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.AbortedTotal) >= orphans), () => SaidAsync(cluster), 150);
+            () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.AbortedTotal) >= orphans), () => OutputAsync(cluster), 150);
         var recovered = Stopwatch.GetElapsedTime(back);
-        await ProcessCluster.UntilAsync(() => ProcessCluster.WritersAnswerAsync(cluster.Silos[1]), () => SaidAsync(cluster), 60);
+        await ProcessCluster.UntilAsync(() => ProcessCluster.WritersAnswerAsync(cluster.Silos[1]), () => OutputAsync(cluster), 60);
         Assert.All(abandoned, orphan => Assert.True(orphan.IsFaulted));
         return await EndAsync(load, recovered, slowest, p99);
     }
@@ -73,9 +73,9 @@ internal sealed record RedisOutage(
 
     private static async Task<(TimeSpan Slowest, TimeSpan P99)> CalmAsync(Load load)
     {
-        await load.ForAsync(SiloDeath.Told);
+        await load.ForAsync(SiloDeath.WitnessDelay);
         load.ForgetTimes();
-        await load.ForAsync(SiloDeath.Told);
+        await load.ForAsync(SiloDeath.WitnessDelay);
         var calm = (load.Slowest, load.P99);
         load.ForgetTimes();
         return calm;
@@ -88,7 +88,8 @@ internal sealed record RedisOutage(
         return new(recovered, before, p99Before, load.Slowest, load.P99, load.Failures, load.Done);
     }
 
-    private static async Task<string[]> RowsAsync(ConnectionMultiplexer redis)
+    /// <summary>Silos in the membership table; none while Redis does not answer.</summary>
+    public static async Task<string[]> RowsAsync(ConnectionMultiplexer redis)
     {
         try
         {
@@ -100,6 +101,6 @@ internal sealed record RedisOutage(
         }
     }
 
-    private static Task<string> SaidAsync(ProcessCluster cluster) =>
-        Task.FromResult(string.Join("\n----\n", cluster.Silos.Select(s => s.Said)));
+    private static Task<string> OutputAsync(ProcessCluster cluster) =>
+        Task.FromResult(string.Join("\n----\n", cluster.Silos.Select(s => s.Output)));
 }

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>A real Redis on a free port, that keeps nothing on disk: stopped and started again it is empty.</summary>
+/// <summary>A real Redis on a free port that keeps nothing on disk: after a restart it is empty.</summary>
 internal sealed class RedisProcess : IAsyncDisposable
 {
     private readonly string[] _more;
@@ -17,7 +17,7 @@ internal sealed class RedisProcess : IAsyncDisposable
 
     public string Address => $"127.0.0.1:{Port}";
 
-    /// <summary>Starts one; the test is skipped where there is no redis-server.</summary>
+    /// <summary>Starts a Redis; the test is skipped on a machine without redis-server.</summary>
     public static async Task<RedisProcess> StartAsync(params string[] more)
     {
         Assert.SkipWhen(Binary is null, "redis-server is not on the PATH: tests with a real Redis are skipped");
@@ -39,7 +39,7 @@ internal sealed class RedisProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>SIGSTOP: connections are taken, and nothing is answered.</summary>
+    /// <summary>SIGSTOP: it accepts connections and answers nothing.</summary>
     public void Freeze() => Signals.Freeze(_process!);
 
     public async Task StartAgainAsync()
@@ -69,11 +69,13 @@ internal sealed class RedisProcess : IAsyncDisposable
     public Task<ConnectionMultiplexer> ConnectAsync() =>
         ConnectionMultiplexer.ConnectAsync($"{Address},abortConnect=false,connectTimeout=20000,asyncTimeout=20000");
 
-    /// <summary>Silos wait for a cluster that a Redis which has just started may have lost; here there was none.</summary>
-    public async Task SettleAsync(string members)
+    /// <summary>A silo that starts waits for a cluster that a Redis which has just started may have lost. Here there was none.</summary>
+    public async Task SettleAsync(string service, string cluster)
     {
         await using var connection = await ConnectAsync();
-        await connection.GetDatabase().HashSetAsync(members, "Version", "0");
+        await connection.GetDatabase().HashSetAsync($"{service}/members/{cluster}", "Version", "0");
+        await connection.GetDatabase().HashSetAsync(
+            $"{service}/terms/{cluster}", "none", """{"Spoken":0,"Oldest":0,"RoomShards":0,"Build":"","Until":0}""");
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();

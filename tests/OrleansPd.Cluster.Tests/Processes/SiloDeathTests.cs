@@ -4,7 +4,7 @@ namespace OrleansPd.Cluster.Tests.Processes;
 
 /// <summary>
 /// Silos that die with requests in flight. The figures of an idle machine are in docs/cluster.md; the bounds here are for busy
-/// ones, and for silos that are given three times the default time.
+/// machines, and for silos with three times the default probe timeout.
 /// </summary>
 [Collection(ProcessTests.Name)]
 public class SiloDeathTests(ITestOutputHelper output)
@@ -19,7 +19,7 @@ public class SiloDeathTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task A_silo_that_hangs_is_taken_for_dead_and_ends_when_it_goes_on()
+    public async Task A_frozen_silo_is_declared_dead_and_ends_when_it_continues()
     {
         // Four slots in all: two writers of one engine would show as a fifth request.
         await using var cluster = await ProcessCluster.StartAsync(
@@ -28,7 +28,7 @@ public class SiloDeathTests(ITestOutputHelper output)
         Check(await SiloDeath.CauseAsync(cluster, FreezeAsync, orphans: 2, atOnce: 12, Watch));
         victim.Thaw();
         Assert.Equal(1, await victim.ExitAsync(TimeSpan.FromSeconds(30)));
-        Assert.Contains("took this silo for dead", victim.Said, StringComparison.Ordinal);
+        Assert.Contains("declared this silo dead", victim.Output, StringComparison.Ordinal);
         await using var load = Load.Start(4, 2, [.. cluster.Silos.Skip(1)]);
         await load.MoreAsync(20);
         await load.DisposeAsync();
@@ -38,12 +38,12 @@ public class SiloDeathTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task A_silo_that_is_stopped_ends_its_requests_first_and_nobody_notices()
+    public async Task A_silo_that_is_stopped_completes_its_requests_first_and_no_client_notices()
     {
         await using var cluster = await ProcessCluster.StartAsync(silos: 2, prefill: 1, decode: 1);
         var running = ProcessCluster.GenerateAsync(cluster.Silos[0], 150, ClusterStage.Token);
         await ProcessCluster.UntilAsync(
-            () => Task.FromResult(cluster.Decode[0].Stats.Running == 1), () => Task.FromResult(cluster.Silos[0].Said), 60);
+            () => Task.FromResult(cluster.Decode[0].Stats.Running == 1), () => Task.FromResult(cluster.Silos[0].Output), 60);
         await using var load = Load.Start(4, 2, cluster.Silos[1]);
         await load.MoreAsync(10);
         cluster.Silos[0].End();

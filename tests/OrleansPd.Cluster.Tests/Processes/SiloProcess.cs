@@ -8,12 +8,12 @@ namespace OrleansPd.Cluster.Tests.Processes;
 internal sealed class SiloProcess : IAsyncDisposable
 {
     private readonly Process _process;
-    private readonly StringBuilder _said = new();
+    private readonly StringBuilder _output = new();
     private bool _frozen;
 
     private SiloProcess(Process process) => _process = process;
 
-    /// <summary>Calls of its gateway.</summary>
+    /// <summary>Calls its gateway.</summary>
     public HttpClient Client { get; } = new() { Timeout = TimeSpan.FromMinutes(3) };
 
     /// <summary>Its address in the membership table, without its generation.</summary>
@@ -23,19 +23,19 @@ internal sealed class SiloProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>All that it wrote.</summary>
-    public string Said
+    /// <summary>What it wrote to its error stream.</summary>
+    public string Output
     {
         get
         {
-            lock (_said)
+            lock (_output)
             {
-                return _said.ToString();
+                return _output.ToString();
             }
         }
     }
 
-    /// <summary>Starts one; comes back when it has joined.</summary>
+    /// <summary>Starts a silo; completes when it has joined.</summary>
     public static async Task<SiloProcess> StartAsync(params string[] arguments)
     {
         var silo = new SiloProcess(Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd"), ["gateway", .. arguments]));
@@ -52,7 +52,7 @@ internal sealed class SiloProcess : IAsyncDisposable
                 return silo;
             }
             await silo._process.WaitForExitAsync(limit.Token);
-            throw new InvalidOperationException($"the silo did not start (exit code {silo._process.ExitCode}): {silo.Said}");
+            throw new InvalidOperationException($"the silo did not start (exit code {silo._process.ExitCode}): {silo.Output}");
         }
         catch
         {
@@ -61,8 +61,8 @@ internal sealed class SiloProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs one to its end: for those that must not start.</summary>
-    public static async Task<(int ExitCode, string Said)> RunAsync(params string[] arguments)
+    /// <summary>Runs a silo that must not start, to its end.</summary>
+    public static async Task<(int ExitCode, string Output)> RunAsync(params string[] arguments)
     {
         using var process = Signals.Start(Path.Combine(AppContext.BaseDirectory, "orleanspd"), arguments);
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
@@ -131,9 +131,9 @@ internal sealed class SiloProcess : IAsyncDisposable
 
     private void Add(string? line)
     {
-        lock (_said)
+        lock (_output)
         {
-            _said.AppendLine(line);
+            _output.AppendLine(line);
         }
     }
 }

@@ -3,45 +3,45 @@ using System.Net.Sockets;
 
 namespace OrleansPd.Cluster.Tests.Processes;
 
-/// <summary>What a silo that cannot start says.</summary>
+/// <summary>What a silo reports that cannot start.</summary>
 [Collection(ProcessTests.Name)]
 public class StartTests
 {
     [Fact]
-    public async Task Without_Redis_it_says_so_and_what_to_do()
+    public async Task Without_Redis_it_reports_that_and_what_to_do()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", "127.0.0.1:1", "--port", "0");
+        var (code, output) = await SiloProcess.RunAsync("gateway", "--redis", "127.0.0.1:1", "--port", "0");
         Assert.Equal(1, code);
-        Assert.Contains("error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.", said,
+        Assert.Contains("error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.", output,
             StringComparison.Ordinal);
-        Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task With_a_Redis_that_hangs_it_says_so_and_ends()
+    public async Task With_a_Redis_that_hangs_it_reports_that_and_ends()
     {
         await using var redis = await RedisProcess.StartAsync();
         redis.Freeze();
-        var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address, "--port", "0");
+        var (code, output) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address, "--port", "0");
         Assert.Equal(1, code);
         Assert.Contains(
-            $"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", said,
+            $"error: Redis at {redis.Address} does not answer: start it, or name another with --redis.", output,
             StringComparison.Ordinal);
-        Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task With_a_Redis_that_wants_a_password_it_says_where_to_put_it()
+    public async Task With_a_Redis_that_requires_a_password_it_reports_where_to_put_it()
     {
         await using var redis = await RedisProcess.StartAsync("--requirepass", "secret");
         foreach (var given in new[] { "", ",password=wrong" })
         {
-            var (code, said) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address + given, "--port", "0");
+            var (code, output) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address + given, "--port", "0");
             Assert.Equal(1, code);
             Assert.Contains(
                 $"error: Redis at {redis.Address} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=...",
-                said, StringComparison.Ordinal);
+                output, StringComparison.Ordinal);
         }
     }
 
@@ -51,14 +51,14 @@ public class StartTests
     public async Task A_host_that_is_not_this_machine_is_named(string host, string problem)
     {
         await using var redis = await RedisProcess.StartAsync();
-        var (code, said) = await SiloProcess.RunAsync(
+        var (code, output) = await SiloProcess.RunAsync(
             "gateway", "--redis", redis.Address, "--host", host, "--port", "0", "--silo-port", "0", "--gateway-port", "0");
         Assert.Equal(1, code);
-        Assert.Contains(problem, said, StringComparison.Ordinal);
+        Assert.Contains(problem, output, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_port_that_is_taken_is_named_with_its_flag()
+    public async Task A_taken_port_is_named_with_its_flag()
     {
         await using var redis = await RedisProcess.StartAsync();
         using var taken = new TcpListener(IPAddress.Loopback, 0);
@@ -68,10 +68,10 @@ public class StartTests
         {
             string[] ports = [.. new[] { "--port", "--silo-port", "--gateway-port" }
                 .SelectMany(f => (string[])[f, f == flag ? port : "0"])];
-            var (code, said) = await SiloProcess.RunAsync(["gateway", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
+            var (code, output) = await SiloProcess.RunAsync(["gateway", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
             Assert.Equal(1, code);
-            Assert.Contains($"error: port {port} on 127.0.0.1 is taken by another process", said, StringComparison.Ordinal);
-            Assert.Contains($"choose another port with {flag} ", said, StringComparison.Ordinal);
+            Assert.Contains($"error: port {port} on 127.0.0.1 is taken by another process", output, StringComparison.Ordinal);
+            Assert.Contains($"choose another port with {flag} ", output, StringComparison.Ordinal);
         }
     }
 
@@ -80,20 +80,20 @@ public class StartTests
         "Start a newer build here")]
     [InlineData("""{"Spoken":1,"Oldest":1,"RoomShards":4,"Build":"0.1.0","Until":99999999999999}""",
         "Cluster:RoomShards is 16 here and 4", "")]
-    public async Task It_does_not_join_silos_it_does_not_fit(string other, string problem, string advice)
+    public async Task It_does_not_join_incompatible_silos(string other, string problem, string advice)
     {
         await using var redis = await RedisProcess.StartAsync();
         await using var connection = await redis.ConnectAsync();
         await connection.GetDatabase().HashSetAsync("s/terms/c", "10.0.0.7:11111", other);
-        // There is a cluster, so that a Redis that has just started is not waited for.
+        // A cluster exists, so the silo does not wait for one in a Redis that has just started.
         await connection.GetDatabase().HashSetAsync("s/members/c", "Version", "1");
-        var (code, said) = await SiloProcess.RunAsync(
+        var (code, output) = await SiloProcess.RunAsync(
             "gateway", "--redis", redis.Address, "--cluster-id", "c", "--service-id", "s", "--port", "0", "--silo-port", "0",
             "--gateway-port", "0");
         Assert.Equal(1, code);
-        Assert.Contains(problem, said, StringComparison.Ordinal);
-        Assert.Contains("10.0.0.7:11111", said, StringComparison.Ordinal);
-        Assert.Contains(advice, said, StringComparison.Ordinal);
+        Assert.Contains(problem, output, StringComparison.Ordinal);
+        Assert.Contains("10.0.0.7:11111", output, StringComparison.Ordinal);
+        Assert.Contains(advice, output, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -112,22 +112,22 @@ public class StartTests
     public async Task Bad_input_starts_nothing(string flags, string problem)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var (code, said) = await SiloProcess.RunAsync(
+        var (code, output) = await SiloProcess.RunAsync(
             ["gateway", .. flags.Contains("--redis", StringComparison.Ordinal) ? []
                 : (string[])["--redis", "127.0.0.1:1"], .. flags.Split(' ')]);
         Assert.Equal(2, code);
-        Assert.Contains(problem, said, StringComparison.Ordinal);
-        Assert.Contains("'orleanspd gateway --help'", said, StringComparison.Ordinal);
+        Assert.Contains(problem, output, StringComparison.Ordinal);
+        Assert.Contains("'orleanspd gateway --help'", output, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("--node gpu-1", "--node is a setting of a cluster and needs --redis")]
-    [InlineData("--probe-timeout-ms 700", "--probe-timeout-ms is a setting of a cluster and needs --redis")]
+    [InlineData("--node gpu-1", "--node is a cluster setting and needs --redis")]
+    [InlineData("--probe-timeout-ms 700", "--probe-timeout-ms is a cluster setting and needs --redis")]
     public async Task Settings_of_a_cluster_need_Redis(string flags, string problem)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var (code, said) = await SiloProcess.RunAsync(["gateway", "--port", "0", .. flags.Split(' ')]);
+        var (code, output) = await SiloProcess.RunAsync(["gateway", "--port", "0", .. flags.Split(' ')]);
         Assert.Equal(2, code);
-        Assert.Contains(problem, said, StringComparison.Ordinal);
+        Assert.Contains(problem, output, StringComparison.Ordinal);
     }
 }
