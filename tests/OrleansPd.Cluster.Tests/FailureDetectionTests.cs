@@ -40,7 +40,8 @@ public class FailureDetectionTests
                     continue;
                 }
                 accepted++;
-                var what = $"{node.ProbeTimeoutMs} ms x {node.MissedProbes}, indirect {node.IndirectProbes}, credits {cluster.CreditSecs} s";
+                var what = $"{node.ProbeTimeoutMs} ms x {node.MissedProbes}, indirect {node.IndirectProbes}, "
+                    + $"credits {cluster.CreditSecs} s";
                 Assert.True(limit >= FailureDetection.ShortestPause, what);
                 Assert.True(limit < Fastest(membership), what);
                 // Credits that were confirmed at the last report before the pause still hold at its end.

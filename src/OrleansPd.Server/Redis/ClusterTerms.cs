@@ -9,11 +9,11 @@ using StackExchange.Redis;
 namespace OrleansPd.Server.Redis;
 
 /// <summary>
-/// What must be equal or compatible on all silos of a cluster: each silo stores its own in Redis while it runs, and a silo that joins
-/// compares. Times are those of Redis, so that the machines' clocks do not matter.
+/// What must be equal or compatible on all silos of a cluster: each silo stores its own in Redis while it runs, and a silo that
+/// joins compares. Times are those of Redis, so that the machines' clocks do not matter.
 /// </summary>
 internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, RedisRestart restart, ILogger<ClusterTerms> log)
-    : ILifecycleParticipant<ISiloLifecycle>
+    : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Validity = TimeSpan.FromSeconds(20);
@@ -59,6 +59,8 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, Redis
             await _loop;
             await redis.HashDeleteAsync(_key, _self, CommandFlags.FireAndForget);
         });
+
+    public void Dispose() => _stop.Dispose();
 
     private string? Clash(string silo, Terms other)
     {

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace OrleansPd.Server.Redis;
 
 /// <summary>
-/// What a silo knows of the membership table: its newest version, and each row in its latest state. The state of a silo only moves
-/// forward (joining, active, stopping, dead), so that rows known to several silos can be merged in any order.
+/// What a silo knows of the membership table: its newest version, and each row in its latest state. The state of a silo only
+/// moves forward (joining, active, stopping, dead), so that rows known to several silos can be merged in any order.
 /// </summary>
 /// <param name="Version">The newest version that was read, written or received from another silo; -1 = none.</param>
 /// <param name="Rows">The rows of that version.</param>
@@ -22,8 +22,8 @@ internal sealed record MembershipMemory(int Version, ImmutableDictionary<SiloAdd
         new(Math.Max(version, Version), Rows.SetItem(row.SiloAddress, Copy(row, row.Status)));
 
     /// <summary>
-    /// Adds what Orleans received from other silos and has not read from the table yet. Of a silo that has no row here only the state
-    /// and the name are known: its row gets an empty host name, and is replaced by a silo that knows the whole row.
+    /// Adds what Orleans received from other silos and has not read from the table yet. Of a silo that has no row here only the
+    /// state and the name are known: its row gets an empty host name, and is replaced by a silo that knows the whole row.
     /// </summary>
     public MembershipMemory With(ClusterMembershipSnapshot snapshot, SiloAddress self)
     {
@@ -36,7 +36,7 @@ internal sealed record MembershipMemory(int Version, ImmutableDictionary<SiloAdd
             }
             if (!rows.TryGetValue(silo, out var row))
             {
-                rows[silo] = new MembershipEntry { SiloAddress = silo, Status = member.Status, SiloName = member.Name, HostName = "" };
+                rows[silo] = new() { SiloAddress = silo, Status = member.Status, SiloName = member.Name, HostName = "" };
             }
             else if (row.Status < member.Status)
             {

@@ -9,8 +9,9 @@ namespace OrleansPd.Server.Redis;
 /// often while Redis does not answer, up to once a minute. What is read is given to Orleans.
 /// </summary>
 internal sealed class MembershipWatch(
-    IMembershipTable table, IClusterMembershipService membership, TimeSpan interval, TimeProvider clock, ILogger<MembershipWatch> log)
-    : ILifecycleParticipant<ISiloLifecycle>
+    IMembershipTable table, IClusterMembershipService membership, TimeSpan interval, TimeProvider clock,
+    ILogger<MembershipWatch> log)
+    : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private Task _loop = Task.CompletedTask;
@@ -29,6 +30,8 @@ internal sealed class MembershipWatch(
             await _stop.CancelAsync();
             await _loop;
         });
+
+    public void Dispose() => _stop.Dispose();
 
     private async Task RunAsync(CancellationToken cancellationToken)
     {

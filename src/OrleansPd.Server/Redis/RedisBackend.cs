@@ -156,6 +156,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _terms.Dispose();
         await _redis.DisposeAsync();
         _loggers.Dispose();
     }

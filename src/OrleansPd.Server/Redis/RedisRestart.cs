@@ -5,8 +5,8 @@ using StackExchange.Redis;
 namespace OrleansPd.Server.Redis;
 
 /// <summary>
-/// A Redis that has just started may have lost a cluster whose silos still run. They store it again within seconds; a silo that joined
-/// before that would form a second cluster.
+/// A Redis that has just started may have lost a cluster whose silos still run. They store it again within seconds; a silo that
+/// joined before that would form a second cluster.
 /// </summary>
 /// <param name="redis">The Redis.</param>
 /// <param name="cluster">The cluster's id, for the log.</param>

@@ -5,11 +5,11 @@ using StackExchange.Redis;
 namespace OrleansPd.Server.Redis;
 
 /// <summary>
-/// The membership table of Orleans' Redis provider, for a Redis that may lose it. Without its table a running cluster continues, but
-/// a silo that starts would find no other and form a second cluster under the same name. So each silo remembers the table; one that
-/// reads an older table than it knows, or none, writes what is missing, row by row and through the provider's own operations. Running
-/// silos ignore the table until its version is above all they know, and that version is written last. A silo that is known to be dead
-/// stays dead.
+/// The membership table of Orleans' Redis provider, for a Redis that may lose it. Without its table a running cluster continues,
+/// but a silo that starts would find no other and form a second cluster under the same name. So each silo remembers the table;
+/// one that reads an older table than it knows, or none, writes what is missing, row by row and through the provider's own
+/// operations. Running silos ignore the table until its version is above all they know, and that version is written last. A silo
+/// that is known to be dead stays dead.
 /// </summary>
 /// <param name="inner">The provider's table.</param>
 /// <param name="self">This silo.</param>
@@ -30,12 +30,13 @@ internal sealed class RestoringMembershipTable(
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
     private const int WritesPerLockRenewal = 256;
 
-    private readonly SemaphoreSlim _restoring = new(1);
     private readonly Lock _lock = new();
     private MembershipMemory _memory = MembershipMemory.Nothing;
     private DateTimeOffset _readAt = clock.GetUtcNow();
 
-    /// <summary>Waits for the silos of a cluster whose table was lost; only then a table that is not there is a new cluster's.</summary>
+    /// <summary>
+    /// Waits for the silos of a cluster whose table was lost; only then a table that is not there is a new cluster's.
+    /// </summary>
     public async Task InitializeMembershipTableAsync(bool tryInitTableVersion, CancellationToken cancellationToken = default)
     {
         await inner.InitializeMembershipTableAsync(false, cancellationToken);
@@ -81,22 +82,26 @@ internal sealed class RestoringMembershipTable(
     public Task CleanupDefunctSiloEntriesAsync(DateTimeOffset beforeDate, CancellationToken cancellationToken = default) =>
         inner.CleanupDefunctSiloEntriesAsync(beforeDate, cancellationToken);
 
-    Task IMembershipTable.InitializeMembershipTable(bool tryInitTableVersion) => InitializeMembershipTableAsync(tryInitTableVersion);
+    Task IMembershipTable.InitializeMembershipTable(bool tryInitTableVersion) =>
+        InitializeMembershipTableAsync(tryInitTableVersion);
 
     Task<MembershipTableData> IMembershipTable.ReadAll() => ReadAllAsync();
 
     Task<MembershipTableData> IMembershipTable.ReadRow(SiloAddress key) => ReadRowAsync(key);
 
-    Task<bool> IMembershipTable.InsertRow(MembershipEntry entry, TableVersion tableVersion) => InsertRowAsync(entry, tableVersion);
+    Task<bool> IMembershipTable.InsertRow(MembershipEntry entry, TableVersion tableVersion) =>
+        InsertRowAsync(entry, tableVersion);
 
     Task<bool> IMembershipTable.UpdateRow(MembershipEntry entry, string etag, TableVersion tableVersion) =>
         UpdateRowAsync(entry, etag, tableVersion);
 
     Task IMembershipTable.UpdateIAmAlive(MembershipEntry entry) => UpdateIAmAliveAsync(entry);
 
-    Task IMembershipTable.DeleteMembershipTableEntries(string clusterId) => DeleteMembershipTableEntriesAsync(clusterId);
+    Task IMembershipTable.DeleteMembershipTableEntries(string clusterId) =>
+        DeleteMembershipTableEntriesAsync(clusterId);
 
-    Task IMembershipTable.CleanupDefunctSiloEntries(DateTimeOffset beforeDate) => CleanupDefunctSiloEntriesAsync(beforeDate);
+    Task IMembershipTable.CleanupDefunctSiloEntries(DateTimeOffset beforeDate) =>
+        CleanupDefunctSiloEntriesAsync(beforeDate);
 
     /// <summary>Orleans changes the row of another silo only to vote against it, and for its death.</summary>
     private void ReportVote(MembershipEntry entry)
@@ -149,8 +154,8 @@ internal sealed class RestoringMembershipTable(
     }
 
     /// <summary>
-    /// A silo that has not read the table for long cannot tell lost rows from removed ones: it may have been declared dead, and Orleans
-    /// ends it for that.
+    /// A silo that has not read the table for long cannot tell lost rows from removed ones: it may have been declared dead, and
+    /// Orleans ends it for that.
     /// </summary>
     private static bool IsLost(MembershipMemory known, bool recent, MembershipTableData table) =>
         known.IsNewerThan(table) || (recent && known.MissingFrom(table, dead: false).Any());
@@ -184,36 +189,28 @@ internal sealed class RestoringMembershipTable(
     /// <summary>One silo restores at a time; the others wait for it, and add what it did not know.</summary>
     private async Task<MembershipTableData> RestoreAsync(CancellationToken cancellationToken)
     {
-        await _restoring.WaitAsync(cancellationToken);
-        try
+        var owner = (RedisValue)$"{self} {Guid.NewGuid()}";
+        while (true)
         {
-            while (true)
+            var (known, recent) = Known();
+            var table = await ReadAsync(known, cancellationToken);
+            if (table is not null && !IsLost(known, recent, table))
             {
-                var (known, recent) = Known();
-                var table = await ReadAsync(known, cancellationToken);
-                if (table is not null && !IsLost(known, recent, table))
-                {
-                    return Remember(table);
-                }
-                var owner = (RedisValue)self.ToString();
-                if (!await redis.LockTakeAsync(key, owner, LockTime).WaitAsync(cancellationToken))
-                {
-                    await Task.Delay(Poll, clock, cancellationToken);
-                    continue;
-                }
-                try
-                {
-                    return Remember(await WriteMissingAsync(known, owner, cancellationToken));
-                }
-                finally
-                {
-                    await redis.LockReleaseAsync(key, owner);
-                }
+                return Remember(table);
             }
-        }
-        finally
-        {
-            _restoring.Release();
+            if (!await redis.LockTakeAsync(key, owner, LockTime).WaitAsync(cancellationToken))
+            {
+                await Task.Delay(Poll, clock, cancellationToken);
+                continue;
+            }
+            try
+            {
+                return Remember(await WriteMissingAsync(known, owner, cancellationToken));
+            }
+            finally
+            {
+                await redis.LockReleaseAsync(key, owner);
+            }
         }
     }
 
@@ -253,7 +250,9 @@ internal sealed class RestoringMembershipTable(
             : inner.InsertRowAsync(row, table.Version.Next(), cancellationToken);
     }
 
-    /// <summary>The provider counts by one for each write, so a row is written again until the version is above the known one.</summary>
+    /// <summary>
+    /// The provider counts by one for each write, so a row is written again until the version is above the known one.
+    /// </summary>
     private async Task RaiseVersionAsync(
         MembershipTableData table, int above, RedisValue owner, CancellationToken cancellationToken)
     {

@@ -69,7 +69,8 @@ internal sealed class TableStage : IAsyncDisposable
 
     internal sealed class Silo
     {
-        private ClusterMembershipSnapshot _received = new(ImmutableDictionary<SiloAddress, ClusterMember>.Empty, MembershipVersion.MinValue);
+        private ClusterMembershipSnapshot _received = new(
+            ImmutableDictionary<SiloAddress, ClusterMember>.Empty, MembershipVersion.MinValue);
 
         public Silo(IMembershipTable provider, int port, IDatabase redis, TimeProvider clock)
         {
@@ -97,7 +98,8 @@ internal sealed class TableStage : IAsyncDisposable
             var now = DateTime.UtcNow;
             var row = new MembershipEntry
             {
-                SiloAddress = Address, Status = SiloStatus.Active, HostName = "host", SiloName = "silo", ProxyPort = 7, RoleName = "role",
+                SiloAddress = Address, Status =
+                    SiloStatus.Active, HostName = "host", SiloName = "silo", ProxyPort = 7, RoleName = "role",
                 StartTime = now, IAmAliveTime = now,
             };
             Assert.True(await Table.InsertRowAsync(row, (await ReadAsync()).Version.Next(), ClusterStage.Token));
@@ -114,6 +116,7 @@ internal sealed class TableStage : IAsyncDisposable
 
         /// <summary>Orleans receives the state of a silo from another one.</summary>
         public void Receive(Silo about, SiloStatus status, int version) => _received = new(
-            _received.Members.SetItem(about.Address, new ClusterMember(about.Address, status, "silo")), new MembershipVersion(version));
+            _received.Members.SetItem(
+                about.Address, new ClusterMember(about.Address, status, "silo")), new MembershipVersion(version));
     }
 }

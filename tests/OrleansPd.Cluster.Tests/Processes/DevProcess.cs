@@ -37,7 +37,8 @@ internal sealed class DevProcess : IAsyncDisposable
                     return dev;
                 }
             }
-            throw new InvalidOperationException($"orleanspd dev ended: {string.Join('\n', dev.Output)}\n{string.Join('\n', dev._errors)}");
+            throw new InvalidOperationException(
+                $"orleanspd dev ended: {string.Join('\n', dev.Output)}\n{string.Join('\n', dev._errors)}");
         }
         catch
         {

@@ -4,7 +4,8 @@ using StackExchange.Redis;
 namespace OrleansPd.Cluster.Tests.Processes;
 
 /// <summary>An outage of Redis, which came back empty, while all gateways served.</summary>
-/// <param name="Recovered">Time from Redis' return until the membership table was complete, or a dead silo's legs were gone.</param>
+/// <param name="Recovered">Time from Redis' return until the membership table was complete, or a dead silo's legs were
+/// gone.</param>
 /// <param name="Before">The slowest request before the outage.</param>
 /// <param name="P99Before">The 99th percentile before the outage.</param>
 /// <param name="Slowest">The slowest request from then on.</param>
@@ -61,7 +62,8 @@ internal sealed record RedisOutage(
         await ProcessCluster.UntilAsync(
             () => Task.FromResult(cluster.Decode.Sum(e => e.Stats.AbortedTotal) >= orphans), () => OutputAsync(cluster), 150);
         var recovered = Stopwatch.GetElapsedTime(back);
-        await ProcessCluster.UntilAsync(() => ProcessCluster.WritersAnswerAsync(cluster.Silos[1]), () => OutputAsync(cluster), 60);
+        await ProcessCluster.UntilAsync(
+            () => ProcessCluster.WritersAnswerAsync(cluster.Silos[1]), () => OutputAsync(cluster), 60);
         Assert.All(abandoned, orphan => Assert.True(orphan.IsFaulted));
         return await EndAsync(load, recovered, slowest, p99);
     }

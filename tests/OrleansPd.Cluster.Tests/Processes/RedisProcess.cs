@@ -69,7 +69,9 @@ internal sealed class RedisProcess : IAsyncDisposable
     public Task<ConnectionMultiplexer> ConnectAsync() =>
         ConnectionMultiplexer.ConnectAsync($"{Address},abortConnect=false,connectTimeout=20000,asyncTimeout=20000");
 
-    /// <summary>A silo that starts waits for a cluster that a Redis which has just started may have lost. Here there was none.</summary>
+    /// <summary>
+    /// A silo that starts waits for a cluster that a Redis which has just started may have lost. Here there was none.
+    /// </summary>
     public async Task SettleAsync(string service, string cluster)
     {
         await using var connection = await ConnectAsync();

@@ -68,7 +68,8 @@ public class StartTests
         {
             string[] ports = [.. new[] { "--port", "--silo-port", "--gateway-port" }
                 .SelectMany(f => (string[])[f, f == flag ? port : "0"])];
-            var (code, output) = await SiloProcess.RunAsync(["gateway", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
+            var (code, output) = await SiloProcess.RunAsync(
+                ["gateway", "--host", "127.0.0.1", "--redis", redis.Address, .. ports]);
             Assert.Equal(1, code);
             Assert.Contains($"error: port {port} on 127.0.0.1 is taken by another process", output, StringComparison.Ordinal);
             Assert.Contains($"choose another port with {flag} ", output, StringComparison.Ordinal);
