@@ -136,7 +136,6 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
             {
                 return new(grant);
             }
-            Waiters.Begin(answer.Waiting!);
         }
         return new(_waiters.WaitAsync(answer.Waiting!, cancellationToken));
     }

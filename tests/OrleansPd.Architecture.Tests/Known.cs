@@ -8,8 +8,6 @@ internal static class Known
         "Cluster.Gateways <-> Cluster.Placement",
         "Cluster.Gateways <-> Cluster.Workers",
         "Cluster.Placement <-> Cluster.Workers",
-        "Core.Admission <-> Core.Routing",
-        "Core.Options <-> Core.Workers",
         "Engines.Answers <-> Engines.Attempts",
         "Gateway.Management <-> Gateway.Telemetry",
         "Standalone <-> Standalone.Facade",
@@ -20,10 +18,6 @@ internal static class Known
     public static readonly string[] LongFiles =
     [
         "src/OrleansPd.Cluster/Gateways/ClusterControlPlane.Loops.cs",
-        "src/OrleansPd.Core/Admission/PairAdmission.cs",
-        "src/OrleansPd.Core/Rooms/RoomTable.cs",
-        "src/OrleansPd.Core/States/GatewayState.cs",
-        "src/OrleansPd.Core/States/WorkerWriterState.cs",
         "src/OrleansPd.Engines/Attempts/Attempt.Decode.cs",
         "src/OrleansPd.Engines/Attempts/Attempt.cs",
         "src/OrleansPd.Engines/Requests/FactReader.cs",

@@ -164,16 +164,16 @@ public sealed class ControlPlanePropertyTests
             Assert.Equal(lease.IsRegular ? 0 : lease.Items, lease.Rooms.Length);
             if (lease.Prefill is { } prefill)
             {
-                Within(prefill, lease.PrefillCell);
+                Within(prefill, lease.PrefillRank);
                 Assert.Equal(prefill.TransferGroup, lease.Decode.TransferGroup);
             }
-            Within(lease.Decode, lease.DecodeCell);
+            Within(lease.Decode, lease.DecodeRank);
             _live.Add(lease);
 
             void Within(WorkerSnapshot worker, int cell)
             {
-                ref readonly var load = ref State.Desk.Load(worker.Slot, cell);
-                Assert.InRange(load.Running, 1, load.Window);
+                ref readonly var load = ref State.Admission.Catalog.Load(worker.Slot, cell);
+                Assert.InRange(load.Running, 1, load.Capacity);
                 Assert.True(worker.IsPairable || lease.PrefillHalfOpen || lease.DecodeHalfOpen, $"{worker} was given");
             }
         }
@@ -219,7 +219,7 @@ public sealed class ControlPlanePropertyTests
                     break;
                 default:
                     // Only an engine that is idle switches: whoever drives it waits for that.
-                    if (State.OnWorker(worker.Id) == 0)
+                    if (State.InFlightAndChecks(worker.Id) == 0)
                     {
                         _fleet.Apply(worker.Id, new WorkerInput.SwitchEnded(_random.Next(2) == 0));
                     }
@@ -246,7 +246,7 @@ public sealed class ControlPlanePropertyTests
                 Age = TimeSpan.FromMilliseconds(_random.Next(3000)),
                 MaxRunning = _random.Next(4) == 0 ? _random.Next(1, 6) : null,
             });
-            _fleet.Told(worker.Id, [.. readings]);
+            _fleet.ReportLoad(worker.Id, [.. readings]);
         }
 
         /// <summary>What the control plane counts on each rank is what is out there, no more and no less.</summary>
@@ -257,23 +257,23 @@ public sealed class ControlPlanePropertyTests
             {
                 if (!lease.PrefillEnded)
                 {
-                    Count(lease.Prefill!.Slot, lease.PrefillCell, lease.Items, lease.PrefillTokens);
+                    Count(lease.Prefill!.Slot, lease.PrefillRank, lease.Items, lease.PrefillTokens);
                 }
                 if (!lease.DecodeEnded)
                 {
-                    Count(lease.Decode.Slot, lease.DecodeCell, lease.Items, lease.DecodeTokens);
+                    Count(lease.Decode.Slot, lease.DecodeRank, lease.Items, lease.DecodeTokens);
                 }
             }
             foreach (var worker in State.Fleet.Workers)
             {
-                for (var rank = 0; State.Desk.Catalog.SetOf(worker.Slot) is not null
-                    && rank < State.Desk.Catalog.Ranks(worker); rank++)
+                for (var rank = 0; State.Admission.Catalog.SetOf(worker.Slot) is not null
+                    && rank < State.Admission.Catalog.Ranks(worker); rank++)
                 {
-                    ref readonly var load = ref State.Desk.Load(worker.Slot, rank);
+                    ref readonly var load = ref State.Admission.Catalog.Load(worker.Slot, rank);
                     Assert.Equal(held.GetValueOrDefault((worker.Slot, rank)), (load.Running, load.Tokens));
                 }
                 Assert.Equal(held.Where(h => h.Key.Slot == worker.Slot)
-                    .Sum(h => h.Value.Items), State.Desk.InFlight(worker.Slot));
+                    .Sum(h => h.Value.Items), State.Admission.Catalog.InFlight(worker.Slot));
             }
             Assert.Equal((_live.Count, _waiting.Count), (State.Live, State.Waiting));
             var rooms = State.Rooms;

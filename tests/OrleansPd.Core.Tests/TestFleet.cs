@@ -67,7 +67,7 @@ internal sealed class TestFleet
     public WorkerState? Apply(WorkerId id, WorkerInput input) => State.Apply(id, input, Now, Timestamp);
 
     /// <summary>The engine tells its load when it is asked now.</summary>
-    public void Told(WorkerId id, params RankReading[] ranks) =>
+    public void ReportLoad(WorkerId id, params RankReading[] ranks) =>
         State.Loaded(id, new EngineLoad { AskedAt = Now, Ranks = [.. ranks] }, Now, Timestamp);
 
     public WorkerSnapshot Shown(WorkerId id) => State.Fleet.Workers.Single(w => w.Id == id);

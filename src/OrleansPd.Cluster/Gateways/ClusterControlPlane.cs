@@ -161,7 +161,6 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
             {
                 return new(grant);
             }
-            Waiters.Begin(answer.Waiting!);
             SignalAll();
         }
         return new(_waiters.WaitAsync(answer.Waiting!, cancellationToken));

@@ -1,6 +1,6 @@
 namespace OrleansPd.Core.Admission;
 
-/// <summary>How fast requests leave, for an honest Retry-After: counted over two halves of ten seconds.</summary>
+/// <summary>Rate at which requests end, to compute Retry-After: counted over two intervals of ten seconds.</summary>
 internal readonly record struct DrainRate(DateTimeOffset Since, int Count, int Before)
 {
     private const int HalfSeconds = 10;
@@ -12,7 +12,7 @@ internal readonly record struct DrainRate(DateTimeOffset Since, int Count, int B
             : new(now, 1, age < 2 * HalfSeconds ? Count : 0);
     }
 
-    /// <summary>Time until so many have left, in whole seconds from 1 to 60.</summary>
+    /// <summary>Time until that many requests have ended, in whole seconds from 1 to 60.</summary>
     public TimeSpan TimeFor(int requests, DateTimeOffset now)
     {
         var seconds = Before > 0 ? HalfSeconds + (now - Since).TotalSeconds : Math.Max(1, (now - Since).TotalSeconds);

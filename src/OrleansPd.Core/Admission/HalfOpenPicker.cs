@@ -6,14 +6,14 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Admission;
 
 /// <summary>
-/// Gives a client's request to a worker whose breaker is open, where no other worker of its role can be used: one request, under
-/// the breaker's lease. A breaker must not lock out the only pair.
+/// Sends a client's request to a worker whose breaker is open if no other worker of its role is usable: one half-open request at
+/// a time, until the breaker's time limit. A breaker must not lock out the only pair.
 /// </summary>
 internal sealed class HalfOpenPicker(IAdmissionFleet fleet)
 {
     public bool TryPick(ModelPool pool, in PairRequest asked, DateTimeOffset now, out PairPick pick)
     {
-        var request = pool.Known(asked);
+        var request = pool.WithKnownAdapters(asked);
         IReadOnlyList<PairGroup> groups = !request.OnlyRegular ? pool.Groups : pool.OnlyRegular is { } regular ? [regular] : [];
         foreach (var group in groups)
         {
@@ -35,9 +35,9 @@ internal sealed class HalfOpenPicker(IAdmissionFleet fleet)
         return false;
     }
 
-    private int Usable(RankSet set, in PairRequest request, DateTimeOffset now, out bool trial)
+    private int Usable(RankSet set, in PairRequest request, DateTimeOffset now, out bool halfOpen)
     {
-        trial = false;
+        halfOpen = false;
         var leaf = set.Least(request.Items, 1, -1, request.Adapters);
         for (var i = 0; leaf < 0 && i < set.Count; i++)
         {
@@ -45,15 +45,15 @@ internal sealed class HalfOpenPicker(IAdmissionFleet fleet)
             if (worker.Phase == WorkerPhase.Broken && set.Load(i).Fits(request.Items, 1)
                 && set.Has(worker.Slot, request.Adapters) && fleet.TryHalfOpen(worker.Slot, take: false, now))
             {
-                (leaf, trial) = (i, true);
+                (leaf, halfOpen) = (i, true);
             }
         }
         return leaf;
     }
 
-    private void Take(bool trial, RankSet? set, int leaf, DateTimeOffset now)
+    private void Take(bool halfOpen, RankSet? set, int leaf, DateTimeOffset now)
     {
-        if (trial)
+        if (halfOpen)
         {
             _ = fleet.TryHalfOpen(set!.Slot(leaf), take: true, now);
         }

@@ -2,7 +2,7 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Admission;
 
-/// <summary>A lease with what it holds. Legs end apart: each gives back its own.</summary>
+/// <summary>A lease with the load it adds. Each leg gives its share back when it ends.</summary>
 internal sealed class HeldLease : PairLease
 {
     public required int Items { get; init; }
@@ -14,12 +14,7 @@ internal sealed class HeldLease : PairLease
     /// <summary>When it was granted, as a timestamp.</summary>
     public required long Started { get; init; }
 
-    /// <summary>Cells that are charged; with engine-chosen ranks 0 stands for the worker.</summary>
-    public required int PrefillCell { get; init; }
-
-    public required int DecodeCell { get; init; }
-
-    /// <summary>The leg is the trial of a worker whose breaker is open.</summary>
+    /// <summary>The leg is the half-open request of a worker whose breaker is open.</summary>
     public bool PrefillHalfOpen { get; init; }
 
     public bool DecodeHalfOpen { get; init; }

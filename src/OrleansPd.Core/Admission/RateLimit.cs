@@ -3,10 +3,10 @@ namespace OrleansPd.Core.Admission;
 /// <summary>A bucket of tokens that fills at a steady rate and holds one second's worth.</summary>
 /// <param name="PerSecond">Tokens a second; 0 = no limit.</param>
 /// <param name="Tokens">In the bucket at <paramref name="At"/>.</param>
-/// <param name="At">When they were counted.</param>
+/// <param name="At">Time of the count.</param>
 internal readonly record struct RateLimit(int PerSecond, double Tokens, DateTimeOffset At)
 {
-    /// <summary>Takes a token, or says when there will be one.</summary>
+    /// <summary>Takes a token, or returns the time until there is one.</summary>
     public bool TryTake(DateTimeOffset now, out RateLimit next, out TimeSpan wait)
     {
         if (PerSecond == 0)

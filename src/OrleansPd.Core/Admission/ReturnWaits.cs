@@ -5,12 +5,12 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admission;
 
-/// <summary>Since when workers that have served are away: those are expected back for a while.</summary>
+/// <summary>Since when workers that have served are unusable: requests wait some time for their return.</summary>
 internal sealed class ReturnWaits(TimeSpan patience)
 {
     private (WorkerId Id, bool Serves, DateTimeOffset Since)[] _known = [];
 
-    public void Take(FleetSnapshot fleet, DateTimeOffset now)
+    public void Update(FleetSnapshot fleet, DateTimeOffset now)
     {
         foreach (var worker in fleet.Workers)
         {
@@ -30,7 +30,7 @@ internal sealed class ReturnWaits(TimeSpan patience)
         }
     }
 
-    /// <summary>Until when somebody who could serve the request is waited for; the past where nobody is expected.</summary>
+    /// <summary>Until when the request waits for a usable worker; in the past if no worker is expected to return.</summary>
     public DateTimeOffset Until(ModelPool pool, in PairRequest request)
     {
         var latest = DateTimeOffset.MinValue;
@@ -61,8 +61,8 @@ internal sealed class ReturnWaits(TimeSpan patience)
             {
                 return DateTimeOffset.MaxValue;
             }
-            var comesBack = worker.Phase is WorkerPhase.Registered or WorkerPhase.Probing or WorkerPhase.Broken;
-            if (comesBack && worker.Slot < _known.Length && _known[worker.Slot] is { Since: var since } known
+            var mayReturn = worker.Phase is WorkerPhase.Registered or WorkerPhase.Probing or WorkerPhase.Broken;
+            if (mayReturn && worker.Slot < _known.Length && _known[worker.Slot] is { Since: var since } known
                 && known.Id == worker.Id && since != default && since + patience > latest)
             {
                 latest = since + patience;

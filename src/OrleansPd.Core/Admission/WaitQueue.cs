@@ -1,6 +1,6 @@
 namespace OrleansPd.Core.Admission;
 
-/// <summary>Waiting requests of one model: by priority, then by arrival. Leaves in O(1), joins behind its equals.</summary>
+/// <summary>Waiting requests of one lane, by priority, then by arrival. Leaving costs O(1).</summary>
 internal sealed class WaitQueue
 {
     private WaitingRequest? _last;

@@ -2,7 +2,7 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Admission;
 
-/// <summary>The requests that wait, by model, and those whose wait has ended and whose callers do not know it yet.</summary>
+/// <summary>The requests that wait, by model, and requests whose wait has ended but whose callers have no answer yet.</summary>
 internal sealed class WaitQueues
 {
     // Models without workers keep their lanes: their requests still wait for the workers to return.
@@ -17,11 +17,11 @@ internal sealed class WaitQueues
     /// <summary>The lanes of a model; null while none of its requests has waited.</summary>
     public WaitLanes? Of(string model) => Count > 0 ? _lanes.GetValueOrDefault(model) : null;
 
-    /// <summary>Whether a new request must stand behind one that waits already.</summary>
+    /// <summary>Whether a new request must wait behind another one.</summary>
     public bool IsBehind(string model, in PairRequest request) =>
         Of(model) is { } lanes && (lanes.Find(request)?.First is not null || lanes.Barrier() is not null);
 
-    /// <summary>Notes that a request was served before others of its model that came earlier.</summary>
+    /// <summary>Counts that a request was served before earlier ones of its model.</summary>
     /// <param name="model">Its model.</param>
     /// <param name="served">Still in its lane; null = it did not wait.</param>
     public void Served(string model, WaitingRequest? served) => Of(model)?.Served(served);

@@ -2,7 +2,7 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Admission;
 
-/// <summary>A request that waits for capacity. Its host completes the caller when <see cref="Grant"/> is there.</summary>
+/// <summary>A request that waits for capacity. The host answers the caller when <see cref="Grant"/> is set.</summary>
 public sealed class WaitingRequest
 {
     internal WaitingRequest(in PairRequest request, long number, TimeSpan wait)
@@ -14,14 +14,14 @@ public sealed class WaitingRequest
 
     public PairRequest Request { get; }
 
-    /// <summary>How long it may wait; the host keeps the clock.</summary>
+    /// <summary>Maximum wait; the host runs the timer.</summary>
     public TimeSpan Wait { get; }
 
-    /// <summary>The outcome, once there is one.</summary>
+    /// <summary>The outcome; null while the request waits.</summary>
     public PairGrant? Grant { get; internal set; }
 
-    /// <summary>Whatever the host needs to find its caller again.</summary>
-    public object? Tag { get; set; }
+    /// <summary>What the caller awaits; the host completes it, outside of Core.</summary>
+    public TaskCompletionSource<PairGrant> Outcome { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Order of arrival.</summary>
     internal long Number { get; }
@@ -30,12 +30,11 @@ public sealed class WaitingRequest
     internal DateTimeOffset Since { get; init; }
 
     /// <summary>
-    /// It waits for workers that have gone away, and is refused then if they are not back. Null: they are, or it never did; it
-    /// waits for capacity.
+    /// Time until which it waits for workers to return; it is refused then if they have not. Null: it waits for capacity.
     /// </summary>
     internal DateTimeOffset? ReturnBy { get; set; }
 
-    /// <summary>How many that came later went first because this one did not fit.</summary>
+    /// <summary>Number of later requests that were served first because this one did not fit.</summary>
     internal int Passed { get; set; }
 
     internal WaitQueue? Queue { get; set; }

@@ -4,11 +4,11 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Load;
 
 /// <summary>
-/// Load of all ranks in one array, indexed by slot and rank. It outlives the sets that are chosen from: a worker that changes
-/// its phase or its group keeps what is in flight on it.
+/// Load of all ranks in one array, indexed by slot and rank. It outlives the rank sets: a worker that changes its phase or group
+/// keeps its load.
 /// </summary>
-/// <param name="leased">Windows are credits that somebody grants; else they are what the engines told.</param>
-internal sealed class LoadTable(bool leased = false)
+/// <param name="usesCredits">Capacity is the credits granted to this gateway; else it is what the engines report.</param>
+internal sealed class LoadTable(bool usesCredits = false)
 {
     private RankLoad[] _cells = new RankLoad[16];
     private int _stride = 1;
@@ -28,7 +28,7 @@ internal sealed class LoadTable(bool leased = false)
         _inFlight[slot] += items;
     }
 
-    /// <summary>Makes room for a worker; what is there stays.</summary>
+    /// <summary>Makes room for a worker; existing load stays.</summary>
     public void Reserve(int slot, int ranks)
     {
         var stride = Math.Max(_stride, ranks);
@@ -48,17 +48,17 @@ internal sealed class LoadTable(bool leased = false)
         _stride = stride;
     }
 
-    /// <summary>Takes what the engine told of a rank.</summary>
+    /// <summary>Applies an engine's report of one rank.</summary>
     public void Read(int slot, int rank, in RankReading reading, DateTimeOffset now)
     {
         ref var cell = ref At(slot, rank);
-        // Its figures may still contain requests of ours that have ended since: the most we had lately is what is ours.
+        // The report may still contain requests of ours that have ended since: our recent maximum is counted as ours.
         cell.Seen = cell.Seen.Read(reading, Math.Max(cell.Running, Math.Max(cell.Peak, cell.PeakBefore)), now);
         (cell.PeakBefore, cell.Peak) = (cell.Peak, cell.Running);
         _ = Fade(slot, rank, now);
     }
 
-    /// <summary>Brings what is reckoned of others up to date; true when it changed.</summary>
+    /// <summary>Updates the load of other clients; true when it changed.</summary>
     public bool Fade(int slot, int rank, DateTimeOffset now)
     {
         ref var cell = ref At(slot, rank);
@@ -68,8 +68,8 @@ internal sealed class LoadTable(bool leased = false)
         return changed;
     }
 
-    /// <summary>The slot is another's now.</summary>
-    public void Forget(int slot)
+    /// <summary>The slot has a new worker, or its worker a new process; items in flight stay.</summary>
+    public void Reset(int slot)
     {
         for (var rank = 0; rank < _stride && slot < _inFlight.Length; rank++)
         {
@@ -79,32 +79,32 @@ internal sealed class LoadTable(bool leased = false)
         }
     }
 
-    /// <summary>Sets what the ranks of a worker may hold, from what its engine told.</summary>
+    /// <summary>Sets the capacity of a worker's ranks from its facts.</summary>
     public void SetLimits(WorkerSnapshot worker, int ranks, ControlPlaneOptions options)
     {
         Reserve(worker.Slot, ranks);
-        var share = ranks < worker.DpSize ? worker.DpSize : 1; // the engine spreads over its ranks: one cell stands for all
+        var share = ranks < worker.DpSize ? worker.DpSize : 1; // the engine chooses the rank: one cell stands for all
         for (var rank = 0; rank < ranks; rank++)
         {
             ref var cell = ref At(worker.Slot, rank);
             var tokens = worker.Role == WorkerRole.Prefill ? options.MaxPrefillTokensPerRank : worker.Facts.TokenCapacityPerRank;
             cell.MaxTokens = tokens * share ?? long.MaxValue;
-            if (!leased)
+            if (!usesCredits)
             {
-                cell.Window = (int)Math.Min(int.MaxValue, (long)Window(worker, options) * share);
-                cell.Largest = cell.Window;
+                cell.Capacity = (int)Math.Min(int.MaxValue, (long)CapacityOf(worker, options) * share);
+                cell.MaxItems = cell.Capacity;
             }
         }
     }
 
-    /// <summary>Sets what we may have on a rank, and what others have there.</summary>
-    public void Lease(int slot, int rank, int window, int largest, int others, long othersTokens)
+    /// <summary>Sets the credits this gateway has for a rank, and the load of other gateways there.</summary>
+    public void SetCredits(int slot, int rank, int credits, int largest, int others, long othersTokens)
     {
         ref var cell = ref At(slot, rank);
-        (cell.Window, cell.Largest, cell.Others, cell.OthersTokens) = (window, largest, others, othersTokens);
+        (cell.Capacity, cell.MaxItems, cell.Others, cell.OthersTokens) = (credits, largest, others, othersTokens);
     }
 
-    /// <summary>Most we had on a rank since the last call.</summary>
+    /// <summary>Maximum items of ours on a rank since the last call.</summary>
     public int TakePeak(int slot, int rank)
     {
         ref var cell = ref At(slot, rank);
@@ -113,8 +113,8 @@ internal sealed class LoadTable(bool leased = false)
         return peak;
     }
 
-    /// <summary>Items that one rank of a worker may hold.</summary>
-    public static int Window(WorkerSnapshot worker, ControlPlaneOptions options)
+    /// <summary>Items that one rank of a worker can hold.</summary>
+    public static int CapacityOf(WorkerSnapshot worker, ControlPlaneOptions options)
     {
         var running = worker.Facts.MaxRunningPerRank;
         if (worker.Role == WorkerRole.Prefill)

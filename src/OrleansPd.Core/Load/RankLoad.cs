@@ -1,47 +1,47 @@
 namespace OrleansPd.Core.Load;
 
-/// <summary>What we have in flight on one rank, what others have there, and what it may hold.</summary>
+/// <summary>Our load on one rank, the load of others there, and its capacity.</summary>
 internal struct RankLoad
 {
     /// <summary>Items of ours in flight.</summary>
     public int Running;
 
-    /// <summary>Items it may hold: the credits this gateway has for it.</summary>
-    public int Window;
+    /// <summary>Items of ours that it can hold; in a cluster the credits of this gateway.</summary>
+    public int Capacity;
 
     /// <summary>
-    /// Prefill: uncached prompt tokens that wait or run. Decode: KV tokens held, the expected answers included.
+    /// Prefill: uncached prompt tokens that wait or run. Decode: KV tokens, those of expected answers included.
     /// </summary>
     public long Tokens;
 
-    /// <summary>Most items of one request: what is there when all gateways want all.</summary>
-    public int Largest;
+    /// <summary>Maximum number of items of one request: this gateway's share when all gateways want all credits.</summary>
+    public int MaxItems;
 
-    /// <summary>Tokens it may hold, unless it is idle.</summary>
+    /// <summary>Tokens it can hold; an idle rank takes any request.</summary>
     public long MaxTokens;
 
-    /// <summary>Most items of ours since the engine's last figures, and since those before.</summary>
+    /// <summary>Maximum number of our items since the engine's last report, and between the two reports before.</summary>
     public int Peak;
     public int PeakBefore;
 
-    /// <summary>What the engine's figures showed of others.</summary>
+    /// <summary>Load of other clients in the engine's reports.</summary>
     public ForeignLoad Seen;
 
-    /// <summary>Requests of others that count now, and their tokens.</summary>
+    /// <summary>Requests of other clients that count now, and their tokens.</summary>
     public int Foreign;
     public long ForeignTokens;
 
-    /// <summary>What other gateways have there, for comparing ranks; our window is ours alone, whatever they have.</summary>
+    /// <summary>Load of other gateways there, to compare ranks; our credits do not depend on it.</summary>
     public int Others;
     public long OthersTokens;
 
     /// <summary>
-    /// Items and tokens there is room for. An estimate of what others have never closes a rank that has nothing of ours.
+    /// Free items and tokens. The estimated load of others never closes a rank that has none of our requests.
     /// </summary>
     public readonly (int Items, long Tokens) Room => Running == 0
-        ? (Window, long.MaxValue)
-        : (Window - Running - Foreign, MaxTokens - Tokens - ForeignTokens - OthersTokens);
+        ? (Capacity, long.MaxValue)
+        : (Capacity - Running - Foreign, MaxTokens - Tokens - ForeignTokens - OthersTokens);
 
-    /// <summary>Whether so many items with so many tokens may be added.</summary>
+    /// <summary>Whether the rank has room for these items and tokens.</summary>
     public readonly bool Fits(int items, long tokens) => Room is var room && items <= room.Items && tokens <= room.Tokens;
 }

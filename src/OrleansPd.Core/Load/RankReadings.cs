@@ -3,11 +3,11 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Load;
 
-/// <summary>Matches what an engine told of its ranks with our cells.</summary>
+/// <summary>Matches an engine's report of its ranks with our cells.</summary>
 internal static class RankReadings
 {
     /// <summary>
-    /// The reading of a cell; where one cell stands for several ranks, all of them together, as old as the oldest.
+    /// The report for one cell; if one cell stands for all ranks, their sum, with the age of the oldest.
     /// </summary>
     public static RankReading? For(ImmutableArray<RankReading> ranks, int cell, int cells)
     {

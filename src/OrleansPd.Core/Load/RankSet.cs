@@ -3,22 +3,22 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Load;
 
 /// <summary>
-/// The ranks of one role in one transfer group, as the policies see them: leaf i is one (worker, rank). Ranks of one worker
-/// stand side by side. Workers that may not be used keep their leaves, closed, so that a blip moves nobody.
+/// The ranks of one role in one transfer group, as the policies see them: leaf i is one (worker, rank). The ranks of a worker are
+/// adjacent. Unusable workers keep their leaves, closed, so that a short fault changes no other leaf.
 /// </summary>
 internal sealed class RankSet
 {
-    // A score is load, then priority, then the turn of the leaf: equals are taken in turn.
+    // A score is load, then priority, then the turn of the leaf: equally loaded ranks are used in rotation.
     private const int TurnBits = 24;
 
     // Where equals are many, each is taken some times before it is the next one's turn: what is used once in a while has its
-    // connection, and all that belongs to it, in no cache, or closed for idleness. Who remembers prompts has short turns, that
-    // all may remember as much as they can hold; a decode engine that keeps no prefix cache has a long one.
+    // connection, and all that belongs to it, in no cache, or closed for idleness. Who hasPrefixCache prompts has short turns,
+    // that all may remember as much as they can hold; a decode engine that keeps no prefix cache has a long one.
     private const int FewRanks = 64;
     private const int RanksPerUse = 8;
     private const int MostUses = 64;
     private const int TokensPerUse = 512;
-    private const int UsesOfForgetful = 1 << 14;
+    private const int UsesWithoutCache = 1 << 14;
     private const long SuspectLoad = 1 << 30;
     private const long MaxLoad = (1L << 31) - 1;
 
@@ -31,14 +31,14 @@ internal sealed class RankSet
     private readonly int _usesPerTurn;
     private readonly int[] _firstLeaf;
     private readonly WorkerSnapshot?[] _workers;
-    private readonly AdapterHolders _holders;
+    private readonly AdapterHolders _adapters;
     private int _turn;
 
     public RankSet(WorkerRole role, IReadOnlyList<WorkerSnapshot> workers, Func<WorkerSnapshot, int> ranksOf, LoadTable loads)
     {
         Role = role;
         _loads = loads;
-        _holders = new AdapterHolders(this);
+        _adapters = new AdapterHolders(this);
         Count = workers.Sum(ranksOf);
         _slots = new int[Count];
         _ranks = new int[Count];
@@ -71,7 +71,7 @@ internal sealed class RankSet
 
     public int Count { get; }
 
-    /// <summary>Workers by slot; null where the slot is none of this set's.</summary>
+    /// <summary>Workers by slot; null if the slot belongs to no worker of this set.</summary>
     public ReadOnlySpan<WorkerSnapshot?> Workers => _workers;
 
     public int Slot(int leaf) => _slots[leaf];
@@ -84,7 +84,7 @@ internal sealed class RankSet
 
     public bool Has(int slot) => (uint)slot < (uint)_firstLeaf.Length && _firstLeaf[slot] >= 0;
 
-    /// <summary>Ranks of a worker of this set.</summary>
+    /// <summary>The leaves of a worker of this set.</summary>
     public (int From, int To) Leaves(int slot)
     {
         var from = _firstLeaf[slot];
@@ -96,14 +96,16 @@ internal sealed class RankSet
         return (from, to);
     }
 
-    /// <summary>The leaf of a worker's rank, -1 when it has none here.</summary>
+    /// <summary>The leaf of a worker's rank; -1 = not in this set.</summary>
     public int Leaf(int slot, int rank) =>
         Has(slot) && _firstLeaf[slot] + rank < Count && _slots[_firstLeaf[slot] + rank] == slot ? _firstLeaf[slot] + rank : -1;
 
-    /// <summary>True when the rank may be used and has room for these items.</summary>
+    /// <summary>True when the rank is usable and has room for these items.</summary>
     public bool Fits(int leaf, int items, long tokens) => Worker(leaf).IsPairable && Load(leaf).Fits(items, tokens);
 
-    /// <summary>Comparable load of a rank in tokens; a decode's running item weighs as much as SGLang reserves for it.</summary>
+    /// <summary>
+    /// Load of a rank in tokens; each item on a decode rank adds the 512 tokens that SGLang reserves for its answer.
+    /// </summary>
     public long Weight(int leaf)
     {
         ref readonly var load = ref Load(leaf);
@@ -111,32 +113,32 @@ internal sealed class RankSet
             + (Role == WorkerRole.Prefill ? 0 : (load.Running + load.Foreign + load.Others) * 512L);
     }
 
-    /// <summary>Whether a worker of this set has the adapters; null = none is asked for.</summary>
-    public bool Has(int slot, string? adapters) => adapters is null || _holders.Of(adapters)[slot];
+    /// <summary>Whether a worker of this set has the adapters; null = none is needed.</summary>
+    public bool Has(int slot, string? adapters) => adapters is null || _adapters.Of(adapters)[slot];
 
     /// <summary>Whether any worker of this set has the adapters.</summary>
-    public bool AnyHas(string adapters) => _holders.Of(adapters).Contains(true);
+    public bool AnyHas(string adapters) => _adapters.Of(adapters).Contains(true);
 
     /// <summary>
-    /// The least loaded rank with room; those of <paramref name="avoidSlot"/> only where there is no other. -1 = none.
+    /// The least loaded rank with room; a rank of <paramref name="avoidSlot"/> only if there is no other. -1 = none.
     /// </summary>
     public int Least(int items, long tokens, int avoidSlot, string? adapters = null)
     {
         if (adapters is not null)
         {
-            return LeastOf(items, tokens, avoidSlot, _holders.Of(adapters));
+            return LeastOf(items, tokens, avoidSlot, _adapters.Of(adapters));
         }
         var (from, to) = Has(avoidSlot) ? Leaves(avoidSlot) : (0, 0);
         var best = to > from ? _tree.ArgminExcept(from, to) : _tree.Argmin();
         if (best < 0 || !Fits(best, items, tokens))
         {
-            // The lowest may lack room for a batch or a long prompt that another rank has.
+            // The least loaded rank may lack room for a batch or a long prompt that another rank has.
             best = _tree.ArgminWithRoom(items, tokens, from, to);
         }
         return best >= 0 || to == from ? best : _tree.ArgminWithRoom(items, tokens, 0, 0);
     }
 
-    /// <summary>Brings the leaf up to date with its load.</summary>
+    /// <summary>Updates the score of a leaf.</summary>
     public void Rescore(int leaf)
     {
         var worker = Worker(leaf);
@@ -153,14 +155,15 @@ internal sealed class RankSet
         _tree.Set(leaf, score, items, tokens);
     }
 
+    /// <summary>Counts a use of a rank; after enough of them the next of the equally loaded ranks is used.</summary>
     /// <param name="leaf">The leaf.</param>
-    /// <param name="tokens">Tokens it was taken for.</param>
-    /// <param name="remembers">Its engine keeps prompts for later ones.</param>
-    public void Taken(int leaf, long tokens, bool remembers = true)
+    /// <param name="tokens">Tokens of the request.</param>
+    /// <param name="hasPrefixCache">Whether its engine keeps a prefix cache.</param>
+    public void CountUse(int leaf, long tokens, bool hasPrefixCache = true)
     {
         ref var used = ref _used[leaf];
         used = (used.Uses + 1, used.Tokens + tokens);
-        var most = remembers || _usesPerTurn == 1 ? _usesPerTurn : UsesOfForgetful;
+        var most = hasPrefixCache || _usesPerTurn == 1 ? _usesPerTurn : UsesWithoutCache;
         if (used.Uses >= most || used.Tokens >= (long)most * TokensPerUse)
         {
             used = default;
@@ -170,12 +173,12 @@ internal sealed class RankSet
         Rescore(leaf);
     }
 
-    /// <summary>Takes a worker's new snapshot; its ranks are the same.</summary>
+    /// <summary>Applies a new snapshot of a worker; its ranks are the same.</summary>
     public void Refresh(WorkerSnapshot worker)
     {
         if (_workers[worker.Slot]!.Facts.AdapterNames != worker.Facts.AdapterNames)
         {
-            _holders.Clear();
+            _adapters.Clear();
         }
         _workers[worker.Slot] = worker;
         var (from, to) = Leaves(worker.Slot);
@@ -185,7 +188,7 @@ internal sealed class RankSet
         }
     }
 
-    /// <summary>The same among the workers of some slots: a look at each, since the tree knows no subsets.</summary>
+    /// <summary>The same among the workers of some slots; scans all leaves, because the tree has no subsets.</summary>
     private int LeastOf(int items, long tokens, int avoidSlot, bool[] slots)
     {
         var (best, avoided) = (-1, -1);

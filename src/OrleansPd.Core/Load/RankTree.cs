@@ -1,9 +1,9 @@
 namespace OrleansPd.Core.Load;
 
 /// <summary>
-/// Finds the lowest of n scores at once and takes a changed score in log n steps, so that a choice among thousands of ranks
-/// costs no scan. A complete binary tree in one array: node i is the lower of nodes 2i and 2i+1, leaves stand at the end.
-/// Each node also knows the most room below it, so that a search for much room passes over whole branches that have too little.
+/// Finds the lowest of n scores and updates a score in log n steps, so that a choice among thousands of ranks needs no scan. A
+/// complete binary tree in one array: node i is the lower of nodes 2i and 2i+1, leaves are at the end. Each node also has the
+/// maximum room below it, so that a search for much room skips whole branches that have too little.
 /// </summary>
 internal sealed class RankTree
 {
@@ -30,10 +30,8 @@ internal sealed class RankTree
 
     public long this[int leaf] => _nodes[_width + leaf];
 
-    public long Lowest => _nodes[1];
-
     /// <param name="leaf">The leaf.</param>
-    /// <param name="score">Lower is better; <see cref="Closed"/> = not to be chosen.</param>
+    /// <param name="score">Lower is better; <see cref="Closed"/> = must not be chosen.</param>
     /// <param name="items">Items there is room for.</param>
     /// <param name="tokens">Tokens there is room for.</param>
     public void Set(int leaf, long score, int items, long tokens)

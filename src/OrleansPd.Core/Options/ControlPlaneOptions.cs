@@ -5,14 +5,14 @@ namespace OrleansPd.Core.Options;
 
 // Over 300 lines because it is one table: every option of the control plane with its flag, limits and reason.
 
-/// <summary>What the control plane is told by its operator. Configuration section <c>ControlPlane</c>.</summary>
+/// <summary>Settings of the control plane. Configuration section <c>ControlPlane</c>.</summary>
 public sealed class ControlPlaneOptions
 {
-    /// <summary>Workers known from the start. More can come and go while running.</summary>
+    /// <summary>Workers known from the start. Workers can be added and removed at run time.</summary>
     public List<WorkerSpec> Workers { get; init; } = [];
 
     /// <summary>
-    /// Policy of a role that has none of its own; the names are in PolicyTable. Default <c>cache_aware</c>, as in the SGLang
+    /// Policy of each role without a separate one; the names are in PolicyTable. Default <c>cache_aware</c>, as in the SGLang
     /// router.
     /// </summary>
     [Required]
@@ -32,17 +32,17 @@ public sealed class ControlPlaneOptions
     public string? DecodePolicy { get; set; }
 
     /// <summary>
-    /// Policies of single models, each as <c>MODEL=PREFILL[,DECODE]</c> with the model's own name; one policy is for both roles,
-    /// as <see cref="Policy"/> is. Default none: all models have the policies above. Each entry with <c>cache_aware</c> has a
-    /// prefix index of its own.
+    /// Policies of single models, each as <c>MODEL=PREFILL[,DECODE]</c> with the model's name, not an alias; one policy is used
+    /// for both roles, as <see cref="Policy"/> is. Default none: all models use the policies above. Each entry with
+    /// <c>cache_aware</c> has a separate prefix index.
     /// </summary>
     [Flag(FlagGroup.ChoosingEngines, "MODEL=PREFILL[,DECODE]",
         "Policies of one model; a single policy applies to both roles. Repeatable.", Ours = true)]
     public List<string> ModelPolicy { get; init; } = [];
 
     /// <summary>
-    /// Who chooses data-parallel ranks. Default <see cref="DpRankMode.Explicit"/>, the only one that holds on every load-balance
-    /// method.
+    /// Which side chooses data-parallel ranks. Default <see cref="DpRankMode.Explicit"/>, the only mode that works with every
+    /// load-balance method.
     /// </summary>
     [Flag(FlagGroup.ChoosingEngines, "MODE",
         "Data-parallel ranks: explicit (the gateway chooses and names the rank to both engines), modulo (the gateway "
@@ -69,8 +69,8 @@ public sealed class ControlPlaneOptions
     public int PdMinUncachedTokens { get; set; }
 
     /// <summary>
-    /// Serve by regular workers what no pair can be used for. Default false: refuse with the reason, so that nobody is surprised
-    /// by the load.
+    /// Fall back to regular workers when no pair is available. Default false: refuse with the reason, so that regular workers get
+    /// no unexpected load.
     /// </summary>
     [Flag(FlagGroup.ChoosingEngines, "", "Fall back to regular engines when no pair is available.", Ours = true)]
     public bool PdFallback { get; set; }
@@ -78,23 +78,23 @@ public sealed class ControlPlaneOptions
     // ---- admission ----
 
     /// <summary>
-    /// Most requests in flight at the same time, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.
+    /// Maximum number of requests in flight, -1 = no limit. Default -1, as the SGLang router's --max-concurrent-requests.
     /// </summary>
     [Range(-1, int.MaxValue)]
     [Flag(FlagGroup.Admission, "REQUESTS", "Maximum requests in flight; -1 = no limit.")]
     public int MaxConcurrentRequests { get; set; } = -1;
 
     /// <summary>
-    /// Most requests that wait for capacity, 0 = nobody waits. Default 4096, where the SGLang router has 100: that one sends on
-    /// what it gets and leaves the queueing to the engines, which never refuse, so its users count on 256 requests at once being
-    /// served.
+    /// Maximum number of requests that wait for capacity, 0 = no request waits. Default 4096, where the SGLang router has 100:
+    /// the router forwards all requests and the engines queue them without a limit, so its users expect that 256 requests at once
+    /// are served.
     /// </summary>
     [Range(0, 1_000_000)]
     [Flag(FlagGroup.Admission, "REQUESTS", "Maximum requests that wait for capacity; 0 = no queue.")]
     public int QueueSize { get; set; } = 4096;
 
     /// <summary>
-    /// Longest wait for capacity in seconds; the request's own deadline may end it earlier. Default 600, where the SGLang router
+    /// Maximum wait for capacity in seconds; the request's own deadline may end it earlier. Default 600, where the SGLang router
     /// has 60, for the same reason as <see cref="QueueSize"/>.
     /// </summary>
     [Range(0, 86400)]
@@ -102,10 +102,10 @@ public sealed class ControlPlaneOptions
     public int QueueTimeoutSecs { get; set; } = 600;
 
     /// <summary>
-    /// Seconds for which requests wait for workers that have just gone away, counted from when they were last usable, 0-3600; the
-    /// queue's bounds hold here too. After that, and for workers that have never served, requests are refused at once. 0 = always
-    /// refused at once. Default 10: twice <see cref="CbTimeoutDurationSecs"/>, so that an open breaker or a blink of the network
-    /// costs no request, while whoever asks for an engine that is down for longer soon hears of it and can go elsewhere.
+    /// Seconds for which requests wait for workers that have become unusable, counted from when they were last usable, 0-3600;
+    /// the limits of the queue apply too. After that, and for workers that have never served, requests are refused at once. 0 =
+    /// always refused at once. Default 10: twice <see cref="CbTimeoutDurationSecs"/>, so that an open breaker or a short network
+    /// fault costs no request, while clients of an engine that is down for longer are refused soon and can go elsewhere.
     /// </summary>
     [Range(0, 3600)]
     [Flag(FlagGroup.Admission, "SECONDS",
@@ -122,7 +122,8 @@ public sealed class ControlPlaneOptions
     public int RateLimitTokensPerSecond { get; set; }
 
     /// <summary>
-    /// Most requests on one decode rank, whatever the engine tells; null = what it can hold times <see cref="DecodeSlotFactor"/>.
+    /// Maximum number of requests on one decode rank, whatever the engine reports; null = its reported slots times
+    /// <see cref="DecodeSlotFactor"/>.
     /// </summary>
     [Range(1, int.MaxValue)]
     [Flag(FlagGroup.Admission, "REQUESTS",
@@ -130,22 +131,22 @@ public sealed class ControlPlaneOptions
     public int? MaxRunningPerDecodeRank { get; set; }
 
     /// <summary>
-    /// Share of a decode rank's request slots that is used, 0.01-100. Default 1: more would wait inside the engine, where nothing
-    /// times it out.
+    /// Share of a decode rank's request slots that is used, 0.01-100. Default 1: further requests would wait inside the engine,
+    /// where they have no time limit.
     /// </summary>
     [Range(0.01, 100)]
     [Flag(FlagGroup.Admission, "FACTOR", "Share of a decode rank's request slots to use.", Ours = true)]
     public double DecodeSlotFactor { get; set; } = 1;
 
     /// <summary>
-    /// Slots of a decode rank whose engine does not tell. Default 256, an eighth of the least that SGLang chooses by itself.
+    /// Slots of a decode rank whose engine does not report them. Default 256, an eighth of the least that SGLang chooses.
     /// </summary>
     [Range(1, int.MaxValue)]
     [Flag(FlagGroup.Admission, "REQUESTS", "Request slots of a decode rank whose engine does not report them.", Ours = true)]
     public int UnknownDecodeSlots { get; set; } = 256;
 
     /// <summary>
-    /// Prompt tokens that may wait or run on one prefill rank; a larger prompt is taken by an idle rank. Default 1,048,576: at
+    /// Prompt tokens that may wait or run on one prefill rank; a larger prompt goes to an idle rank. Default 1,048,576: at
     /// 10,000 tokens a second 105 s, well below the 300 s after which a decode engine gives up.
     /// </summary>
     [Range(1, int.MaxValue)]
@@ -169,38 +170,39 @@ public sealed class ControlPlaneOptions
     [Flag(FlagGroup.HealthOfEngines, "FAILURES", "Consecutive failures that open an engine's circuit breaker.")]
     public int CbFailureThreshold { get; set; } = 10;
 
-    /// <summary>Good trials in a row that close it. Default 3.</summary>
+    /// <summary>Readiness checks or half-open requests in a row that must succeed to close it. Default 3.</summary>
     [Range(1, 1000)]
     [Flag(FlagGroup.HealthOfEngines, "SUCCESSES", "Consecutive successful checks that close the breaker.")]
     public int CbSuccessThreshold { get; set; } = 3;
 
     /// <summary>
-    /// Seconds without a trial once it opened. Default 5, where the SGLang router has 60: trials here are generations of our own,
-    /// one at a time, that cost no client anything, so an engine that works again should not stand idle for a minute.
+    /// Seconds from the opening of a breaker to the first readiness check. Default 5, where the SGLang router has 60: the checks
+    /// are generations of our own, one at a time, and cost no client a request, so an engine that works again need not wait a
+    /// minute.
     /// </summary>
     [Range(0, 86400)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time until an open breaker admits a check.")]
     public int CbTimeoutDurationSecs { get; set; } = 5;
 
-    /// <summary>Seconds over which the rate of failures is taken. Default 120.</summary>
+    /// <summary>Length in seconds of the window over which the failure rate is computed. Default 120.</summary>
     [Range(1, 86400)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time window of the failure rate.")]
     public int CbWindowDurationSecs { get; set; } = 120;
 
     /// <summary>
-    /// Share of failures in the window that opens it, 0.01-1. Default 0.5: an engine that fails every other request is worse than
-    /// none.
+    /// Share of failures in the window that opens the breaker, 0.01-1. Default 0.5: an engine that fails every other request is
+    /// worse than none.
     /// </summary>
     [Range(0.01, 1)]
     [Flag(FlagGroup.HealthOfEngines, "SHARE", "Failure rate in the window that opens the breaker.", Ours = true)]
     public double CbFailureRate { get; set; } = 0.5;
 
-    /// <summary>Outcomes in the window below which there is no rate. Default 20.</summary>
+    /// <summary>Minimum number of outcomes in the window for a failure rate. Default 20.</summary>
     [Range(1, 1_000_000)]
     [Flag(FlagGroup.HealthOfEngines, "REQUESTS", "Minimum requests in the window for a failure rate.", Ours = true)]
     public int CbMinRequests { get; set; } = 20;
 
-    /// <summary>Seconds after which a trial that has not reported is given to somebody else. Default 30.</summary>
+    /// <summary>Seconds after which a check or half-open request without an outcome is repeated. Default 30.</summary>
     [Range(1, 86400)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time after which a check without an outcome is repeated.", Ours = true)]
     public int CbTrialLeaseSecs { get; set; } = 30;
@@ -208,8 +210,8 @@ public sealed class ControlPlaneOptions
     // ---- probes ----
 
     /// <summary>
-    /// Seconds between cheap probes of a worker, longer where one process watches more than 400 (5 for 1,000). Default 2: a dead
-    /// engine is noticed in time even when nobody calls it.
+    /// Seconds between cheap probes of a worker, longer where one process monitors more than 400 (5 for 1,000). Default 2: a dead
+    /// engine is detected in time even when it gets no requests.
     /// </summary>
     [Range(1, 3600)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time between liveness probes of an engine.", Ours = true)]
@@ -221,15 +223,16 @@ public sealed class ControlPlaneOptions
     public int LivenessTimeoutSecs { get; set; } = 5;
 
     /// <summary>
-    /// Seconds between reading the facts of a worker again (slow under load on the engine's side), longer where one process
-    /// watches more than 200 (50 for 1,000). Default 10.
+    /// Seconds between two queries of a worker's facts (slow on a loaded engine), longer where one process monitors more than 200
+    /// (50 for 1,000). Default 10.
     /// </summary>
     [Range(1, 3600)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time between reads of what an engine reports about itself.", Ours = true)]
     public int DescribeIntervalSecs { get; set; } = 10;
 
     /// <summary>
-    /// Seconds between the engine's own generating health checks, 0 = never. Default 30; below 5 they pile up inside the engine.
+    /// Seconds between the engine's own generating health checks, 0 = never. Default 30; below 5 they accumulate inside the
+    /// engine.
     /// </summary>
     [Range(0, 3600)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS",
@@ -244,7 +247,7 @@ public sealed class ControlPlaneOptions
         Name = "health-check-timeout-secs")]
     public int HealthTimeoutSecs { get; set; } = 25;
 
-    /// <summary>Seconds the first generation through a pair may take. Default 120: kernels are compiled in it.</summary>
+    /// <summary>Seconds the first generation through a pair may take. Default 120: the engine compiles kernels in it.</summary>
     [Range(1, 3600)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS",
         "Time limit of the first generation through a pair; engines compile kernels during it.", Ours = true)]
@@ -257,26 +260,26 @@ public sealed class ControlPlaneOptions
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time before a restarted prefill engine is used again.", Ours = true)]
     public int PrefillRestartHoldSecs { get; set; } = 15;
 
-    /// <summary>Seconds without any progress of what is in flight on a worker after which it is suspect. Default 30.</summary>
+    /// <summary>Seconds without progress of any request in flight on a worker after which it is suspect. Default 30.</summary>
     [Range(1, 86400)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time without progress after which an engine is avoided.", Ours = true)]
     public int StallSuspectSecs { get; set; } = 30;
 
-    /// <summary>The same, after which its breaker opens. Default 120: below the 300 s of the engines' own clocks.</summary>
+    /// <summary>The same, after which its breaker opens. Default 120: below the 300 s of the engines' own time limits.</summary>
     [Range(1, 86400)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time without progress after which an engine's breaker opens.", Ours = true)]
     public int StallBrokenSecs { get; set; } = 120;
 
     /// <summary>
-    /// Seconds between readings of an engine's load, 0-3600, 0 = never. Default 2. They show what others send to the same
-    /// engine and what it can really hold; a worker that drains is asked more often, whatever this says, and one of more than 400
-    /// that one process watches more seldom (every 5 s of 1,000).
+    /// Seconds between two queries of an engine's load, 0-3600, 0 = never. Default 2. The load contains requests of other clients
+    /// and the capacity of the engine. A draining worker is queried more often; where one process monitors more than 400 workers,
+    /// each is queried less often (every 5 s of 1,000).
     /// </summary>
     [Range(0, 3600)]
     [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time between reads of an engine's load; 0 = never.", Ours = true)]
     public int LoadIntervalSecs { get; set; } = 2;
 
-    // ---- life of workers ----
+    // ---- changes of workers ----
 
     /// <summary>
     /// Seconds a role switch may take, waiting for requests in flight included, 1-86400. Default 330: above the 300 s after which
@@ -295,24 +298,26 @@ public sealed class ControlPlaneOptions
     // ---- rooms ----
 
     /// <summary>
-    /// Seconds a room is kept after it was last registered; a live request's room is kept for longer. Default 120, as SGLang's
-    /// bootstrap server.
+    /// Seconds a room is kept after its last registration; the room of a request in flight is kept until that ends. Default 120,
+    /// as SGLang's bootstrap server.
     /// </summary>
     [Range(1, 86400)]
     [Flag(FlagGroup.RoomsAndBootstrapFacade, "SECONDS", "Time for which an unused registered room is kept.", Ours = true)]
     public int RoomTtlSecs { get; set; } = 120;
 
-    /// <summary>Most rooms the table holds, about 60 bytes each; beyond, registrations are refused. Default 1,000,000.</summary>
+    /// <summary>
+    /// Maximum number of rooms in the table, about 80 bytes each; beyond, registrations are refused. Default 1,000,000.
+    /// </summary>
     [Range(1, 100_000_000)]
-    [Flag(FlagGroup.RoomsAndBootstrapFacade, "ROOMS", "Maximum rooms in the table, 60 bytes each.", Ours = true)]
+    [Flag(FlagGroup.RoomsAndBootstrapFacade, "ROOMS", "Maximum rooms in the table, 80 bytes each.", Ours = true)]
     public int MaxRooms { get; set; } = 1_000_000;
 
     // ---- bootstrap facade ----
 
     /// <summary>
-    /// Put an address of ours before each prefill's bootstrap server, a new one for each of its lives, and name it on decode
-    /// legs. A restarted prefill then serves at once (no <see cref="PrefillRestartHoldSecs"/>), and a dead one is made known to
-    /// decode engines. Default false: decode engines must be able to reach these ports.
+    /// Serve the bootstrap server of each prefill at an address of ours, a new one for each epoch, and send it in decode legs. A
+    /// restarted prefill then serves at once (no <see cref="PrefillRestartHoldSecs"/>), and decode engines detect a dead one.
+    /// Default false: decode engines must be able to reach these ports.
     /// </summary>
     [Flag(FlagGroup.RoomsAndBootstrapFacade, "",
         "Give each run of a prefill engine a bootstrap address on this host, so that it serves at once after a restart.",
@@ -320,15 +325,16 @@ public sealed class ControlPlaneOptions
     public bool BootstrapFacade { get; set; }
 
     /// <summary>
-    /// Address or name under which decode engines reach this gateway; needed with <see cref="BootstrapFacade"/>.
+    /// Address or name under which decode engines reach this gateway; required with <see cref="BootstrapFacade"/>.
     /// </summary>
     [Flag(FlagGroup.RoomsAndBootstrapFacade, "ADDRESS", "Address under which decode engines reach this host.", Ours = true)]
     public string? FacadeHost { get; set; }
 
     /// <summary>
-    /// Ports of the facade as <c>first-last</c>, both of as many digits (a decode engine that drops <c>:6000</c> drops
-    /// <c>:60001</c> too); null = any free ones. Give several times as many as there are prefills: a port stays taken for a minute
-    /// after a restart, and should not soon mean another prefill. Default null.
+    /// Ports of the facade as <c>first-last</c>, both with the same number of digits (a decode engine that drops <c>:6000</c>
+    /// drops
+    /// <c>:60001</c> too); null = any free ports. Give several times as many as there are prefills: a port stays in use for a
+    /// minute after a restart, and should not be reused for another prefill soon. Default null.
     /// </summary>
     [CustomValidation(typeof(PortRange), nameof(PortRange.Check))]
     [Flag(FlagGroup.RoomsAndBootstrapFacade, "FIRST-LAST",

@@ -3,7 +3,9 @@ using System.Globalization;
 
 namespace OrleansPd.Core.Options;
 
-/// <summary>Ports from <paramref name="First"/> to <paramref name="Last"/>, both included, all of as many digits.</summary>
+/// <summary>
+/// Ports from <paramref name="First"/> to <paramref name="Last"/>, both included, both with the same number of digits.
+/// </summary>
 public readonly record struct PortRange(int First, int Last)
 {
     public int Count => Last - First + 1;

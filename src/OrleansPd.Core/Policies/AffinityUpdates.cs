@@ -5,8 +5,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
-/// What the policies of one gateway have learned since they were last asked, for the other gateways: which keys (prefixes,
-/// sessions) now are on which rank. Affinity is a hint, so the memory is bounded and what does not fit is dropped.
+/// Keys (prefixes, sessions) that the policies of one gateway have assigned to ranks since the last update, for the other
+/// gateways. Affinity is a hint, so the memory is bounded and keys that do not fit are dropped.
 /// <para>Words: a head (slot, rank, side, number of keys), then the keys.</para>
 /// </summary>
 internal sealed class AffinityUpdates
@@ -20,13 +20,13 @@ internal sealed class AffinityUpdates
     private int _length;
     private int _head;
 
-    /// <summary>Everything is told, not only what is new here: somebody has joined who knows nothing.</summary>
+    /// <summary>Publish known keys too, not only new ones: a gateway has joined that has none.</summary>
     public bool PublishesAll { get; set; }
 
     /// <summary>Keys that did not fit.</summary>
     public long Dropped { get; private set; }
 
-    /// <summary>Keys after this are on that rank.</summary>
+    /// <summary>Starts the keys of a rank; end them with <see cref="End"/>.</summary>
     public void Begin(LegSide side, int slot, int rank)
     {
         Reserve(_length + 1);
@@ -53,7 +53,7 @@ internal sealed class AffinityUpdates
         _length = count == 0 ? _head : _length;
     }
 
-    /// <summary>Takes out what there is; null = nothing.</summary>
+    /// <summary>Takes out all keys; null = none. Those of unknown workers are dropped.</summary>
     public AffinityUpdate? Take(Func<int, WorkerId?> idOf)
     {
         if (_length == 0)
@@ -61,7 +61,7 @@ internal sealed class AffinityUpdates
             return null;
         }
         var workers = ImmutableArray.CreateBuilder<WorkerId>();
-        var places = new Dictionary<int, int>();
+        var indexes = new Dictionary<int, int>();
         var words = new ulong[_length];
         var length = 0;
         for (var at = 0; at < _length;)
@@ -70,12 +70,12 @@ internal sealed class AffinityUpdates
             var count = (int)(rest & ushort.MaxValue);
             if (idOf(slot) is { } id)
             {
-                if (!places.TryGetValue(slot, out var place))
+                if (!indexes.TryGetValue(slot, out var index))
                 {
-                    places.Add(slot, place = workers.Count);
+                    indexes.Add(slot, index = workers.Count);
                     workers.Add(id);
                 }
-                words[length] = ((ulong)(uint)place << 32) | rest;
+                words[length] = ((ulong)(uint)index << 32) | rest;
                 _words.AsSpan(at + 1, count).CopyTo(words.AsSpan(length + 1));
                 length += 1 + count;
             }
@@ -85,20 +85,20 @@ internal sealed class AffinityUpdates
         return length == 0 ? null : new AffinityUpdate(workers.ToImmutable(), words.AsMemory(0, length));
     }
 
-    /// <summary>Reads what another gateway has told; words that make no sense end it.</summary>
-    public static void Read(AffinityUpdate told, Reader reader)
+    /// <summary>Reads the update of another gateway, up to the first head that makes no sense.</summary>
+    public static void Read(AffinityUpdate update, Reader reader)
     {
-        var words = told.Words.Span;
+        var words = update.Words.Span;
         while (words.Length > 0)
         {
             var head = words[0];
-            var (place, count) = ((int)(head >> 32), (int)(head & ushort.MaxValue));
-            if ((uint)place >= (uint)told.Workers.Length || count >= words.Length)
+            var (index, count) = ((int)(head >> 32), (int)(head & ushort.MaxValue));
+            if ((uint)index >= (uint)update.Workers.Length || count >= words.Length)
             {
                 return;
             }
             var rank = (int)(head >> (CountBits + 1)) & ((1 << RankBits) - 1);
-            reader(told.Workers[place], (head & (1UL << CountBits)) != 0 ? LegSide.Prefill
+            reader(update.Workers[index], (head & (1UL << CountBits)) != 0 ? LegSide.Prefill
                 : LegSide.Decode, rank, words.Slice(1, count));
             words = words[(1 + count)..];
         }
@@ -115,7 +115,7 @@ internal sealed class AffinityUpdates
     }
 }
 
-/// <summary>Which keys are on which ranks, as one gateway tells the others.</summary>
-/// <param name="Workers">The workers that are meant.</param>
+/// <summary>The keys that one gateway has assigned to ranks, for the other gateways.</summary>
+/// <param name="Workers">The workers; heads refer to them by index.</param>
 /// <param name="Words">For each rank a head and the keys; see <see cref="AffinityUpdates"/>.</param>
 public sealed record AffinityUpdate(ImmutableArray<WorkerId> Workers, ReadOnlyMemory<ulong> Words);

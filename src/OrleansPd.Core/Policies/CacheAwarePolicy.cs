@@ -5,16 +5,16 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
-/// The rank where the request is computed soonest: tokens that wait there plus tokens of this request that are not cached
-/// there. Affinity thus yields by itself when its target is so busy that computing the prefix again elsewhere is faster, and
-/// a prefix that everyone shares is worth its own length in queue and no more. Looks at the ranks that hold the longest
-/// prefixes and at the least loaded one.
+/// The rank where the request is computed soonest: tokens that wait there plus tokens of this request that are not cached there.
+/// So affinity yields when its target is so busy that computing the prefix elsewhere is faster, and a prefix that all requests
+/// share outweighs a queue of its own length and no more. Compares the ranks that hold the longest prefixes with the least loaded
+/// one.
 /// </summary>
 internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
 {
     private const int Depths = 6;
     private readonly PrefixIndex _index = new(blocks);
-    private byte[] _lives = new byte[16];
+    private byte[] _epochs = new byte[16];
 
     public override bool NeedsPrefix => true;
 
@@ -65,46 +65,46 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
         {
             if (_index.Holders(prompt, depth).Contains(holder))
             {
-                return Rest(tokens, prompt.Length, depth);
+                return Uncomputed(tokens, prompt.Length, depth);
             }
             depth = i == 0 ? PrefixIndex.Below(depth) : PrefixIndex.AtOrBelow(depth * 3 / 4);
         }
-        return Rest(tokens, prompt.Length, prompt.IsEmpty ? 0 : _index.Common(prompt));
+        return Uncomputed(tokens, prompt.Length, prompt.IsEmpty ? 0 : _index.Common(prompt));
     }
 
-    public override void Chosen(RankSet set, int leaf, in PairRequest request)
+    public override void Picked(RankSet set, int leaf, in PairRequest request)
     {
         var (slot, rank) = (set.Slot(leaf), set.Rank(leaf));
-        News?.Begin(Side, slot, rank);
-        _index.Add(request.PrefixBlocks.Span, Holder(slot, rank), News);
-        News?.End();
+        Updates?.Begin(Side, slot, rank);
+        _index.Add(request.PrefixBlocks.Span, Holder(slot, rank), Updates);
+        Updates?.End();
     }
 
     public override void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys) =>
         _index.AddRemote(keys, Holder(set.Slot(leaf), set.Rank(leaf)));
 
-    public override void Forget(int slot)
+    public override void CachesFlushed(int slot)
     {
         Reserve(slot);
-        _lives[slot]++;
+        _epochs[slot]++;
     }
 
-    private static long Rest(long tokens, int blocks, int cached) =>
+    private static long Uncomputed(long tokens, int blocks, int cached) =>
         blocks == 0 ? tokens : (long)((double)tokens * (blocks - cached) / blocks);
 
     private void Reserve(int slot)
     {
-        if (slot >= _lives.Length)
+        if (slot >= _epochs.Length)
         {
-            Array.Resize(ref _lives, Math.Max(slot + 1, _lives.Length * 2));
+            Array.Resize(ref _epochs, Math.Max(slot + 1, _epochs.Length * 2));
         }
     }
 
-    // 13 bits slot, 10 bits rank, 8 bits life; entries of a former life name nobody. Plus one: 0 is the empty place.
+    // 13 bits slot, 10 bits rank, 8 bits epoch: entries of a former epoch match no rank. Plus one: 0 means empty.
     private uint Holder(int slot, int rank)
     {
         Reserve(slot);
-        return ((((uint)slot & 0x1FFF) << 18) | (((uint)rank & 0x3FF) << 8) | _lives[slot]) + 1;
+        return ((((uint)slot & 0x1FFF) << 18) | (((uint)rank & 0x3FF) << 8) | _epochs[slot]) + 1;
     }
 
     private int Leaf(RankSet set, uint holder)
@@ -114,6 +114,6 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
             return -1;
         }
         var (slot, rank) = ((int)((holder - 1) >> 18), (int)((holder - 1) >> 8) & 0x3FF);
-        return slot < _lives.Length && _lives[slot] == (byte)(holder - 1) ? set.Leaf(slot, rank) : -1;
+        return slot < _epochs.Length && _epochs[slot] == (byte)(holder - 1) ? set.Leaf(slot, rank) : -1;
     }
 }

@@ -5,10 +5,10 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
-/// A key always finds the same worker while it is there, and few keys move when workers come and go. The key is the session's,
-/// or else the prompt's first block. Workers stand on a ring by the hash of their name, so all gateways agree. A first block may
-/// be everybody's (a system prompt), so without a session the ring's worker is left where another has less to do by more than the
-/// request's own length.
+/// Requests with one key go to one worker while it is usable, and few keys move when workers are added or removed. The key is the
+/// session's, or else the prompt's first block. Workers are placed on a ring by the hash of their name, so all gateways agree.
+/// Many prompts may share a first block (a system prompt), so without a session the least loaded rank is used instead where its
+/// load is lower by more than the request's own length.
 /// </summary>
 internal sealed class ConsistentHashingPolicy : PickPolicy
 {
@@ -53,7 +53,7 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
 
         public required int[] Slots { get; init; }
 
-        /// <summary>Hash of the worker's name by slot. Slots differ from gateway to gateway, names do not.</summary>
+        /// <summary>Hash of the worker's name, by slot. Slots differ between gateways, names do not.</summary>
         public required ulong[] Names { get; init; }
 
         public static Ring Of(RankSet set)

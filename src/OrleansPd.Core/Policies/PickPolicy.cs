@@ -4,38 +4,38 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
-/// How one role's worker and rank are chosen. A policy proposes; where its proposal has no room it falls back to the least
-/// loaded rank, so no policy refuses while there is room.
+/// Picks the worker and rank of one role. A policy whose preferred rank has no room falls back to the least loaded one, so no
+/// policy refuses while a rank has room.
 /// </summary>
 internal abstract class PickPolicy
 {
-    /// <summary>Takes what this policy learns, for other gateways; null = there are none, or nobody asks.</summary>
-    public AffinityUpdates? News { get; set; }
+    /// <summary>Collects the keys that this policy assigns to ranks, for other gateways; null = there are none.</summary>
+    public AffinityUpdates? Updates { get; set; }
 
-    /// <summary>Whether it chooses prefill workers, for whom it is told.</summary>
+    /// <summary>The side this policy picks for. Other gateways apply its updates to the same side.</summary>
     public LegSide Side { get; set; }
 
     /// <summary>True when requests should carry <see cref="PairRequest.PrefixBlocks"/>.</summary>
     public virtual bool NeedsPrefix => false;
 
-    /// <summary>The leaf to use, -1 when no rank has room.</summary>
+    /// <summary>The leaf to use; -1 = no rank has room.</summary>
     public abstract int Pick(RankSet set, in PairRequest request, in PickScope scope);
 
-    /// <summary>Tokens of the request that the rank must compute; all where nothing is known of its cache.</summary>
+    /// <summary>Tokens of the request that the rank must compute; all if its cache is unknown.</summary>
     public virtual long Uncached(RankSet set, int leaf, in PairRequest request, long tokens) => tokens;
 
-    /// <summary>The request goes there.</summary>
-    public virtual void Chosen(RankSet set, int leaf, in PairRequest request)
+    /// <summary>A request was assigned to the leaf.</summary>
+    public virtual void Picked(RankSet set, int leaf, in PairRequest request)
     {
     }
 
-    /// <summary>Another gateway has learned that these are there.</summary>
+    /// <summary>Another gateway has assigned these keys to the leaf.</summary>
     public virtual void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys)
     {
     }
 
-    /// <summary>Whatever the worker had cached is gone.</summary>
-    public virtual void Forget(int slot)
+    /// <summary>The caches of a worker are empty.</summary>
+    public virtual void CachesFlushed(int slot)
     {
     }
 }

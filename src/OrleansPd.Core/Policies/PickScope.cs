@@ -2,11 +2,11 @@ using OrleansPd.Core.Load;
 
 namespace OrleansPd.Core.Policies;
 
-/// <summary>What one choice must respect.</summary>
-/// <param name="Items">Places needed on one rank.</param>
-/// <param name="Tokens">Tokens the request adds to a rank that has none of it cached.</param>
-/// <param name="AvoidSlot">Worker that is taken only where there is no other; -1 = none.</param>
-/// <param name="Random">Source of chance.</param>
+/// <summary>The constraints of one pick.</summary>
+/// <param name="Items">Slots needed on one rank.</param>
+/// <param name="Tokens">Tokens that the request adds to a rank without a cached prefix of it.</param>
+/// <param name="AvoidSlot">Worker to use only if there is no other; -1 = none.</param>
+/// <param name="Random">Source of randomness.</param>
 /// <param name="Adapters">LoRA adapters that the worker must have; null = none.</param>
 internal readonly record struct PickScope(int Items, long Tokens, int AvoidSlot, Random Random, string? Adapters = null)
 {

@@ -3,21 +3,24 @@ using OrleansPd.Core.Options;
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
-/// All policies. A new policy is its own file and one line here; flags, messages and docs/control-plane.md are made of this table.
+/// All policies. A new policy is its own file and one line here; flags, messages and docs/control-plane.md are made of this
+/// table.
 /// </summary>
 public static class PolicyTable
 {
     public static IReadOnlyList<PolicyEntry> All { get; } =
     [
-        new("cache_aware", "the rank that is done soonest: tokens queued there + tokens of this prompt not cached there", "prefill",
+        new("cache_aware", "the rank that is done soonest: tokens queued there + tokens of this prompt not cached there",
+            "prefill",
             options => new CacheAwarePolicy(options.PrefixIndexBlocks)) { OnDecode = "least_load", Replaces = "prefix_hash" },
-        new("least_load", "the rank with the fewest tokens: prefill, outstanding uncached ones; decode, KV tokens and 512 for each "
-            + "request", "decode", _ => new LeastLoadPolicy()) { Replaces = "bucket" },
+        new("least_load", "the rank with the fewest tokens: prefill, outstanding uncached ones; decode, KV tokens and 512 for "
+            + "each request", "decode", _ => new LeastLoadPolicy()) { Replaces = "bucket" },
         new("power_of_two", "the less loaded of two ranks chosen at random", "many workers, several gateways",
             _ => new PowerOfTwoPolicy()),
         new("round_robin", "ranks in rotation", "equal requests", _ => new RoundRobinPolicy()),
         new("random", "any rank with room", "comparison", _ => new RandomPolicy()),
-        new("consistent_hashing", "the worker that the session key hashes to; without a key the one that the prompt's first block "
+        new("consistent_hashing",
+            "the worker that the session key hashes to; without a key the one that the prompt's first block "
             + "hashes to, unless another has less to do by more than this prompt",
             "sessions, several gateways that agree without messages", _ => new ConsistentHashingPolicy()),
         new("session", "the same rank for the same session key, while that rank can be used", "sessions in one gateway",

@@ -3,7 +3,7 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Policies;
 
-/// <summary>The less loaded of two ranks taken at random.</summary>
+/// <summary>The less loaded of two ranks chosen at random.</summary>
 internal sealed class PowerOfTwoPolicy : PickPolicy
 {
     private const int Tries = 8;

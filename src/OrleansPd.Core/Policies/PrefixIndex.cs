@@ -1,12 +1,13 @@
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
-/// Remembers which ranks were given which prompt prefixes. Blocks carry chained hashes, so one hash stands for all that comes
-/// before it. Of a prompt only the blocks on a grid are kept: each of the first 64, then 32 in every doubling of the length,
-/// and the last; a match is at most 1/32 too short, and a prompt of 128k tokens costs some 200 entries, not 8,000.
-/// <para>Fixed memory: a set-associative table, eight entries a line, the least recently used one of a line is replaced.</para>
-/// <para>An entry names four holders. A prefix that had more is <em>common</em>: taken to be everywhere, so it draws
-/// nobody.</para>
+/// Stores which ranks have got which prompt prefixes. Blocks have chained hashes, so the hash of a block stands for the whole
+/// prefix up to it. Of a prompt only the blocks on a grid are stored: each of the first 64, then 32 in every doubling of the
+/// length, and the last; a match is at most 1/32 too short, and a prompt of 128k tokens costs some 200 entries, not 8,000.
+/// <para>Fixed memory: a set-associative table with eight entries per line; the least recently used one of a line is
+/// replaced.</para>
+/// <para>An entry names four holders. A prefix that had more is <em>common</em>: it counts as cached everywhere, so it attracts
+/// no request.</para>
 /// </summary>
 internal sealed class PrefixIndex
 {
@@ -32,10 +33,10 @@ internal sealed class PrefixIndex
     /// <summary>The deepest known block of the prompt as a number of blocks, 0 = none.</summary>
     public int Deepest(ReadOnlySpan<ulong> blocks) => Deepest(blocks, commonOnly: false);
 
-    /// <summary>How much of the prompt is common, in blocks.</summary>
+    /// <summary>The length of the common prefix of the prompt, in blocks.</summary>
     public int Common(ReadOnlySpan<ulong> blocks) => Deepest(blocks, commonOnly: true);
 
-    /// <summary>Holders of the prompt's first <paramref name="depth"/> blocks; 0 in places that are empty.</summary>
+    /// <summary>Holders of the prompt's first <paramref name="depth"/> blocks; 0 = empty.</summary>
     public ReadOnlySpan<uint> Holders(ReadOnlySpan<ulong> blocks, int depth)
     {
         var entry = depth > 0 ? Find(blocks[depth - 1]) : -1;
@@ -45,31 +46,31 @@ internal sealed class PrefixIndex
     /// <summary>The next lower depth on the grid.</summary>
     public static int Below(int depth) => depth <= 1 ? 0 : GridDepth(GridCount(depth - 1) - 1);
 
-    /// <summary>The largest depth on the grid that is not above.</summary>
+    /// <summary>The largest depth on the grid up to this one.</summary>
     public static int AtOrBelow(int depth) => depth <= 0 ? 0 : GridDepth(GridCount(depth) - 1);
 
     /// <param name="blocks">The prompt.</param>
-    /// <param name="holder">Whoever has it now; not 0, and without the top bit.</param>
-    /// <param name="news">Takes what was not known before; null = nobody asks.</param>
-    public void Add(ReadOnlySpan<ulong> blocks, uint holder, AffinityUpdates? news = null)
+    /// <param name="holder">The rank that has it now; not 0, and without the top bit.</param>
+    /// <param name="updates">Collects keys that are new here; null = there are no other gateways.</param>
+    public void Add(ReadOnlySpan<ulong> blocks, uint holder, AffinityUpdates? updates = null)
     {
         if (blocks.IsEmpty)
         {
             return;
         }
-        _clock += 2; // the low bit of a stamp says "common"
+        _clock += 2; // the low bit of a stamp means "common"
         var grid = GridCount(blocks.Length);
         for (var i = 0; i < grid; i++)
         {
-            AddBlock(blocks[GridDepth(i) - 1], holder, news);
+            AddBlock(blocks[GridDepth(i) - 1], holder, updates);
         }
         if (GridDepth(grid - 1) != blocks.Length)
         {
-            AddBlock(blocks[^1], holder, news);
+            AddBlock(blocks[^1], holder, updates);
         }
     }
 
-    /// <summary>Adds blocks that another index had on its grid.</summary>
+    /// <summary>Adds blocks of another index's grid.</summary>
     public void AddRemote(ReadOnlySpan<ulong> keys, uint holder)
     {
         _clock += 2;
@@ -79,7 +80,7 @@ internal sealed class PrefixIndex
         }
     }
 
-    private void AddBlock(ulong key, uint holder, AffinityUpdates? news)
+    private void AddBlock(ulong key, uint holder, AffinityUpdates? updates)
     {
         var entry = Find(key);
         if (entry < 0)
@@ -92,9 +93,9 @@ internal sealed class PrefixIndex
         var common = _stamps[entry] & 1;
         var holders = _holders.AsSpan(entry * MaxHolders, MaxHolders);
         var at = holders.IndexOf(holder);
-        if (news is not null && (news.PublishesAll || (at < 0 && common == 0)))
+        if (updates is not null && (updates.PublishesAll || (at < 0 && common == 0)))
         {
-            news.Add(key);
+            updates.Add(key);
         }
         if (at < 0)
         {
@@ -116,7 +117,7 @@ internal sealed class PrefixIndex
         {
             return blocks.Length;
         }
-        // Whoever knows a block knows those before it, so the known ones are found by halving.
+        // A prefix is known up to some block and unknown after it: a binary search finds that block.
         var (known, unknown) = (0, GridCount(blocks.Length) + 1);
         while (known + 1 < unknown)
         {
@@ -139,7 +140,7 @@ internal sealed class PrefixIndex
         return entry >= 0 && (!commonOnly || (_stamps[entry] & 1) == 1);
     }
 
-    /// <summary>Blocks of a prompt of that length that lie on the grid.</summary>
+    /// <summary>Number of blocks on the grid of a prompt of that length.</summary>
     private static int GridCount(int length)
     {
         if (length <= 1 << GridBits)
@@ -161,7 +162,7 @@ internal sealed class PrefixIndex
         return (n - (octave << GridBits)) << octave;
     }
 
-    // Mixed first: keys need not be spread over all their bits.
+    // Keys may not be spread over all their bits: mix first.
     private int Line(ulong key) => ((int)((key * 0x9E37_79B9_7F4A_7C15UL) >> 32) & _lineMask) * Ways;
 
     private int Find(ulong key)

@@ -3,7 +3,7 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Policies;
 
-/// <summary>All ranks of all workers in turn.</summary>
+/// <summary>All ranks of all workers in rotation.</summary>
 internal sealed class RoundRobinPolicy : PickPolicy
 {
     private const int Tries = 64;

@@ -5,15 +5,15 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
-/// A session stays on its rank for as long as that rank can be used. While the rank is merely full its requests go elsewhere,
-/// and come back. Requests without a session go to the least loaded rank.
+/// A session stays on its rank while that rank is usable. While the rank is full, requests of the session go to the least loaded
+/// rank. So do requests without a session.
 /// </summary>
 internal sealed class SessionPolicy : PickPolicy
 {
-    // Two generations: the older one is dropped when the newer is full. Sessions in use move on to the newer by being used.
+    // Two generations: the older one is dropped when the newer one is full. A session in use moves to the newer one.
     private const int MaxPerGeneration = 65_536;
-    private Dictionary<ulong, Home> _young = [];
-    private Dictionary<ulong, Home> _old = [];
+    private Dictionary<ulong, Home> _newer = [];
+    private Dictionary<ulong, Home> _older = [];
 
     public override int Pick(RankSet set, in PairRequest request, in PickScope scope)
     {
@@ -21,7 +21,7 @@ internal sealed class SessionPolicy : PickPolicy
         return leaf >= 0 && scope.Takes(set, leaf) ? leaf : scope.Least(set);
     }
 
-    public override void Chosen(RankSet set, int leaf, in PairRequest request)
+    public override void Picked(RankSet set, int leaf, in PairRequest request)
     {
         if (request.SessionKey == 0)
         {
@@ -30,39 +30,39 @@ internal sealed class SessionPolicy : PickPolicy
         var slot = set.Slot(leaf);
         var now = new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch);
         var known = Find(request.SessionKey);
-        var stays = known is { } at && Stays(set, at);
-        if (News is { } news && (!stays || news.PublishesAll))
+        var stays = known is { } at && IsUsable(set, at);
+        if (Updates is { } updates && (!stays || updates.PublishesAll))
         {
-            news.Begin(Side, now.Slot, now.Rank);
-            news.Add(request.SessionKey);
-            news.End();
+            updates.Begin(Side, now.Slot, now.Rank);
+            updates.Add(request.SessionKey);
+            updates.End();
         }
-        Keep(request.SessionKey, stays ? known!.Value : now);
+        Store(request.SessionKey, stays ? known!.Value : now);
     }
 
-    /// <summary>Where two gateways met a session first at the same time, the one that tells last is right for both.</summary>
+    /// <summary>If two gateways assigned a new session at the same time, the later update wins at both.</summary>
     public override void Learn(RankSet set, int leaf, ReadOnlySpan<ulong> keys)
     {
         var slot = set.Slot(leaf);
         foreach (var key in keys)
         {
-            Keep(key, new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch));
+            Store(key, new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch));
         }
     }
 
-    private void Keep(ulong session, Home home)
+    private void Store(ulong session, Home home)
     {
-        if (_young.Count >= MaxPerGeneration)
+        if (_newer.Count >= MaxPerGeneration)
         {
-            (_old, _young) = (_young, _old);
-            _young.Clear();
+            (_older, _newer) = (_newer, _older);
+            _newer.Clear();
         }
-        CollectionsMarshal.GetValueRefOrAddDefault(_young, session, out _) = home;
+        CollectionsMarshal.GetValueRefOrAddDefault(_newer, session, out _) = home;
     }
 
-    private Home? Find(ulong key) => _young.TryGetValue(key, out var home) || _old.TryGetValue(key, out home) ? home : null;
+    private Home? Find(ulong key) => _newer.TryGetValue(key, out var home) || _older.TryGetValue(key, out home) ? home : null;
 
-    private static bool Stays(RankSet set, Home home)
+    private static bool IsUsable(RankSet set, Home home)
     {
         var leaf = set.Leaf(home.Slot, home.Rank);
         return leaf >= 0 && set.Worker(leaf).Epoch == home.Epoch && set.Worker(leaf).IsPairable;

@@ -19,9 +19,9 @@ public readonly record struct PairGrant
 }
 
 /// <summary>Why a request was not admitted.</summary>
-/// <param name="Reason">The class of the reason; decides the HTTP status.</param>
+/// <param name="Reason">Class of the reason; decides the HTTP status.</param>
 /// <param name="Message">A sentence for the client.</param>
-/// <param name="RetryAfter">When it may be worth trying again; null = unknown.</param>
+/// <param name="RetryAfter">Time after which a retry may succeed; null = unknown.</param>
 public sealed record Refusal(RefusalReason Reason, string Message, TimeSpan? RetryAfter = null);
 
 public enum RefusalReason
@@ -35,7 +35,7 @@ public enum RefusalReason
     /// <summary>No worker at all is usable. 503, code <c>no_healthy_workers</c>.</summary>
     NoWorkers,
 
-    /// <summary>Workers are there, but no two of them can exchange KV. 503, code <c>no_compatible_pair</c>.</summary>
+    /// <summary>There are usable workers, but no two of them can exchange KV. 503, code <c>no_compatible_pair</c>.</summary>
     NoCompatiblePair,
 
     /// <summary>No worker serves the model. 404, code <c>model_not_found</c>.</summary>

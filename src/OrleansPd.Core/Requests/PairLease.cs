@@ -3,8 +3,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Requests;
 
 /// <summary>
-/// One admitted attempt: a pair, its ranks and its rooms. Held until both legs have been reported ended. Fields are set by the
-/// control plane before the lease is handed out; only <see cref="Progressed"/> and <see cref="Rids"/> change afterwards.
+/// One admitted attempt: a pair, its ranks and its rooms. Held until both legs have ended. The control plane sets
+/// the fields before it hands out the lease; only <see cref="Progressed"/> and <see cref="Rids"/> change afterwards.
 /// </summary>
 public class PairLease
 {
@@ -16,7 +16,7 @@ public class PairLease
     /// <summary>Null for a request to a regular worker.</summary>
     public WorkerSnapshot? Prefill { get; init; }
 
-    /// <summary>The decode worker, or the regular worker that does both.</summary>
+    /// <summary>The decode worker, or the regular worker.</summary>
     public required WorkerSnapshot Decode { get; init; }
 
     /// <summary>Data-parallel rank on the prefill worker; 0 where it has one rank.</summary>
@@ -27,17 +27,17 @@ public class PairLease
     /// <summary>Room of each item, each fresh, in [1, 2^63-1]; empty for a regular worker.</summary>
     public required ReadOnlyMemory<long> Rooms { get; init; }
 
-    /// <summary>What the prefill engine is told.</summary>
+    /// <summary>Members of the prefill leg.</summary>
     public LegTarget PrefillTarget { get; init; }
 
-    /// <summary>What the decode engine is told.</summary>
+    /// <summary>Members of the decode leg.</summary>
     public LegTarget DecodeTarget { get; init; }
 
     /// <summary>Why this pair, in numbers.</summary>
     public RouteExplanation RouteExplanation { get; init; }
 
     /// <summary>
-    /// Why this pair, for <c>/debug/requests</c>: made of <see cref="RouteExplanation"/> when asked for. Null when nothing was
+    /// Why this pair, for <c>/debug/requests</c>: made of <see cref="RouteExplanation"/> on demand. Null when nothing was
     /// recorded.
     /// </summary>
     public string? Why { get => field ?? (RouteExplanation.IsNone ? null : RouteExplanation.ToString()); init; }
@@ -50,12 +50,12 @@ public class PairLease
     public long LastProgress => Volatile.Read(ref _lastProgress);
 
     /// <summary>
-    /// Ids under which the engines know the items; set by whoever sends them. Empty before, and where nobody tells.
+    /// Ids of the items at the engines; set by the dispatcher when it sends them. Empty before.
     /// </summary>
     public IReadOnlyList<string> Rids { get; set; } = [];
 
     /// <summary>
-    /// Called by whoever moves the bytes; the age of the last progress finds engines that are wedged behind a green /health.
+    /// Called for each event of a leg; the age of the last progress finds engines that hang although /health is good.
     /// </summary>
     public void Progressed(long timestamp) => Volatile.Write(ref _lastProgress, timestamp);
 }

@@ -2,20 +2,21 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Requests;
 
-/// <summary>What the choice of a pair depends on. One attempt of one HTTP request to a pair.</summary>
+/// <summary>One attempt of one HTTP request, as far as admission and the choice of a pair depend on it.</summary>
 public readonly record struct PairRequest()
 {
     /// <summary>Model the client named; null = any (allowed where one model is served).</summary>
     public string? Model { get; init; }
 
     /// <summary>
-    /// Names of the LoRA adapters that the request needs, sorted, one a line; null = none. Where some worker of the model is
-    /// known to have them, only such workers are used, on both sides; where none is, the engines are left to answer.
+    /// Names of the LoRA adapters that the request needs, sorted, one per line; null = none. If some worker of the model is known
+    /// to have them, only such workers are used, on both sides; if none is, the engines answer.
     /// </summary>
     public string? Adapters { get; init; }
 
     /// <summary>
-    /// The request cannot run on a pair (embeddings and their kin): only regular workers of the model are used. Default false.
+    /// The request cannot run on a pair (embeddings, scores and the like): only regular workers of the model are used. Default
+    /// false.
     /// </summary>
     public bool OnlyRegular { get; init; }
 
@@ -28,19 +29,19 @@ public readonly record struct PairRequest()
     /// <summary>Upper bound of answer tokens of one item; -1 when the client gave none.</summary>
     public int MaxNewTokens { get; init; } = -1;
 
-    /// <summary>Chained hashes of the prompt's blocks, for cache-aware policies; empty when the policy does not ask.</summary>
+    /// <summary>Chained hashes of the prompt's blocks, for cache-aware policies; empty when no policy reads them.</summary>
     public ReadOnlyMemory<ulong> PrefixBlocks { get; init; }
 
     /// <summary>Stable hash of the client's session or routing key; 0 = none.</summary>
     public ulong SessionKey { get; init; }
 
-    /// <summary>Higher is served first where requests wait; default 0.</summary>
+    /// <summary>Among waiting requests the higher is served first; default 0.</summary>
     public int Priority { get; init; }
 
     /// <summary>0 for the first attempt, 1 for the first retry, ...</summary>
     public int Attempt { get; init; }
 
-    /// <summary>Worker that failed an earlier attempt: taken again only where there is no other. None by default.</summary>
+    /// <summary>Worker that failed an earlier attempt: used again only if there is no other. None by default.</summary>
     public WorkerId AvoidPrefill { get; init; }
 
     public WorkerId AvoidDecode { get; init; }
@@ -48,7 +49,7 @@ public readonly record struct PairRequest()
     /// <summary>A lease whose pair is preferred while it has room (samples of one prompt share its prefix).</summary>
     public PairLease? Near { get; init; }
 
-    /// <summary>Longest wait for capacity; zero = do not wait.</summary>
+    /// <summary>Maximum wait for capacity; zero = do not wait.</summary>
     public TimeSpan MaxWait { get; init; }
 
     /// <summary>Our id of the client's request, for the debug ring.</summary>

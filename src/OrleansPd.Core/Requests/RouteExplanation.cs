@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace OrleansPd.Core.Requests;
 
-/// <summary>Why a lease is as it is, in numbers; the text is made when somebody asks.</summary>
+/// <summary>Why a lease got its pair, in numbers; the text is made on demand.</summary>
 public readonly record struct RouteExplanation
 {
     /// <summary>Why a pair, or why a regular worker.</summary>
@@ -14,7 +14,7 @@ public readonly record struct RouteExplanation
     /// <summary>The policy that chose the decode or regular worker; null where nothing was recorded.</summary>
     public string? DecodePolicy { get; init; }
 
-    /// <summary>Ranks the policy chose from.</summary>
+    /// <summary>Ranks among which the policy chose.</summary>
     public int PrefillCandidates { get; init; }
 
     public int DecodeCandidates { get; init; }
@@ -24,13 +24,13 @@ public readonly record struct RouteExplanation
 
     public long DecodeScore { get; init; }
 
-    /// <summary>Prompt tokens that the chosen worker must compute, as far as its cache is known.</summary>
+    /// <summary>Prompt tokens that the chosen worker must compute, as far as the content of its cache is known.</summary>
     public long UncachedTokens { get; init; }
 
     /// <summary>Time in the queue.</summary>
     public TimeSpan Waited { get; init; }
 
-    /// <summary>The request is the trial of a worker whose breaker is open.</summary>
+    /// <summary>The request is the half-open request of a worker whose breaker is open.</summary>
     public bool IsHalfOpen { get; init; }
 
     public bool IsNone => DecodePolicy is null;
@@ -45,7 +45,7 @@ public readonly record struct RouteExplanation
         {
             RouteReason.Pair => "pair",
             RouteReason.RegularBusy => "pair (short prompt, but no regular worker had room)",
-            RouteReason.OnlyRegular => "regular worker (nobody else could serve it)",
+            RouteReason.OnlyRegular => "regular worker (no pair could serve it)",
             RouteReason.ShortPrompt => "regular worker (short prompt)",
             RouteReason.Fallback => "regular worker (no pair was usable)",
             _ => Route.ToString(),
@@ -55,7 +55,7 @@ public readonly record struct RouteExplanation
             $"{place}; {prefill}{Side(PrefillPolicy is null ? "regular" : "decode", DecodePolicy!, DecodeScore, DecodeCandidates)}")
             + string.Create(CultureInfo.InvariantCulture,
                 $"{UncachedTokens} tokens to compute; waited {Waited.TotalMilliseconds:0} ms")
-            + (IsHalfOpen ? "; trial of a worker whose breaker is open" : "");
+            + (IsHalfOpen ? "; half-open request to a worker whose breaker is open" : "");
     }
 
     private static string Side(string role, string policy, long score, int candidates) =>

@@ -1,12 +1,12 @@
 namespace OrleansPd.Core.Rooms;
 
-/// <summary>What became of a registration of a room's owner.</summary>
+/// <summary>Outcome of a registration of the rank that owns a room.</summary>
 public enum RankRegistration
 {
-    /// <summary>It stands, for one TTL or as long as the room's lease lives.</summary>
+    /// <summary>Stored for one TTL, or until the room's lease ends.</summary>
     Stored,
 
-    /// <summary>Another rank has the room; that one is kept.</summary>
+    /// <summary>Another rank owns the room; it is kept.</summary>
     Conflict,
 
     /// <summary>The table is full of rooms that are pinned or young.</summary>

@@ -1,23 +1,25 @@
+using OrleansPd.Core.Workers;
+
 namespace OrleansPd.Core.Rooms;
 
 /// <summary>
-/// Makes room ids: in [1, 2^63-1], <c>room mod dpSize == rank</c>, and never the same twice.
+/// Mints room ids: in [1, 2^63-1], <c>room mod dpSize == rank</c>, and never the same twice.
 /// <code>
 ///  62            50 49                          10 9         0
 ///  [ gateway prefix ][ counter, starts at the time ][ for the rank ]
 ///  '------------- keyed bijection on 53 bits -------------'
 /// </code>
 /// The upper 53 bits are unique by construction: the prefix separates gateways, the counter the rooms of one gateway, and the
-/// bijection only hides the order. The lower 10 bits are free to meet the rank. All gateways that share engines must use one
-/// key. The counter starts at the time in units of 10 µs, so a restarted gateway begins above its former life as long as that
-/// one minted fewer than 100,000 rooms a second on average; it comes round after 127 days, when no room lives any more.
+/// bijection only hides the order. The lower 10 bits are chosen to match the rank. All gateways that share engines must use
+/// one key. The counter starts at the time in units of 10 µs, so a restarted gateway begins above its former counter if it minted
+/// fewer than 100,000 rooms a second on average; the counter wraps after 127 days, when all rooms have expired.
 /// </summary>
 public sealed class RoomMint
 {
     /// <summary>Prefixes are 0 to 2^13-1.</summary>
     public const int PrefixBits = 13;
 
-    /// <summary>Most data-parallel ranks a room can be steered to.</summary>
+    /// <summary>Maximum number of data-parallel ranks of a prefill.</summary>
     public const int MaxDpSize = 1 << RankBits;
 
     private const int RankBits = 10;
@@ -31,8 +33,8 @@ public sealed class RoomMint
     private readonly ulong _key;
     private ulong _counter;
 
-    /// <param name="prefix">This gateway's, 0 to 8191; leased where gateways know of each other.</param>
-    /// <param name="firstCounter">Where counting starts; see <see cref="CounterAt"/>.</param>
+    /// <param name="prefix">The prefix of this gateway, 0 to 8191; assigned by the cluster if there is one.</param>
+    /// <param name="firstCounter">First value of the counter; see <see cref="CounterAt"/>.</param>
     /// <param name="key">Hides the order of rooms; equal on all gateways that share engines.</param>
     public RoomMint(int prefix, long firstCounter, ulong key = DefaultKey)
     {
@@ -47,7 +49,7 @@ public sealed class RoomMint
     public static long CounterAt(DateTimeOffset start) =>
         (long)((ulong)(start.UtcTicks / (TimeSpan.TicksPerMillisecond / 100)) & CounterMask);
 
-    /// <summary>A prefix for a gateway that has a seed and no lease.</summary>
+    /// <summary>A prefix for a gateway without a cluster.</summary>
     public static int PrefixOf(int seed) => (int)(Mix((uint)seed + 0x9E37_79B9_7F4A_7C15UL) >> (64 - PrefixBits));
 
     /// <summary>The next room for a rank.</summary>
@@ -72,13 +74,11 @@ public sealed class RoomMint
         }
     }
 
-    /// <summary>Fills with rooms of one rank, all different.</summary>
-    public void Fill(Span<long> rooms, int dpSize, int rank)
+    /// <summary>The next room for a rank of a prefill; where the engine chooses the rank, any room does.</summary>
+    public long Next(WorkerSnapshot prefill, int rank, DpRankMode ranks)
     {
-        for (var i = 0; i < rooms.Length; i++)
-        {
-            rooms[i] = Next(dpSize, rank);
-        }
+        ArgumentNullException.ThrowIfNull(prefill);
+        return ranks == DpRankMode.Engine ? Next(1, 0) : Next(prefill.DpSize, rank);
     }
 
     private static long Steer(ulong upper, uint dpSize, uint rank)

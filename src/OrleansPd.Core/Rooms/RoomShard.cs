@@ -1,83 +1,51 @@
 namespace OrleansPd.Core.Rooms;
 
 /// <summary>
-/// A shard of the cluster's registered rooms: which prefill rank has a room that no live lease of the asked gateway pins. A room
-/// lives for one TTL from the last time it was registered; asking does not count. The first rank stands, another is refused.
+/// One shard of the cluster's registered rooms: rooms that no live lease of the gateway that was asked pins. Its rules are those
+/// of
+/// <see cref="RoomTable"/>.
 /// </summary>
-/// <param name="ttl">How long a room lives.</param>
-/// <param name="maxRooms">Most rooms it holds; beyond, registrations are refused.</param>
+/// <param name="ttl">Time from a room's last registration to its expiry.</param>
+/// <param name="maxRooms">Maximum number of rooms; beyond, registrations are refused.</param>
 public sealed class RoomShard(TimeSpan ttl, int maxRooms)
 {
-    private readonly Dictionary<long, RoomEntry> _rooms = [];
-    private readonly PriorityQueue<long, long> _byDeadline = new();
+    // Storage must learn of each room that is dropped: only Expire drops rooms.
+    private readonly RoomTable _table = new(ttl, maxRooms, dropsPerCall: 0);
 
-    public int Count => _rooms.Count;
+    public int Count => _table.Count;
 
-    /// <summary>All rooms, those that are too old but not dropped yet among them.</summary>
-    public IReadOnlyList<RoomEntry> Entries => [.. _rooms.Values];
-
-    /// <summary>Registrations of another rank than the one that stands.</summary>
-    public long Conflicts { get; private set; }
+    /// <summary>All rooms, the expired ones that have not been dropped included.</summary>
+    public IReadOnlyList<RoomEntry> Entries => [.. _table.Registered];
 
     /// <param name="room">The room.</param>
-    /// <param name="rank">Who has it.</param>
+    /// <param name="rank">The prefill rank that owns it.</param>
     /// <param name="now">The time.</param>
-    /// <param name="entry">What is to be stored before the registration is acknowledged.</param>
+    /// <param name="entry">To be stored before the registration is acknowledged, if it stands.</param>
     public RankRegistration Register(long room, int rank, DateTimeOffset now, out RoomEntry entry)
     {
-        var known = _rooms.TryGetValue(room, out entry) && entry.Deadline > now;
-        if (known && entry.Rank != rank)
-        {
-            Conflicts++;
-            return RankRegistration.Conflict;
-        }
-        if (!known && !_rooms.ContainsKey(room) && _rooms.Count >= maxRooms)
-        {
-            return RankRegistration.Full;
-        }
         entry = new RoomEntry(room, rank, now + ttl);
-        Put(entry);
-        return RankRegistration.Stored;
+        return _table.Register(room, rank, null, now);
     }
 
-    /// <returns>-1 where unknown.</returns>
-    public int Query(long room, DateTimeOffset now) =>
-        _rooms.TryGetValue(room, out var entry) && entry.Deadline > now ? entry.Rank : -1;
+    /// <returns>-1 when the room is unknown.</returns>
+    public int Query(long room, DateTimeOffset now) => _table.Owner(room, now)?.Rank ?? -1;
 
-    /// <summary>Takes back what was stored; what is known already stands.</summary>
-    public void Restore(RoomEntry entry, DateTimeOffset now)
+    /// <summary>Takes back a room from storage. A room that is known already keeps its entry.</summary>
+    public void Restore(RoomEntry entry, DateTimeOffset now) => _table.Restore(entry, now);
+
+    /// <summary>Drops expired rooms until the list has <paramref name="most"/> of them.</summary>
+    public void Expire(DateTimeOffset now, int most, List<long> dropped)
     {
-        if (entry.Deadline > now && !_rooms.ContainsKey(entry.Room))
+        ArgumentNullException.ThrowIfNull(dropped);
+        while (dropped.Count < most && _table.TryDrop(now, out var room))
         {
-            Put(entry);
+            dropped.Add(room);
         }
-    }
-
-    /// <summary>Drops what is too old, at most so many, and names it.</summary>
-    public void Expire(DateTimeOffset now, int most, List<long> gone)
-    {
-        ArgumentNullException.ThrowIfNull(gone);
-        while (gone.Count < most && _byDeadline.TryPeek(out var room, out var deadline) && deadline <= now.UtcTicks)
-        {
-            _byDeadline.Dequeue();
-            // A room that was registered again has a later place in the queue too.
-            if (_rooms.TryGetValue(room, out var entry) && entry.Deadline.UtcTicks <= deadline)
-            {
-                _rooms.Remove(room);
-                gone.Add(room);
-            }
-        }
-    }
-
-    private void Put(in RoomEntry entry)
-    {
-        _rooms[entry.Room] = entry;
-        _byDeadline.Enqueue(entry.Room, entry.Deadline.UtcTicks);
     }
 }
 
 /// <summary>A registered room.</summary>
 /// <param name="Room">Its id.</param>
-/// <param name="Rank">The prefill rank that has it.</param>
+/// <param name="Rank">The prefill rank that owns it.</param>
 /// <param name="Deadline">When it expires.</param>
 public readonly record struct RoomEntry(long Room, int Rank, DateTimeOffset Deadline);

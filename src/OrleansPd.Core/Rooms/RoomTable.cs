@@ -1,50 +1,38 @@
-using System.Numerics;
-using OrleansPd.Core.Requests;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Rooms;
 
 /// <summary>
-/// Which prefill rank owns a room.
+/// Which prefill rank owns a room. The rules for gateways and for the cluster's shards:
 /// <list type="bullet">
-/// <item>The room of a live lease is pinned: it neither expires nor gives way, and leaves when the lease ends.</item>
-/// <item>Any other room lives for one TTL from the last time it was registered. Asking does not count, as with SGLang's own
-/// server: a decode engine that polls for a lost room must not keep it.</item>
-/// <item>The first rank stands. Another one is refused and counted; the same again restarts the age.</item>
-/// <item>A full table refuses; it drops nothing that is pinned or young.</item>
+/// <item>The room of a live lease is pinned: it does not expire and leaves the table when the lease ends.</item>
+/// <item>Any other room expires one TTL after its last registration. A query does not extend it, as with SGLang's own server: a
+/// decode engine that polls for a lost room must not keep it.</item>
+/// <item>The first rank stands. Another rank is refused and counted; the same rank restarts the TTL.</item>
+/// <item>A full table refuses; it drops no room that is pinned or younger than the TTL.</item>
 /// </list>
-/// One array of entries, found through a table of chains, with a free list and a list by age in the entries themselves: opening,
-/// closing and dropping a room move a few numbers and allocate nothing, unless the table grows.
+/// One dictionary; registered rooms are linked by age through their ids. Nothing is allocated unless the dictionary grows.
 /// </summary>
-internal sealed class RoomTable
+/// <param name="ttl">Time from a room's last registration to its expiry.</param>
+/// <param name="maxRooms">Maximum number of rooms; beyond, registrations are refused.</param>
+/// <param name="dropsPerCall">Expired rooms that each registration drops; 0 = only <see cref="TryDrop"/> drops rooms.</param>
+internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2)
 {
-    private const int None = -1;
-    private const int Smallest = 64;
-    private const int DroppedPerCall = 2;
+    private const long None = long.MinValue;
+    private const long Pinned = long.MaxValue;
+    private const int MinCapacity = 64;
     private const int DroppedPerSweep = 16_384;
 
-    private readonly long _ttl;
-    private readonly int _most;
-    private int[] _chains = [];
-    private Entry[] _entries = [];
-    private int _shift;
-    private int _used;
-    private int _free = None;
-    private int _oldest = None;
-    private int _newest = None;
+    private readonly Dictionary<long, Entry> _rooms = new(MinCapacity);
+    private long _oldest = None;
+    private long _newest = None;
     private int _pinned;
-    private int[] _lives = new int[16];
+    private int[] _epochs = new int[16];
     private long _opened, _entered, _closed, _expired, _registered, _conflicts, _refused;
 
-    public RoomTable(TimeSpan ttl, int maxRooms)
-    {
-        _ttl = ttl.Ticks;
-        _most = maxRooms;
-        Resize(Smallest);
-    }
-
-    /// <summary>Rooms in the table.</summary>
-    public int Count { get; private set; }
+    public int Count => _rooms.Count;
 
     public RoomStats Stats => new()
     {
@@ -59,322 +47,205 @@ internal sealed class RoomTable
         Refused = _refused,
     };
 
-    /// <summary>
-    /// Enters the rooms of a new lease, pinned. Not those of a prefill with one rank: no engine ever asks about them. Where we
-    /// choose the rank no engine asks either; they are entered all the same, for some 100 ns each, because an engine that
-    /// registers another rank than the one we sent is a fault that must be seen, not a second truth.
-    /// </summary>
-    public void Open(PairLease lease, DpRankMode recipe)
+    /// <summary>All registered rooms, the expired ones that have not been dropped included.</summary>
+    public IEnumerable<RoomEntry> Registered => _rooms.Where(room => room.Value.Deadline != Pinned)
+        .Select(room => new RoomEntry(room.Key, room.Value.Rank, new(room.Value.Deadline, TimeSpan.Zero)));
+
+    /// <summary>Enters the room of a new lease, pinned.</summary>
+    /// <param name="room">The room.</param>
+    /// <param name="prefill">The worker whose rank owns it.</param>
+    /// <param name="rank">That rank; -1 while the engine has not reported which one it chose.</param>
+    /// <param name="decode">The worker that waits for its KV.</param>
+    public void Open(long room, WorkerSnapshot prefill, int rank, WorkerSnapshot decode)
     {
-        if (lease.Prefill is not { DpSize: > 1 } prefill)
+        ref var known = ref Find(room);
+        if (!Unsafe.IsNullRef(ref known))
         {
+            if (known.Deadline == Pinned)
+            {
+                return; // two leases never share a room
+            }
+            // Registered before it was leased. We mint the rooms: the rank of the lease stands.
+            Unlink(known);
+            _conflicts += rank >= 0 && known.Rank != rank ? 1 : 0;
+            rank = rank >= 0 ? rank : known.Rank;
+        }
+        else if (Count >= maxRooms)
+        {
+            _refused++;
             return;
         }
-        foreach (var room in lease.Rooms.Span)
+        else
         {
-            Open(room, prefill, recipe == DpRankMode.Engine ? -1 : lease.PrefillRank, lease.Decode);
+            _opened++;
         }
+        _rooms[room] = new Entry
+        {
+            Rank = rank,
+            Prefill = prefill,
+            Decode = decode,
+            Epoch = EpochOf(prefill.Slot),
+            Deadline = Pinned,
+        };
+        _pinned++;
     }
 
-    /// <summary>Takes out the rooms of a lease that has ended.</summary>
-    public void Close(PairLease lease)
+    /// <summary>Removes the room of a lease that has ended.</summary>
+    public void Close(long room)
     {
-        if (lease.Prefill is not { DpSize: > 1 })
+        ref readonly var entry = ref Find(room);
+        if (!Unsafe.IsNullRef(in entry) && entry.Deadline == Pinned)
         {
-            return;
-        }
-        foreach (var room in lease.Rooms.Span)
-        {
-            if (Find(room) is >= 0 and var at && _entries[at].Pinned)
-            {
-                _entries[at].Pinned = false;
-                _pinned--;
-                Remove(at);
-                _closed++;
-            }
+            _ = _rooms.Remove(room);
+            _pinned--;
+            _closed++;
         }
     }
 
     /// <param name="room">The room.</param>
-    /// <param name="rank">Who owns it.</param>
-    /// <param name="prefill">Whose ranks these are; null = whoever registers did not come through a prefill's own
+    /// <param name="rank">The rank that owns it.</param>
+    /// <param name="prefill">The worker of that rank; null = the registration did not come through a prefill's own
     /// address.</param>
     /// <param name="now">The time.</param>
     public RankRegistration Register(long room, int rank, WorkerSnapshot? prefill, DateTimeOffset now)
     {
-        Drop(now, DroppedPerCall);
-        var at = Find(room);
-        if (at >= 0 && !_entries[at].Pinned && (_entries[at].Deadline <= now.UtcTicks || !Lives(_entries[at])))
+        for (var i = 0; i < dropsPerCall && TryDrop(now, out _); i++)
         {
-            Expire(at);
-            at = None;
         }
-        if (at < 0)
+        ref var entry = ref Find(room);
+        if (!Unsafe.IsNullRef(ref entry) && entry.Deadline != Pinned && (entry.Deadline <= now.UtcTicks || !IsCurrent(entry)))
         {
-            at = Add(room);
-            if (at < 0)
+            Expire(room, entry);
+            entry = ref Unsafe.NullRef<Entry>();
+        }
+        if (Unsafe.IsNullRef(ref entry))
+        {
+            if (Count >= maxRooms)
             {
+                _refused++;
                 return RankRegistration.Full;
             }
-            ref var entry = ref _entries[at];
-            (entry.Rank, entry.Prefill, entry.Decode, entry.Life) = (
-                rank, prefill, null, prefill is null ? 0 : LifeOf(prefill.Slot));
+            _rooms.Add(room, new Entry { Rank = rank, Prefill = prefill, Epoch = prefill is null ? 0 : EpochOf(prefill.Slot) });
             _entered++;
-            Append(at, now);
+            Link(room, now + ttl);
+        }
+        else if ((entry.Rank >= 0 && entry.Rank != rank)
+            || (prefill is not null && entry.Prefill is { } other && other.Id != prefill.Id) || !IsCurrent(entry))
+        {
+            _conflicts++;
+            return RankRegistration.Conflict;
         }
         else
         {
-            ref var entry = ref _entries[at];
-            if ((entry.Rank >= 0 && entry.Rank != rank)
-                || (prefill is not null && entry.Prefill is { } other && other.Id != prefill.Id) || !Lives(entry))
-            {
-                _conflicts++;
-                return RankRegistration.Conflict;
-            }
             entry.Rank = rank;
-            if (!entry.Pinned)
+            if (entry.Deadline != Pinned)
             {
-                Unlink(at);
-                Append(at, now);
+                Unlink(entry);
+                Link(room, now + ttl);
             }
         }
         _registered++;
         return RankRegistration.Stored;
     }
 
-    /// <returns>Null where unknown.</returns>
+    /// <returns>Null when the room is unknown.</returns>
     public RoomOwner? Owner(long room, DateTimeOffset now)
     {
-        if (Find(room) is not (>= 0 and var at))
-        {
-            return null;
-        }
-        ref readonly var entry = ref _entries[at];
-        return Lives(entry) && (entry.Pinned || entry.Deadline > now.UtcTicks) ? new(entry.Prefill, entry.Rank, entry.Decode)
+        ref readonly var entry = ref Find(room);
+        return !Unsafe.IsNullRef(in entry) && entry.Deadline > now.UtcTicks && IsCurrent(entry)
+            ? new(entry.Prefill, entry.Rank, entry.Decode)
             : null;
     }
 
-    /// <summary>A worker has a new process, or its slot a new worker: what was known of the former one's rooms is void.</summary>
-    public void Forget(int slot)
+    /// <summary>Takes back a registered room from storage. A room that is known already keeps its entry.</summary>
+    public void Restore(in RoomEntry stored, DateTimeOffset now)
     {
-        if (slot >= _lives.Length)
+        if (stored.Deadline > now && _rooms.TryAdd(stored.Room, new Entry { Rank = stored.Rank }))
         {
-            Array.Resize(ref _lives, Math.Max(slot + 1, _lives.Length * 2));
+            _entered++;
+            Link(stored.Room, stored.Deadline);
         }
-        _lives[slot]++;
     }
 
-    /// <summary>To be called now and then: drops what is too old, and gives memory back after a rush.</summary>
+    /// <summary>The slot has a new worker, or its worker a new process: rooms of the former one are void.</summary>
+    public void NewEpoch(int slot)
+    {
+        if (slot >= _epochs.Length)
+        {
+            Array.Resize(ref _epochs, Math.Max(slot + 1, _epochs.Length * 2));
+        }
+        _epochs[slot]++;
+    }
+
+    /// <summary>To be called about once a second: drops expired rooms, and returns memory after a burst.</summary>
     public void Sweep(DateTimeOffset now)
     {
-        Drop(now, DroppedPerSweep);
-        if (_entries.Length > Smallest && Count < _entries.Length / 8)
+        for (var i = 0; i < DroppedPerSweep && TryDrop(now, out _); i++)
         {
-            Resize(Math.Max(Smallest, _entries.Length / 4));
+        }
+        if (_rooms.Capacity > 2 * MinCapacity && Count < _rooms.Capacity / 8)
+        {
+            _rooms.TrimExcess(Math.Max(MinCapacity, _rooms.Capacity / 4));
         }
     }
 
-    private void Open(long room, WorkerSnapshot prefill, int rank, WorkerSnapshot decode)
+    /// <summary>Drops the oldest room if it has expired.</summary>
+    public bool TryDrop(DateTimeOffset now, out long room)
     {
-        var at = Find(room);
-        if (at >= 0 && _entries[at].Pinned)
+        room = _oldest;
+        if (room == None || (Find(room) is var entry && entry.Deadline > now.UtcTicks))
         {
-            return; // two leases never share a room
+            return false;
         }
-        if (at >= 0)
-        {
-            // Registered before it was leased. Rooms are ours to give: what the lease says stands.
-            Unlink(at);
-            if (rank >= 0 && _entries[at].Rank != rank)
-            {
-                _conflicts++;
-            }
-            rank = rank >= 0 ? rank : _entries[at].Rank;
-        }
-        else if ((at = Add(room)) >= 0)
-        {
-            _opened++;
-        }
-        else
-        {
-            return;
-        }
-        ref var entry = ref _entries[at];
-        (entry.Rank, entry.Prefill, entry.Decode, entry.Life, entry.Pinned) = (rank, prefill, decode, LifeOf(prefill.Slot), true);
-        _pinned++;
+        Expire(room, entry);
+        return true;
     }
 
-    private bool Lives(in Entry entry) => entry.Prefill is null || entry.Life == LifeOf(entry.Prefill.Slot);
+    private bool IsCurrent(in Entry entry) => entry.Prefill is null || entry.Epoch == EpochOf(entry.Prefill.Slot);
 
-    private int LifeOf(int slot) => slot < _lives.Length ? _lives[slot] : 0;
+    private int EpochOf(int slot) => slot < _epochs.Length ? _epochs[slot] : 0;
 
-    private void Drop(DateTimeOffset now, int most)
+    private void Expire(long room, Entry entry)
     {
-        while (most-- > 0 && _oldest != None && _entries[_oldest].Deadline <= now.UtcTicks)
-        {
-            Expire(_oldest);
-        }
-    }
-
-    private void Expire(int at)
-    {
-        Unlink(at);
-        Remove(at);
+        Unlink(entry);
+        _ = _rooms.Remove(room);
         _expired++;
     }
 
-    private int Chain(long room) => (int)(((ulong)room * 0x9E37_79B9_7F4A_7C15UL) >> _shift);
+    private ref Entry Find(long room) => ref CollectionsMarshal.GetValueRefOrNullRef(_rooms, room);
 
-    private int Find(long room)
+    /// <summary>
+    /// Links a room by age. New registrations are the newest; only restored rooms have to look for their place.
+    /// </summary>
+    private void Link(long room, DateTimeOffset deadline)
     {
-        var at = _chains[Chain(room)] - 1;
-        while (at >= 0 && _entries[at].Room != room)
+        var older = _newest;
+        while (older != None && Find(older).Deadline > deadline.UtcTicks)
         {
-            at = _entries[at].Next;
+            older = Find(older).Older;
         }
-        return at;
+        ref var newer = ref older == None ? ref _oldest : ref Find(older).Newer;
+        ref var entry = ref Find(room);
+        (entry.Deadline, entry.Older, entry.Newer) = (deadline.UtcTicks, older, newer);
+        newer = room;
+        (entry.Newer == None ? ref _newest : ref Find(entry.Newer).Older) = room;
     }
 
-    /// <summary>Negative when the table is full.</summary>
-    private int Add(long room)
+    private void Unlink(in Entry entry)
     {
-        if (Count >= _most)
-        {
-            _refused++;
-            return None;
-        }
-        if (_free == None && _used == _entries.Length)
-        {
-            Resize(_entries.Length * 2);
-        }
-        return Put(room);
-    }
-
-    private int Put(long room)
-    {
-        var at = _free;
-        if (at != None)
-        {
-            _free = _entries[at].Next;
-        }
-        else
-        {
-            at = _used++;
-        }
-        ref var chain = ref _chains[Chain(room)];
-        ref var entry = ref _entries[at];
-        entry.Room = room;
-        entry.Next = chain - 1;
-        chain = at + 1;
-        Count++;
-        return at;
-    }
-
-    private void Remove(int at)
-    {
-        ref var entry = ref _entries[at];
-        ref var chain = ref _chains[Chain(entry.Room)];
-        if (chain - 1 == at)
-        {
-            chain = entry.Next + 1;
-        }
-        else
-        {
-            var before = chain - 1;
-            while (_entries[before].Next != at)
-            {
-                before = _entries[before].Next;
-            }
-            _entries[before].Next = entry.Next;
-        }
-        entry = new Entry { Next = _free };
-        _free = at;
-        Count--;
-    }
-
-    private void Append(int at, DateTimeOffset now)
-    {
-        ref var entry = ref _entries[at];
-        entry.Deadline = now.UtcTicks + _ttl;
-        Append(at);
-    }
-
-    private void Append(int at)
-    {
-        ref var entry = ref _entries[at];
-        (entry.Older, entry.Newer) = (_newest, None);
-        if (_newest == None)
-        {
-            _oldest = at;
-        }
-        else
-        {
-            _entries[_newest].Newer = at;
-        }
-        _newest = at;
-    }
-
-    private void Unlink(int at)
-    {
-        ref readonly var entry = ref _entries[at];
-        if (entry.Older == None)
-        {
-            _oldest = entry.Newer;
-        }
-        else
-        {
-            _entries[entry.Older].Newer = entry.Newer;
-        }
-        if (entry.Newer == None)
-        {
-            _newest = entry.Older;
-        }
-        else
-        {
-            _entries[entry.Newer].Older = entry.Older;
-        }
-    }
-
-    private void Resize(int size)
-    {
-        var (entries, used, oldest) = (_entries, _used, _oldest);
-        _chains = new int[size];
-        _entries = new Entry[size];
-        _shift = 64 - BitOperations.Log2((uint)size);
-        (_used, _free, _oldest, _newest, Count) = (0, None, None, None, 0);
-        for (var at = oldest; at != None; at = entries[at].Newer)
-        {
-            Append(Copy(entries[at]));
-        }
-        for (var at = 0; at < used; at++)
-        {
-            if (entries[at].Pinned)
-            {
-                Copy(entries[at]);
-            }
-        }
-    }
-
-    private int Copy(in Entry from)
-    {
-        var at = Put(from.Room);
-        var next = _entries[at].Next;
-        _entries[at] = from;
-        _entries[at].Next = next;
-        return at;
+        var (older, newer) = (entry.Older, entry.Newer);
+        (older == None ? ref _oldest : ref Find(older).Newer) = newer;
+        (newer == None ? ref _newest : ref Find(newer).Older) = older;
     }
 
     private struct Entry
     {
-        public long Room;
         public long Deadline;
         public WorkerSnapshot? Prefill;
         public WorkerSnapshot? Decode;
+        public long Older;
+        public long Newer;
         public int Rank;
-        public int Life;
-        public int Next;
-        public int Older;
-        public int Newer;
-        public bool Pinned;
+        public int Epoch;
     }
 }

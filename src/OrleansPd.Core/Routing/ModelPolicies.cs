@@ -4,29 +4,22 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Routing;
 
-/// <summary>The policies of each model: its own where its operator named some, else those that all models share.</summary>
+/// <summary>The policies of each model: its own if the operator named some, else the shared ones.</summary>
 internal sealed class ModelPolicies
 {
     private readonly Dictionary<string, PoolPolicies> _own = new(StringComparer.Ordinal);
     private readonly PoolPolicies _shared;
 
     /// <exception cref="ArgumentException">A policy's name is wrong, or a model has two.</exception>
-    public ModelPolicies(ControlPlaneOptions options, Random random, AffinityUpdates? news = null)
+    public ModelPolicies(ControlPlaneOptions options, Random random, AffinityUpdates? updates = null)
     {
         _shared = PoolPolicies.Create(
             options.PrefillPolicy ?? options.Policy,
-            options.DecodePolicy ?? PolicyTable.OnDecode(options.Policy), options, random, news);
+            options.DecodePolicy ?? PolicyTable.OnDecode(options.Policy), options, random, updates);
         foreach (var text in options.ModelPolicy)
         {
-            try
-            {
-                var spec = ModelPolicySpec.Parse(text);
-                _own.Add(spec.Model, PoolPolicies.Create(spec.Prefill, spec.Decode, options, random, news));
-            }
-            catch (FormatException e)
-            {
-                throw new ArgumentException(e.Message, nameof(options), e);
-            }
+            var spec = ModelPolicySpec.TryParse(text, out var problem) ?? throw new ArgumentException(problem, nameof(options));
+            _own.Add(spec.Model, PoolPolicies.Create(spec.Prefill, spec.Decode, options, random, updates));
         }
         NeedsPrefix = _own.Values.Append(_shared).Any(p => p.Picker.NeedsPrefix);
     }
@@ -39,30 +32,30 @@ internal sealed class ModelPolicies
     public PoolPolicies Of(string? model) =>
         _own.Count > 0 && model is not null && _own.TryGetValue(model, out var own) ? own : _shared;
 
-    /// <summary>The worker's caches are gone.</summary>
-    public void Forget(int slot)
+    /// <summary>The caches of a worker are empty.</summary>
+    public void CachesFlushed(int slot)
     {
-        _shared.Picker.Forget(slot);
+        _shared.Picker.CachesFlushed(slot);
         foreach (var own in _own.Values)
         {
-            own.Picker.Forget(slot);
+            own.Picker.CachesFlushed(slot);
         }
     }
 }
 
-/// <summary>What chooses for a pool.</summary>
+/// <summary>The policies of a pool.</summary>
 /// <param name="Prefill">Name of the policy for prefill and regular workers.</param>
 /// <param name="Decode">Name of the policy for decode workers.</param>
-/// <param name="Picker">The two at work.</param>
+/// <param name="Picker">Picks pairs with both.</param>
 /// <param name="Routes">Decides between pairs and regular workers.</param>
 internal sealed record PoolPolicies(string Prefill, string Decode, PairPicker Picker, RoutePicker Routes)
 {
     public static PoolPolicies Create(
-        string prefill, string decode, ControlPlaneOptions options, Random random, AffinityUpdates? news)
+        string prefill, string decode, ControlPlaneOptions options, Random random, AffinityUpdates? updates)
     {
         var (first, second) = (PolicyTable.Create(prefill, options), PolicyTable.Create(decode, options));
-        (first.News, first.Side) = (news, LegSide.Prefill);
-        (second.News, second.Side) = (news, LegSide.Decode);
+        (first.Updates, first.Side) = (updates, LegSide.Prefill);
+        (second.Updates, second.Side) = (updates, LegSide.Decode);
         var picker = new PairPicker(first, second, random);
         return new(prefill, decode, picker, new RoutePicker(picker, options));
     }

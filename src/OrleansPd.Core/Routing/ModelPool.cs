@@ -8,23 +8,23 @@ internal sealed class ModelPool(string model)
     /// <summary>Empty while no worker has reported its model.</summary>
     public string Model { get; } = model;
 
-    /// <summary>Groups of pairs; the regular workers where the model has no others.</summary>
+    /// <summary>Transfer groups; the regular workers if the model has no others.</summary>
     public List<PairGroup> Groups { get; } = [];
 
-    /// <summary>The regular workers of a model that has pairs too; null where it has not both.</summary>
+    /// <summary>The regular workers of a model that has pairs too; null if it does not have both.</summary>
     public PairGroup? Regular { get; set; }
 
-    /// <summary>The regular workers of the model, whether it has pairs or not; null where it has none.</summary>
+    /// <summary>The regular workers of the model, whether it has pairs or not; null if it has none.</summary>
     public PairGroup? OnlyRegular => Regular ?? (Groups is [{ IsRegular: true, Decode.Count: > 0 } only] ? only : null);
 
-    /// <summary>Most items of one request that some decode rank could hold when idle; 0 while nothing is known.</summary>
+    /// <summary>Maximum number of items of one request that an idle decode rank can hold; 0 while unknown.</summary>
     public int MaxItems { get; set; }
 
     /// <summary>
-    /// The request without adapters that no worker is known to have. Engines do not tell of all that they could serve (an adapter
-    /// that was put away comes back when it is asked for), so what nobody tells of is left to them.
+    /// The request without adapters that no worker is known to have. Engines do not report all adapters that they could serve (an
+    /// unloaded adapter is loaded again on demand), so the engines answer requests for adapters that no engine reports.
     /// </summary>
-    public PairRequest Known(in PairRequest request)
+    public PairRequest WithKnownAdapters(in PairRequest request)
     {
         if (request.Adapters is not { } adapters)
         {
@@ -40,8 +40,8 @@ internal sealed class ModelPool(string model)
         return Regular?.AnyHas(adapters) == true ? request : request with { Adapters = null };
     }
 
-    /// <summary>Why no request can be served at all now; null when some could, given room.</summary>
-    /// <param name="adapters">Only workers that have these count; null = all do.</param>
+    /// <summary>Why no worker is usable for a request; null when some are, with or without free capacity.</summary>
+    /// <param name="adapters">Only workers with these adapters count; null = all do.</param>
     public Refusal? WhyUnusable(string? adapters = null)
     {
         var (prefill, decode) = (false, false);
@@ -55,12 +55,12 @@ internal sealed class ModelPool(string model)
             }
             (prefill, decode) = (prefill || hasPrefill, decode || hasDecode);
         }
-        // Workers that fit nobody are never proved and so never ready: that is what to say of them, not that they are not ready.
-        var why = NobodyFits() ? Why(prefill: true, decode: true) : Why(prefill, decode);
+        // Workers without a fitting partner never become ready: report that, not that they are not ready.
+        var why = NoGroupHasBothRoles() ? Why(prefill: true, decode: true) : Why(prefill, decode);
         return adapters is null || WhyUnusable() is not null ? why : why with { Message = WhyNot(adapters, prefill, decode) };
     }
 
-    /// <summary>Why the regular workers cannot serve; null when they could, given room.</summary>
+    /// <summary>Why no regular worker is usable; null when some are, with or without free capacity.</summary>
     public Refusal? WhyNoRegular(string? adapters) => OnlyRegular is { } regular && PairGroup.AnyUsable(regular.Decode, adapters)
         ? null
         : new(
@@ -82,8 +82,8 @@ internal sealed class ModelPool(string model)
         };
     }
 
-    /// <summary>Both roles are there, in groups that have one of them each.</summary>
-    private bool NobodyFits()
+    /// <summary>The model has workers of both roles, but each transfer group has only one of them.</summary>
+    private bool NoGroupHasBothRoles()
     {
         var (prefill, decode) = (false, false);
         foreach (var group in Groups)

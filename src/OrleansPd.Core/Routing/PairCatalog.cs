@@ -6,8 +6,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Routing;
 
 /// <summary>
-/// The fleet arranged for choosing: pools by model, groups in pools, ranks in groups. Rebuilt when workers come, go or turn out
-/// to be something else; a mere change of phase only closes or opens ranks.
+/// The fleet arranged for picking: pools by model, groups in pools, ranks in groups, and their load. Rebuilt when workers are
+/// added or removed or change their facts; a change of phase only closes or opens ranks.
 /// </summary>
 internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
 {
@@ -20,6 +20,57 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
     public RankSet? SetOf(int slot) => (uint)slot < (uint)_sets.Length ? _sets[slot] : null;
 
     public int Ranks(WorkerSnapshot worker) => options.DpRanks == DpRankMode.Engine ? 1 : worker.DpSize;
+
+    public ref readonly RankLoad Load(int slot, int rank) => ref loads.At(slot, rank);
+
+    /// <summary>Items in flight on all ranks of a worker.</summary>
+    public int InFlight(int slot) => loads.InFlight(slot);
+
+    /// <summary>Adds items to a rank, or takes them away where they are negative.</summary>
+    public void Add(int slot, int rank, int items, long tokens)
+    {
+        loads.Add(slot, rank, items, tokens);
+        Rescore(slot, rank);
+    }
+
+    /// <summary>Takes an engine's report of its load.</summary>
+    public void Read(WorkerSnapshot worker, EngineLoad load, DateTimeOffset now)
+    {
+        var ranks = KnownRanks(worker);
+        for (var rank = 0; rank < ranks; rank++)
+        {
+            if (RankReadings.For(load.Ranks, rank, ranks) is { } reading)
+            {
+                loads.Read(worker.Slot, rank, reading, now);
+                Rescore(worker.Slot, rank);
+            }
+        }
+    }
+
+    /// <inheritdoc cref="LoadTable.SetCredits"/>
+    public void SetCredits(int slot, int rank, int credits, int largest, int others, long othersTokens)
+    {
+        loads.SetCredits(slot, rank, credits, largest, others, othersTokens);
+        Rescore(slot, rank);
+    }
+
+    /// <inheritdoc cref="LoadTable.TakePeak"/>
+    public int TakePeak(int slot, int rank) => loads.TakePeak(slot, rank);
+
+    /// <summary>Lets the last reports of other clients' load on a worker fade.</summary>
+    public void Fade(WorkerSnapshot worker, DateTimeOffset now)
+    {
+        for (var rank = 0; rank < KnownRanks(worker); rank++)
+        {
+            if (loads.Fade(worker.Slot, rank, now))
+            {
+                Rescore(worker.Slot, rank);
+            }
+        }
+    }
+
+    /// <inheritdoc cref="LoadTable.Reset"/>
+    public void ResetLoad(int slot) => loads.Reset(slot);
 
     /// <summary>The pool of a model, or why there is none.</summary>
     public ModelPool? Find(string? model, out Refusal? refusal)
@@ -39,7 +90,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
                 : new(RefusalReason.UnknownModel, $"Name a model; served are {string.Join(", ", _fleet.Models)}.");
             return null;
         }
-        // A LoRA adapter is named base:adapter and served by whoever serves the base.
+        // A LoRA adapter is named base:adapter and served by the workers of the base model.
         if (_pools.TryGetValue(model, out var pool)
             || (model.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon && _pools.TryGetValue(model[..colon], out pool))
             || _pools.TryGetValue("", out pool))
@@ -52,7 +103,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         return null;
     }
 
-    public void Take(FleetSnapshot fleet)
+    public void Update(FleetSnapshot fleet)
     {
         var known = _fleet;
         _fleet = fleet;
@@ -68,6 +119,16 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
             return;
         }
         Rebuild();
+    }
+
+    private int KnownRanks(WorkerSnapshot worker) => SetOf(worker.Slot) is null ? 0 : Ranks(worker);
+
+    private void Rescore(int slot, int rank)
+    {
+        if (SetOf(slot) is { } set && set.Leaf(slot, rank) is >= 0 and var leaf)
+        {
+            set.Rescore(leaf);
+        }
     }
 
     private static bool SameShape(FleetSnapshot left, FleetSnapshot right)
@@ -100,9 +161,9 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
             loads.SetLimits(worker, Ranks(worker), options);
         }
         _pools.Clear();
-        // Workers that have not told their model yet belong to no pool, unless nobody has told.
-        var anyModel = workers.Any(w => w.Model is not null);
-        foreach (var ofModel in workers.Where(w => w.Model is not null || !anyModel).GroupBy(w => w.Model ?? ""))
+        // Workers that have not reported their model belong to no pool, unless no worker has reported one.
+        var anyReported = workers.Any(w => w.Model is not null);
+        foreach (var ofModel in workers.Where(w => w.Model is not null || !anyReported).GroupBy(w => w.Model ?? ""))
         {
             _pools.Add(ofModel.Key, Pool(ofModel.Key, [.. ofModel]));
         }
@@ -149,7 +210,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         var widest = 0;
         for (var leaf = 0; leaf < set.Count; leaf++)
         {
-            widest = Math.Max(widest, set.Load(leaf).Largest);
+            widest = Math.Max(widest, set.Load(leaf).MaxItems);
         }
         return widest;
     }

@@ -4,11 +4,11 @@ using OrleansPd.Core.Policies;
 namespace OrleansPd.Core.Routing;
 
 /// <summary>
-/// Workers that can serve a request together: one transfer group of one model, or the regular workers of a model.
+/// Workers that can serve a request together: a transfer group of a model, or the regular workers of a model.
 /// </summary>
 internal sealed class PairGroup(string key, string? model, RankSet? prefill, RankSet decode)
 {
-    /// <summary>Never equal for two groups of one model.</summary>
+    /// <summary>Unique among the groups of a model.</summary>
     public ulong Key { get; } = Hash.Of(key);
 
     public string? Model { get; } = model;
@@ -21,12 +21,10 @@ internal sealed class PairGroup(string key, string? model, RankSet? prefill, Ran
 
     public bool IsRegular => Prefill is null;
 
-    public bool Holds(int slot) => Decode.Has(slot) || Prefill?.Has(slot) == true;
-
-    /// <summary>Whether some worker here is known to have the adapters.</summary>
+    /// <summary>Whether some worker of the group is known to have the adapters.</summary>
     public bool AnyHas(string adapters) => Decode.AnyHas(adapters) || Prefill?.AnyHas(adapters) == true;
 
-    /// <summary>Whether some worker of the set can be used, of those that have the adapters (null = all).</summary>
+    /// <summary>Whether some worker of the set that has the adapters (null = any worker) is usable.</summary>
     public static bool AnyUsable(RankSet set, string? adapters)
     {
         foreach (var worker in set.Workers)

@@ -12,18 +12,18 @@ internal readonly record struct PairPick(
     public RouteReason Route { get; init; }
 }
 
-/// <summary>Chooses a group of the model, then by policy a prefill rank and a decode rank in it. Only within one group.</summary>
+/// <summary>Picks a transfer group of the model, then by policy a prefill rank and a decode rank in it.</summary>
 internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePolicy, Random random)
 {
     /// <summary>
-    /// What the engine keeps free for an answer whose length nobody limited (SGLang's --num-reserved-decode-tokens).
+    /// Tokens that the engine keeps free for an answer without a length limit (SGLang's --num-reserved-decode-tokens).
     /// </summary>
     private const int ReservedTokens = 512;
 
     public bool NeedsPrefix => prefillPolicy.NeedsPrefix || decodePolicy.NeedsPrefix;
 
-    /// <summary>The operator has given decode engines a prefix cache: only then is it worth a policy that looks for it.</summary>
-    public bool DecodeRemembers => decodePolicy.NeedsPrefix;
+    /// <summary>Decode engines have a prefix cache: the operator has given them a policy that uses one.</summary>
+    public bool DecodeHasPrefixCache => decodePolicy.NeedsPrefix;
 
     /// <summary>KV tokens of a request on a decode rank.</summary>
     public static long DecodeTokens(in PairRequest request) =>
@@ -64,31 +64,31 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
         ? Math.Max(1, prefillPolicy.Uncached(set, pick.Prefill, request, request.PromptTokens))
         : Math.Max(1, prefillPolicy.Uncached(pick.Group.Decode, pick.Decode, request, request.PromptTokens));
 
-    public void Chosen(in PairPick pick, in PairRequest request)
+    public void Picked(in PairPick pick, in PairRequest request)
     {
         if (pick.Group.Prefill is { } set)
         {
-            prefillPolicy.Chosen(set, pick.Prefill, request);
-            decodePolicy.Chosen(pick.Group.Decode, pick.Decode, request);
+            prefillPolicy.Picked(set, pick.Prefill, request);
+            decodePolicy.Picked(pick.Group.Decode, pick.Decode, request);
         }
         else
         {
-            prefillPolicy.Chosen(pick.Group.Decode, pick.Decode, request);
+            prefillPolicy.Picked(pick.Group.Decode, pick.Decode, request);
         }
     }
 
-    /// <summary>Another gateway has learned that these keys are on that rank.</summary>
+    /// <summary>Another gateway has sent these keys to that rank.</summary>
     public void Learn(LegSide side, RankSet set, int leaf, ReadOnlySpan<ulong> keys) =>
         (side == LegSide.Prefill ? prefillPolicy : decodePolicy).Learn(set, leaf, keys);
 
-    /// <summary>The worker's caches are gone.</summary>
-    public void Forget(int slot)
+    /// <summary>The caches of a worker are empty.</summary>
+    public void CachesFlushed(int slot)
     {
-        prefillPolicy.Forget(slot);
-        decodePolicy.Forget(slot);
+        prefillPolicy.CachesFlushed(slot);
+        decodePolicy.CachesFlushed(slot);
     }
 
-    /// <summary>A session stays in its group; other requests begin at one by chance, weighted by its ranks.</summary>
+    /// <summary>A session stays in its group; other requests start at a random group, weighted by its ranks.</summary>
     private int FirstGroup(List<PairGroup> groups, in PairRequest request)
     {
         var best = 0;
@@ -117,7 +117,7 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
         if (group.Prefill is null)
         {
             var leaf = Near(group.Decode, request.Near?.Decode, request.Near?.DecodeRank ?? 0, decodeScope);
-            // A regular worker computes prompts itself: what its cache holds counts as on a prefill.
+            // A regular worker computes prompts: its cache counts as that of a prefill.
             leaf = leaf >= 0 ? leaf : prefillPolicy.Pick(group.Decode, request, decodeScope);
             pick = new(group, -1, leaf);
             return leaf >= 0;

@@ -4,14 +4,14 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Core.Routing;
 
 /// <summary>
-/// Decides between a pair and a regular worker, where a model has both: splitting pays for long prompts only. What the operator
-/// did not allow is never done: without a usable pair a request is refused, unless the fall-back is on.
+/// Decides between a pair and a regular worker if a model has both: splitting pays for long prompts only. Without a usable pair a
+/// request is refused unless the operator has allowed the fallback.
 /// </summary>
 internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options)
 {
     public bool TryPick(ModelPool pool, in PairRequest asked, int avoidPrefill, int avoidDecode, out PairPick pick)
     {
-        var request = pool.Known(asked);
+        var request = pool.WithKnownAdapters(asked);
         if (request.OnlyRegular)
         {
             pick = default;
@@ -50,10 +50,10 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
         return false;
     }
 
-    /// <summary>Why the request can be served by nobody at all now; null when somebody could, given room.</summary>
+    /// <summary>Why no worker is usable for the request; null when some are, with or without free capacity.</summary>
     public Refusal? WhyUnusable(ModelPool pool, in PairRequest asked)
     {
-        var request = pool.Known(asked);
+        var request = pool.WithKnownAdapters(asked);
         if (request.OnlyRegular)
         {
             return pool.WhyNoRegular(request.Adapters);

@@ -6,17 +6,17 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.States;
 
 /// <summary>
-/// The workers of a fleet, their breakers, and the snapshot that tells of them. One writer; the snapshot may be read by all.
+/// The workers of a fleet, their breakers, and the snapshot of both. One writer; any thread may read the snapshot.
 /// </summary>
 internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
 {
-    private readonly ProbeLimits _life = options.ProbeLimits;
+    private readonly ProbeLimits _probeLimits = options.ProbeLimits;
     private readonly Dictionary<WorkerId, int> _slots = [];
     private readonly List<WorkerId> _order = [];
     private WorkerState?[] _workers = new WorkerState?[16];
     private Breaker[] _breakers = new Breaker[16];
-    // What the snapshot shows of each slot, and what it was made of: a change of one worker leaves the others' as they are.
-    private (WorkerSnapshot? Shown, WorkerState? Of, bool IsOpen, string Group)[] _shown = new (
+    // The snapshot of each slot and what it was made of, so that a change of one worker makes one new worker snapshot.
+    private (WorkerSnapshot? Snapshot, WorkerState? Of, bool IsOpen, string Group)[] _snapshots = new (
         WorkerSnapshot?, WorkerState?, bool, string)[16];
     private long _registrations;
 
@@ -41,20 +41,20 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         return granted;
     }
 
-    /// <summary>A registered worker as the snapshot shows it; null when the slot is nobody's.</summary>
-    public WorkerSnapshot? Shown(int slot) => (uint)slot < (uint)_shown.Length ? _shown[slot].Shown : null;
+    /// <summary>The newest snapshot of a registered worker; null when the slot is free.</summary>
+    public WorkerSnapshot? SnapshotOf(int slot) => (uint)slot < (uint)_snapshots.Length ? _snapshots[slot].Snapshot : null;
 
     public WorkerState? At(int slot) => (uint)slot < (uint)_workers.Length ? _workers[slot] : null;
 
     public ref readonly Breaker BreakerAt(int slot) => ref _breakers[slot];
 
     /// <summary>
-    /// Whether a worker that is to be tried can be: not held back, and under the address that decode engines will know.
+    /// Whether a readiness check may start: the worker is not held back and has the address that decode engines will use.
     /// </summary>
     public bool MayTry(int slot, DateTimeOffset now) => At(slot) is { } worker && now >= worker.HoldUntil
         && (!options.BootstrapFacade || worker.Spec.Role != WorkerRole.Prefill || worker.Facade is not null);
 
-    /// <summary>Null when a worker of that name is registered already.</summary>
+    /// <summary>Null when a worker with that name is registered already.</summary>
     public WorkerState? Register(WorkerSpec spec, DateTimeOffset now)
     {
         var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
@@ -68,7 +68,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
             slot = _workers.Length;
             Array.Resize(ref _workers, slot * 2);
             Array.Resize(ref _breakers, slot * 2);
-            Array.Resize(ref _shown, slot * 2);
+            Array.Resize(ref _snapshots, slot * 2);
         }
         var worker = new WorkerState { Id = id, Spec =
             spec, Slot = slot, Registration = ++_registrations, Since = now, Reason = "nothing has answered there yet" };
@@ -80,31 +80,31 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         return worker;
     }
 
-    /// <summary>Goes on where another writer of this worker stopped, as far as it had told.</summary>
+    /// <summary>Resumes from the last report of another writer of this worker.</summary>
     public void Resume(int slot, WorkerReport last, DateTimeOffset now)
     {
-        var shown = last.Shown;
+        var worker = last.Shown;
         _workers[slot] = _workers[slot]! with
         {
             Spec = last.Spec,
-            Epoch = shown.Epoch,
-            Facts = shown.Facts,
-            WasDescribed = shown.Facts != WorkerFacts.Unknown,
+            Epoch = worker.Epoch,
+            Facts = worker.Facts,
+            WasDescribed = worker.Facts != WorkerFacts.Unknown,
             Since = last.Since,
             SwitchTo = last.SwitchTo,
-            Facade = shown is { FacadeHost: { } host, FacadePort: { } port } ? (host, port) : null,
-            Stage = shown.Phase is WorkerPhase.Suspect or WorkerPhase.Broken ? WorkerPhase.Ready : shown.Phase,
-            Reason = shown.Reason,
+            Facade = worker is { FacadeHost: { } host, FacadePort: { } port } ? (host, port) : null,
+            Stage = worker.Phase is WorkerPhase.Suspect or WorkerPhase.Broken ? WorkerPhase.Ready : worker.Phase,
+            Reason = worker.Reason,
         };
-        _breakers[slot] = shown.Phase == WorkerPhase.Broken ? Breaker.Opened(BreakerLimits, now) : default;
+        _breakers[slot] = worker.Phase == WorkerPhase.Broken ? Breaker.Opened(BreakerLimits, now) : default;
         Publish();
     }
 
-    /// <summary>True when what the snapshot tells has changed.</summary>
+    /// <summary>True when the snapshot has changed.</summary>
     public bool Apply(int slot, WorkerInput input, DateTimeOffset now)
     {
         var old = _workers[slot]!;
-        var next = old.Apply(input, _life, now);
+        var next = old.Apply(input, _probeLimits, now);
         if (next == old)
         {
             return false;
@@ -112,11 +112,11 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         _workers[slot] = next;
         if (next.Epoch != old.Epoch)
         {
-            _breakers[slot] = default; // what its former life did is not charged to the new one
+            _breakers[slot] = default; // a new epoch is not charged for the failures of the former one
         }
         if (next.Stage == WorkerPhase.Gone)
         {
-            // Its name is free for a new registration; its slot only when nothing is in flight there any more.
+            // Its name is free for a new registration at once, its slot when nothing is in flight there any more.
             _slots.Remove(next.Id);
             _order.Remove(next.Id);
             Publish();
@@ -125,7 +125,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         return PublishIfChanged(slot);
     }
 
-    /// <summary>True when what the snapshot tells has changed.</summary>
+    /// <summary>True when the snapshot has changed.</summary>
     public bool SetBreaker(int slot, Breaker next)
     {
         var changed = _breakers[slot].IsOpen != next.IsOpen;
@@ -133,18 +133,18 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         return changed && PublishIfChanged(slot);
     }
 
-    /// <summary>Slots of all registrations of that name: the present one and gone ones with something in flight.</summary>
+    /// <summary>Slots of all registrations with that name: the current one, and gone ones with requests in flight.</summary>
     public IEnumerable<int> SlotsOf(WorkerId id) =>
         Enumerable.Range(0, _workers.Length).Where(slot => _workers[slot]?.Id == id);
 
-    /// <summary>The registrations that are not gone, in their order.</summary>
+    /// <summary>The registrations that are not gone, in order.</summary>
     public IEnumerable<WorkerState> Registered => _order.Select(id => _workers[_slots[id]]!);
 
-    /// <summary>Forgets a worker that is gone and idle; its slot may be given to another.</summary>
-    public void Forget(int slot)
+    /// <summary>Removes a worker that is gone and idle; its slot may be used for another.</summary>
+    public void FreeSlot(int slot)
     {
         _workers[slot] = null;
-        _shown[slot] = default;
+        _snapshots[slot] = default;
     }
 
     private bool PublishIfChanged(int slot)
@@ -154,12 +154,12 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         {
             return false;
         }
-        var shown = _shown[slot].Shown;
-        var changed = shown is null || shown.Phase != worker.Phase(_breakers[slot].IsOpen) || shown.Epoch != worker.Epoch
-            || shown.Facts != worker.Facts || shown.FacadePort != worker.Facade?.Port
-            || shown.Reason != ReasonOf(worker) || shown.Role != worker.Spec.Role
-            || shown.Priority != worker.Spec.Priority || shown.ApiKey != worker.Spec.ApiKey
-            || shown.Labels != (worker.Spec.Labels ?? ImmutableDictionary<string, string>.Empty);
+        var old = _snapshots[slot].Snapshot;
+        var changed = old is null || old.Phase != worker.Phase(_breakers[slot].IsOpen) || old.Epoch != worker.Epoch
+            || old.Facts != worker.Facts || old.FacadePort != worker.Facade?.Port
+            || old.Reason != ReasonOf(worker) || old.Role != worker.Spec.Role
+            || old.Priority != worker.Spec.Priority || old.ApiKey != worker.Spec.ApiKey
+            || old.Labels != (worker.Spec.Labels ?? ImmutableDictionary<string, string>.Empty);
         if (changed)
         {
             Publish();
@@ -175,25 +175,25 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         var workers = _order.Select(id => _workers[_slots[id]]!).ToArray();
         var groups = TransferGroups.Assign([.. workers.Select(w => (w.Spec.Role, ModelOf(w), w.Facts))]);
         Snapshot = new FleetSnapshot(
-            Snapshot.Version + 1, [.. workers.Select((w, i) => Shown(w, groups[i]))], options.PdFallback
+            Snapshot.Version + 1, [.. workers.Select((w, i) => Compose(w, groups[i]))], options.PdFallback
                 || options.PdMinUncachedTokens > 0);
     }
 
     private static string? ModelOf(WorkerState worker) =>
         worker.Spec.Model ?? worker.Facts.ServedModelName ?? worker.Facts.ModelPath;
 
-    private WorkerSnapshot Shown(WorkerState worker, string group)
+    private WorkerSnapshot Compose(WorkerState worker, string group)
     {
-        ref var known = ref _shown[worker.Slot];
+        ref var known = ref _snapshots[worker.Slot];
         var open = _breakers[worker.Slot].IsOpen;
-        if (known.Shown is null || !ReferenceEquals(known.Of, worker) || known.IsOpen != open || known.Group != group)
+        if (known.Snapshot is null || !ReferenceEquals(known.Of, worker) || known.IsOpen != open || known.Group != group)
         {
-            known = (Show(worker, group), worker, open, group);
+            known = (Create(worker, group), worker, open, group);
         }
-        return known.Shown;
+        return known.Snapshot;
     }
 
-    private WorkerSnapshot Show(WorkerState worker, string group) => new()
+    private WorkerSnapshot Create(WorkerState worker, string group) => new()
     {
         Id = worker.Id,
         Url = WorkerAddress.Canonical(worker.Spec.Url),

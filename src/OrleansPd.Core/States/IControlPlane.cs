@@ -5,25 +5,25 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.States;
 
 /// <summary>
-/// The one port between what moves bytes and what holds state. The gateway cannot tell whether one process or a cluster
-/// stands behind it. No member of it waits for another machine in the common case.
+/// The port between the gateway, which moves bytes, and the state of one process or of a cluster. Its members do not wait for
+/// another machine in the common case.
 /// </summary>
 public interface IControlPlane
 {
     /// <summary>The newest known fleet; <see cref="FleetSnapshot.Empty"/> before the first.</summary>
     FleetSnapshot Fleet { get; }
 
-    /// <summary>Whether a policy in use looks at <see cref="PairRequest.PrefixBlocks"/>; they are computed only then.</summary>
+    /// <summary>Whether a policy in use reads <see cref="PairRequest.PrefixBlocks"/>; they are computed only then.</summary>
     bool UsesPrefixBlocks => false;
 
     /// <summary>What the room table holds and has done; zero where there is none.</summary>
     RoomStats Rooms => default;
 
     /// <summary>
-    /// Admits one attempt of one request and chooses its pair and rooms. Completes at once where capacity is at hand, else
-    /// waits in a bounded queue until the request's deadline. Never throws for want of capacity: a refusal is a value.
+    /// Admits one attempt of one request and chooses its pair and rooms. Completes at once when capacity is free, else
+    /// waits in a bounded queue until the request's deadline. A refusal is a value, not an exception.
     /// </summary>
-    /// <exception cref="OperationCanceledException">The caller gave up; nothing is held.</exception>
+    /// <exception cref="OperationCanceledException">The caller cancelled; no lease is held.</exception>
     ValueTask<PairGrant> AcquireAsync(PairRequest request, CancellationToken cancellationToken);
 
     /// <summary>

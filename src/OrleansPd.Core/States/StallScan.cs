@@ -4,23 +4,23 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.States;
 
 /// <summary>
-/// Finds engines that are wedged behind a green /health: legs are in flight, the oldest has waited long, and nothing on the
-/// worker has moved since. New requests do not make a wedged worker look busy, and one that moves clears all. What a former life
-/// of the worker left unanswered says nothing about the present one.
+/// Finds engines that hang although /health is good: legs are in flight, the oldest has waited long, and no leg on the worker has
+/// made progress since. New requests do not make such a worker look alive; progress of any leg does. Legs of a former epoch do
+/// not count.
 /// </summary>
 internal sealed class StallScan
 {
     private long[] _oldest = new long[16];
     private long[] _moved = new long[16];
 
-    /// <summary>A leg of the worker, or a generation of our own through it, came to a good end.</summary>
+    /// <summary>A leg of the worker or a readiness check of it succeeded.</summary>
     public void Moved(int slot, long timestamp)
     {
         Reserve(slot);
         _moved[slot] = Math.Max(_moved[slot], timestamp);
     }
 
-    /// <summary>For each slot how long nothing has moved, in timestamp units; 0 when nothing is in flight.</summary>
+    /// <summary>Time without progress by slot, in timestamp units; 0 when nothing is in flight.</summary>
     public ReadOnlySpan<long> Ages(HeldLease? leases, IAdmissionFleet fleet, long timestamp)
     {
         Array.Clear(_oldest);

@@ -10,10 +10,10 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.States;
 
 /// <summary>
-/// One worker of a cluster as its single writer holds it: life, breaker, credits, what gateways have there. One writer; knows
-/// no time, waits for nothing. The host shows <see cref="Report"/> to the fleet whenever <see cref="Version"/> has grown.
+/// One worker of a cluster as its single writer holds it: epoch, breaker, credits, and the gateways' requests there. It reads no
+/// clock and waits for nothing. The host publishes <see cref="Report"/> to the fleet whenever <see cref="Version"/> has grown.
 /// </summary>
-public sealed class WorkerWriterState
+public sealed partial class WorkerWriterState
 {
     private readonly ControlPlaneOptions _options;
     private readonly FleetState _fleet;
@@ -21,19 +21,17 @@ public sealed class WorkerWriterState
     private readonly WorkerMember _member;
     private readonly int _slot;
     private readonly Dictionary<string, Presence> _gateways = [];
-    private readonly ForeignLoad[] _seen = new ForeignLoad[RoomMint.MaxDpSize];
-    private FleetSnapshot? _told;
+    private readonly ForeignLoad[] _foreign = new ForeignLoad[RoomMint.MaxDpSize];
+    private FleetSnapshot? _published;
     private EngineLoad? _load;
     private DateTimeOffset _idleSince;
-    private bool _trying;
-    private int _tries;
 
-    /// <param name="options">What the operator wants.</param>
-    /// <param name="limits">How long credits live.</param>
+    /// <param name="options">The operator's settings.</param>
+    /// <param name="limits">How long credits are valid.</param>
     /// <param name="member">The worker.</param>
-    /// <param name="last">What its former writer told last; null = nothing is known.</param>
-    /// <param name="writer">The life of this writer; higher than of all before.</param>
-    /// <param name="isNew">Nobody can hold credits: the worker was added just now.</param>
+    /// <param name="last">The last report of the former writer; null = none is known.</param>
+    /// <param name="writer">Number of this writer; higher than those of all writers before it.</param>
+    /// <param name="isNew">No gateway can hold credits: the worker was added just now.</param>
     /// <param name="now">The time.</param>
     public WorkerWriterState(
         ControlPlaneOptions options, CreditLimits limits, WorkerMember member, WorkerReport? last, long writer, bool isNew,
@@ -51,32 +49,32 @@ public sealed class WorkerWriterState
             _fleet.Resume(_slot, last, now);
         }
         _ledger = new CreditLedger(writer, limits, !isNew, now);
-        Show();
+        Publish();
     }
 
     public WorkerId Id => _member.Id;
 
     public long Registration => _member.Registration;
 
-    /// <summary>The life of this writer.</summary>
+    /// <summary>Number of this writer.</summary>
     public long Writer => _ledger.Id;
 
     /// <summary>Grows when <see cref="Report"/> has changed.</summary>
     public long Version { get; private set; }
 
-    /// <summary>What is told to the fleet.</summary>
+    /// <summary>What the fleet is to know of the worker.</summary>
     public WorkerReport Report { get; private set; } = null!;
 
-    /// <summary>Drained or removed: the pool forgets it, and this writer has nothing more to do.</summary>
+    /// <summary>Drained or removed: the pool drops it, and this writer has nothing more to do.</summary>
     public bool IsGone => State.Stage == WorkerPhase.Gone;
 
     public WorkerState State => _fleet.At(_slot)!;
 
-    /// <summary>Gateways that have or may have something on the engine.</summary>
+    /// <summary>Gateways that have or may have requests on the engine.</summary>
     public IEnumerable<string> Gateways => _ledger.Gateways;
 
-    /// <summary>In flight of all gateways, and trials.</summary>
-    public int InFlight => _ledger.Running + (_trying ? 1 : 0);
+    /// <summary>Requests in flight of all gateways, and readiness checks.</summary>
+    public int InFlight => _ledger.Running + (_checking ? 1 : 0);
 
     public bool Apply(WorkerInput input, DateTimeOffset now)
     {
@@ -90,10 +88,10 @@ public sealed class WorkerWriterState
             _idleSince = now;
         }
         _ = _fleet.Apply(_slot, input, now);
-        return Show();
+        return Publish();
     }
 
-    /// <summary>Takes what a gateway tells, and grants it credits.</summary>
+    /// <summary>Applies the report of a gateway, and grants it credits.</summary>
     public ReportAnswer Take(GatewayReport report, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(report);
@@ -126,16 +124,16 @@ public sealed class WorkerWriterState
             _idleSince = now;
         }
         EndDrain(now);
-        Show();
+        Publish();
         return new(grant, report.Batch, IsKnown: true);
     }
 
-    /// <summary>A gateway is dead. What it held stays taken until <see cref="Cleared"/>.</summary>
-    /// <returns>The ids it had on the engine; null when it had nothing here, or is being cleared already.</returns>
+    /// <summary>A gateway is dead. Its credits stay in use until <see cref="Cleared"/>.</summary>
+    /// <returns>The ids of its requests on the engine; null when it had none, or is being cleared already.</returns>
     public ImmutableArray<string>? Lost(string gateway) =>
         _ledger.Leaving(gateway) ? _gateways.TryGetValue(gateway, out var had) ? had.Rids : [] : null;
 
-    /// <summary>What a dead gateway had was aborted on the engine: its credits are free.</summary>
+    /// <summary>The requests of a dead gateway were aborted on the engine: its credits are free.</summary>
     public void Cleared(string gateway, DateTimeOffset now)
     {
         _ledger.Gone(gateway);
@@ -145,14 +143,14 @@ public sealed class WorkerWriterState
             _idleSince = now;
         }
         EndDrain(now);
-        Show();
+        Publish();
     }
 
     /// <summary>To be called about once a second.</summary>
-    /// <returns>Gateways that were not heard of for too long, to be treated as dead.</returns>
+    /// <returns>Gateways that have not reported for too long, to be treated as dead.</returns>
     public ImmutableArray<string> Tick(DateTimeOffset now)
     {
-        // One gateway that moves clears all: the engine works.
+        // Progress of one gateway clears all: the engine works.
         var busy = _gateways.Where(g => g.Value.Rids.Length > 0).Select(g => g.Value.Stalled + (now - g.Value.SeenAt)).ToArray();
         var age = busy.Length == 0 ? 0 : (long)busy.Min().TotalSeconds;
         var problem = age >= _options.StallSuspectSecs ? $"nothing in flight has moved for {age / 10 * 10} s" : null;
@@ -163,27 +161,27 @@ public sealed class WorkerWriterState
         }
         for (var rank = 0; rank < _ledger.Ranks; rank++)
         {
-            var others = _seen[rank].At(now);
-            _ledger.SetForeign(rank, others, others * _seen[rank].TokensEach);
+            var others = _foreign[rank].At(now);
+            _ledger.SetForeign(rank, others, others * _foreign[rank].TokensEach);
         }
         EndDrain(now);
-        Show();
+        Publish();
         return _ledger.Overdue(now);
     }
 
-    /// <summary>Every gateway that may hold credits of a former writer has spoken, or is dead.</summary>
+    /// <summary>Every gateway that may hold credits of a former writer has reported, or is dead.</summary>
     public void Learned() => _ledger.Learned();
 
     public bool IsLearning(DateTimeOffset now) => _ledger.IsLearning(now);
 
     /// <summary>
-    /// Nothing is known here that the next writer could not learn from the gateways and from <see cref="Report"/>: the worker
-    /// serves, nothing is tried on it, nothing of a dead gateway is left on it.
+    /// The next writer could learn all from the gateways and from <see cref="Report"/>: the worker serves, no readiness check
+    /// runs, no request of a dead gateway is left on it.
     /// </summary>
     public bool IsCalm(DateTimeOffset now) =>
-        Report.Shown.Phase == WorkerPhase.Ready && !_trying && !_ledger.IsLearning(now) && !_ledger.IsClearing;
+        Report.Shown.Phase == WorkerPhase.Ready && !_checking && !_ledger.IsLearning(now) && !_ledger.IsClearing;
 
-    /// <summary>Takes what the engine told of its load.</summary>
+    /// <summary>Applies the engine's report of its load.</summary>
     public void Loaded(EngineLoad load, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(load);
@@ -194,8 +192,8 @@ public sealed class WorkerWriterState
             {
                 if (RankReadings.For(load.Ranks, rank, _ledger.Ranks) is { } reading)
                 {
-                    _seen[rank] = _seen[rank].Read(reading, _ledger.TakePeak(rank), now);
-                    _ledger.SetForeign(rank, _seen[rank].At(now), _seen[rank].At(now) * _seen[rank].TokensEach);
+                    _foreign[rank] = _foreign[rank].Read(reading, _ledger.TakePeak(rank), now);
+                    _ledger.SetForeign(rank, _foreign[rank].At(now), _foreign[rank].At(now) * _foreign[rank].TokensEach);
                 }
             }
             if (!load.Ranks.IsEmpty)
@@ -205,83 +203,7 @@ public sealed class WorkerWriterState
             }
         }
         EndDrain(now);
-        Show();
-    }
-
-    /// <summary>
-    /// A generation of our own that is due; null when none is, or nobody is there to try with. There is one writer, so there is
-    /// one trial in the whole cluster.
-    /// </summary>
-    /// <param name="fleet">The newest known fleet: who could be the partner.</param>
-    /// <param name="mint">Makes the room.</param>
-    /// <param name="now">The time.</param>
-    public ReadinessCheck? BeginReadinessCheck(FleetSnapshot fleet, RoomMint mint, DateTimeOffset now)
-    {
-        ArgumentNullException.ThrowIfNull(fleet);
-        ArgumentNullException.ThrowIfNull(mint);
-        var due = !_trying && Report.Shown.Phase switch
-        {
-            WorkerPhase.Probing => _fleet.MayTry(_slot, now),
-            WorkerPhase.Broken => _fleet.TryHalfOpen(_slot, take: false, now),
-            _ => false,
-        };
-        if (!due)
-        {
-            return null;
-        }
-        var self = fleet.Workers.FirstOrDefault(w => w.Id == Id);
-        if (self is null && Report.Shown.Role != WorkerRole.Regular)
-        {
-            return null;
-        }
-        var worker = Report.Shown with { TransferGroup = self?.TransferGroup ?? "" };
-        var partner = worker.Role == WorkerRole.Regular ? null : Partner(worker, fleet);
-        if (partner is null && worker.Role != WorkerRole.Regular)
-        {
-            return null;
-        }
-        if (worker.Phase == WorkerPhase.Broken)
-        {
-            _ = _fleet.TryHalfOpen(_slot, take: true, now);
-        }
-        _trying = true;
-        _tries++;
-        var prefill = worker.Role == WorkerRole.Prefill ? worker : partner;
-        var decode = worker.Role == WorkerRole.Prefill ? partner! : worker;
-        var room = prefill is null ? 0 : _options.DpRanks == DpRankMode.Engine ? mint.Next(1, 0) : mint.Next(prefill.DpSize, 0);
-        return new ReadinessCheck(
-            prefill, decode, room, LegTargets.Prefill(
-                _options.DpRanks, prefill, 0), LegTargets.Decode(_options.DpRanks, prefill, 0, decode, 0));
-    }
-
-    /// <param name="trial">The trial that ended.</param>
-    /// <param name="good">Null: called off.</param>
-    /// <param name="reason">Why it was not good.</param>
-    /// <param name="now">The time.</param>
-    public void EndReadinessCheck(ReadinessCheck trial, bool? good, string? reason, DateTimeOffset now)
-    {
-        ArgumentNullException.ThrowIfNull(trial);
-        var tried = trial.Prefill?.Id == Id ? trial.Prefill : trial.Decode;
-        _trying = false;
-        if (good == true)
-        {
-            _tries = 0;
-            _ = _fleet.Apply(_slot, new WorkerInput.Proved(tried.Epoch), now);
-        }
-        else if (good == false)
-        {
-            _ = _fleet.Apply(_slot, new WorkerInput.NotProved(reason ?? "a generation failed"), now);
-        }
-        if (tried.Phase == WorkerPhase.Broken && State.Epoch == tried.Epoch)
-        {
-            _ = _fleet.SetBreaker(_slot, _fleet.BreakerAt(_slot).HalfOpenEnded(_fleet.BreakerLimits, good, now));
-        }
-        if (InFlight == 0)
-        {
-            _idleSince = now;
-        }
-        EndDrain(now);
-        Show();
+        Publish();
     }
 
     /// <summary>The worker as its operator sees it.</summary>
@@ -297,22 +219,14 @@ public sealed class WorkerWriterState
         SwitchTo = State.SwitchTo,
     };
 
-    // While it drains nothing is granted; only when all gateways have said so is their count the truth.
+    // A draining worker grants no credits; the count is exact once all gateways have given theirs back.
     private KillSafety Safety => InFlight == 0 && _ledger.Held > 0
-        ? new(false, "gateways have not given up their places on it yet")
+        ? new(false, "gateways have not given up their capacity on it yet")
         : KillSafety.Of(InFlight, _idleSince, _load);
-
-    private WorkerSnapshot? Partner(WorkerSnapshot worker, FleetSnapshot fleet)
-    {
-        var others = worker.Role == WorkerRole.Prefill ? fleet.Decode : fleet.Prefill;
-        var fitting = others.Where(o => o.TransferGroup == worker.TransferGroup).ToArray();
-        var candidates = fitting.Where(o => o.IsPairable).Concat(fitting.Where(o => o.Phase == WorkerPhase.Probing)).ToArray();
-        return candidates.Length == 0 ? null : candidates[_tries % candidates.Length];
-    }
 
     private void Charge(OutcomeRun run, DateTimeOffset now)
     {
-        // More than this changes no breaker any more.
+        // More outcomes than this change no breaker any more.
         for (var i = 0; i < Math.Min(run.Count, 10_000) && run.Outcome != LegOutcome.Neutral; i++)
         {
             var breaker = _fleet.BreakerAt(_slot);
@@ -329,33 +243,34 @@ public sealed class WorkerWriterState
         }
     }
 
-    private bool Show()
+    private bool Publish()
     {
-        if (ReferenceEquals(_told, _fleet.Snapshot))
+        if (ReferenceEquals(_published, _fleet.Snapshot))
         {
             return false;
         }
-        _told = _fleet.Snapshot;
-        var shown = _told.Workers.FirstOrDefault() ?? Report.Shown with { Phase = WorkerPhase.Gone, Reason = "removed" };
-        shown = shown with { Slot = 0, TransferGroup = "" };
+        _published = _fleet.Snapshot;
+        var snapshot = _published.Workers.FirstOrDefault() ?? Report.Shown with { Phase = WorkerPhase.Gone, Reason = "removed" };
+        snapshot = snapshot with { Slot = 0, TransferGroup = "" };
         Report = new WorkerReport
         {
             Spec = State.Spec,
             Registration = Registration,
             Writer = Writer,
             Version = ++Version,
-            Shown = shown,
+            Shown = snapshot,
             Since = State.Since,
             SwitchTo = State.SwitchTo,
         };
-        if (shown.Facts != WorkerFacts.Unknown)
+        if (snapshot.Facts != WorkerFacts.Unknown)
         {
-            var ranks = _options.DpRanks == DpRankMode.Engine ? 1 : shown.DpSize;
-            var share = ranks < shown.DpSize ? shown.DpSize : 1;
-            var places = new int[ranks];
+            var ranks = _options.DpRanks == DpRankMode.Engine ? 1 : snapshot.DpSize;
+            var share = ranks < snapshot.DpSize ? snapshot.DpSize : 1;
+            var capacity = new int[ranks];
             var leaves = State.Stage is WorkerPhase.Draining or WorkerPhase.Gone;
-            Array.Fill(places, leaves ? 0 : (int)Math.Min(int.MaxValue, (long)LoadTable.Window(shown, _options) * share));
-            _ledger.SetCapacity(places);
+            Array.Fill(capacity, leaves ? 0
+                : (int)Math.Min(int.MaxValue, (long)LoadTable.CapacityOf(snapshot, _options) * share));
+            _ledger.SetCapacity(capacity);
         }
         return true;
     }

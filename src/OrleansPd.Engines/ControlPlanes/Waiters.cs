@@ -20,13 +20,6 @@ public sealed class Waiters(
     /// </summary>
     public List<WaitingRequest> Granted { get; } = [];
 
-    /// <summary>Prepares a wait; under the lock, so that no grant is missed.</summary>
-    public static void Begin(WaitingRequest waiting)
-    {
-        ArgumentNullException.ThrowIfNull(waiting);
-        waiting.Tag = new TaskCompletionSource<PairGrant>(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
-
     /// <summary>Waits for the outcome; outside the lock.</summary>
     /// <exception cref="OperationCanceledException">The token fired before there was an outcome.</exception>
     public async Task<PairGrant> WaitAsync(WaitingRequest waiting, CancellationToken cancellationToken)
@@ -34,7 +27,7 @@ public sealed class Waiters(
         ArgumentNullException.ThrowIfNull(waiting);
         using var timer = clock.CreateTimer(_ => TimedOut(waiting), null, waiting.Wait, Timeout.InfiniteTimeSpan);
         using var left = cancellationToken.UnsafeRegister(_ => Abandoned(waiting, cancellationToken), null);
-        return await CallerOf(waiting).Task.ConfigureAwait(false);
+        return await waiting.Outcome.Task.ConfigureAwait(false);
     }
 
     /// <summary>Completes the callers of <see cref="Granted"/> and clears it; under the lock.</summary>
@@ -42,13 +35,10 @@ public sealed class Waiters(
     {
         foreach (var waiting in Granted)
         {
-            CallerOf(waiting).TrySetResult(waiting.Grant!.Value);
+            waiting.Outcome.TrySetResult(waiting.Grant!.Value);
         }
         Granted.Clear();
     }
-
-    private static TaskCompletionSource<PairGrant> CallerOf(WaitingRequest waiting) =>
-        (TaskCompletionSource<PairGrant>)waiting.Tag!;
 
     private void TimedOut(WaitingRequest waiting)
     {
@@ -56,7 +46,7 @@ public sealed class Waiters(
         {
             if (timeOut(waiting))
             {
-                CallerOf(waiting).TrySetResult(waiting.Grant!.Value);
+                waiting.Outcome.TrySetResult(waiting.Grant!.Value);
             }
         }
     }
@@ -67,7 +57,7 @@ public sealed class Waiters(
         {
             if (abandon(waiting))
             {
-                CallerOf(waiting).TrySetCanceled(cancellationToken);
+                waiting.Outcome.TrySetCanceled(cancellationToken);
             }
         }
     }

@@ -112,7 +112,7 @@ internal static class AffinityCommand
         private readonly Random _random = new(7);
         private readonly LoadTable _loads = new();
         private readonly RankSet _set;
-        private readonly (PickPolicy Policy, AffinityUpdates News)[] _gateways;
+        private readonly (PickPolicy Policy, AffinityUpdates Updates)[] _gateways;
         private readonly Cache[] _caches;
         private readonly double[] _busyUntil;
         private readonly PriorityQueue<Action, double> _later = new();
@@ -126,7 +126,7 @@ internal static class AffinityCommand
             _variant = variant;
             var options = BenchFleet.Options(variant.Policy);
             var catalog = new PairCatalog(options, _loads);
-            catalog.Take(new FleetSnapshot(
+            catalog.Update(new FleetSnapshot(
                 1, [.. Enumerable.Range(0, workers + 1).Select(slot => Worker(slot, slot < workers))]));
             _set = catalog.SetOf(0)!;
             for (var slot = 0; slot < workers; slot++)
@@ -136,10 +136,10 @@ internal static class AffinityCommand
             }
             _gateways = [.. Enumerable.Range(0, gateways).Select(_ =>
             {
-                var news = new AffinityUpdates();
+                var updates = new AffinityUpdates();
                 var policy = PolicyTable.Create(variant.Policy, options);
-                policy.News = news;
-                return (policy, news);
+                policy.Updates = updates;
+                return (policy, updates);
             })];
             _caches = [.. Enumerable.Range(0, workers).Select(_ => new Cache(cacheBlocks))];
             _busyUntil = new double[workers];
@@ -179,15 +179,15 @@ internal static class AffinityCommand
 
         private void Serve(ulong[] blocks, double now)
         {
-            var (policy, news) = _gateways[_random.Next(_gateways.Length)];
+            var (policy, updates) = _gateways[_random.Next(_gateways.Length)];
             var tokens = blocks.Length * (long)BlockTokens;
             var request = new PairRequest { PromptTokens = tokens, PrefixBlocks = blocks };
             var leaf = policy.Pick(_set, request, new PickScope(1, tokens, -1, _random));
             var (slot, uncached) = (_set.Slot(leaf), policy.Uncached(_set, leaf, request, tokens));
-            policy.Chosen(_set, leaf, request);
-            Tell(policy, news, now);
+            policy.Picked(_set, leaf, request);
+            Tell(policy, updates, now);
             _loads.Add(slot, 0, 1, uncached);
-            _set.Taken(leaf, uncached);
+            _set.CountUse(leaf, uncached);
             var hits = _caches[slot].Use(blocks);
             (_hits, _blocks) = (_hits + hits, _blocks + blocks.Length);
             var end = _busyUntil[slot] = Math.Max(now, _busyUntil[slot]) + BaseSeconds
@@ -200,9 +200,9 @@ internal static class AffinityCommand
             }, end);
         }
 
-        private void Tell(PickPolicy by, AffinityUpdates news, double now)
+        private void Tell(PickPolicy by, AffinityUpdates updates, double now)
         {
-            if (news.Take(slot => _set.Workers[slot]?.Id) is not { } told || _variant.TellAfter < 0)
+            if (updates.Take(slot => _set.Workers[slot]?.Id) is not { } told || _variant.TellAfter < 0)
             {
                 return;
             }

@@ -17,7 +17,7 @@ public class AffinityBenchmarks
     private const int Blocks = 96;
     private const int Batches = 512;
 
-    private readonly AffinityUpdates _news = new();
+    private readonly AffinityUpdates _updates = new();
     private RankSet _set = null!;
     private PickPolicy _silent = null!;
     private PickPolicy _telling = null!;
@@ -33,7 +33,7 @@ public class AffinityBenchmarks
         _set = BenchFleet.Catalog(100, options, new Random(1)).SetOf(0)!;
         (_silent, _telling, _learning) = (PolicyTable.Create(
             "cache_aware", options), PolicyTable.Create("cache_aware", options), PolicyTable.Create("cache_aware", options));
-        _telling.News = _news;
+        _telling.Updates = _updates;
         var book = new PromptBook(4096);
         var random = new Random(2);
         _batches =
@@ -45,19 +45,19 @@ public class AffinityBenchmarks
         ];
         _told = [.. _batches.Select(batch =>
         {
-            Chosen(_telling, batch);
-            return _news.Take(slot => _set.Workers[slot]?.Id)!;
+            Picked(_telling, batch);
+            return _updates.Take(slot => _set.Workers[slot]?.Id)!;
         })];
     }
 
     [Benchmark(Baseline = true, OperationsPerInvoke = Requests)]
-    public void Remember() => Chosen(_silent, _batches[_next++ % Batches]);
+    public void Remember() => Picked(_silent, _batches[_next++ % Batches]);
 
     [Benchmark(OperationsPerInvoke = Requests)]
     public int RememberAndNote()
     {
-        Chosen(_telling, _batches[_next++ % Batches]);
-        return _news.Take(slot => _set.Workers[slot]?.Id)?.Words.Length ?? 0;
+        Picked(_telling, _batches[_next++ % Batches]);
+        return _updates.Take(slot => _set.Workers[slot]?.Id)?.Words.Length ?? 0;
     }
 
     [Benchmark(OperationsPerInvoke = Requests)]
@@ -72,11 +72,11 @@ public class AffinityBenchmarks
         return keys;
     }
 
-    private void Chosen(PickPolicy policy, PairRequest[] batch)
+    private void Picked(PickPolicy policy, PairRequest[] batch)
     {
         foreach (ref readonly var request in batch.AsSpan())
         {
-            policy.Chosen(_set, (int)(request.PrefixBlocks.Span[^1] % (ulong)_set.Count), request);
+            policy.Picked(_set, (int)(request.PrefixBlocks.Span[^1] % (ulong)_set.Count), request);
         }
     }
 }

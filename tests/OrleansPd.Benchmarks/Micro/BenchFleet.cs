@@ -59,7 +59,7 @@ internal static class BenchFleet
         });
         var loads = new LoadTable();
         var catalog = new PairCatalog(options, loads);
-        catalog.Take(new FleetSnapshot(1, [.. workers]));
+        catalog.Update(new FleetSnapshot(1, [.. workers]));
         for (var slot = 0; slot < 2 * workersOfARole; slot++)
         {
             for (var rank = 0; rank < Ranks; rank++)

@@ -48,10 +48,8 @@ public class LeaseBenchmarks
 public class RoomBenchmarks
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 1, TimeSpan.Zero);
-    private readonly RoomTable _table = new(TimeSpan.FromSeconds(120), 2_000_000);
-    private readonly RoomMint _mint = new(1, 0);
-    private readonly long[] _rooms = new long[1];
-    private PairLease _lease = null!;
+    private readonly RoomBook _rooms = new(new() { MaxRooms = 2_000_000 }, new RoomMint(1, 0));
+    private WorkerSnapshot _worker = null!;
 
     [Params(1_000, 1_000_000)]
     public int Held { get; set; }
@@ -59,30 +57,30 @@ public class RoomBenchmarks
     [GlobalSetup]
     public void Setup()
     {
+        var mint = new RoomMint(2, 0);
         for (var i = 0; i < Held; i++)
         {
-            _table.Register(_mint.Next(BenchFleet.Ranks, i % BenchFleet.Ranks), i % BenchFleet.Ranks, null, Now);
+            _rooms.Register(mint.Next(BenchFleet.Ranks, i % BenchFleet.Ranks), i % BenchFleet.Ranks, null, Now);
         }
-        var worker = BenchFleet.State(1, "least_load").Fleet.Prefill[0];
-        _lease = new PairLease { Id = 1, Prefill = worker, Decode = worker, PrefillRank = 3, Rooms = _rooms };
+        _worker = BenchFleet.State(1, "least_load").Fleet.Prefill[0];
     }
 
     [Benchmark]
     public int OpenAndClose()
     {
-        _mint.Fill(_rooms, BenchFleet.Ranks, 3);
-        _table.Open(_lease, DpRankMode.Explicit);
-        _table.Close(_lease);
-        return _table.Count == Held ? Held : throw new InvalidOperationException("a room was lost");
+        Close(_rooms.Open(_worker, 3, _worker, 1));
+        return _rooms.Stats.Held == Held ? Held : throw new InvalidOperationException("a room was lost");
     }
 
     [Benchmark]
-    public RoomOwner? OpenAskAndClose()
+    public RoomOwner? OpenQueryAndClose()
     {
-        _mint.Fill(_rooms, BenchFleet.Ranks, 3);
-        _table.Open(_lease, DpRankMode.Explicit);
-        var owner = _table.Owner(_rooms[0], Now) ?? throw new InvalidOperationException("the room is not known");
-        _table.Close(_lease);
+        var rooms = _rooms.Open(_worker, 3, _worker, 1);
+        var owner = _rooms.Owner(rooms[0], Now) ?? throw new InvalidOperationException("the room is not known");
+        Close(rooms);
         return owner;
     }
+
+    private void Close(long[] rooms) =>
+        _rooms.Close(new PairLease { Id = 1, Prefill = _worker, Decode = _worker, PrefillRank = 3, Rooms = rooms });
 }

@@ -40,14 +40,14 @@ public class PickBenchmarks
                 i, BenchFleet.LongPrompt, BenchFleet.LongPrompt), SessionKey = (ulong)i + 1 };
             for (var copy = 0; copy <= i % 3; copy++) // one to three ranks have it
             {
-                _picker.Chosen(new PairPick(
+                _picker.Picked(new PairPick(
                     _pool.Groups[0], random.Next(Workers * BenchFleet.Ranks), random.Next(Workers * BenchFleet.Ranks)), request);
             }
         }
         _requests = BenchFleet.Asked(book, BenchFleet.LongPrompt, random);
         foreach (var request in _requests.Where((_, i) => i % 2 == 0 && Policy == "session"))
         {
-            _picker.Chosen(new PairPick(
+            _picker.Picked(new PairPick(
                 _pool.Groups[0], random.Next(Workers * BenchFleet.Ranks), random.Next(Workers * BenchFleet.Ranks)), request);
         }
     }

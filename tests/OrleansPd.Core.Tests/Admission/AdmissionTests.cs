@@ -89,8 +89,8 @@ public sealed class AdmissionTests
             {
                 for (var rank = 0; rank < worker.DpSize; rank++)
                 {
-                    var load = fleet.State.Desk.Load(worker.Slot, rank);
-                    Assert.InRange(load.Running, 0, load.Window);
+                    var load = fleet.State.Admission.Catalog.Load(worker.Slot, rank);
+                    Assert.InRange(load.Running, 0, load.Capacity);
                 }
             }
         }
@@ -98,7 +98,7 @@ public sealed class AdmissionTests
         live.ForEach(l => fleet.EndBoth(l, LegOutcome.Neutral));
         Assert.Equal((0, 0), (fleet.State.Live, fleet.State.Waiting));
         Assert.All(fleet.State.Fleet.Workers, w =>
-            Assert.Equal((0, 0L), (fleet.State.InFlight(w.Id), fleet.State.Desk.Load(w.Slot, 0).Tokens)));
+            Assert.Equal((0, 0L), (fleet.State.InFlight(w.Id), fleet.State.Admission.Catalog.Load(w.Slot, 0).Tokens)));
         Assert.Equal(live.Sum(l => l.Rooms.Length), live.SelectMany(l => l.Rooms.ToArray()).Distinct().Count());
     });
 

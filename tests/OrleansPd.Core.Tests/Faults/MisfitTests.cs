@@ -1,4 +1,8 @@
+using OrleansPd.Core.Credits;
+using OrleansPd.Core.Options;
 using OrleansPd.Core.Requests;
+using OrleansPd.Core.Rooms;
+using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Faults;
@@ -35,6 +39,35 @@ public sealed class MisfitTests
         var refusal = fleet.Refused();
         Assert.Equal(RefusalReason.NoCompatiblePair, refusal.Reason);
         Assert.Contains("transport must agree", refusal.Message);
+    }
+
+    [Theory]
+    [MemberData(nameof(Misfits))]
+    public void F33_in_a_cluster_the_worker_is_shown_with_the_reason_too(string says, WorkerFacts prefill)
+    {
+        var now = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var p = Writer(WorkerRole.Prefill, "p", prefill, 1, now);
+        var d = Writer(WorkerRole.Decode, "d", TestFleet.Facts(), 2, now);
+        var fleet = new TrackedFleet(regularTakesOver: false);
+        fleet.Take([p.Report, d.Report]);
+
+        Assert.Null(d.BeginReadinessCheck(fleet.Snapshot, new RoomMint(1, 0), now));
+
+        Assert.Equal("no prefill worker can exchange KV with it: " + says, d.Report.Shown.Reason);
+        var version = d.Version;
+        Assert.Null(d.BeginReadinessCheck(fleet.Snapshot, new RoomMint(1, 0), now));
+        Assert.Equal(version, d.Version);
+    }
+
+    private static WorkerWriterState Writer(
+        WorkerRole role, string host, WorkerFacts facts, long registration, DateTimeOffset now)
+    {
+        var spec = new WorkerSpec { Url = new Uri($"http://{host}:30000"), Role = role };
+        var member = new WorkerMember(WorkerAddress.IdOf(spec.Url), spec, registration);
+        var writer = new WorkerWriterState(
+            new ControlPlaneOptions(), CreditLimits.Default, member, null, 1, isNew: true, now);
+        Assert.True(writer.Apply(new WorkerInput.Described(facts), now));
+        return writer;
     }
 
     [Fact]

@@ -54,18 +54,18 @@ public sealed class ForeignLoadTests
     {
         var fleet = new TestFleet().With(1, 2, slots: 4);
         var busy = fleet.Shown(fleet.State.Fleet.Decode[0].Id);
-        fleet.Told(busy.Id, new RankReading(0, 3, 0) { Age = TimeSpan.Zero, Tokens = 3000 });
+        fleet.ReportLoad(busy.Id, new RankReading(0, 3, 0) { Age = TimeSpan.Zero, Tokens = 3000 });
         var leases = Enumerable.Range(0, 4).Select(_ => fleet.Take()).ToArray();
         Assert.All(leases, l => Assert.NotEqual(busy.Id, l.Decode.Id));
         Assert.Equal(busy.Id, fleet.Take().Decode.Id); // one place is left there beside theirs
         fleet.Refused();
-        fleet.Told(busy.Id, new RankReading(0, 50, 0) { Age = TimeSpan.FromMinutes(1) });
+        fleet.ReportLoad(busy.Id, new RankReading(0, 50, 0) { Age = TimeSpan.FromMinutes(1) });
         Assert.Equal(3, fleet.State.View(busy.Id)!.Ranks[0].Foreign);
         foreach (var lease in leases)
         {
             fleet.EndBoth(lease);
         }
-        fleet.Told(fleet.State.Fleet.Decode[1].Id, new RankReading(0, 500, 0) { Age = TimeSpan.Zero });
+        fleet.ReportLoad(fleet.State.Fleet.Decode[1].Id, new RankReading(0, 500, 0) { Age = TimeSpan.Zero });
         fleet.Take(); // an estimate alone closes nothing
     }
 
@@ -78,7 +78,7 @@ public sealed class ForeignLoadTests
         {
             fleet.EndBoth(lease);
         }
-        fleet.Told(leases[0].Decode.Id, new RankReading(0, 6, 0) { Age = TimeSpan.FromSeconds(1) });
+        fleet.ReportLoad(leases[0].Decode.Id, new RankReading(0, 6, 0) { Age = TimeSpan.FromSeconds(1) });
         Assert.Equal(0, fleet.State.View(leases[0].Decode.Id)!.Ranks[0].Foreign);
     }
 
@@ -87,7 +87,7 @@ public sealed class ForeignLoadTests
     {
         var fleet = new TestFleet().With(1, 1, slots: 8);
         var id = fleet.State.Fleet.Decode[0].Id;
-        fleet.Told(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero, MaxRunning = 2, MaxTokens = 1000 });
+        fleet.ReportLoad(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero, MaxRunning = 2, MaxTokens = 1000 });
         Assert.Equal((2, 1000L), (fleet.Shown(id).Facts.MaxRunningPerRank, fleet.Shown(id).Facts.TokenCapacityPerRank));
         Assert.Equal(2, fleet.State.View(id)!.Ranks[0].Window);
         fleet.Take();
@@ -101,7 +101,7 @@ public sealed class ForeignLoadTests
     {
         var fleet = new TestFleet(new() { Policy = "least_load", DpRanks = DpRankMode.Engine }).With(1, 1, dp: 2);
         var id = fleet.State.Fleet.Decode[0].Id;
-        fleet.Told(id, new RankReading(
+        fleet.ReportLoad(id, new RankReading(
             0, 2, 0) { Age = TimeSpan.Zero }, new RankReading(1, 3, 0) { Age = TimeSpan.FromSeconds(1) });
         Assert.Equal(5, Assert.Single(fleet.State.View(id)!.Ranks).Foreign);
     }

@@ -32,7 +32,7 @@ public class RoomTableTests(ITestOutputHelper output)
         Assert.Equal((3, Prefill), (table.Owner(17, Start)!.Value.Rank, table.Owner(17, Start)!.Value.Prefill));
         Assert.Equal(2, table.Stats.Conflicts);
 
-        table.Forget(Prefill.Slot);
+        table.NewEpoch(Prefill.Slot);
 
         // The next life of the engine knows nothing of the room: what it says is no second truth.
         Assert.Equal(RankRegistration.Stored, table.Register(17, 2, Prefill, Start));
@@ -51,7 +51,7 @@ public class RoomTableTests(ITestOutputHelper output)
         {
             var table = new RoomTable(TimeSpan.FromSeconds(new ControlPlaneOptions().RoomTtlSecs), 100);
             table.Register(17, 3, null, Start);
-            table.Open(Lease(18, rank: 2), DpRankMode.Explicit);
+            Open(table, Lease(18, rank: 2));
 
             if (swept)
             {
@@ -91,16 +91,16 @@ public class RoomTableTests(ITestOutputHelper output)
     {
         var table = new RoomTable(Ttl, 100);
         var lease = Lease(17, rank: 2);
-        table.Open(lease, DpRankMode.Explicit);
+        Open(table, lease);
         var late = Start + Ttl * 10;
         table.Sweep(late);
         Assert.Equal(new RoomOwner(Prefill, 2, Decode), table.Owner(17, late));
         Assert.Equal(RankRegistration.Conflict, table.Register(17, 1, null, late));
         Assert.Equal(RankRegistration.Conflict, table.Register(17, 2, Other, late));
         Assert.Equal(RankRegistration.Stored, table.Register(17, 2, Prefill, late));
-        table.Close(lease);
+        table.Close(lease.Room);
         Assert.Equal((0, 0), (table.Count, table.Stats.Pinned));
-        table.Close(lease);
+        table.Close(lease.Room);
         Assert.Equal(1, table.Stats.Closed);
     }
 
@@ -108,7 +108,7 @@ public class RoomTableTests(ITestOutputHelper output)
     public void Where_the_engine_chooses_the_room_is_unowned_until_it_tells()
     {
         var table = new RoomTable(Ttl, 100);
-        table.Open(Lease(17, rank: 0), DpRankMode.Engine);
+        table.Open(17, Prefill, -1, Decode);
         Assert.Equal(-1, table.Owner(17, Start)!.Value.Rank);
         Assert.Equal(RankRegistration.Stored, table.Register(17, 3, Prefill, Start));
         Assert.Equal(3, table.Owner(17, Start)!.Value.Rank);
@@ -118,11 +118,11 @@ public class RoomTableTests(ITestOutputHelper output)
     [Fact]
     public void A_prefill_with_one_rank_takes_no_place()
     {
-        var table = new RoomTable(Ttl, 100);
-        var lease = Lease(17, rank: 0, prefill: Worker(WorkerRole.Prefill, "one", 3, dp: 1));
-        table.Open(lease, DpRankMode.Engine);
-        table.Close(lease);
-        Assert.Equal(default, table.Stats);
+        var rooms = new RoomBook(new ControlPlaneOptions(), new RoomMint(1, 0));
+        var prefill = Worker(WorkerRole.Prefill, "one", 3, dp: 1);
+        Assert.Single(rooms.Open(prefill, 0, Decode, 1));
+        rooms.Close(Lease(17, rank: 0, prefill));
+        Assert.Equal(default, rooms.Stats);
     }
 
     [Fact]
@@ -130,16 +130,16 @@ public class RoomTableTests(ITestOutputHelper output)
     {
         var table = new RoomTable(Ttl, 100);
         var lease = Lease(17, rank: 2);
-        table.Open(lease, DpRankMode.Explicit);
+        Open(table, lease);
         table.Register(18, 1, Prefill, Start);
         table.Register(19, 1, Other, Start);
-        table.Forget(Prefill.Slot);
+        table.NewEpoch(Prefill.Slot);
         Assert.Null(table.Owner(17, Start));
         Assert.Null(table.Owner(18, Start));
         Assert.Equal(1, table.Owner(19, Start)!.Value.Rank);
         Assert.Equal(RankRegistration.Conflict, table.Register(17, 2, Prefill, Start));
         Assert.Equal(RankRegistration.Stored, table.Register(18, 0, Prefill, Start));
-        table.Close(lease);
+        table.Close(lease.Room);
         table.Sweep(Start + Ttl);
         Assert.Equal(0, table.Count);
     }
@@ -149,11 +149,11 @@ public class RoomTableTests(ITestOutputHelper output)
     {
         var table = new RoomTable(Ttl, 3);
         var lease = Lease(1, rank: 2);
-        table.Open(lease, DpRankMode.Explicit);
+        Open(table, lease);
         table.Register(2, 0, null, Start);
         table.Register(3, 0, null, Start + Ttl / 2);
         Assert.Equal(RankRegistration.Full, table.Register(4, 0, null, Start + Ttl / 2));
-        table.Open(Lease(5, rank: 1), DpRankMode.Explicit);
+        Open(table, Lease(5, rank: 1));
         Assert.Equal((3, 2L), (table.Count, table.Stats.Refused));
         Assert.Equal(RankRegistration.Stored, table.Register(4, 0, null, Start + Ttl));
         Assert.NotNull(table.Owner(1, Start + Ttl));
@@ -180,12 +180,12 @@ public class RoomTableTests(ITestOutputHelper output)
                 case < 3:
                     var lease = Lease(1_000_000 + next++, random.Next(4));
                     var room = table.Count < most;
-                    table.Open(lease, DpRankMode.Explicit);
+                    Open(table, lease);
                     live.Add((lease, room, false));
                     break;
                 case < 6 when live.Count > 0:
                     var ended = random.Next(live.Count);
-                    table.Close(live[ended].Lease);
+                    table.Close(live[ended].Lease.Room);
                     live.RemoveAt(ended);
                     break;
                 case < 8:
@@ -205,7 +205,7 @@ public class RoomTableTests(ITestOutputHelper output)
                 default:
                     if (random.Next(20) == 0)
                     {
-                        table.Forget(Prefill.Slot);
+                        table.NewEpoch(Prefill.Slot);
                         live = [.. live.Select(l => l with { Void = true })];
                     }
                     table.Sweep(now);
@@ -221,7 +221,7 @@ public class RoomTableTests(ITestOutputHelper output)
             Conserved(table);
             Assert.Equal(live.Count(l => l.Held), table.Stats.Pinned);
         }
-        live.ForEach(l => table.Close(l.Lease));
+        live.ForEach(l => table.Close(l.Lease.Room));
         table.Sweep(now + Ttl);
         Assert.Equal(0, table.Count);
         Conserved(table);
@@ -261,11 +261,11 @@ public class RoomTableTests(ITestOutputHelper output)
             {
                 foreach (var lease in leases)
                 {
-                    table.Open(lease, DpRankMode.Explicit);
+                    Open(table, lease);
                 }
                 foreach (var lease in leases)
                 {
-                    table.Close(lease);
+                    table.Close(lease.Room);
                 }
             }
         }
@@ -302,6 +302,9 @@ public class RoomTableTests(ITestOutputHelper output)
         Assert.Equal(0, fleet.State.Rooms.Held);
     }
 
+    private static void Open(RoomTable table, PairLease lease) =>
+        table.Open(lease.Room, lease.Prefill!, lease.PrefillRank, lease.Decode);
+
     private static void Conserved(RoomTable table)
     {
         var stats = table.Stats;
@@ -319,8 +322,6 @@ public class RoomTableTests(ITestOutputHelper output)
         PrefillTokens = 0,
         DecodeTokens = 0,
         Started = 0,
-        PrefillCell = 0,
-        DecodeCell = 0,
     };
 
     private static WorkerSnapshot Worker(WorkerRole role, string host, int slot, int dp = 4) => new()

@@ -68,13 +68,13 @@ public sealed class KillSafetyTests
         var lease = fleet.Take();
         var id = lease.Decode.Id;
         fleet.Apply(id, new WorkerInput.Drain());
-        fleet.Told(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero });
+        fleet.ReportLoad(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero });
         Assert.Equal(WorkerPhase.Draining, fleet.Shown(id).Phase);
         fleet.Now = fleet.Now.AddSeconds(1);
         fleet.EndBoth(lease);
         Assert.Equal(WorkerPhase.Draining, fleet.Shown(id).Phase); // a report from before, when the request was still running
         fleet.Now = fleet.Now.AddSeconds(1);
-        fleet.Told(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero });
+        fleet.ReportLoad(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero });
         var gone = fleet.State.View(id)!;
         Assert.Equal((WorkerPhase.Gone, true), (gone.Worker.Phase, gone.Safety.IsSafe));
         Assert.NotNull(fleet.State.Register(new WorkerSpec { Url = lease.Decode.Url, Role = WorkerRole.Decode }, fleet.Now));

@@ -223,7 +223,7 @@ public sealed class GatewaySettingsTests
         Assert.Equal(0, new CommandLineTestBed().Load("--disable-retries").Options.RetryMaxRetries);
 
     [Theory]
-    [InlineData("--bootstrap-facade needs --facade-host", "--bootstrap-facade")]
+    [InlineData("--facade-host: is needed with --bootstrap-facade", "--bootstrap-facade")]
     [InlineData("--facade-host: 'a b' is not a host name", "--bootstrap-facade", "--facade-host", "a b")]
     [InlineData("--facade-port-range: ", "--facade-port-range", "9000-10000")]
     [InlineData("--retry-max-retries: 11 is not between 0 and 10", "--retry-max-retries", "11")]
