@@ -1,12 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
+using OrleansPd.Server.Hosting;
 using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Benchmarks;
 
-/// <summary>A redis-server of this run alone, and what it tells of itself.</summary>
+/// <summary>A redis-server for this run, and the figures it reports.</summary>
 internal sealed class BenchRedis : IDisposable
 {
     private readonly Process _process;
@@ -27,17 +27,14 @@ internal sealed class BenchRedis : IDisposable
             }
             catch (RedisConnectionException) when (attempt < 5)
             {
-                // Somebody else was given the free port before it could be taken.
+                // Another process took the port first.
             }
         }
     }
 
     private static async Task<BenchRedis> StartOnceAsync()
     {
-        using var free = new TcpListener(IPAddress.Loopback, 0);
-        free.Start();
-        var port = ((IPEndPoint)free.LocalEndpoint).Port;
-        free.Stop();
+        var port = FreePorts.Any(IPAddress.Loopback);
         string[] flags = ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel",
             "warning"];
         var process = Process.Start(new ProcessStartInfo("redis-server", flags) { RedirectStandardOutput = true })

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -12,6 +11,7 @@ using OrleansPd.Cluster.Hosting;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Core.Options;
+using OrleansPd.Server.Hosting;
 using OrleansPd.Server.Redis;
 using StackExchange.Redis;
 
@@ -35,7 +35,7 @@ internal static class BenchSilo
         builder.UseOrleans(silo =>
         {
             silo.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (cluster, Service));
-            silo.ConfigureEndpoints(IPAddress.Loopback, FreePort(), FreePort());
+            silo.ConfigureEndpoints(IPAddress.Loopback, FreePorts.Any(IPAddress.Loopback), FreePorts.Any(IPAddress.Loopback));
             silo.Configure<ClusterMembershipOptions>(o =>
             {
                 (o.ProbeTimeout, o.NumMissedProbesLimit, o.NumVotesForDeathDeclaration) = (TimeSpan.FromSeconds(0.5), 2, 2);
@@ -67,12 +67,5 @@ internal static class BenchSilo
         Console.WriteLine("joined");
         await Console.In.ReadToEndAsync();
         return 0;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using Orleans.Configuration;
 using Orleans.TestingHost;
 using OrleansPd.Cluster.Gateways;
@@ -21,7 +22,7 @@ public sealed class ClusterContractTests : ControlPlaneContract
 {
     protected override async Task<IControlPlaneHost> StartHostAsync(ControlPlaneOptions options, IEngineProbe engines)
     {
-        var clock = new ManualClock();
+        var clock = new FakeTimeProvider();
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) =>
         {
@@ -38,7 +39,7 @@ public sealed class ClusterContractTests : ControlPlaneContract
         return new Host(cluster, cluster.Silos[0].ServiceProvider.GetRequiredService<ClusterControlPlane>(), clock);
     }
 
-    private sealed class Host(InProcessTestCluster cluster, ClusterControlPlane plane, ManualClock clock) : IControlPlaneHost
+    private sealed class Host(InProcessTestCluster cluster, ClusterControlPlane plane, FakeTimeProvider clock) : IControlPlaneHost
     {
         public IControlPlane Plane => plane;
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace OrleansPd.Server.CommandLine;
 
-/// <summary>A command as one types it: <c>orleanspd workers list</c>.</summary>
+/// <summary>A command with its parents, as typed: <c>orleanspd workers list</c>.</summary>
 internal static class CommandPath
 {
     public static string Of(Command command)

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace OrleansPd.Server.CommandLine;
 
-/// <summary>A command whose help comes in groups and ends with examples.</summary>
+/// <summary>A command whose help has groups of options and ends with examples.</summary>
 internal sealed class DocumentedCommand(string name, string description) : Command(name, description)
 {
     private readonly List<OptionGroup> _groups = [];
@@ -23,5 +23,5 @@ internal sealed class DocumentedCommand(string name, string description) : Comma
     }
 }
 
-/// <summary>Options that belong together.</summary>
+/// <summary>A group of options under a heading.</summary>
 internal sealed record OptionGroup(string Title, IReadOnlyList<Option> Options);

@@ -4,7 +4,7 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.CommandLine;
 
-/// <summary>Help as a page: what it does, how it is called, the options in groups, examples.</summary>
+/// <summary>Writes help: description, usage, options in groups, examples.</summary>
 internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLineAction
 {
     private const int LeftColumn = 34;
@@ -40,7 +40,7 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         if (command.Subcommands.Count > 0)
         {
             output.WriteLine();
-            output.WriteLine($"'{CommandPath.Of(command)} COMMAND --help' tells more about a command.");
+            output.WriteLine($"'{CommandPath.Of(command)} COMMAND --help' shows the help of a command.");
         }
 
         return ExitCode.Success;
@@ -97,7 +97,7 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         }
     }
 
-    /// <summary>Writes words until the line is full; further lines begin at the same column.</summary>
+    /// <summary>Wraps words at the width of the terminal; all lines begin at the same column.</summary>
     private void Wrapped(TextWriter output, string text, int indent)
     {
         var column = indent;

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace OrleansPd.Server.CommandLine;
 
-/// <summary>Options with a checked value: the help says the default, the error says the flag and the range.</summary>
+/// <summary>Number options whose errors name the flag and the range.</summary>
 internal static class Numbers
 {
     public static Option<int> Whole(string name, string value, string help, int initial, int min, int max = int.MaxValue) =>

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace OrleansPd.Server.CommandLine;
 
 /// <summary>
-/// Turns the first Ctrl-C or SIGTERM into a cancelled token; the second one ends the process as if nobody listened.
+/// The first Ctrl-C or SIGTERM cancels a token; the second one ends the process at once.
 /// </summary>
 internal sealed class StopSignals : IDisposable
 {

@@ -8,21 +8,22 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.CommandLine;
 
-/// <summary>Sends the gateway's spans to a collector.</summary>
+/// <summary>Exports spans to a collector.</summary>
 internal static class TraceExport
 {
-    /// <summary>OpenTelemetry's own setting; whoever has set it is right.</summary>
+    /// <summary>OpenTelemetry's setting; a value from the user is kept.</summary>
     private const string BatchSize = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
 
     /// <summary>
-    /// A quarter of OpenTelemetry's default: spans that wait long for their batch outlive a collection, which makes them dear.
+    /// A quarter of OpenTelemetry's default: spans that wait longer for their batch survive a garbage collection, which costs
+    /// CPU.
     /// </summary>
     private const int SmallBatch = 128;
 
-    /// <param name="options">Where to, and how many.</param>
-    /// <param name="more">Sources beside the gateway's own.</param>
-    /// <returns>Null when it is switched off; else what to dispose of at the end, which sends what is left.</returns>
-    /// <exception cref="BadInputException">The endpoint is no address.</exception>
+    /// <param name="options">Endpoint and sample ratio.</param>
+    /// <param name="more">Further sources.</param>
+    /// <returns>Null if tracing is off; else an object that exports remaining spans when disposed.</returns>
+    /// <exception cref="BadInputException">The endpoint is invalid.</exception>
     public static IDisposable? Start(GatewayOptions options, params string[] more)
     {
         if (!options.EnableTrace)
@@ -33,7 +34,7 @@ internal static class TraceExport
         DispatchTelemetry.SampleRatio = options.TraceSampleRatio;
         return Sdk.CreateTracerProviderBuilder()
             .AddSource([DispatchTelemetry.Name, .. more])
-            // Requests are drawn before their spans are made, so those of nobody's trace are all to be kept.
+            // Requests are sampled before their spans are created, so all spans without a parent are exported.
             .SetSampler(new ParentBasedSampler(new AlwaysOnSampler()))
             .ConfigureResource(resource => resource.AddService("orleanspd-gateway", serviceVersion: ProductVersion()))
             .AddOtlpExporter(exporter =>

@@ -23,7 +23,7 @@ internal sealed class WorkersClient : IDisposable
 
         if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~'))
         {
-            throw new BadInputException("--admin-api-key: a key is visible ASCII without blanks.");
+            throw new BadInputException("--admin-api-key: a key must be printable ASCII without spaces.");
         }
 
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", adminKey);
@@ -34,7 +34,7 @@ internal sealed class WorkersClient : IDisposable
     public Task<JsonNode> ListAsync(CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, "/workers", null, cancellationToken);
 
-    /// <exception cref="CommandFailedException">It did not answer, or refused; the message says which.</exception>
+    /// <exception cref="CommandFailedException">The gateway did not answer, or refused; the message says which.</exception>
     public async Task<JsonNode> SendAsync(HttpMethod method, string path, JsonNode? body, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, path);

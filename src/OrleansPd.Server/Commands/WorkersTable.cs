@@ -4,11 +4,11 @@ using Spectre.Console;
 
 namespace OrleansPd.Server.Commands;
 
-/// <summary>The engines of a gateway as a table: framed on a terminal, columns of text elsewhere.</summary>
+/// <summary>Writes the engines of a gateway as a table, on a terminal with borders.</summary>
 internal static class WorkersTable
 {
     private static readonly string[] Heads =
-        ["URL", "ROLE", "PHASE", "MODEL", "DP", "IN FLIGHT", "OTHERS", "WINDOW", "SAFE TO KILL", "REASON"];
+        ["URL", "ROLE", "PHASE", "MODEL", "DP", "IN FLIGHT", "OTHERS", "CAPACITY", "SAFE TO KILL", "REASON"];
 
     public static void Write(JsonNode list, CommandContext context)
     {

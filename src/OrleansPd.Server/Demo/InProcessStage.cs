@@ -10,7 +10,7 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Demo;
 
-/// <summary>Everything in this process: real listeners and real HTTP all the same.</summary>
+/// <summary>Engines and gateway in this process, with real listeners and real HTTP.</summary>
 internal sealed class InProcessStage : IDemoStage
 {
     private readonly DemoFleet _fleet;

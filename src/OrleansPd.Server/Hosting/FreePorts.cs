@@ -6,25 +6,36 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Hosting;
 
-/// <summary>Checks the silo's ports before it joins: a failure after that would be seen by the whole cluster.</summary>
+/// <summary>Finds and checks ports of a silo before it joins, because the whole cluster sees a failure after that.</summary>
 internal static class FreePorts
 {
-    // Below the ports of outgoing connections, so that none takes the port between this check and the silo's listening.
+    // Below the ports of outgoing connections, so that none of those takes the port before the silo listens.
     private const int First = 15_000;
     private const int Last = 32_000;
     private const int Tries = 100;
 
-    /// <returns>The port; a free one if it is 0.</returns>
-    /// <exception cref="CommandFailedException">The port is taken.</exception>
-    public static int Claim(IPAddress address, int port, string flag)
+    /// <summary>A port that no process listens on; another process may take it at any time.</summary>
+    /// <exception cref="CommandFailedException">None was found.</exception>
+    public static int Any(IPAddress address)
     {
-        for (var i = 0; port == 0 && i < Tries; i++)
+        for (var i = 0; i < Tries; i++)
         {
             var candidate = RandomNumberGenerator.GetInt32(First, Last);
             if (Problem(address, candidate) is null)
             {
                 return candidate;
             }
+        }
+        throw new CommandFailedException($"no free port on {address}");
+    }
+
+    /// <returns>The port, or a free one if it is 0.</returns>
+    /// <exception cref="CommandFailedException">The port is taken.</exception>
+    public static int Claim(IPAddress address, int port, string flag)
+    {
+        if (port == 0)
+        {
+            return Any(address);
         }
         return Problem(address, port) is not { } problem ? port
             : throw ListenFailure.Explain(problem, address.ToString(), (port, flag))

@@ -178,12 +178,4 @@ internal sealed class SiloNode : IAsyncDisposable
             host.Dispose();
         }
     }
-
-    /// <summary>The command handles the process's signals.</summary>
-    private sealed class NoSignals : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-    }
 }

@@ -1,9 +1,9 @@
 namespace OrleansPd.Server.Settings;
 
-/// <summary>The router's words for log levels, and .NET's.</summary>
+/// <summary>The names of log levels in the router and in .NET.</summary>
 internal static class LogLevels
 {
-    /// <summary>The name .NET uses; null if it is no level.</summary>
+    /// <summary>The name in .NET; null if there is no such level.</summary>
     public static string? Parse(string level) => level.ToLowerInvariant() switch
     {
         "trace" => "Trace",

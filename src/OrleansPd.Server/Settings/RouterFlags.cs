@@ -2,9 +2,9 @@ using System.CommandLine;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>A flag of the SGLang router that does nothing here.</summary>
+/// <summary>A flag of the SGLang router that has no effect here.</summary>
 /// <param name="Values">0 = a switch, 1 = one value, 2 = many.</param>
-/// <param name="Refused">Leaving it out would weaken what its user relies on, so the gateway does not start.</param>
+/// <param name="Refused">Its users rely on it, so the gateway does not start with it.</param>
 internal sealed record RouterFlag(string Name, int Values, string Reason, bool Refused = false)
 {
     public string Display => $"--{Name}";
@@ -19,24 +19,22 @@ internal sealed record RouterFlag(string Name, int Values, string Reason, bool R
         };
 }
 
-/// <summary>Flags of the SGLang router that have no meaning here: flag → why. They are accepted with a warning.</summary>
+/// <summary>Flags of the SGLang router that have no effect here, with the reason. They are accepted with a warning.</summary>
 internal static class RouterFlags
 {
-    private const string Discovery = "engines are named by flags, not found in Kubernetes";
-    private const string History = "no conversations are kept";
+    private const string Discovery = "engines are given by flags; there is no Kubernetes discovery";
+    private const string History = "conversations are not stored";
     private const string Policies = "no policy here uses it";
-    private const string Tls =
-        "TLS is not served or spoken with certificates of ours; put a TLS proxy in front and leave the flag out";
-    private const string Scrape = "/metrics is on the gateway's own port, with buckets of its own";
-    private const string Startup = "engines may take as long as they need, and serve from the moment that a pair answered";
-    private const string Checks = "every check counts: a good one brings an engine back, a bad one takes it out";
-    private const string Weighing = "cache_aware compares the work that a rank has and saves, in tokens; there is no threshold";
+    private const string Scrape = "/metrics is on the gateway's port, with fixed buckets";
+    private const string Startup = "engines may take any time to start, and serve after their first successful generation";
+    private const string Checks = "one failed check takes an engine out, one successful check brings it back";
+    private const string Weighing = "cache_aware compares queued and cached tokens of each rank; it has no threshold";
     private const string Retries =
-        "a retry goes out at once, on another pair, and within a budget of 20 % of the traffic; "
-        + "only an engine that says Retry-After is waited for";
-    private const string PrefixIndex = "the prefix index has a fixed size (--prefix-index-blocks) and drops the oldest by itself";
+        "a retry starts at once, on another pair, within a budget of 20 % of the traffic; "
+        + "only an engine's Retry-After delays it";
+    private const string PrefixIndex = "the prefix index has a fixed size (--prefix-index-blocks) and evicts the oldest entries";
     private const string Tokenizer = "the gateway does not tokenize; engines do";
-    private const string ControlKeys = "the management API has no keys of this kind; use --admin-api-key";
+    private const string ControlKeys = "the management API does not support such keys; use --admin-api-key";
 
     public static IReadOnlyList<RouterFlag> All { get; } =
     [
@@ -48,16 +46,16 @@ internal static class RouterFlags
         new("chat-template", 1, Tokenizer),
         new("control-plane-api-keys", 2, ControlKeys, Refused: true),
         new("control-plane-audit-enabled", 0, "changes of workers are always logged"),
-        new("cors-allowed-origins", 2, "browsers on other sites are not served; let a proxy in front add the headers"),
+        new("cors-allowed-origins", 2, "CORS is not supported; let a proxy in front add the headers"),
         new("decode-selector", 2, Discovery),
         new("disable-audit-logging", 0, "changes of workers are always logged"),
         new("disable-circuit-breaker", 0, "raise --cb-failure-threshold, --cb-failure-rate and --cb-min-requests instead"),
         new("dp-aware", 0, "the gateway always chooses the data-parallel rank"),
         new("enable-igw", 0, "several models are always served"),
-        new("enable-wasm", 0, "there are no plug-ins"),
+        new("enable-wasm", 0, "plug-ins are not supported"),
         new("eviction-interval", 1, PrefixIndex),
         new("eviction-interval-secs", 1, PrefixIndex),
-        new("health-check-endpoint", 1, "SGLang has /health, and that is asked"),
+        new("health-check-endpoint", 1, "the gateway always queries /health"),
         new("health-failure-threshold", 1, Checks),
         new("health-success-threshold", 1, Checks),
         new("history-backend", 1, History),
@@ -66,11 +64,11 @@ internal static class RouterFlags
         new("jwt-jwks-uri", 1, ControlKeys, Refused: true),
         new("jwt-role-claim", 1, ControlKeys, Refused: true),
         new("jwt-role-mapping", 2, ControlKeys, Refused: true),
-        new("log-dir", 1, "logs go to standard output"),
-        new("max-idle-secs", 1, "sessions are kept by number, 131072 of them, not by time"),
+        new("log-dir", 1, "logs go to standard error"),
+        new("max-idle-secs", 1, "the session table is limited by number (131072), not by time"),
         new("max-tree-size", 1, PrefixIndex),
-        new("mcp-config-path", 1, "no tools are called"),
-        new("mini-lb", 0, "this is always the whole gateway"),
+        new("mcp-config-path", 1, "the gateway calls no tools"),
+        new("mini-lb", 0, "there is only one kind of gateway"),
         new("model-path", 1, Tokenizer),
         new("oracle-connect-descriptor", 1, History),
         new("oracle-dsn", 1, History),
@@ -95,7 +93,7 @@ internal static class RouterFlags
         new("redis-key-prefix", 1, Policies),
         new("redis-pool-max", 1, History),
         new("redis-retention-days", 1, History),
-        new("redis-url", 1, "one process needs no shared state; several gateways share theirs in the cluster edition"),
+        new("redis-url", 1, "conversations are not stored; --redis joins a cluster of gateways"),
         new("retry-backoff-multiplier", 1, Retries),
         new("retry-initial-backoff-ms", 1, Retries),
         new("retry-jitter-factor", 1, Retries),

@@ -4,10 +4,10 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>Keys and addresses that cannot be read, told before anything listens.</summary>
+/// <summary>Checks the syntax of keys and address lists before the gateway listens.</summary>
 internal static class SecurityChecks
 {
-    /// <exception cref="BadInputException">Something cannot be read; the message never holds a key.</exception>
+    /// <exception cref="BadInputException">A value is invalid; the message never contains a key.</exception>
     public static void Check(GatewayOptions options, List<string> warnings)
     {
         var names = new HashSet<string>(StringComparer.Ordinal) { "api-key" };
@@ -23,7 +23,7 @@ internal static class SecurityChecks
             }
             catch (FormatException error)
             {
-                throw new BadInputException($"--client-keys: of the keys, number {i + 1} is wrong: {error.Message}.");
+                throw new BadInputException($"--client-keys: key number {i + 1} is invalid: {error.Message}.");
             }
         }
 
@@ -39,7 +39,7 @@ internal static class SecurityChecks
         var clientsNeedKeys = options.ClientKeys.Count > 0 || !string.IsNullOrEmpty(options.ApiKey);
         if (clientsNeedKeys && string.IsNullOrEmpty(options.AdminApiKey))
         {
-            warnings.Add("--admin-api-key is not set: every client's key may change the fleet and pause its engines.");
+            warnings.Add("--admin-api-key is not set: every client with a key can change the fleet and pause engines.");
         }
     }
 }

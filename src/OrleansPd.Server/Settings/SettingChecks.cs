@@ -12,11 +12,11 @@ namespace OrleansPd.Server.Settings;
 internal static partial class SettingChecks
 {
     /// <summary>
-    /// An engine's generating check ends after this by itself: who gives up earlier sees sick engines everywhere.
+    /// Seconds after which an engine itself ends its health check; a shorter limit would make busy engines look sick.
     /// </summary>
     private const int LeastHealthTimeout = 20;
 
-    /// <exception cref="BadInputException">Something is out of its range.</exception>
+    /// <exception cref="BadInputException">A value is out of range.</exception>
     public static void Check(GatewayOptions options, SettingSources sources, List<string> warnings)
     {
         CheckRanges(options, Sections.Gateway, sources);
@@ -58,7 +58,7 @@ internal static partial class SettingChecks
 
         var used = new ControlPlaneOptions().HealthTimeoutSecs;
         warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
-            + $"takes up to {LeastHealthTimeout} s to answer and is well.");
+            + $"takes up to {LeastHealthTimeout} s to answer.");
         plane.HealthTimeoutSecs = used;
     }
 
@@ -92,7 +92,7 @@ internal static partial class SettingChecks
         string At(string key, int index) => GatewaySettings.Where(sources, $"{key}:{index}");
     }
 
-    /// <summary>Checks each property against its attributes.</summary>
+    /// <summary>Checks each property with its validation attributes.</summary>
     public static void CheckRanges(object options, string section, SettingSources sources)
     {
         foreach (var problem in OptionRules.Check(options))

@@ -5,8 +5,8 @@ using OrleansPd.Tools.Output;
 namespace OrleansPd.Server.Settings;
 
 /// <summary>
-/// Settings from several sources, later ones over earlier ones, and where each came from. A list is taken whole from the last
-/// source that has it, never mixed.
+/// Settings from several sources, and the source of each. Later sources override earlier ones; a list is taken whole from the
+/// last source that has it.
 /// </summary>
 internal sealed partial class SettingSources
 {
@@ -52,7 +52,7 @@ internal sealed partial class SettingSources
 
     public string? Value(string key) => _settings.GetValueOrDefault(key).Value;
 
-    /// <summary>Where a setting came from; null if it was not set.</summary>
+    /// <summary>The source of a setting; null if it is not set.</summary>
     public string? Source(string key) => _settings.GetValueOrDefault(key).Source;
 
     public void Set(string key, string? value) => _settings[key] = (value, _settings.GetValueOrDefault(key).Source ?? "");

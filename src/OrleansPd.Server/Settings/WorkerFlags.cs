@@ -5,7 +5,7 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>The flags that name engines.</summary>
+/// <summary>The flags that add engines.</summary>
 internal sealed class WorkerFlags
 {
     public Option<string[]> Prefill { get; } = List("--prefill", "URL [BOOTSTRAP_PORT]",

@@ -3,7 +3,7 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>Another process of this program that says one line when it is up.</summary>
+/// <summary>Another process of this program, which prints one line when it listens.</summary>
 internal sealed class ChildProcess : IAsyncDisposable
 {
     private readonly Process _process;
@@ -18,7 +18,7 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public string Name { get; }
 
-    /// <summary>Where it says it listens.</summary>
+    /// <summary>The address it listens on.</summary>
     public Uri Url { get; private set; } = new("http://unknown");
 
     public long Resident
@@ -30,7 +30,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Completes with a sentence when it has ended.</summary>
+    /// <summary>Completes with a sentence when the process has ended.</summary>
     public async Task<string> EndAsync()
     {
         await _process.WaitForExitAsync();
@@ -39,7 +39,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>Starts <c>orleanspd</c> with these arguments and waits for its first line, which names its address.</summary>
-    /// <exception cref="CommandFailedException">It ended first; the message is its own.</exception>
+    /// <exception cref="CommandFailedException">The process ended before that; the message is from it.</exception>
     public static async Task<ChildProcess> StartAsync(
         string name, IReadOnlyCollection<string> arguments, CancellationToken cancellationToken)
     {

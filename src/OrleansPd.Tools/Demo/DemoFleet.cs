@@ -3,7 +3,7 @@ using OrleansPd.Simulator;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>How many engines, and how fast.</summary>
+/// <summary>Number, ranks and speed of the engines.</summary>
 internal sealed record DemoFleetOptions(
     int Prefills = 2, int Decodes = 2, int PrefillRanks = 2, int DecodeRanks = 2, double Speed = 1);
 
@@ -18,7 +18,7 @@ internal sealed class DemoFleet : IAsyncDisposable
 
     public IReadOnlyList<SimulatedEngine> Engines => _engines;
 
-    /// <summary>As the gateway is told of them. Bootstrap ports are left for it to find out.</summary>
+    /// <summary>The engines for the gateway's configuration, without bootstrap ports, which it reads from them.</summary>
     public IEnumerable<WorkerSpec> Workers => _engines.Select(engine => new WorkerSpec
     {
         Role = engine.Options.Role == EngineRole.Prefill ? WorkerRole.Prefill : WorkerRole.Decode,
@@ -52,7 +52,7 @@ internal sealed class DemoFleet : IAsyncDisposable
         return fleet;
     }
 
-    /// <summary>Such as <c>prefill-1</c>, by the address the gateway knows it under.</summary>
+    /// <summary>The name of an engine by its address, such as <c>prefill-1</c>.</summary>
     public string NameOf(Uri url)
     {
         var role = _engines.FirstOrDefault(engine => engine.Url == url)?.Options.Role;

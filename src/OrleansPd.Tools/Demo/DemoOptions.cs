@@ -3,18 +3,18 @@ using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>What one demo shows.</summary>
+/// <summary>The options of a demo.</summary>
 internal sealed record DemoOptions
 {
     public DemoFleetOptions Fleet { get; init; } = new();
 
-    /// <summary>Port of the gateway; 0 = any free one.</summary>
+    /// <summary>Port of the gateway; 0 = any free port.</summary>
     public int Port { get; init; } = 30000;
 
     /// <summary>End after the report.</summary>
     public bool Once { get; init; }
 
-    /// <summary>Each engine and the gateway in a process of its own.</summary>
+    /// <summary>Run each engine and the gateway in its own process.</summary>
     public bool Processes { get; init; }
 
     public required Trace Trace { get; init; }
@@ -22,6 +22,6 @@ internal sealed record DemoOptions
     /// <summary>How the trace is sent; the address is filled in when the gateway listens.</summary>
     public required ReplayOptions Replay { get; init; }
 
-    /// <summary>File for the figures; null = none.</summary>
+    /// <summary>File for the report; null = none.</summary>
     public string? Json { get; init; }
 }

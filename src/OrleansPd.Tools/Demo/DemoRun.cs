@@ -4,13 +4,13 @@ using OrleansPd.Tools.Replay;
 namespace OrleansPd.Tools.Demo;
 
 /// <summary>
-/// The demo from start to end:
+/// The demo:
 /// <list type="number">
-/// <item>engines and gateway are started, each engine has answered in a pair;</item>
-/// <item>one chat is sent and shown with all that was decided about it;</item>
-/// <item>the trace is sent, each answer held against the unsplit one;</item>
-/// <item>gateway and engines are asked what is left of it;</item>
-/// <item>all is told; whatever was off is a failure; else the gateway goes on serving.</item>
+/// <item>start engines and gateway, and wait until every engine is ready;</item>
+/// <item>send one chat and show the gateway's decisions about it;</item>
+/// <item>send the trace and compare each answer with that of a single engine;</item>
+/// <item>query gateway and engines for anything left over;</item>
+/// <item>report; any problem is a failure, else the gateway keeps serving.</item>
 /// </list>
 /// </summary>
 internal sealed class DemoRun(
@@ -21,7 +21,7 @@ internal sealed class DemoRun(
 
     private readonly DemoScreen _screen = new(context);
 
-    /// <exception cref="CommandFailedException">Something was off; the message says what.</exception>
+    /// <exception cref="CommandFailedException">A check failed; the message says which.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         _screen.Title(options);
@@ -53,7 +53,7 @@ internal sealed class DemoRun(
 
         string[] problems =
         [
-            .. sample.Same ? [] : (string[])["the first answer differs from the unsplit one"],
+            .. sample.Same ? [] : (string[])["the first answer differs from that of a single engine"],
             .. report.Failures.Select(failure =>
                 $"{failure.Value.Count} requests failed: {failure.Key}, e.g. {failure.Value.First}"),
             .. remains.Problems(),
@@ -74,7 +74,7 @@ internal sealed class DemoRun(
 
     private static async Task UnlessBrokenAsync(IDemoStage stage, Task work, CancellationToken cancellationToken)
     {
-        // Children get a Ctrl-C too, and may be gone before it is our turn.
+        // Child processes get the Ctrl-C too and may end before this process.
         if (await Task.WhenAny(work, stage.Broken) == stage.Broken && !cancellationToken.IsCancellationRequested)
         {
             throw new CommandFailedException($"{await stage.Broken}.");

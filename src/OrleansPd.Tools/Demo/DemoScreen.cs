@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>What a person sees of the demo: colours and moving parts on a terminal, plain lines elsewhere.</summary>
+/// <summary>The output of the demo: colours and progress on a terminal, plain lines elsewhere.</summary>
 internal sealed class DemoScreen(CommandContext context)
 {
     private const int LabelWidth = 11;
@@ -16,7 +16,7 @@ internal sealed class DemoScreen(CommandContext context)
     {
         var fleet = options.Fleet;
         Line($"[bold]OrleansPd demo[/]: {fleet.Prefills} prefill and {fleet.Decodes} decode engines, simulated, and the gateway"
-            + (options.Processes ? ", each in a process of its own" : ""));
+            + (options.Processes ? ", each in its own process" : ""));
     }
 
     public void Stage(IDemoStage stage, TimeSpan ready)
@@ -27,12 +27,12 @@ internal sealed class DemoScreen(CommandContext context)
         }
 
         Labelled("gateway",
-            Invariant($"{Address(stage.Gateway)}, each engine has answered in a pair after {ready.TotalSeconds:0.0} s"));
+            Invariant($"{Address(stage.Gateway)}, all engines ready after {ready.TotalSeconds:0.0} s"));
     }
 
     public void SampleStarts()
     {
-        Heading("One request");
+        Heading("One request (the simulated model writes random words)");
         Labelled("prompt", SampleRequest.Prompt);
         _console.Markup(Label("answer"));
     }
@@ -46,13 +46,15 @@ internal sealed class DemoScreen(CommandContext context)
             $"{NameOf(stage, seen.Prefill)} rank {seen.PrefillRank} -> {NameOf(stage, seen.Decode)} rank {seen.DecodeRank}");
         Labelled("room", seen.Room);
         Labelled("gateway",
-            $"admitted after {Ms(seen.Admitted)}, prefill done {Ms(seen.Prefilled)}, first output {Ms(seen.FirstOutput)}, "
-            + $"decode done {Ms(seen.Decoded)} later");
+            $"both legs sent after {Ms(seen.Admitted)}; from then, prefill done after {Ms(seen.Prefilled)}, "
+            + $"first output after {Ms(seen.FirstOutput)}, decode done after {Ms(seen.Decoded)}");
         var rate = answer.Tokens > 1 ? (answer.Tokens - 1) / (answer.Total - answer.FirstOutput).TotalSeconds : 0;
         Labelled("client",
             Invariant($"first token after {Ms(answer.FirstOutput)}, {answer.Tokens} tokens in {Ms(answer.Total)}, ")
             + Invariant($"{rate:0} tokens/s"));
-        Labelled("unsplit", answer.Same ? "[green]the same text[/]" : "[red]another text[/]", markup: true);
+        Labelled("check", answer.Same
+            ? "[green]the same text as from a single engine[/]"
+            : "[red]not the text of a single engine[/]", markup: true);
     }
 
     public void Report(ReplayReport report, Leftovers remains, IReadOnlyList<MemorySample> memory, string memoryOf)
@@ -61,16 +63,17 @@ internal sealed class DemoScreen(CommandContext context)
         ReplayDisplay.Write(report, context);
         var wrong = report.Failures.TryGetValue(FailureKind.Mismatch, out var mismatch) ? mismatch.Count : 0;
         Verdict(report.Failed == 0 && report.Succeeded > 0, report.Failed == 0
-            ? $"split = unsplit: all {report.Succeeded} answers, {report.OutputTokens} tokens, token for token"
-            : $"split = unsplit: {wrong} answers differ, {report.Failed - wrong} did not come");
+            ? $"all {report.Succeeded} answers equal those of a single engine, token by token ({report.OutputTokens} tokens)"
+            : $"{wrong} answers differ from those of a single engine, {report.Failed - wrong} failed");
         var left = remains.ActiveRequests + remains.OpenLegs + remains.LiveRequests + remains.Slots;
         Verdict(left == 0,
             $"nothing left behind: {remains.ActiveRequests} requests and {remains.OpenLegs} legs in the "
             + $"gateway, {remains.LiveRequests} requests and {remains.Slots} slots in engines");
         Verdict(remains.DuplicateRooms == 0 && remains.RouterErrors.Count == 0,
-            $"{remains.Rooms} rooms, {remains.DuplicateRooms} used twice; engines saw {remains.RouterErrors.Count} mistakes");
+            $"{remains.Rooms} rooms, {remains.DuplicateRooms} used twice; "
+            + $"engines reported {remains.RouterErrors.Count} errors of the gateway");
         var cached = remains.PromptTokens == 0 ? 0 : 100.0 * remains.CachedTokens / remains.PromptTokens;
-        Line(Invariant($"{cached:0.#} % of the prompt tokens were in the cache of the chosen engine; {remains.Retries} retries"));
+        Line(Invariant($"{cached:0.#} % of the prompt tokens were cached on the chosen engine; {remains.Retries} retries"));
         Line($"memory at 0, 25, 50, 75, 100 % of the trace, {memoryOf}:");
         if (memory.All(sample => sample.Heap is not null))
         {
@@ -83,8 +86,8 @@ internal sealed class DemoScreen(CommandContext context)
     public void Serving(Uri gateway)
     {
         Heading("Try it");
-        Line("The gateway goes on serving; Ctrl-C ends it.");
-        // For copying: no wrapping, no colours.
+        Line("The gateway keeps serving; stop it with Ctrl-C.");
+        // To be copied: no wrapping, no colours.
         context.Out.WriteLine();
         context.Out.WriteLine($"curl -N {new Uri(gateway, "/v1/chat/completions")} -H 'Content-Type: application/json' \\");
         context.Out.WriteLine($"  -d '{SampleRequest.Body(16)}'");

@@ -4,14 +4,14 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>A gateway as anybody may look at it: over HTTP, from outside.</summary>
+/// <summary>Reads the state of a gateway over HTTP.</summary>
 internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider time)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Waits until each of so many engines has answered in a pair.</summary>
-    /// <exception cref="CommandFailedException">It takes too long; the message is the gateway's reason.</exception>
+    /// <summary>Waits until this many engines are ready.</summary>
+    /// <exception cref="CommandFailedException">The time is over; the message has the gateway's reason.</exception>
     public async Task ReadyAsync(int engines, TimeSpan patience, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
@@ -35,7 +35,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
         }
     }
 
-    /// <summary>What was decided about a request, once both engines are through with it.</summary>
+    /// <summary>The gateway's decisions about a request, once both legs have ended.</summary>
     public async Task<RequestView> RequestAsync(string id, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
@@ -50,7 +50,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
             if (time.GetElapsedTime(start) > Patience)
             {
                 throw new CommandFailedException(view is null
-                    ? $"the gateway knows nothing of the request {id} that it answered."
+                    ? $"the gateway has no record of the request {id} that it answered."
                     : $"a leg of the request {id} has not ended.");
             }
 
@@ -106,7 +106,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
 }
 
 /// <summary>
-/// A request as the gateway saw it; times count from the moment both legs were sent, except <paramref name="Admitted"/>.
+/// A request as the gateway recorded it; times count from the moment both legs were sent, except <paramref name="Admitted"/>.
 /// </summary>
 internal sealed record RequestView(
     string Prefill, int PrefillRank, string Decode, int DecodeRank, string Room,

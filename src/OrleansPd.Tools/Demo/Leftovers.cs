@@ -4,7 +4,7 @@ using OrleansPd.Simulator;
 namespace OrleansPd.Tools.Demo;
 
 /// <summary>
-/// What is left in gateway and engines when nobody asks for anything any more, and what they noticed meanwhile.
+/// What is left in gateway and engines after all requests have ended, and the errors they counted.
 /// </summary>
 internal sealed record Leftovers
 {
@@ -16,12 +16,12 @@ internal sealed record Leftovers
 
     public long Retries { get; private init; }
 
-    /// <summary>Requests inside engines, request slots they hold, and KV tokens of them.</summary>
+    /// <summary>Requests in engines.</summary>
     public long LiveRequests { get; private init; }
 
     public long Slots { get; private init; }
 
-    /// <summary>Prefill requests, each with a room of its own.</summary>
+    /// <summary>Prefill requests; each has its own room.</summary>
     public long Rooms { get; private init; }
 
     public long DuplicateRooms { get; private init; }
@@ -32,12 +32,12 @@ internal sealed record Leftovers
 
     public long CachedTokens { get; private init; }
 
-    /// <summary>Mistakes that only a router can make.</summary>
+    /// <summary>Errors that only a router can cause.</summary>
     public IReadOnlyList<string> RouterErrors { get; private init; } = [];
 
     private bool IsIdle => ActiveRequests == 0 && OpenLegs == 0 && LiveRequests == 0 && Slots == 0;
 
-    /// <summary>Looks until nothing is left, or for so long.</summary>
+    /// <summary>Polls until nothing is left or the time is over.</summary>
     public static async Task<Leftovers> FindAsync(
         HttpClient http, IDemoStage stage, TimeProvider time, TimeSpan patience, CancellationToken cancellationToken)
     {
@@ -54,7 +54,7 @@ internal sealed record Leftovers
         }
     }
 
-    /// <summary>A sentence for each thing that should not be.</summary>
+    /// <summary>A sentence per problem.</summary>
     public IEnumerable<string> Problems()
     {
         if (ActiveRequests != 0)
@@ -89,7 +89,7 @@ internal sealed record Leftovers
 
         if (RouterErrors.Count != 0)
         {
-            yield return $"engines saw {RouterErrors.Count} mistakes of the gateway, e.g. {RouterErrors[0]}";
+            yield return $"engines reported {RouterErrors.Count} errors of the gateway, e.g. {RouterErrors[0]}";
         }
     }
 

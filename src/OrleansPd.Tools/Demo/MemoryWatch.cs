@@ -2,7 +2,7 @@ using OrleansPd.Tools.Replay;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>Memory before, at each quarter of, and after a replay: flat means that nothing is kept for a request.</summary>
+/// <summary>Memory before, at each quarter of, and after a replay; it is flat if requests leave nothing behind.</summary>
 internal sealed class MemoryWatch(IDemoStage stage, ReplayMeter meter, int requests, TimeProvider time)
 {
     private const int Quarters = 4;
@@ -14,7 +14,7 @@ internal sealed class MemoryWatch(IDemoStage stage, ReplayMeter meter, int reque
     /// <summary>At 0, 25, 50, 75 and 100 %.</summary>
     public IReadOnlyList<MemorySample> Samples => _samples;
 
-    /// <summary>Starts the replay and watches until it ends.</summary>
+    /// <summary>Starts the replay and samples memory until it ends.</summary>
     public async Task<ReplayReport> RunAsync(Func<Task<ReplayReport>> start)
     {
         _samples.Add(stage.Measure());
@@ -32,7 +32,7 @@ internal sealed class MemoryWatch(IDemoStage stage, ReplayMeter meter, int reque
             }
         }
 
-        // A short replay may end between two looks.
+        // A short replay may end between two samples.
         while (_samples.Count <= Quarters)
         {
             _samples.Add(stage.Measure());

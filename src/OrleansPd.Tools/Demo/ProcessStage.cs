@@ -4,7 +4,7 @@ using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>Each engine and the gateway in a process of its own, so that the gateway's memory is its own too.</summary>
+/// <summary>Each engine and the gateway in its own process, so that the gateway's memory can be measured alone.</summary>
 internal sealed class ProcessStage : IDemoStage
 {
     private readonly List<ChildProcess> _children = [];
@@ -22,7 +22,7 @@ internal sealed class ProcessStage : IDemoStage
 
     public string MemoryOf => "the gateway's process";
 
-    /// <exception cref="CommandFailedException">A process did not start; the message is its own.</exception>
+    /// <exception cref="CommandFailedException">A process did not start; the message is from that process.</exception>
     public static async Task<ProcessStage> StartAsync(DemoOptions options, CancellationToken cancellationToken)
     {
         var stage = new ProcessStage();
@@ -52,7 +52,7 @@ internal sealed class ProcessStage : IDemoStage
 
     public async ValueTask DisposeAsync()
     {
-        // The gateway first: it would log that its engines are gone.
+        // The gateway first, or it would log that its engines are gone.
         foreach (var child in _children.AsEnumerable().Reverse())
         {
             await child.DisposeAsync();

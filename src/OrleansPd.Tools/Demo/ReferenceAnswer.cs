@@ -5,8 +5,8 @@ using OrleansPd.Tools.Replay;
 namespace OrleansPd.Tools.Demo;
 
 /// <summary>
-/// Holds each answer against the one that the same model gives in one piece: a transfer that lost or mixed up a single KV
-/// block changes the tokens.
+/// Compares each answer with that of a single engine with the same model: a transfer that loses or swaps one KV block changes the
+/// tokens.
 /// </summary>
 internal static class ReferenceAnswer
 {
@@ -24,7 +24,7 @@ internal static class ReferenceAnswer
 
         var same = request.OutputIds.Zip(expected).TakeWhile(pair => pair.First == pair.Second).Count();
         return ValueTask.FromResult<string?>(
-            $"request {request.Index}: {request.OutputIds.Count} tokens where {expected.Length} were due, "
+            $"request {request.Index}: {request.OutputIds.Count} of {expected.Length} tokens, "
             + $"equal up to token {same}");
     }
 }

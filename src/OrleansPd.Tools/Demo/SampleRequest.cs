@@ -7,19 +7,19 @@ using OrleansPd.Tools.Replay;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>One chat, streamed, for a person to look at.</summary>
+/// <summary>One streamed chat, shown to the user.</summary>
 internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider time)
 {
     public const string Prompt = "What does the river say?";
 
     private const int Tokens = 24;
 
-    /// <summary>What a person would send.</summary>
+    /// <summary>The JSON body, also for the curl line.</summary>
     public static string Body(int tokens) => "{\"model\":\"default\",\"stream\":true,\"max_tokens\":" + $"{tokens}"
         + ",\"messages\":[{\"role\":\"user\",\"content\":\"" + Prompt + "\"}]}";
 
-    /// <param name="onText">Called with each piece of the answer as it comes.</param>
-    /// <exception cref="CommandFailedException">There was no whole answer.</exception>
+    /// <param name="onText">Called with each part of the answer as it arrives.</param>
+    /// <exception cref="CommandFailedException">The answer failed or was incomplete.</exception>
     public async Task<SampleAnswer> SendAsync(Action<string> onText, CancellationToken cancellationToken)
     {
         using var message = new HttpRequestMessage(HttpMethod.Post, new Uri(gateway, "/v1/chat/completions"))
@@ -79,6 +79,6 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
     }
 }
 
-/// <summary>What came back.</summary>
-/// <param name="Same">It is the text that one engine without a split would have written.</param>
+/// <summary>The answer to the sample request.</summary>
+/// <param name="Same">Whether a single engine would have written the same text.</param>
 internal sealed record SampleAnswer(string Id, string Text, int Tokens, TimeSpan FirstOutput, TimeSpan Total, bool Same);

@@ -1,6 +1,6 @@
 namespace OrleansPd.Tools.Output;
 
-/// <summary>What a command knows of the world around it.</summary>
+/// <summary>The environment of a command: output, variables, clock, terminal.</summary>
 internal sealed record CommandContext
 {
     public required TextWriter Out { get; init; }
@@ -11,7 +11,7 @@ internal sealed record CommandContext
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    /// <summary>A person watches: colours and moving parts are welcome.</summary>
+    /// <summary>Output goes to a terminal, where colours and progress can be shown.</summary>
     public bool Interactive { get; init; }
 
     /// <summary>Columns of the terminal.</summary>

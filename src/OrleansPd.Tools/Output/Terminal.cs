@@ -2,10 +2,10 @@ using Spectre.Console;
 
 namespace OrleansPd.Tools.Output;
 
-/// <summary>Where commands draw.</summary>
+/// <summary>The console that commands draw on.</summary>
 internal static class Terminal
 {
-    /// <summary>So wide that lines are never wrapped: what reads a file or a pipe does that by itself.</summary>
+    /// <summary>Lines in files and pipes are never wrapped.</summary>
     private const int Unwrapped = 10_000;
 
     public static IAnsiConsole Create(CommandContext context)

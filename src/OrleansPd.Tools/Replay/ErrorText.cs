@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace OrleansPd.Tools.Replay;
 
-/// <summary>The sentence in an error body of whichever shape.</summary>
+/// <summary>The message in an error body of any shape.</summary>
 internal static class ErrorText
 {
     private const int MaxLength = 200;

@@ -111,7 +111,7 @@ internal sealed class LatencyHistogram
     }
 }
 
-/// <summary>What a person wants to know of many times.</summary>
+/// <summary>Mean, percentiles and maximum of many times.</summary>
 internal sealed record Distribution(long Count, TimeSpan Mean, TimeSpan P50, TimeSpan P90, TimeSpan P99, TimeSpan Max)
 {
     public static Distribution None { get; } = new(0, default, default, default, default, default);

@@ -5,12 +5,12 @@ using OrleansPd.Tools.Traces;
 namespace OrleansPd.Tools.Replay;
 
 /// <summary>
-/// Prompts for a trace that has none. Each block id stands for the same tokens wherever it appears, so that requests share a
-/// prefix exactly where their leading ids are equal.
+/// Prompts for a trace without prompts. A block id always gives the same tokens, so that requests share a prefix exactly if their
+/// leading ids are equal.
 /// </summary>
 internal sealed class PromptSynthesizer(int blockSize, int seed)
 {
-    /// <summary>Tokens are drawn from these, which every vocabulary has and which are ordinary text in the usual ones.</summary>
+    /// <summary>The range of token ids; every vocabulary has them, usually as ordinary text.</summary>
     private const int FirstToken = 1000, Tokens = 30000 - FirstToken;
 
     public int[] Ids(TraceRequest request, int index)
@@ -44,12 +44,12 @@ internal sealed class PromptSynthesizer(int blockSize, int seed)
     private int Token(TraceRequest request, int index, int position)
     {
         var block = position / blockSize;
-        // Where the trace names no block, one that only this request has.
+        // A block that the trace does not name is unique to this request.
         var id = block < request.Blocks.Length ? request.Blocks[block] : ~(((long)index << 24) + block);
         return FirstToken + (int)(Mix(Mix((ulong)id ^ ((ulong)seed << 48)) + (ulong)(position % blockSize)) % Tokens);
     }
 
-    /// <summary>SplitMix64's finaliser: neighbours in, strangers out.</summary>
+    /// <summary>The finaliser of SplitMix64.</summary>
     private static ulong Mix(ulong value)
     {
         value += 0x9E3779B97F4A7C15;

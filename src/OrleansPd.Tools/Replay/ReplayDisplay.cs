@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace OrleansPd.Tools.Replay;
 
 /// <summary>
-/// Shows a replay while it runs and what it found: moving and framed on a terminal, a few plain lines elsewhere.
+/// Shows the progress and the result of a replay: a progress bar and a table on a terminal, plain lines elsewhere.
 /// </summary>
 internal static class ReplayDisplay
 {
@@ -64,7 +64,7 @@ internal static class ReplayDisplay
             ("time to first token", report.FirstOutput),
             ("between tokens", report.BetweenTokens),
             ("end to end", report.Total),
-            ("start lag", report.Lag),
+            ("start delay", report.Lag),
         };
         if (context.Interactive)
         {

@@ -82,5 +82,5 @@ internal sealed class ReplayMeter
     }
 }
 
-/// <summary>How often one kind of failure happened, and what the first one said.</summary>
+/// <summary>The number of failures of one kind, and the message of the first.</summary>
 internal sealed record FailureCount(long Count, string? First);

@@ -1,6 +1,6 @@
 namespace OrleansPd.Tools.Replay;
 
-/// <summary>Which of the engine's endpoints a replay asks.</summary>
+/// <summary>The endpoint that a replay calls.</summary>
 internal enum ReplayEndpoint
 {
     Generate,
@@ -8,7 +8,7 @@ internal enum ReplayEndpoint
     Completions,
 }
 
-/// <summary>Judges an answer: null if it is right, else what is wrong with it.</summary>
+/// <summary>Checks an answer: null if it is correct, else the problem.</summary>
 internal delegate ValueTask<string?> AnswerVerifier(ReplayedRequest request, CancellationToken cancellationToken);
 
 /// <summary>How a trace is replayed.</summary>

@@ -1,7 +1,7 @@
 namespace OrleansPd.Tools.Replay;
 
 /// <summary>
-/// What a replay found. Times to the first token, between tokens and in all are those of the requests that went well.
+/// The result of a replay. Times to the first token and end to end are those of successful requests.
 /// </summary>
 internal sealed record ReplayReport
 {
@@ -43,6 +43,6 @@ internal sealed record ReplayReport
     /// <summary>Send to end.</summary>
     public required Distribution Total { get; init; }
 
-    /// <summary>How much later than the trace says requests were sent: not 0 means that the concurrency was the limit.</summary>
+    /// <summary>Delay of requests after their time in the trace; more than 0 means that --concurrency was the limit.</summary>
     public required Distribution Lag { get; init; }
 }

@@ -5,7 +5,7 @@ using OrleansPd.Tools.Traces;
 namespace OrleansPd.Tools.Replay;
 
 /// <summary>
-/// Writes the JSON of one request. Answers are greedy and run to the wanted length, so that they can be compared.
+/// Writes the JSON of one request. Answers are greedy and have a fixed length, so that they can be compared.
 /// </summary>
 internal static class RequestBody
 {

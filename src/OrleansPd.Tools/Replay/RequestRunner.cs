@@ -90,7 +90,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
     {
         await foreach (var data in EventStream.ReadAsync(stream, cancellationToken))
         {
-            // An error event does not end the reading: what follows it must still be a proper end.
+            // Reading continues after an error event: the stream must still end with [DONE].
             if (data.Span.SequenceEqual("[DONE]"u8))
             {
                 return;
@@ -130,7 +130,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
 
     private ReplayedRequest Result(Attempt attempt, int index, ReadOnlyMemory<byte> body)
     {
-        // The engine's own count at the end corrects the events' (a chunk may hold several tokens).
+        // The engine's final count corrects the count of events; an event may hold several tokens.
         if (attempt.Failure is null)
         {
             meter.OnTokens(attempt.Parser.OutputTokens - attempt.Counted);

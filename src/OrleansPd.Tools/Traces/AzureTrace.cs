@@ -3,7 +3,7 @@ using System.Globalization;
 namespace OrleansPd.Tools.Traces;
 
 /// <summary>
-/// CSV with <c>TIMESTAMP</c>, <c>ContextTokens</c> and <c>GeneratedTokens</c>. Nothing in it says which prompts share a prefix.
+/// CSV with <c>TIMESTAMP</c>, <c>ContextTokens</c> and <c>GeneratedTokens</c>. It does not say which prompts share a prefix.
 /// </summary>
 internal static class AzureTrace
 {

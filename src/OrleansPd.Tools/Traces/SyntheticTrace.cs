@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace OrleansPd.Tools.Traces;
 
-/// <summary>What a made-up trace looks like.</summary>
+/// <summary>The options of a synthetic trace.</summary>
 internal sealed record SyntheticTraceOptions
 {
     /// <summary>The same seed makes the same trace. Default 1.</summary>
@@ -20,11 +20,11 @@ internal sealed record SyntheticTraceOptions
     /// <summary>Median answer in tokens. Default 64.</summary>
     public int OutputTokens { get; init; } = 64;
 
-    /// <summary>Share of requests that begin with a prefix others have too, 0-1. Default 0.6.</summary>
+    /// <summary>Share of requests that share a prompt prefix with others, 0-1. Default 0.6.</summary>
     public double SharedPrefixes { get; init; } = 0.6;
 }
 
-/// <summary>A made-up trace: Poisson arrivals, log-normal lengths, a few popular prefixes.</summary>
+/// <summary>A synthetic trace: Poisson arrivals, log-normal lengths, a few popular prefixes.</summary>
 internal static class SyntheticTrace
 {
     public const int BlockSize = 32;

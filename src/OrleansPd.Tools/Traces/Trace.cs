@@ -6,13 +6,13 @@ namespace OrleansPd.Tools.Traces;
 /// One request of a trace: sizes in tokens, and one id per block of the prompt. Equal leading ids mean an equal prefix.
 /// </summary>
 /// <param name="Arrival">Since the first request.</param>
-/// <param name="Blocks">May be empty or too short: the rest of the prompt is then like no other.</param>
+/// <param name="Blocks">May be empty or too short; the rest of the prompt is then unique.</param>
 internal sealed record TraceRequest(TimeSpan Arrival, int InputTokens, int OutputTokens, ImmutableArray<long> Blocks);
 
-/// <summary>Requests in order of arrival, read as they are asked for.</summary>
-/// <param name="Name">What a person calls it.</param>
+/// <summary>Requests in order of arrival, read on demand.</summary>
+/// <param name="Name">Name for reports.</param>
 /// <param name="BlockSize">Tokens that one block id stands for.</param>
-/// <param name="Count">How many there are, where it is known beforehand.</param>
+/// <param name="Count">Number of requests, if known beforehand.</param>
 internal sealed record Trace(string Name, int BlockSize, IEnumerable<TraceRequest> Requests, int? Count = null)
 {
     public Trace Take(int limit) =>
@@ -34,6 +34,6 @@ internal sealed record Trace(string Name, int BlockSize, IEnumerable<TraceReques
     private static int Scaled(int tokens, double scale, int max) => (int)Math.Clamp(Math.Round(tokens * scale), 1, max);
 }
 
-/// <summary>What is done to the lengths of a trace: a factor, then a limit in tokens.</summary>
+/// <summary>A factor for the lengths of a trace, then a limit in tokens.</summary>
 internal sealed record LengthScale(
     double Input = 1, double Output = 1, int MaxInput = int.MaxValue, int MaxOutput = int.MaxValue);

@@ -1,10 +1,10 @@
 namespace OrleansPd.Tools.Traces;
 
-/// <summary>Opens a trace of either known format; the content tells which.</summary>
+/// <summary>Opens a trace of either format, recognised by its content.</summary>
 internal static class TraceFile
 {
-    /// <exception cref="TraceFormatException">Of neither format.</exception>
-    /// <exception cref="IOException">Cannot be read.</exception>
+    /// <exception cref="TraceFormatException">The file has neither format.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public static Trace Open(string path)
     {
         var first = File.ReadLines(path).FirstOrDefault(line => !string.IsNullOrWhiteSpace(line))

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using OrleansPd.Server.Hosting;
 using StackExchange.Redis;
 
 namespace OrleansPd.Cluster.Tests.Processes;
@@ -22,7 +23,7 @@ internal sealed class RedisProcess : IAsyncDisposable
     {
         Assert.SkipWhen(Binary is null, "redis-server is not on the PATH: tests with a real Redis are skipped");
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs SIGKILL and SIGSTOP");
-        var redis = new RedisProcess(FreePort(), more);
+        var redis = new RedisProcess(FreePorts.Any(IPAddress.Loopback), more);
         await redis.StartAgainAsync();
         return redis;
     }
@@ -84,22 +85,4 @@ internal sealed class RedisProcess : IAsyncDisposable
 
     private static string? Binary { get; } = Environment.GetEnvironmentVariable("PATH")?.Split(Path.PathSeparator)
         .Select(folder => Path.Combine(folder, "redis-server")).FirstOrDefault(File.Exists);
-
-    /// <summary>Below the ports of outgoing connections: it must still be free when Redis is started again.</summary>
-    private static int FreePort()
-    {
-        while (true)
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, Random.Shared.Next(15_000, 32_000));
-            try
-            {
-                listener.Start();
-                return ((IPEndPoint)listener.LocalEndpoint).Port;
-            }
-            catch (SocketException)
-            {
-                // Taken: another.
-            }
-        }
-    }
 }

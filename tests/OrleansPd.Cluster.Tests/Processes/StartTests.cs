@@ -46,8 +46,8 @@ public class StartTests
     }
 
     [Theory]
-    [InlineData("192.0.2.1", "error: 192.0.2.1 is no address of this machine: choose another with --host.")]
-    [InlineData("no.such.name.invalid", "error: no.such.name.invalid is no known name: choose another with --host.")]
+    [InlineData("192.0.2.1", "error: 192.0.2.1 is not an address of this machine: choose another with --host.")]
+    [InlineData("no.such.name.invalid", "error: no.such.name.invalid is an unknown name: choose another with --host.")]
     public async Task A_host_that_is_not_this_machine_is_named(string host, string problem)
     {
         await using var redis = await RedisProcess.StartAsync();

@@ -6,7 +6,7 @@ namespace OrleansPd.Engines.Tests.Attempts;
 /// <summary>Timers go from attempt to attempt; none of them hears of another's limit, and none moves it.</summary>
 public sealed class LimitTimersTests
 {
-    private readonly ManualClock _clock = new();
+    private readonly CountingTimeProvider _clock = new();
     private readonly LimitTimers _timers;
 
     public LimitTimersTests()

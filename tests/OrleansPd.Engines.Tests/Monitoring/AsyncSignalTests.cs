@@ -6,7 +6,7 @@ namespace OrleansPd.Engines.Tests.Monitoring;
 public sealed class BellTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
-    private readonly ManualClock _clock = new();
+    private readonly CountingTimeProvider _clock = new();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 

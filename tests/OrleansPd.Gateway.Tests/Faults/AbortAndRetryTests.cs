@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Core.Attempts;
 using OrleansPd.Core.Requests;
 using OrleansPd.Core.Workers;
@@ -16,7 +17,7 @@ namespace OrleansPd.Gateway.Tests.Faults;
 /// </summary>
 public class AbortAndRetryTests
 {
-    private readonly ManualClock _clock = new();
+    private readonly FakeTimeProvider _clock = new();
     private readonly ScriptedUpstream _engines = new();
     private readonly DispatchOptions _options = new();
     private readonly FixedControlPlane _plane = new(

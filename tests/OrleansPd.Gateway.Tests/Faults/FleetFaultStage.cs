@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Core.Options;
 using OrleansPd.Core.Requests;
 using OrleansPd.Core.Workers;
@@ -37,7 +38,7 @@ internal sealed class FleetFaultStage : IAsyncDisposable
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public ManualClock Clock { get; } = new();
+    public FakeTimeProvider Clock { get; } = new();
 
     public GatewayServer Gateway { get; private set; } = null!;
 

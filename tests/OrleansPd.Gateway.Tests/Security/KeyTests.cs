@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Tests.Support;
@@ -128,7 +129,7 @@ public sealed class KeyTests
     [Fact]
     public void A_minute_gives_back_what_it_took_and_a_request_larger_than_a_minute_is_served_when_it_is_full()
     {
-        var clock = new OrleansPd.Testing.ManualClock();
+        var clock = new FakeTimeProvider();
         var account = new ClientAccount(ClientKeySpec.Parse("name=a,key=k,rpm=60,tpm=600"), clock);
         Assert.Null(account.Enter(5000));
         Assert.Equal(429, account.Enter(1)!.Status);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Options;
 using OrleansPd.Core.States;
@@ -14,13 +15,13 @@ public sealed class EmbeddedContractTests : ControlPlaneContract
 {
     protected override async Task<IControlPlaneHost> StartHostAsync(ControlPlaneOptions options, IEngineProbe engines)
     {
-        var clock = new ManualClock();
+        var clock = new FakeTimeProvider();
         var plane = EmbeddedControlPlane.Create(options, engines, clock, seed: 7, NullLogger.Instance);
         await plane.StartAsync(Token);
         return new Host(plane, clock);
     }
 
-    private sealed class Host(EmbeddedControlPlane plane, ManualClock clock) : IControlPlaneHost
+    private sealed class Host(EmbeddedControlPlane plane, FakeTimeProvider clock) : IControlPlaneHost
     {
         public IControlPlane Plane => plane;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Core.Options;
 using OrleansPd.Core.Requests;
 using OrleansPd.Core.Rooms;
@@ -10,7 +11,7 @@ namespace OrleansPd.Gateway.Tests.Standalone;
 
 public sealed class EmbeddedControlPlaneTests : IAsyncDisposable
 {
-    private readonly ManualClock _clock = new();
+    private readonly FakeTimeProvider _clock = new();
     private readonly FakeProbe _probe = new();
     private readonly EmbeddedControlPlane _plane;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Core.Options;
 using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
@@ -17,7 +18,7 @@ public sealed class HeardTests
     [Fact]
     public async Task A_worker_that_tells_its_load_is_not_asked_whether_it_is_there_and_is_at_once_when_it_does_not()
     {
-        var clock = new ManualClock();
+        var clock = new FakeTimeProvider();
         var probe = new Talkative();
         var options = new ControlPlaneOptions { LoadIntervalSecs =
             1, LivenessIntervalSecs = 60, DescribeIntervalSecs = 3600, HealthIntervalSecs = 0 };

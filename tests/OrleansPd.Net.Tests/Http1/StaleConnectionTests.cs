@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Net.Http1;
 using OrleansPd.Testing;
 
@@ -14,7 +15,7 @@ public abstract class StaleConnectionTests : IDisposable
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(2);
 
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly ManualClock _clock = new();
+    private readonly FakeTimeProvider _clock = new();
 
     protected StaleConnectionTests()
     {

@@ -100,7 +100,7 @@ public sealed class CommandTreeTests
 
         // Reserved for documents: no machine has it.
         Assert.Equal(1, await bed.RunAsync(command, "--host", "192.0.2.1", "--port", "0"));
-        Assert.Equal("error: 192.0.2.1 is no address of this machine: choose another with --host.", bed.Error.TrimEnd());
+        Assert.Equal("error: 192.0.2.1 is not an address of this machine: choose another with --host.", bed.Error.TrimEnd());
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace OrleansPd.Server.Tests.Commands;
 public sealed class DemoCommandTests
 {
     [Fact]
-    public async Task A_trace_through_many_ranks_is_answered_as_if_unsplit_and_leaves_nothing_behind()
+    public async Task A_trace_through_many_ranks_is_answered_as_by_one_engine_and_leaves_nothing_behind()
     {
         var bed = new CommandLineTestBed();
 
@@ -16,16 +16,16 @@ public sealed class DemoCommandTests
 
         Assert.Equal((0, ""), (code, bed.Error));
         Assert.Contains("800 succeeded, 0 failed", bed.Out);
-        Assert.Contains("split = unsplit: all 800 answers", bed.Out);
+        Assert.Contains("all 800 answers equal those of a single engine, token by token", bed.Out);
         Assert.Contains("nothing left behind: 0 requests and 0 legs in the gateway, 0 requests and 0 slots in engines", bed.Out);
-        Assert.Contains(" 0 used twice; engines saw 0 mistakes", bed.Out);
+        Assert.Contains(" 0 used twice; engines reported 0 errors of the gateway", bed.Out);
         Assert.Matches("pair +prefill-[12] rank [0-3] -> decode-[12] rank [01]", bed.Out);
-        Assert.Contains("the same text", bed.Out);
+        Assert.Contains("the same text as from a single engine", bed.Out);
         Assert.DoesNotContain('\e', bed.Out);
     }
 
     [Fact]
-    public async Task It_works_with_each_part_in_a_process_of_its_own()
+    public async Task It_works_with_separate_processes()
     {
         var bed = new CommandLineTestBed();
 
@@ -33,12 +33,12 @@ public sealed class DemoCommandTests
             "--speed", "0", "--prefill-engines", "1", "--decode-engines", "1");
 
         Assert.Equal((0, ""), (code, bed.Error));
-        Assert.Contains("split = unsplit: all 20 answers", bed.Out);
+        Assert.Contains("all 20 answers equal those of a single engine", bed.Out);
         Assert.Contains("the gateway's process", bed.Out);
     }
 
     [Fact]
-    public async Task It_goes_on_serving_and_the_curl_line_works()
+    public async Task It_keeps_serving_and_the_curl_line_works()
     {
         using var stop = new CancellationTokenSource();
         var served = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -73,7 +73,7 @@ public sealed class DemoCommandTests
 
         Assert.Equal(1, code);
         Assert.Equal($"error: port {port} on 127.0.0.1 is taken by another process: stop that one, or choose another port with "
-            + "--port (0 = any free one).", bed.Error.TrimEnd());
+            + "--port (0 = any free port).", bed.Error.TrimEnd());
     }
 
     [Theory]

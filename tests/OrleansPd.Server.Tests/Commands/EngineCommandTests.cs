@@ -38,7 +38,7 @@ public sealed class EngineCommandTests
 
         Assert.Equal((1, ""), (code, bed.Out));
         Assert.Equal($"error: port {port} on 127.0.0.1 is taken by another process: stop that one, or choose another "
-            + $"port with {flag} (0 = any free one).", bed.Error.TrimEnd());
+            + $"port with {flag} (0 = any free port).", bed.Error.TrimEnd());
     }
 
     [Fact]
