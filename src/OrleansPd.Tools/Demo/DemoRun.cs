@@ -69,7 +69,7 @@ internal sealed class DemoRun(
         }
 
         _screen.Serving(stage.Gateway);
-        await UnlessBrokenAsync(stage, Task.Delay(Timeout.Infinite, cancellationToken), cancellationToken);
+        await UnlessBrokenAsync(stage, Task.Delay(Timeout.InfiniteTimeSpan, context.Time, cancellationToken), cancellationToken);
     }
 
     private static async Task UnlessBrokenAsync(IDemoStage stage, Task work, CancellationToken cancellationToken)

@@ -37,7 +37,7 @@ public sealed class UnsplitAnswerTests
         var wrong = request with { OutputIds = [.. request.OutputIds.Take(3), request.OutputIds[3] + 1] };
 
         Assert.Null(await ReferenceAnswer.CompareAsync(request, TestContext.Current.CancellationToken));
-        Assert.Equal("request 7: 4 tokens where 4 were due, equal up to token 3",
+        Assert.Equal("request 7: 4 of 4 tokens, equal up to token 3",
             await ReferenceAnswer.CompareAsync(wrong, TestContext.Current.CancellationToken));
     }
 }
