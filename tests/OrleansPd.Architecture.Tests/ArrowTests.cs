@@ -43,12 +43,9 @@ public sealed class ArrowTests
     [Fact]
     public void A_project_uses_each_project_it_references()
     {
-        foreach (var project in Repository.Projects)
-        {
-            var used = Compiled.Value.Examples.Keys.Where(arrow => ProjectOf(arrow.From) == project.Name)
-                .Select(arrow => ProjectOf(arrow.To));
-            AssertNone($"{project.Name} references but does not use:", project.References.Except(used));
-        }
+        var used = Compiled.Value.Examples.Keys.Select(arrow => $"{ProjectOf(arrow.From)}: {ProjectOf(arrow.To)}");
+        var referenced = Repository.Projects.SelectMany(project => project.References.Select(name => $"{project.Name}: {name}"));
+        Known.Check("Referenced but not used:", Known.UnusedReferences, referenced.Except(used));
     }
 
     [Fact]

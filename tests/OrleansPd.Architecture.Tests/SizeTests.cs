@@ -33,12 +33,10 @@ public sealed class SizeTests
         where lines > LinesOfMethod
         select $"{file}: {Name(body.Parent!)}");
 
-    /// <summary>The simulator's folders share one namespace: they are parts of one process (see ArrowTests).</summary>
     [Fact]
     public void A_namespace_is_its_folder() => ArrowTests.AssertNone(
         "Files whose namespace is not their folder:",
         from file in Repository.Sources
-        where !file.StartsWith("src/OrleansPd.Simulator/", StringComparison.Ordinal)
         let expected = Path.GetDirectoryName(file)!["src/".Length..].Replace(Path.DirectorySeparatorChar, '.')
         let declared = Read(file).FirstOrDefault(line => line.StartsWith("namespace ", StringComparison.Ordinal))
         where declared is not null && declared != $"namespace {expected};"
