@@ -2,7 +2,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
-using OrleansPd.Server.Settings;
 
 namespace OrleansPd.Server.CommandLine;
 
@@ -26,7 +25,7 @@ internal static class ConsoleLog
         }
 
         logging.AddConfiguration(settings);
-        if (nameof(LogFormat.Json).Equals(settings["Format"], StringComparison.OrdinalIgnoreCase))
+        if ("json".Equals(settings["Format"], StringComparison.OrdinalIgnoreCase))
         {
             logging.AddJsonConsole(json => (json.TimestampFormat, json.UseUtcTimestamp) = (Timestamp.TrimEnd(), true));
         }

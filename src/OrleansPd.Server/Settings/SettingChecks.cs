@@ -42,7 +42,8 @@ internal static partial class SettingChecks
             [nameof(plane.Workers), ..] => key,
             _ => GatewayFlags.NameOf($"{Sections.ControlPlane}:{path[0]}"),
         };
-        var sentence = Name().Replace(problem.Problem, word => GatewayFlags.NameOf($"{Sections.ControlPlane}:{word}") is ['-', ..] and var flag ? flag : word.Value);
+        var sentence = Name().Replace(problem.Problem, word =>
+            GatewayFlags.NameOf($"{Sections.ControlPlane}:{word}") is ['-', ..] and var flag ? flag : word.Value);
         return new BadInputException($"{name}: {sentence}{GatewaySettings.Where(sources, key)}.");
     }
 
