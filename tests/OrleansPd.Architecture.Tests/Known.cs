@@ -11,12 +11,10 @@ internal static class Known
 
     public static readonly string[] LongFiles =
     [
-        "src/OrleansPd.Cluster/Gateways/ClusterControlPlane.Loops.cs",
         "src/OrleansPd.Engines/Requests/FactReader.cs",
         "src/OrleansPd.Engines/Requests/JsonWalker.cs",
         "src/OrleansPd.Engines/Requests/RequestShape.cs",
         "src/OrleansPd.Gateway/Generation/GenerationHandler.cs",
-        "src/OrleansPd.Standalone/EmbeddedControlPlane.cs",
     ];
 
     public static readonly string[] LongMethods =
