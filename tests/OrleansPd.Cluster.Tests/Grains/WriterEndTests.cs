@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Cluster.Workers;
 using OrleansPd.Core.States;
@@ -32,7 +33,7 @@ public class WriterEndTests
     [Fact]
     public async Task Writers_of_removed_workers_end()
     {
-        var clock = new ManualClock();
+        var clock = new FakeTimeProvider();
         await using var cluster = await FakeCluster.StartAsync(new FakeProbe(), clock);
         var plane = FakeCluster.PlaneOf(cluster.Silos[0]);
         var registry = cluster.Silos[0].ServiceProvider.GetRequiredService<WorkerRegistry>();

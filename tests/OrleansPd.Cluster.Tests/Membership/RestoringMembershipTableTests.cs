@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Cluster.Tests.Support;
 using OrleansPd.Testing;
 
@@ -186,7 +187,7 @@ public class RestoringMembershipTableTests(ITestOutputHelper output)
     public async Task A_silo_whose_row_was_removed_long_ago_does_not_come_back()
     {
         await using var stage = await TableStage.StartAsync();
-        var clock = new ManualClock();
+        var clock = new FakeTimeProvider();
         var (a, removed) = (await stage.AddAsync(1), await stage.AddAsync(2, clock));
         await a.JoinAsync();
         await removed.JoinAsync();

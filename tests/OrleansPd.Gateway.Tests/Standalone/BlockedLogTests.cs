@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Core.Options;
 using OrleansPd.Core.Requests;
 using OrleansPd.Core.Workers;
@@ -27,7 +28,7 @@ public sealed class BlockedLogTests
             probe.Up(host);
         }
         using var log = new BlockingLog();
-        await using var plane = EmbeddedControlPlane.Create(options, probe, new ManualClock(), seed: 7, log);
+        await using var plane = EmbeddedControlPlane.Create(options, probe, new FakeTimeProvider(), seed: 7, log);
         await plane.StartAsync(token);
         await LiveStage.UntilAsync(
             () => plane.Fleet.Workers.Length == 3 && plane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), Limit);
