@@ -21,8 +21,6 @@ internal static class Known
     [
         "src/OrleansPd.Gateway/Hosting/GatewayServer.cs: StartAsync",
         "src/OrleansPd.Engines/Answers/EventClassifier.cs: Classify",
-        "src/OrleansPd.Engines/Attempts/Attempt.Decode.cs: RelayStreamAsync",
-        "src/OrleansPd.Engines/Attempts/PairDispatcher.cs: RunAsync",
         "src/OrleansPd.Engines/Requests/JsonWalker.cs: SkipString",
         "src/OrleansPd.Engines/Requests/RequestScanner.cs: TryWalkMembers",
     ];
