@@ -25,7 +25,7 @@ public static class StandaloneGateway
         var upstream = EngineClient.Of(options);
         var plane = EmbeddedControlPlane.Create(
             options.ControlPlane, new EngineProbe(
-                options.ControlPlane, upstream), clock, RandomNumberGenerator.GetInt32(int.MaxValue),
+                options.ControlPlane, upstream, clock), clock, RandomNumberGenerator.GetInt32(int.MaxValue),
             loggers.CreateLogger<EmbeddedControlPlane>());
         try
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -57,7 +58,8 @@ public static class SiloRegistration
         services.AddSingleton<WorkerServices>();
         services.TryAddSingleton<IUpstream>(_ => new HandlerUpstream());
         services.TryAddSingleton<IEngineProbe>(
-            provider => new EngineProbe(controlPlane, provider.GetRequiredService<IUpstream>()));
+            provider => new EngineProbe(
+                controlPlane, provider.GetRequiredService<IUpstream>(), provider.GetRequiredService<PdTime>().Clock));
         services.AddSingleton(provider => new EngineAborter(
             provider.GetRequiredService<IUpstream>(), new DispatchOptions(), provider.GetRequiredService<PdTime>().Clock));
         services.AddSingleton(provider => new ClusterControlPlane(
@@ -69,6 +71,7 @@ public static class SiloRegistration
             new LiveRids(),
             new DispatchOptions(),
             provider.GetRequiredService<PdTime>().Clock,
+            new DispatchTelemetry(provider.GetService<IMeterFactory>()),
             provider.GetRequiredService<ILogger<RequestDispatcher>>()));
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, PlaneLifecycle>();
         return silo;

@@ -47,65 +47,25 @@ public static class EventClassifier
             return new(EventKind.Done);
         }
 
-        Slice error = default, message = default, code = default, meta = default, choices = default, usage = default;
-        bool flatError = false, generated = false;
-        var reader = new JsonObjectReader(data, 0);
-        while (reader.Read())
-        {
-            if (reader.KeyIs("choices"u8))
-            {
-                choices = reader.Value;
-            }
-            else if (reader.KeyIs("meta_info"u8))
-            {
-                meta = reader.Value;
-            }
-            else if (reader.KeyIs("usage"u8))
-            {
-                usage = reader.Value;
-            }
-            else if (reader.KeyIs("error"u8))
-            {
-                error = reader.Value;
-            }
-            else if (reader.KeyIs("message"u8))
-            {
-                message = reader.Value;
-            }
-            else if (reader.KeyIs("code"u8))
-            {
-                code = reader.Value;
-            }
-            else if (reader.KeyIs("object"u8))
-            {
-                flatError = JsonText.KeyIs(reader.Token.Trim((byte)'"'), "error"u8);
-            }
-            else if (reader.KeyIs("text"u8) || reader.KeyIs("output_ids"u8))
-            {
-                generated = true;
-            }
-        }
-        if (reader.Failed || reader.End != data.Length || !Ascii.IsValid(data) && !System.Text.Unicode.Utf8.IsValid(data))
+        if (!Members.TryRead(data, out var members) || (!Ascii.IsValid(data) && !System.Text.Unicode.Utf8.IsValid(data)))
         {
             return new(EventKind.Malformed);
         }
-
-        if (!error.IsNone && !JsonText.IsNull(error.Of(data)))
+        if (!members.Error.IsNone && !JsonText.IsNull(members.Error.Of(data)))
         {
-            return ErrorBody.ReadError(data, error);
+            return ErrorBody.ReadError(data, members.Error);
         }
-
-        if (flatError)
+        if (members.IsFlatError)
         {
-            return new(EventKind.Error, ErrorBody.Text(message.Of(data)), ErrorBody.Integer(code.Of(data)));
+            return new(EventKind.Error, ErrorBody.Text(members.Message.Of(data)), ErrorBody.Integer(members.Code.Of(data)));
         }
-
         if (dialect == Dialect.Generate)
         {
-            return OfGenerate(data, meta, generated);
+            return OfGenerate(data, members.Meta, members.HasOutput);
         }
-
-        return choices.IsNone || data[choices.Start] != '[' ? new(EventKind.Malformed) : OfChoices(data, choices, usage, dialect);
+        return members.Choices.IsNone || data[members.Choices.Start] != '['
+            ? new(EventKind.Malformed)
+            : OfChoices(data, members.Choices, members.Usage, dialect);
     }
 
     /// <summary>Reads <c>meta_info.finish_reason</c> of one native answer.</summary>
@@ -204,4 +164,59 @@ public static class EventClassifier
 
     private static EventFacts OfReason(string? type, string? message, int? code) =>
         type == "abort" ? new(EventKind.Abort, message, code) : new(EventKind.Finish, Reason: type ?? "unknown");
+
+    /// <summary>The members of an event that decide its meaning.</summary>
+    private struct Members
+    {
+        public Slice Error, Message, Code, Meta, Choices, Usage;
+
+        /// <summary>The event is a flat error: <c>"object": "error"</c>.</summary>
+        public bool IsFlatError;
+
+        /// <summary>The event has <c>text</c> or <c>output_ids</c>.</summary>
+        public bool HasOutput;
+
+        /// <returns>False where the data is not one complete object.</returns>
+        public static bool TryRead(ReadOnlySpan<byte> data, out Members members)
+        {
+            members = default;
+            var reader = new JsonObjectReader(data, 0);
+            while (reader.Read())
+            {
+                if (reader.KeyIs("choices"u8))
+                {
+                    members.Choices = reader.Value;
+                }
+                else if (reader.KeyIs("meta_info"u8))
+                {
+                    members.Meta = reader.Value;
+                }
+                else if (reader.KeyIs("usage"u8))
+                {
+                    members.Usage = reader.Value;
+                }
+                else if (reader.KeyIs("error"u8))
+                {
+                    members.Error = reader.Value;
+                }
+                else if (reader.KeyIs("message"u8))
+                {
+                    members.Message = reader.Value;
+                }
+                else if (reader.KeyIs("code"u8))
+                {
+                    members.Code = reader.Value;
+                }
+                else if (reader.KeyIs("object"u8))
+                {
+                    members.IsFlatError = JsonText.KeyIs(reader.Token.Trim((byte)'"'), "error"u8);
+                }
+                else if (reader.KeyIs("text"u8) || reader.KeyIs("output_ids"u8))
+                {
+                    members.HasOutput = true;
+                }
+            }
+            return !reader.Failed && reader.End == data.Length;
+        }
+    }
 }

@@ -15,7 +15,8 @@ internal sealed partial class Attempt
     {
         LegEnd end;
         var stop = _decodeStop.Token;
-        var span = LegSpan.Begin(_call.Trace, _call.Path, _lease, LegSide.Decode, _call.Items, _report.Number);
+        var span = LegSpan.Begin(
+            _services.Telemetry.Source, _call.Trace, _call.Path, _lease, LegSide.Decode, _call.Items, _report.Number);
         try
         {
             using var body = BodyFor(_lease.DecodeTarget);

@@ -18,7 +18,8 @@ internal sealed partial class Attempt
         LegEnd end;
         using var held = _call.Body.TakeHold();
         var stop = _prefillStop.Token;
-        var span = LegSpan.Begin(_call.Trace, _call.Path, _lease, LegSide.Prefill, _call.Items, _report.Number);
+        var span = LegSpan.Begin(
+            _services.Telemetry.Source, _call.Trace, _call.Path, _lease, LegSide.Prefill, _call.Items, _report.Number);
         try
         {
             using var body = BodyFor(_lease.PrefillTarget);

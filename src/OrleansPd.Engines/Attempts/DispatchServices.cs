@@ -9,12 +9,12 @@ namespace OrleansPd.Engines.Attempts;
 /// <summary>What the calls and attempts of one dispatcher share.</summary>
 internal sealed record DispatchServices(
     IControlPlane ControlPlane, IUpstream Upstream, RidSource Rids, LiveRids LiveRids, DispatchOptions Options, TimeProvider Clock,
-    ILogger Logger)
+    DispatchTelemetry Telemetry, ILogger Logger)
 {
     private int _openPrefillLegs;
     private int _openDecodeLegs;
 
-    public DispatchMeter Meter { get; } = new();
+    public DispatchMeter Meter { get; } = new(Telemetry);
 
     public EngineAborter Aborter { get; } = new(Upstream, Options, Clock);
 

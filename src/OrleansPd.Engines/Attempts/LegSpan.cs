@@ -10,7 +10,8 @@ namespace OrleansPd.Engines.Attempts;
 internal static class LegSpan
 {
     /// <returns>Null without a listener, or where the request was not sampled.</returns>
-    public static Activity? Begin(ActivityContext trace, string path, PairLease lease, LegSide side, int items, int attempt)
+    public static Activity? Begin(
+        ActivitySource source, ActivityContext trace, string path, PairLease lease, LegSide side, int items, int attempt)
     {
         if (trace == default)
         {
@@ -18,7 +19,7 @@ internal static class LegSpan
         }
         var worker = side == LegSide.Prefill ? lease.Prefill! : lease.Decode;
         var name = side == LegSide.Prefill ? "prefill" : lease.IsRegular ? "regular" : "decode";
-        var span = DispatchTelemetry.Source.StartActivity(name, ActivityKind.Client, trace);
+        var span = source.StartActivity(name, ActivityKind.Client, trace);
         if (span is not { IsAllDataRequested: true })
         {
             return span;

@@ -28,10 +28,12 @@ public sealed class RequestDispatcher
 
     public RequestDispatcher(
         IControlPlane controlPlane, IUpstream upstream, RidSource rids, LiveRids liveRids, DispatchOptions options,
-        TimeProvider clock, ILogger<RequestDispatcher>? logger = null)
+        TimeProvider clock, DispatchTelemetry? telemetry = null, ILogger<RequestDispatcher>? logger = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _services = new(controlPlane, upstream, rids, liveRids, options, clock, logger ?? NullLogger<RequestDispatcher>.Instance);
+        _services = new(
+            controlPlane, upstream, rids, liveRids, options, clock, telemetry ?? new(),
+            logger ?? NullLogger<RequestDispatcher>.Instance);
         _attempts = new(_services);
     }
 

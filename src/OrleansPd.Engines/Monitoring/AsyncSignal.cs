@@ -3,9 +3,8 @@ using System.Threading.Tasks.Sources;
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>
-/// Lets a loop sleep until a time or until it is rung, whichever comes first. Ringing twice wakes once. One loop waits at a time;
-/// with a thousand workers there are hundreds of waits a second, so that a wait makes nothing new, and one of a second or more
-/// ends at a
+/// An auto-reset event with a time-out: lets one loop wait until it is signalled, or for a time. Two signals before a wait wake it
+/// once. A wait allocates nothing, since a thousand workers make hundreds of waits a second; one of a second or more ends at a
 /// <see cref="SharedTick"/>, up to 100 ms early.
 /// </summary>
 public sealed class AsyncSignal : IValueTaskSource
@@ -22,7 +21,7 @@ public sealed class AsyncSignal : IValueTaskSource
         ArgumentNullException.ThrowIfNull(clock);
         _clock = clock;
         _timer = clock.CreateTimer(
-            static bell => ((AsyncSignal)bell!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            static signal => ((AsyncSignal)signal!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     public void Signal()
@@ -34,8 +33,8 @@ public sealed class AsyncSignal : IValueTaskSource
         Wake();
     }
 
-    /// <exception cref="OperationCanceledException">The token fired.</exception>
-    public async ValueTask WaitAsync(TimeSpan longest, CancellationToken cancellationToken)
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async ValueTask WaitAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         ValueTask wait;
@@ -50,10 +49,10 @@ public sealed class AsyncSignal : IValueTaskSource
             _isWaiting = true;
             wait = new(this, _wait.Version);
         }
-        var watch = cancellationToken.UnsafeRegister(static bell => ((AsyncSignal)bell!).Wake(), this);
+        var watch = cancellationToken.UnsafeRegister(static signal => ((AsyncSignal)signal!).Wake(), this);
         try
         {
-            _timer.Change(SharedTick.Within(_clock, longest), Timeout.InfiniteTimeSpan);
+            _timer.Change(SharedTick.Within(_clock, timeout), Timeout.InfiniteTimeSpan);
             await wait.ConfigureAwait(false);
         }
         finally

@@ -3,25 +3,25 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Engines.Monitoring;
 
-/// <summary>One registration of a worker, as its monitor sees and changes it. Called from any thread.</summary>
+/// <summary>One registration of a worker, as its monitor reads and changes it. Thread-safe.</summary>
 public interface IMonitoredWorker
 {
-    /// <summary>The worker now; null when it is no longer this registration.</summary>
+    /// <summary>The current state of the worker; null when this registration has ended.</summary>
     WorkerState? Current { get; }
 
-    /// <summary>What gateways see of it now; <see cref="WorkerPhase.Gone"/> when it is no longer this registration.</summary>
+    /// <summary>The phase that gateways see; <see cref="WorkerPhase.Gone"/> when this registration has ended.</summary>
     WorkerPhase Phase { get; }
 
     void Apply(WorkerInput input);
 
-    /// <summary>The engine told its load.</summary>
+    /// <summary>The engine reported its load.</summary>
     void Loaded(EngineLoad load);
 
-    /// <summary>A generation of our own that is due; null when none is, or there is nobody to try with.</summary>
+    /// <summary>Begins the readiness check that is due; null when none is due, or no partner is available.</summary>
     ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken);
 
-    /// <param name="trial">The trial that ended.</param>
-    /// <param name="good">Null: it was called off and says nothing.</param>
-    /// <param name="reason">Why it was not good.</param>
-    ValueTask EndReadinessCheckAsync(ReadinessCheck trial, bool? good, string? reason);
+    /// <param name="check">The check that ended.</param>
+    /// <param name="good">Null: the check was cancelled and has no result.</param>
+    /// <param name="reason">Why the check failed.</param>
+    ValueTask EndReadinessCheckAsync(ReadinessCheck check, bool? good, string? reason);
 }

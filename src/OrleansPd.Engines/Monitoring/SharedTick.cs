@@ -1,20 +1,20 @@
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>
-/// Beats that all waits of a process share. A thousand workers are watched by thousands of waits, and each that ends alone wakes
-/// the process, a timer's thread and one of the pool; those that end together are served together, where code and data are warm.
+/// Coalesces the waits of a process to common ticks. A thousand workers cause thousands of waits, and each that ends alone wakes
+/// the process, a timer thread and a pool thread; waits that end together run together, with warm caches.
 /// </summary>
 internal static class SharedTick
 {
-    /// <summary>Time between beats: 100 ms, a twentieth of the shortest wait that keeps to them by default.</summary>
+    /// <summary>Time between ticks: 100 ms, 1/20 of the shortest default wait that uses them.</summary>
     public static TimeSpan Interval { get; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Shorter waits end when they end: somebody waits for what they wait for.</summary>
+    /// <summary>Shorter waits are not coalesced: a request may wait for their result.</summary>
     public static TimeSpan Shortest { get; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>The wait until the last beat within it: up to <see cref="Interval"/> shorter.</summary>
+    /// <summary>Shortens a wait to the last tick within it, by at most <see cref="Interval"/>.</summary>
     /// <param name="clock">The time.</param>
-    /// <param name="wait">What is to be waited for; left as it is when it is shorter than <see cref="Shortest"/>.</param>
+    /// <param name="wait">The wait; unchanged when it is shorter than <see cref="Shortest"/>.</param>
     public static TimeSpan Within(TimeProvider clock, TimeSpan wait)
     {
         if (wait < Shortest)

@@ -5,49 +5,48 @@ using OrleansPd.Engines.Probes;
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>
-/// Watches one worker for as long as it is registered: reads it until it answers, proves it by a generation, then looks after
-/// it. However long an engine was away, it is used again without anybody's help.
+/// Monitors one worker while it is registered: reads its facts until it answers, proves it with a readiness check, then probes it.
+/// An engine that was unreachable for any time is used again automatically.
 /// </summary>
-/// <param name="kept">The worker.</param>
-/// <param name="registered">The worker as it was registered.</param>
-/// <param name="probe">Asks its engine.</param>
-/// <param name="options">How often, and how patiently.</param>
-/// <param name="clock">The time.</param>
-/// <param name="random">Spreads the readings, so that workers that came together are not read together; nobody else uses
-/// it.</param>
+/// <param name="monitored">The worker.</param>
+/// <param name="registered">The state at registration.</param>
+/// <param name="probe">Probes its engine.</param>
+/// <param name="options">Intervals and time limits.</param>
+/// <param name="clock">The clock.</param>
+/// <param name="random">Spreads the readings of workers that were registered together. Not shared.</param>
 /// <param name="pace">Shared with the other monitors of the process.</param>
 public sealed class WorkerMonitor(
-    IMonitoredWorker kept, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock,
+    IMonitoredWorker monitored, WorkerState registered, IEngineProbe probe, ControlPlaneOptions options, TimeProvider clock,
     Random random, MonitorPace pace)
 {
     private static readonly TimeSpan DrainPoll = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Untold = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan First = TimeSpan.FromMilliseconds(25);
-    private static readonly TimeSpan MayBeAnother = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan WithoutReport = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MinPause = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan MinReadingAge = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(2);
     private readonly AsyncSignal _signal = new(clock);
     private readonly AsyncSignal _loadSignal = new(clock);
     private readonly double _describeShare = 0.8 + (0.4 * random.NextDouble());
     private readonly double _firstHealthShare = random.NextDouble();
-    private TimeSpan _backoff = First;
-    private long _described;
-    private long _heard;
-    private volatile bool _doubtful;
-    private volatile bool _stale;
+    private TimeSpan _backoff = MinPause;
+    private long _describedAt;
+    private long _reportedAt;
+    private volatile bool _isDoubtful;
+    private volatile bool _isStale;
 
     public long Registration => registered.Registration;
 
-    // What the operator said may have been changed since: a key, a role.
+    // The operator may have changed the key or the role since registration.
     private WorkerSpec Spec => Find()?.Spec ?? registered.Spec;
 
-    /// <summary>Something happened that is worth a look at once.</summary>
-    /// <param name="doubtful">A leg failed there: it may be another process by now.</param>
+    /// <summary>Wakes the monitor after an event.</summary>
+    /// <param name="doubtful">A leg failed on the engine: it may have been restarted.</param>
     public void Signal(bool doubtful)
     {
         if (doubtful)
         {
-            _doubtful = true;
-            Volatile.Write(ref _heard, 0);
+            _isDoubtful = true;
+            Volatile.Write(ref _reportedAt, 0);
         }
         _signal.Signal();
         if (Find() is null or { Stage: WorkerPhase.Draining })
@@ -57,29 +56,27 @@ public sealed class WorkerMonitor(
     }
 
     /// <summary>
-    /// The engine tells something else of itself than when it was read: it is read at once, or as soon as it is ready.
+    /// The engine's facts have changed: they are read at once, or as soon as the engine is ready.
     /// </summary>
     public void ReadAgain()
     {
-        _stale = true;
+        _isStale = true;
         _signal.Signal();
     }
 
+    /// <summary>
+    /// Runs until the worker is gone or the token is cancelled. If one of its loops fails, the others are stopped and the
+    /// exception is thrown: the host logs it and stops, instead of a worker that is half watched.
+    /// </summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         pace.Begin();
         try
         {
-            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            Task[] loops = [LifeAsync(ending.Token), HealthAsync(ending.Token), LoadAsync(ending.Token)];
-            await foreach (var loop in Task.WhenEach(loops).ConfigureAwait(false))
-            {
-                if (loop.IsFaulted)
-                {
-                    await ending.CancelAsync().ConfigureAwait(false); // else the failure is not seen until the others end
-                }
-            }
-            await Task.WhenAll(loops).ConfigureAwait(false);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            await Task.WhenAll(
+                StopOnFailure(WatchAsync(stop.Token), stop), StopOnFailure(HealthAsync(stop.Token), stop),
+                StopOnFailure(LoadAsync(stop.Token), stop)).ConfigureAwait(false);
         }
         finally
         {
@@ -87,11 +84,24 @@ public sealed class WorkerMonitor(
         }
     }
 
-    private WorkerState? Find() => kept.Current;
+    private WorkerState? Find() => monitored.Current;
 
-    private void Apply(WorkerInput input) => kept.Apply(input);
+    private void Apply(WorkerInput input) => monitored.Apply(input);
 
-    private async Task LifeAsync(CancellationToken cancellationToken)
+    private static async Task StopOnFailure(Task loop, CancellationTokenSource stop)
+    {
+        try
+        {
+            await loop.ConfigureAwait(false);
+        }
+        catch
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async Task WatchAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();
         while (Find() is { Stage: not WorkerPhase.Gone } worker)
@@ -100,8 +110,8 @@ public sealed class WorkerMonitor(
             {
                 WorkerPhase.Registered => await DescribeAsync(cancellationToken).ConfigureAwait(false),
                 WorkerPhase.Probing => await ProveAsync(worker, cancellationToken).ConfigureAwait(false),
-                WorkerPhase.Ready => await LookAfterAsync(worker, cancellationToken).ConfigureAwait(false),
-                _ => Longest,
+                WorkerPhase.Ready => await ProbeAsync(worker, cancellationToken).ConfigureAwait(false),
+                _ => MaxPause,
             };
             if (pause > TimeSpan.Zero)
             {
@@ -115,8 +125,8 @@ public sealed class WorkerMonitor(
         var reading = await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false);
         if (reading.Facts is { } facts)
         {
-            _described = clock.GetTimestamp();
-            _backoff = First;
+            _describedAt = clock.GetTimestamp();
+            _backoff = MinPause;
             Apply(new WorkerInput.Described(facts));
             return TimeSpan.Zero;
         }
@@ -129,65 +139,65 @@ public sealed class WorkerMonitor(
         var hold = worker.HoldUntil - clock.GetUtcNow();
         if (hold > TimeSpan.Zero)
         {
-            return await StillThereAsync(cancellationToken).ConfigureAwait(false) ? Min(hold, Longest) : Backoff();
+            return await IsAliveAsync(cancellationToken).ConfigureAwait(false) ? Min(hold, MaxPause) : Backoff();
         }
         if (await TryReadinessCheckAsync(cancellationToken).ConfigureAwait(false) is { } good)
         {
             if (good)
             {
-                _backoff = First;
+                _backoff = MinPause;
                 return TimeSpan.Zero;
             }
-            // It may have been restarted since it was read: what is tried would then be a life that is over, and fail for ever.
-            if (clock.GetElapsedTime(_described) < MayBeAnother
+            // The engine may have been restarted since it was read: checks of an epoch that has ended would always fail.
+            if (clock.GetElapsedTime(_describedAt) < MinReadingAge
                 || !await ReadAgainAsync(worker, whole: true, cancellationToken).ConfigureAwait(false))
             {
-                _ = await StillThereAsync(cancellationToken).ConfigureAwait(false);
+                _ = await IsAliveAsync(cancellationToken).ConfigureAwait(false);
             }
             return Backoff();
         }
-        // Nobody to try with: a change of the fleet rings, and meanwhile the engine may vanish.
-        return await StillThereAsync(cancellationToken).ConfigureAwait(false) ? Longest : Backoff();
+        // No partner is available: a change of the fleet signals, and meanwhile the engine may stop.
+        return await IsAliveAsync(cancellationToken).ConfigureAwait(false) ? MaxPause : Backoff();
     }
 
-    private async Task<TimeSpan> LookAfterAsync(WorkerState worker, CancellationToken cancellationToken)
+    private async Task<TimeSpan> ProbeAsync(WorkerState worker, CancellationToken cancellationToken)
     {
         if (await TryReadinessCheckAsync(cancellationToken).ConfigureAwait(false) == true)
         {
-            return TimeSpan.Zero; // its breaker is open: a few good trials in a row close it
+            return TimeSpan.Zero; // its breaker is open: several good checks in a row close it
         }
         var interval = TimeSpan.FromSeconds(options.LivenessIntervalSecs);
-        var age = clock.GetElapsedTime(_described);
-        var suspected = _stale || (_doubtful && age >= MayBeAnother);
+        var age = clock.GetElapsedTime(_describedAt);
+        var suspected = _isStale || (_isDoubtful && age >= MinReadingAge);
         var described = pace.Facts(TimeSpan.FromSeconds(options.DescribeIntervalSecs)) * _describeShare;
         if (suspected || age >= described)
         {
-            _doubtful = _stale = false;
+            _isDoubtful = _isStale = false;
             if (await ReadAgainAsync(worker, suspected, cancellationToken).ConfigureAwait(false))
             {
                 return interval;
             }
         }
-        var heard = WasHeard(pace.Load(interval));
-        if (heard || await StillThereAsync(cancellationToken).ConfigureAwait(false))
+        var reported = HasReported(pace.Load(interval));
+        if (reported || await IsAliveAsync(cancellationToken).ConfigureAwait(false))
         {
-            _backoff = First;
-            // Whoever is heard is heard again, or its bell rings. Trials of an open breaker are due at their own time: nobody
-            // rings for them.
-            return kept.Phase != WorkerPhase.Ready ? interval
-                : heard && described > age ? Max(interval, Min(described - age, pace.Load(interval) * 4))
+            _backoff = MinPause;
+            // The load loop reads again, or signals a failure. The checks of an open breaker have their own times, without a
+            // signal.
+            return monitored.Phase != WorkerPhase.Ready ? interval
+                : reported && described > age ? Max(interval, Min(described - age, pace.Load(interval) * 4))
                 : pace.Load(interval);
         }
         return Backoff();
     }
 
     /// <summary>
-    /// It has told its load just now, and nothing has gone wrong since: to ask whether it is there would be to ask twice.
+    /// The engine has just reported its load, and nothing has failed since: a liveness probe would be redundant.
     /// </summary>
-    private bool WasHeard(TimeSpan within)
+    private bool HasReported(TimeSpan within)
     {
-        var heard = Volatile.Read(ref _heard);
-        if (heard == 0 || clock.GetElapsedTime(heard) >= within)
+        var reported = Volatile.Read(ref _reportedAt);
+        if (reported == 0 || clock.GetElapsedTime(reported) >= within)
         {
             return false;
         }
@@ -195,10 +205,10 @@ public sealed class WorkerMonitor(
         return true;
     }
 
-    /// <returns>False: it did not answer.</returns>
+    /// <returns>False: the engine did not answer.</returns>
     private async Task<bool> ReadAgainAsync(WorkerState worker, bool whole, CancellationToken cancellationToken)
     {
-        _described = clock.GetTimestamp();
+        _describedAt = clock.GetTimestamp();
         var reading = whole
             ? await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false)
             : await probe.DescribeAgainAsync(Spec, worker.Facts, cancellationToken).ConfigureAwait(false);
@@ -206,22 +216,22 @@ public sealed class WorkerMonitor(
         {
             return false;
         }
-        var isAnother = ProcessIdentity.Same(worker.Facts.ProcessIdentity, facts.ProcessIdentity) == false;
-        Apply(new WorkerInput.Described(isAnother ? facts : facts.Over(worker.Facts)));
+        var isRestarted = ProcessIdentity.Same(worker.Facts.ProcessIdentity, facts.ProcessIdentity) == false;
+        Apply(new WorkerInput.Described(isRestarted ? facts : facts.Over(worker.Facts)));
         return true;
     }
 
-    private async Task<bool> StillThereAsync(CancellationToken cancellationToken)
+    private async Task<bool> IsAliveAsync(CancellationToken cancellationToken)
     {
         var answer = await probe.LivenessAsync(Spec, cancellationToken).ConfigureAwait(false);
         Apply(answer.IsGood ? WorkerInput.Alive.Instance : new WorkerInput.Missed(answer.Problem!, answer.Refused));
         return answer.IsGood;
     }
 
-    /// <summary>Null: none was due.</summary>
+    /// <summary>Null: no check was due.</summary>
     private async Task<bool?> TryReadinessCheckAsync(CancellationToken cancellationToken)
     {
-        if (await kept.BeginReadinessCheckAsync(cancellationToken).ConfigureAwait(false) is not { } trial)
+        if (await monitored.BeginReadinessCheckAsync(cancellationToken).ConfigureAwait(false) is not { } check)
         {
             return null;
         }
@@ -229,12 +239,12 @@ public sealed class WorkerMonitor(
         string? reason = null;
         try
         {
-            var answer = await probe.GenerateAsync(trial, cancellationToken).ConfigureAwait(false);
+            var answer = await probe.GenerateAsync(check, cancellationToken).ConfigureAwait(false);
             (good, reason) = (answer.IsGood, answer.Problem);
         }
         finally
         {
-            await kept.EndReadinessCheckAsync(trial, good, reason).ConfigureAwait(false);
+            await monitored.EndReadinessCheckAsync(check, good, reason).ConfigureAwait(false);
         }
         return good;
     }
@@ -255,37 +265,37 @@ public sealed class WorkerMonitor(
         }
     }
 
-    /// <summary>Reads the load, each worker at its own beat; one that drains more often, because somebody waits for it.</summary>
+    /// <summary>Reads the load, each worker at its own interval; a draining one every 250 ms, because an operator waits for it.</summary>
     private async Task LoadAsync(CancellationToken cancellationToken)
     {
         var interval = TimeSpan.FromSeconds(options.LoadIntervalSecs);
-        // Without readings it waits for a drain, which rings.
-        var pause = interval > TimeSpan.Zero ? interval * random.NextDouble() : Untold;
+        // Without readings it waits for a drain, which signals.
+        var pause = interval > TimeSpan.Zero ? interval * random.NextDouble() : WithoutReport;
         while (Find() is { Stage: not WorkerPhase.Gone } worker)
         {
             var drains = worker.Stage == WorkerPhase.Draining;
             if (drains || (worker.Stage == WorkerPhase.Ready && interval > TimeSpan.Zero))
             {
-                var asked = clock.GetUtcNow();
+                var askedAt = clock.GetUtcNow();
                 var load = await probe.LoadAsync(worker.Spec, cancellationToken).ConfigureAwait(false);
-                kept.Loaded(load with { AskedAt = asked });
-                Volatile.Write(ref _heard, load.Problem is null ? clock.GetTimestamp() : 0);
+                monitored.Loaded(load with { AskedAt = askedAt });
+                Volatile.Write(ref _reportedAt, load.Problem is null ? clock.GetTimestamp() : 0);
                 if (load.Problem is not null && !drains)
                 {
-                    // No answer may be the first sign that it is gone.
+                    // No answer may be the first sign of a failure.
                     _signal.Signal();
                 }
                 pause = load.Problem is null && interval > TimeSpan.Zero
-                    ? pace.Load(interval) * (0.8 + (0.2 * random.NextDouble())) : Untold;
+                    ? pace.Load(interval) * (0.8 + (0.2 * random.NextDouble())) : WithoutReport;
             }
-            await _loadSignal.WaitAsync(drains ? DrainPoll : Max(pause, First), cancellationToken).ConfigureAwait(false);
+            await _loadSignal.WaitAsync(drains ? DrainPoll : Max(pause, MinPause), cancellationToken).ConfigureAwait(false);
         }
     }
 
     private TimeSpan Backoff()
     {
         var pause = _backoff;
-        _backoff = Min(_backoff * 2, Longest);
+        _backoff = Min(_backoff * 2, MaxPause);
         return pause;
     }
 

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json;
 using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Answers;
@@ -13,18 +12,18 @@ public sealed partial class EngineProbe
 
     public async Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken)
     {
-        var reply = await _client.GetAsync(worker, "/v1/loads?include=core,disagg", LoadTimeout, cancellationToken)
+        var reply = await GetAsync(worker, "/v1/loads?include=core,disagg", LoadTimeout, cancellationToken)
             .ConfigureAwait(false);
         if (reply.IsOk && LoadReader.Loads(reply.AnyJson()) is { } load)
         {
             return load;
         }
-        // Before 0.5.8 there was an older form; only where this one is not known is it worth asking.
-        if (reply.Status is not (HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed))
+        // SGLang before 0.5.8 has an older form.
+        if (!reply.IsUnknownPath)
         {
             return EngineLoad.Untold(Why(reply, "/v1/loads").Problem!);
         }
-        var old = await _client.GetAsync(worker, "/get_load", LoadTimeout, cancellationToken).ConfigureAwait(false);
+        var old = await GetAsync(worker, "/get_load", LoadTimeout, cancellationToken).ConfigureAwait(false);
         return old.IsOk && LoadReader.OldLoad(old.AnyJson()) is { } oldLoad ? oldLoad
             : EngineLoad.Untold(Why(old, "/get_load").Problem!);
     }
@@ -33,12 +32,11 @@ public sealed partial class EngineProbe
     {
         ArgumentNullException.ThrowIfNull(worker);
         var body = JsonSerializer.SerializeToUtf8Bytes(new { new_role = role == WorkerRole.Prefill ? "prefill" : "decode" });
-        var reply = await _client.SendAsync(
-            HttpMethod.Post, new Uri(worker.Url, "/pd_role_switch"), worker.ApiKey, body, SwitchTimeout, cancellationToken)
-                .ConfigureAwait(false);
-        if (!reply.Answer.IsGood)
+        var reply = await PostAsync(
+            worker.Url, "/pd_role_switch", worker.ApiKey, body, SwitchTimeout, cancellationToken).ConfigureAwait(false);
+        if (reply.Problem is not null)
         {
-            return new(RoleSwitchOutcome.Refused, reply.Answer.Problem!);
+            return new(RoleSwitchOutcome.Refused, Why(reply, "/pd_role_switch").Problem!);
         }
         var answer = reply.AnyJson();
         var success = answer is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("success", out var flag)
@@ -47,12 +45,12 @@ public sealed partial class EngineProbe
         {
             return new(RoleSwitchOutcome.Switched, "");
         }
-        var message = reply.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed
+        var message = reply.IsUnknownPath
             ? "its engine has no /pd_role_switch: this build cannot switch roles"
-            : ErrorBody.Extract(reply.Body) is { Length: > 0 } told ? told : $"/pd_role_switch answered {(int)reply.Status}";
+            : ErrorBody.Extract(reply.Body) is { Length: > 0 } text ? text : $"/pd_role_switch answered {reply.Status}";
         if (worker.ApiKey is { Length: > 0 } key)
         {
-            message = message.Replace(key, "***", StringComparison.Ordinal); // an engine may quote what it was sent
+            message = message.Replace(key, "***", StringComparison.Ordinal); // an engine may quote its input
         }
         return new(message.Contains("not idle", StringComparison.OrdinalIgnoreCase) ? RoleSwitchOutcome.Busy
             : RoleSwitchOutcome.Refused, message);

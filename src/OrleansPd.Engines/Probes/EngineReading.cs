@@ -2,7 +2,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Engines.Probes;
 
-/// <summary>What an engine told, or why it told nothing.</summary>
+/// <summary>The facts that an engine reported, or why there are none.</summary>
 /// <param name="Facts">Null when the engine cannot be used yet.</param>
 /// <param name="Answer">How the reading ended.</param>
 public readonly record struct EngineReading(WorkerFacts? Facts, ProbeAnswer Answer)

@@ -5,7 +5,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Engines.Probes;
 
-/// <summary>Makes facts of what an engine's endpoints said. Lenient: a member that is absent or odd is unknown.</summary>
+/// <summary>Converts the answers of an engine's endpoints to facts. Lenient: a missing or unexpected member is unknown.</summary>
 internal static class FactsReader
 {
     public static WorkerFacts Read(

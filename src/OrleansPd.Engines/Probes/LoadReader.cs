@@ -5,11 +5,11 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>
-/// Reads <c>/v1/loads</c> and the older <c>/get_load</c>. Lenient: releases differ in what they tell (protocol §6.1).
+/// Reads <c>/v1/loads</c> and the older <c>/get_load</c>. Lenient: releases report different members (protocol §6.1).
 /// </summary>
 internal static class LoadReader
 {
-    /// <summary>Null when it is no answer of <c>/v1/loads</c>.</summary>
+    /// <summary>Null when it is not an answer of <c>/v1/loads</c>.</summary>
     public static EngineLoad? Loads(JsonElement? root)
     {
         if (root is not { ValueKind: JsonValueKind.Object } answer || !answer.TryGetProperty("loads", out var loads)
@@ -24,7 +24,7 @@ internal static class LoadReader
         return new EngineLoad { Ranks = [.. loads.EnumerateArray().Select((rank, i) => Rank(rank, i, told))] };
     }
 
-    /// <summary>Null when it is no answer of <c>/get_load</c>.</summary>
+    /// <summary>Null when it is not an answer of <c>/get_load</c>.</summary>
     public static EngineLoad? OldLoad(JsonElement? root) => root is { ValueKind: JsonValueKind.Array } ranks
         ? new EngineLoad
         {
@@ -48,7 +48,7 @@ internal static class LoadReader
     {
         var pd = rank.ValueKind == JsonValueKind.Object && rank.TryGetProperty("disaggregation", out var section) ? section
             : (JsonElement?)null;
-        // 0 = nothing was ever told of this rank: as old as can be.
+        // 0 = nothing was reported of this rank: the oldest possible time.
         var age = told is { } now && Real(rank, "timestamp") is { } then
             ? TimeSpan.FromSeconds(then <= 0 ? 1e6 : Math.Clamp(now - then, 0, 1e6))
             : (TimeSpan?)null;

@@ -4,7 +4,7 @@ using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Engines.Probes;
 
-/// <summary>The body of a readiness generation: SGLang's own warm-up prompt, which every vocabulary has.</summary>
+/// <summary>The body of a readiness check: SGLang's own warm-up prompt, which fits every vocabulary.</summary>
 internal static class ReadyBody
 {
     public static byte[] Of(LegTarget target, long room, string rid)
@@ -45,7 +45,7 @@ internal static class ReadyBody
         return buffer.WrittenSpan.ToArray();
     }
 
-    /// <summary>An abort without a status code comes back as 200.</summary>
+    /// <summary>An abort without a status code is answered with 200.</summary>
     public static bool WasAborted(JsonElement? answer) =>
         answer is { } root && root.TryGetProperty("meta_info", out var meta) && meta.ValueKind == JsonValueKind.Object
         && meta.TryGetProperty("finish_reason", out var reason) && reason.ValueKind == JsonValueKind.Object

@@ -1,18 +1,18 @@
 namespace OrleansPd.Engines.Probes;
 
-/// <summary>What an engine said when it was asked to take another role.</summary>
-/// <param name="Outcome">The class of the answer.</param>
-/// <param name="Message">Its words, or ours.</param>
+/// <summary>An engine's answer to a role switch.</summary>
+/// <param name="Outcome">The outcome.</param>
+/// <param name="Message">The engine's message, or the gateway's.</param>
 public readonly record struct RoleSwitchAnswer(RoleSwitchOutcome Outcome, string Message);
 
 public enum RoleSwitchOutcome
 {
-    /// <summary>It has the other role now.</summary>
+    /// <summary>The engine has the new role.</summary>
     Switched,
 
-    /// <summary>Not yet: something is in flight in it.</summary>
+    /// <summary>Not yet: requests are in flight on it.</summary>
     Busy,
 
-    /// <summary>It cannot, or will not.</summary>
+    /// <summary>The engine cannot switch roles, or refused.</summary>
     Refused,
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -8,6 +9,9 @@ namespace OrleansPd.Engines.Requests;
 
 internal ref partial struct JsonWalker
 {
+    private static readonly SearchValues<byte> StringStops =
+        SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(code => (byte)code), (byte)'"', (byte)'\\']);
+
     // Classes of bytes, as bits; the class of a byte is the intersection of the table entries of its two halves.
     private const byte Escape2 = 1; // " and /
     private const byte Escape5 = 2; // \
@@ -25,6 +29,84 @@ internal ref partial struct JsonWalker
 
     private static Vector128<byte> HighHalves => Vector128.Create(
         0, 0, Escape2, Digit, UpperHex, Escape5, Escape6 | LowerHex, Escape7, 0, 0, 0, 0, 0, 0, 0, 0);
+
+    /// <summary>Skips a string, the position being at its opening quote.</summary>
+    public bool SkipString()
+    {
+        if (Current != '"')
+        {
+            return Stop();
+        }
+
+        Escaped = false;
+        var inBlocks = false;
+        var at = Position + 1;
+        while (true)
+        {
+            if (Escaped && !inBlocks)
+            {
+                inBlocks = true;
+                SkipEscapedBlocks(ref at);
+            }
+            var run = _json[at..].IndexOfAny(StringStops);
+            if (run < 0)
+            {
+                return Fail(JsonFault.Truncated, _json.Length);
+            }
+
+            at += run;
+            var stop = _json[at];
+            if (stop == '"')
+            {
+                Position = at + 1;
+                return true;
+            }
+            if (stop != '\\')
+            {
+                return Fail(JsonFault.ControlCharacter, at);
+            }
+
+            Escaped = true;
+            if (!SkipEscape(ref at))
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>Skips one escape, from its backslash.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool SkipEscape(ref int at)
+    {
+        if (at + 1 >= _json.Length)
+        {
+            return Fail(JsonFault.Truncated, _json.Length);
+        }
+
+        switch (_json[at + 1])
+        {
+            case (byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t':
+                at += 2;
+                return true;
+            case (byte)'u':
+                if (at + 6 > _json.Length)
+                {
+                    return Fail(JsonFault.Truncated, _json.Length);
+                }
+
+                for (var digit = at + 2; digit < at + 6; digit++)
+                {
+                    if (JsonText.HexValue(_json[digit]) < 0)
+                    {
+                        return Fail(JsonFault.Escape, at);
+                    }
+                }
+                at += 6;
+                return true;
+            default:
+                return Fail(JsonFault.Escape, at);
+        }
+    }
 
     /// <summary>
     /// Skips the inside of a string with escapes, 64 bytes a step: prompts are full of escapes, and a stop at each costs more than

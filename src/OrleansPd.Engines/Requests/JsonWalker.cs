@@ -1,40 +1,6 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
 
 namespace OrleansPd.Engines.Requests;
-
-/// <summary>Why a walk stopped.</summary>
-internal enum JsonFault : byte
-{
-    None,
-    Truncated,
-    Unexpected,
-    ControlCharacter,
-    Escape,
-    Number,
-    Literal,
-    TooDeep,
-}
-
-/// <summary>Counts of a walk so far; the difference of two readings describes the value between them.</summary>
-internal struct JsonCounts
-{
-    /// <summary>Numbers, and those of them that are not plain integers.</summary>
-    public int Numbers, Fractions;
-
-    /// <summary>String values (keys not counted), true/false/null, arrays and objects entered.</summary>
-    public int Strings, Literals, Arrays, Objects;
-
-    public static JsonCounts operator -(in JsonCounts a, in JsonCounts b) => new()
-    {
-        Numbers = a.Numbers - b.Numbers,
-        Fractions = a.Fractions - b.Fractions,
-        Strings = a.Strings - b.Strings,
-        Literals = a.Literals - b.Literals,
-        Arrays = a.Arrays - b.Arrays,
-        Objects = a.Objects - b.Objects,
-    };
-}
 
 /// <summary>
 /// Walks JSON text forward, value by value, and checks all of RFC 8259 on the way except UTF-8, which callers check in
@@ -44,9 +10,6 @@ internal ref partial struct JsonWalker
 {
     /// <summary>The maximum nesting: one bit a level distinguishes object and array.</summary>
     public const int DeepestNesting = 1024;
-
-    private static readonly SearchValues<byte> StringStops =
-        SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(code => (byte)code), (byte)'"', (byte)'\\']);
 
     private readonly ReadOnlySpan<byte> _json;
     private readonly int _maxDepth;
@@ -115,74 +78,6 @@ internal ref partial struct JsonWalker
                 return SkipContainer();
             default:
                 return SkipScalar();
-        }
-    }
-
-    /// <summary>Skips a string, the position being at its opening quote.</summary>
-    public bool SkipString()
-    {
-        if (Current != '"')
-        {
-            return Stop();
-        }
-
-        Escaped = false;
-        var inBlocks = false;
-        var at = Position + 1;
-        while (true)
-        {
-            if (Escaped && !inBlocks)
-            {
-                inBlocks = true;
-                SkipEscapedBlocks(ref at);
-            }
-            var run = _json[at..].IndexOfAny(StringStops);
-            if (run < 0)
-            {
-                return Fail(JsonFault.Truncated, _json.Length);
-            }
-
-            at += run;
-            var stop = _json[at];
-            if (stop == '"')
-            {
-                Position = at + 1;
-                return true;
-            }
-            if (stop != '\\')
-            {
-                return Fail(JsonFault.ControlCharacter, at);
-            }
-
-            Escaped = true;
-            if (at + 1 >= _json.Length)
-            {
-                return Fail(JsonFault.Truncated, _json.Length);
-            }
-
-            switch (_json[at + 1])
-            {
-                case (byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t':
-                    at += 2;
-                    break;
-                case (byte)'u':
-                    if (at + 6 > _json.Length)
-                    {
-                        return Fail(JsonFault.Truncated, _json.Length);
-                    }
-
-                    for (var digit = at + 2; digit < at + 6; digit++)
-                    {
-                        if (JsonText.HexValue(_json[digit]) < 0)
-                        {
-                            return Fail(JsonFault.Escape, at);
-                        }
-                    }
-                    at += 6;
-                    break;
-                default:
-                    return Fail(JsonFault.Escape, at);
-            }
         }
     }
 

@@ -13,7 +13,7 @@ public static class RequestScanner
     /// Recorded members of one body. A legal body has each at most once; the bound keeps a body of a million copies from
     /// growing the reused lists without limit.
     /// </summary>
-    private const int MostRecorded = 512;
+    private const int MaxRecorded = 512;
 
     /// <summary>Scans a body.</summary>
     /// <param name="body">The whole body, UTF-8, without a byte order mark.</param>
@@ -116,13 +116,7 @@ public static class RequestScanner
             recordedBefore = name != RequestMember.None;
             if (recordedBefore)
             {
-                if (shape.Members.Length == MostRecorded)
-                {
-                    var spelled = RequestMemberNames.Spell(name);
-                    error = new(start, $"The member '{spelled}' and others are repeated too often.", spelled);
-                    return false;
-                }
-                shape.Record() = new RecordedMember
+                var member = new RecordedMember
                 {
                     Name = name,
                     Ordinal = ordinal,
@@ -133,6 +127,10 @@ public static class RequestScanner
                     Follow = -1,
                     Counts = walker.Counts - before,
                 };
+                if (!TryRecord(shape, member, ref error))
+                {
+                    return false;
+                }
             }
             previousEnd = walker.Position;
             shape.MemberCount = ordinal + 1;
@@ -147,6 +145,18 @@ public static class RequestScanner
         }
         shape.ObjectEnd = walker.Position;
         return walker.Take((byte)'}');
+    }
+
+    private static bool TryRecord(RequestShape shape, in RecordedMember member, ref ScanError error)
+    {
+        if (shape.Members.Length == MaxRecorded)
+        {
+            var name = RequestMemberNames.Spell(member.Name);
+            error = new(member.Start, $"The member '{name}' and others are repeated too often.", name);
+            return false;
+        }
+        shape.Record() = member;
+        return true;
     }
 
     private static ScanError Describe(in JsonWalker walker, ScanLimits limits)

@@ -2,47 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>The kind of value of the prompt member that engines use.</summary>
-public enum PromptKind : byte
-{
-    /// <summary>Nothing scanned yet.</summary>
-    None,
-
-    /// <summary>One string.</summary>
-    Text,
-
-    /// <summary>A list of strings: a batch, even of one.</summary>
-    TextList,
-
-    /// <summary>One list of token ids.</summary>
-    Ids,
-
-    /// <summary>A list of lists of token ids: a batch.</summary>
-    IdsList,
-
-    /// <summary>Chat messages.</summary>
-    Messages,
-
-    /// <summary>One matrix of embeddings.</summary>
-    Embeds,
-
-    /// <summary>A list of matrices: a batch.</summary>
-    EmbedsList,
-}
-
-/// <summary>The form of the client's request id.</summary>
-public enum RidKind : byte
-{
-    /// <summary>No id.</summary>
-    None,
-
-    /// <summary>One string.</summary>
-    String,
-
-    /// <summary>A list with one string for each prompt of a batch.</summary>
-    List,
-}
-
 /// <summary>
 /// The facts of one request body that the gateway needs. Filled by <see cref="RequestScanner"/>, valid for the bytes that were
 /// scanned and only after a scan that succeeded. Reuse it: a second scan allocates nothing unless it needs longer lists.

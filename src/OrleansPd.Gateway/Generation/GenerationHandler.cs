@@ -25,7 +25,7 @@ namespace OrleansPd.Gateway.Generation;
 /// </summary>
 internal sealed class GenerationHandler(
     GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, ModelNames models, RequestIds ids,
-    GatewayMetrics metrics, RequestLog log, TimeProvider clock, ILogger<GenerationHandler> logger)
+    GatewayMetrics metrics, RequestLog log, DispatchTelemetry telemetry, TimeProvider clock, ILogger<GenerationHandler> logger)
 {
     private const int PrefixBlockBytes = 512;
     private const int MaxPrefixBlocks = 4096;
@@ -46,7 +46,7 @@ internal sealed class GenerationHandler(
         var sink = new HttpAnswerSink(context, dialect, clock);
         var id = ids.Of(context);
         var end = new RequestEnd("internal_error", "gateway", null);
-        using var span = RequestSpan.Start(context, route, id);
+        using var span = RequestSpan.Start(telemetry, context, route, id);
         metrics.Started();
         try
         {

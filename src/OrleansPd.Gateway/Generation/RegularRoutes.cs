@@ -19,7 +19,7 @@ namespace OrleansPd.Gateway.Generation;
 /// </summary>
 internal sealed class RegularRoutes(
     GatewayOptions options, IControlPlane controlPlane, RequestDispatcher dispatcher, ModelNames models, RequestIds ids,
-    GatewayMetrics metrics, RequestLog log, TimeProvider clock)
+    GatewayMetrics metrics, RequestLog log, DispatchTelemetry telemetry, TimeProvider clock)
 {
     private static readonly string[] Paths =
         ["/v1/embeddings", "/v1/classify", "/v1/rerank", "/v1/score", "/encode", "/classify", "/rerank"];
@@ -40,7 +40,7 @@ internal sealed class RegularRoutes(
         var started = clock.GetTimestamp();
         var sink = new HttpAnswerSink(context, Dialect.Chat, clock);
         var id = ids.Of(context);
-        using var span = RequestSpan.Start(context, path, id);
+        using var span = RequestSpan.Start(telemetry, context, path, id);
         metrics.Started();
         var (reason, side) = ("internal_error", "gateway");
         DispatchReport? report = null;

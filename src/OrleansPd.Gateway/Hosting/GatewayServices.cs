@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -54,6 +55,8 @@ public static class GatewayServices
         // Process id and start time: two lives of a gateway, or two gateways, do not mint the same ids.
         services.AddSingleton(new RidSource((uint)HashCode.Combine(Environment.ProcessId, clock.GetUtcNow().Ticks)));
         services.AddSingleton<LiveRids>();
+        services.AddSingleton(provider => new DispatchTelemetry(
+            provider.GetService<IMeterFactory>(), options.EnableTrace ? options.TraceSampleRatio : 1));
         services.AddSingleton<RequestDispatcher>();
         services.AddSingleton<GatewayMetrics>();
         services.AddSingleton(new RequestLog());

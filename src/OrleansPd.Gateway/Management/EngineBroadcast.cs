@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Answers;
+using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Wire;
 using OrleansPd.Net.Http1;
 
@@ -17,7 +18,7 @@ namespace OrleansPd.Gateway.Management;
 /// </summary>
 internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upstream, TimeProvider clock)
 {
-    private const int MaxAnswer = 16 * 1024 * 1024;
+    private readonly EngineCaller _caller = new(upstream, clock);
 
     /// <summary>
     /// The workers that a call is for: all, or those named by <c>?role=prefill|decode|regular</c> and <c>?worker=</c> (an id, or
@@ -67,37 +68,8 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
         WorkerSnapshot worker, string method, string path, ReadOnlyMemory<byte> body, TimeSpan patience,
         CancellationToken cancellationToken)
     {
-        using var timer = new CancellationTokenSource(patience, clock);
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
-        try
-        {
-            await using var response = await upstream.SendAsync(
-                new UpstreamRequest
-                {
-                    Engine = worker.Url,
-                    Path = path,
-                    Method = method,
-                    Body = new UpstreamBody(body),
-                    ApiKey = worker.ApiKey,
-                },
-                limit.Token);
-            using var text = new MemoryStream();
-            var chunk = new byte[4096];
-            int read;
-            while (text.Length < MaxAnswer && (read = await response.ReadAsync(chunk, limit.Token)) > 0)
-            {
-                text.Write(chunk, 0, read);
-            }
-            return Said(worker, response.Status, text.GetBuffer().AsSpan(0, (int)text.Length));
-        }
-        catch (UpstreamException e)
-        {
-            return new(worker, 0, null, e.Message);
-        }
-        catch (OperationCanceledException) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            return new(worker, 0, null, "no answer in time");
-        }
+        var reply = await _caller.SendAsync(method, worker.Url, path, worker.ApiKey, body, patience, cancellationToken);
+        return reply.Problem is { } problem ? new(worker, 0, null, problem) : Said(worker, reply.Status, reply.Body);
     }
 
     private static BroadcastReply Said(WorkerSnapshot worker, int status, ReadOnlySpan<byte> text)

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Attempts;
+using OrleansPd.Engines.Probes;
 using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Generation;
 using OrleansPd.Gateway.Telemetry;
@@ -24,7 +25,7 @@ internal sealed class InfoEndpoints(
     /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private const int MaxAnswer = 16 * 1024 * 1024;
+    private readonly EngineCaller _caller = new(upstream, clock);
 
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -129,36 +130,19 @@ internal sealed class InfoEndpoints(
     /// <returns>The engine's JSON without its keys; null when it does not answer.</returns>
     private async Task<JsonNode?> AskAsync(WorkerSnapshot worker, string path, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = new CancellationTokenSource(Patience, clock);
-        await using var watch = timer.Token.Register(limit.Cancel);
+        var reply = await _caller.GetAsync(worker.Url, path, worker.ApiKey, Patience, cancellationToken);
+        if (!reply.IsOk)
+        {
+            Log.InfoFailed(logger, worker.Url, path, reply.Problem ?? $"status {reply.Status}");
+            return null;
+        }
         try
         {
-            await using var response = await upstream.SendAsync(new UpstreamRequest
-            {
-                Engine = worker.Url,
-                Path = path,
-                Method = "GET",
-                ApiKey = worker.ApiKey,
-            }, limit.Token);
-            using var body = new MemoryStream();
-            var chunk = new byte[16 * 1024];
-            int read;
-            while ((read = await response.ReadAsync(chunk, limit.Token)) > 0 && body.Length < MaxAnswer)
-            {
-                body.Write(chunk, 0, read);
-            }
-            if (response.Status != 200)
-            {
-                Log.InfoFailed(logger, worker.Url, path, $"status {response.Status}");
-                return null;
-            }
-            var info = JsonNode.Parse(body.GetBuffer().AsSpan(0, (int)body.Length));
+            var info = JsonNode.Parse(reply.Body);
             Secrets.Remove(info);
             return info;
         }
-        catch (Exception e) when (
-            e is UpstreamException or JsonException || (e is OperationCanceledException && timer.IsCancellationRequested))
+        catch (JsonException e)
         {
             Log.InfoFailed(logger, worker.Url, path, e.Message);
             return null;

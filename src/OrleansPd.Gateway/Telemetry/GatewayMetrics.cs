@@ -21,13 +21,14 @@ public sealed class GatewayMetrics
     private readonly Histogram<double> _firstContent;
     private int _active;
 
-    public GatewayMetrics()
+    public GatewayMetrics(DispatchTelemetry telemetry)
     {
-        _activeNow = DispatchTelemetry.Meter.CreateUpDownCounter<int>(
+        ArgumentNullException.ThrowIfNull(telemetry);
+        _activeNow = telemetry.Meter.CreateUpDownCounter<int>(
             "orleanspd.gateway.active_requests", "{request}", "Requests whose answer is not complete");
-        _duration = DispatchTelemetry.Meter.CreateHistogram<double>(
+        _duration = telemetry.Meter.CreateHistogram<double>(
             "orleanspd.gateway.request.duration", "s", "From the request to the last byte of the answer");
-        _firstContent = DispatchTelemetry.Meter.CreateHistogram<double>(
+        _firstContent = telemetry.Meter.CreateHistogram<double>(
             "orleanspd.gateway.first_content", "s", "From the request to the first event with content");
     }
 

@@ -9,9 +9,9 @@ namespace OrleansPd.Gateway.Telemetry;
 internal static class RequestSpan
 {
     /// <returns>Null where nobody listens, and where the request was not drawn.</returns>
-    public static Activity? Start(HttpContext context, string route, string id)
+    public static Activity? Start(DispatchTelemetry telemetry, HttpContext context, string route, string id)
     {
-        if (!DispatchTelemetry.Source.HasListeners())
+        if (!telemetry.Source.HasListeners())
         {
             return null;
         }
@@ -19,7 +19,7 @@ internal static class RequestSpan
         ActivityContext parent = default;
         var hasParent = headers.TraceParent is { Count: > 0 } told
             && ActivityContext.TryParse(told.ToString(), headers.TraceState.ToString(), isRemote: true, out parent);
-        if (DispatchTelemetry.SampleRatio < 1 && !IsSampled(hasParent, parent))
+        if (telemetry.SampleRatio < 1 && !IsSampled(telemetry.SampleRatio, hasParent, parent))
         {
             if (!hasParent)
             {
@@ -31,7 +31,7 @@ internal static class RequestSpan
         }
         // The web server's own span of the request is not exported: as a parent it would be one that nobody ever sees.
         Activity.Current = null;
-        var span = DispatchTelemetry.Source.StartActivity($"POST {route}", ActivityKind.Server, parent);
+        var span = telemetry.Source.StartActivity($"POST {route}", ActivityKind.Server, parent);
         if (span is { IsAllDataRequested: true })
         {
             // Added, not set: setting looks for the name among all that are there.
@@ -71,9 +71,9 @@ internal static class RequestSpan
         span.Dispose();
     }
 
-    private static bool IsSampled(bool hasParent, in ActivityContext parent) => hasParent
+    private static bool IsSampled(double ratio, bool hasParent, in ActivityContext parent) => hasParent
         ? (parent.TraceFlags & ActivityTraceFlags.Recorded) != 0
-        : Random.Shared.NextDouble() < DispatchTelemetry.SampleRatio;
+        : Random.Shared.NextDouble() < ratio;
 
     /// <summary>A context of its own for each request, as two that were not drawn are not one.</summary>
     private static string NotSampled()

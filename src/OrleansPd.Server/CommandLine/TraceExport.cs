@@ -31,7 +31,6 @@ internal static class TraceExport
             return null;
         }
         var (endpoint, protocol) = Endpoint(options.OtlpTracesEndpoint);
-        DispatchTelemetry.SampleRatio = options.TraceSampleRatio;
         return Sdk.CreateTracerProviderBuilder()
             .AddSource([DispatchTelemetry.Name, .. more])
             // Requests are sampled before their spans are created, so all spans without a parent are exported.

@@ -21,6 +21,8 @@ public class SpanBenchmarks
 {
     private const string Route = "/v1/chat/completions";
     private const string Id = "req-0123-00000001";
+    private readonly DispatchTelemetry _none = new(sampleRatio: 0);
+    private readonly DispatchTelemetry _all = new();
     private TracerProvider _provider = null!;
     private PairLease _lease = null!;
     private DefaultHttpContext _context = null!;
@@ -50,15 +52,15 @@ public class SpanBenchmarks
     public void Cleanup()
     {
         _provider.Dispose();
-        DispatchTelemetry.SampleRatio = 1;
+        _none.Dispose();
+        _all.Dispose();
     }
 
     [Benchmark]
     public int NotSampled()
     {
-        DispatchTelemetry.SampleRatio = 0;
         _context.Request.Headers.Clear();
-        using var span = RequestSpan.Start(_context, Route, Id);
+        using var span = RequestSpan.Start(_none, _context, Route, Id);
         var headers = ForwardedHeaders.Of(_context.Request.Headers, withTrace: span is null);
         return LegSpan.Headers(default, null, headers) is { Count: 1 }
             ? 1
@@ -68,12 +70,11 @@ public class SpanBenchmarks
     [Benchmark]
     public void DrawnAndSent()
     {
-        DispatchTelemetry.SampleRatio = 1;
         _context.Request.Headers.Clear();
-        using var span = RequestSpan.Start(_context, Route, Id) ?? throw new InvalidOperationException("no span");
+        using var span = RequestSpan.Start(_all, _context, Route, Id) ?? throw new InvalidOperationException("no span");
         var headers = ForwardedHeaders.Of(_context.Request.Headers, withTrace: false);
-        var prefill = LegSpan.Begin(span.Context, Route, _lease, LegSide.Prefill, 1, 0);
-        var decode = LegSpan.Begin(span.Context, Route, _lease, LegSide.Decode, 1, 0);
+        var prefill = LegSpan.Begin(_all.Source, span.Context, Route, _lease, LegSide.Prefill, 1, 0);
+        var decode = LegSpan.Begin(_all.Source, span.Context, Route, _lease, LegSide.Decode, 1, 0);
         if (LegSpan.Headers(span.Context, prefill, headers) is not { Count: 1 }
             || LegSpan.Headers(span.Context, decode, headers) is not { Count: 1 })
         {

@@ -85,7 +85,7 @@ internal sealed class FleetFaultStage : IAsyncDisposable
         }
         stage._plane = EmbeddedControlPlane.Create(
             options.ControlPlane, new EngineProbe(
-                options.ControlPlane, stage._upstream), stage.Clock, seed: 7, NullLogger.Instance);
+                options.ControlPlane, stage._upstream, TimeProvider.System), stage.Clock, seed: 7, NullLogger.Instance);
         stage.Gateway = await GatewayServer.StartAsync(options, stage._plane, clock: stage.Clock, cancellationToken: Token);
         stage.Client = new HttpClient { BaseAddress = stage.Gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
         await stage._plane.StartAsync(Token);

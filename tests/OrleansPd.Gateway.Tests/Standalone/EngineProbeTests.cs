@@ -20,7 +20,7 @@ public sealed class EngineProbeTests : IAsyncDisposable
 
     public EngineProbeTests()
     {
-        _probe = new EngineProbe(new ControlPlaneOptions(), _upstream);
+        _probe = new EngineProbe(new ControlPlaneOptions(), _upstream, TimeProvider.System);
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -121,7 +121,7 @@ public sealed class EngineProbeTests : IAsyncDisposable
         var api = await ServeAsync(_ => { });
         await _apps[0].StopAsync(Token);
         await using var reference = new HandlerUpstream();
-        var answer = await new EngineProbe(new ControlPlaneOptions(), reference)
+        var answer = await new EngineProbe(new ControlPlaneOptions(), reference, TimeProvider.System)
             .LivenessAsync(new WorkerSpec { Url = api, Role = WorkerRole.Decode }, Token);
         Assert.True(answer.Refused);
     }

@@ -5,7 +5,7 @@ using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests.Telemetry;
 
-/// <summary>Which requests get spans where not all do. The share is the process's, so nothing runs beside these.</summary>
+/// <summary>Which requests get spans where not all do. The listener hears every gateway of the process, so no test runs in parallel.</summary>
 [Collection(nameof(DrawTests))]
 [CollectionDefinition(nameof(DrawTests), DisableParallelization = true)]
 public sealed class DrawTests : IDisposable
@@ -24,17 +24,12 @@ public sealed class DrawTests : IDisposable
         ActivitySource.AddActivityListener(_listener);
     }
 
-    public void Dispose()
-    {
-        _listener.Dispose();
-        DispatchTelemetry.SampleRatio = 1;
-    }
+    public void Dispose() => _listener.Dispose();
 
     [Fact]
     public async Task Engines_are_told_of_each_request_that_was_not_drawn_by_a_context_of_its_own()
     {
-        DispatchTelemetry.SampleRatio = 0;
-        var told = await TellAsync([null, null, "not a context"], state: "a=b");
+        var told = await TellAsync(0, [null, null, "not a context"], state: "a=b");
 
         Assert.All(told, headers => Assert.Matches("^00-[0-9a-f]{32}-[0-9a-f]{16}-00$", headers.Parent));
         Assert.All(told, headers => Assert.True(ActivityContext.TryParse(headers.Parent, null, out _)));
@@ -50,9 +45,8 @@ public sealed class DrawTests : IDisposable
     [InlineData("00", 0)]
     public async Task A_client_that_has_drawn_decides(string flags, int spans)
     {
-        DispatchTelemetry.SampleRatio = spans == 0 ? 0.999999 : 0;
         const string Trace = "0af7651916cd43dd8448eb211c80319c";
-        var told = await TellAsync([$"00-{Trace}-b7ad6b7169203331-{flags}"], state: "a=b");
+        var told = await TellAsync(spans == 0 ? 0.999999 : 0, [$"00-{Trace}-b7ad6b7169203331-{flags}"], state: "a=b");
 
         Assert.All(told, headers => Assert.Equal((Trace, flags), (headers.Parent.Split('-')[1], headers.Parent.Split('-')[3])));
         Assert.All(told, headers => Assert.Equal("a=b", headers.State));
@@ -62,8 +56,7 @@ public sealed class DrawTests : IDisposable
     [Fact]
     public async Task A_request_that_was_drawn_has_all_its_attributes_and_each_once()
     {
-        DispatchTelemetry.SampleRatio = 0.999999;
-        var told = await TellAsync([null], state: null);
+        var told = await TellAsync(0.999999, [null], state: null);
 
         await Stage.UntilAsync(() => _ended.Count == 3);
         string[] leg =
@@ -87,10 +80,10 @@ public sealed class DrawTests : IDisposable
     }
 
     /// <summary>Sends a request for each, and returns what both engines were told of its trace.</summary>
-    private static async Task<(string Parent, string State)[]> TellAsync(string?[] parents, string? state)
+    private static async Task<(string Parent, string State)[]> TellAsync(double ratio, string?[] parents, string? state)
     {
         await using var spy = await Spy.StartAsync();
-        await using var gateway = await spy.GatewayAsync("h");
+        await using var gateway = await spy.GatewayAsync("h", options => (options.EnableTrace, options.TraceSampleRatio) = (true, ratio));
         using var client = new HttpClient { BaseAddress = gateway.Url };
         foreach (var parent in parents)
         {
