@@ -67,8 +67,8 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
     {
         public AnswerError AsError() => Error ?? new AnswerError(Head.Status, "engine_error", Message(), Head.RetryAfter);
 
-        private string Message() => ErrorBody.Extract(Body) is { } words && !string.IsNullOrWhiteSpace(words)
-            ? words : $"The engine answered with status {Head.Status} and no message.";
+        private string Message() => ErrorBody.Extract(Body) is { } message && !string.IsNullOrWhiteSpace(message)
+            ? message : $"The engine answered with status {Head.Status} and no message.";
     }
 
     private sealed class PartSink(StreamJoin join, int index) : IAnswerSink

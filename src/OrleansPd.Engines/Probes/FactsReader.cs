@@ -57,9 +57,9 @@ internal static class FactsReader
     /// </summary>
     private static int ExtraSlots(JsonElement? info, int dp)
     {
-        if (Int(info, "disaggregation_decode_extra_slots") is { } told)
+        if (Int(info, "disaggregation_decode_extra_slots") is { } reported)
         {
-            return told;
+            return reported;
         }
         return Int(info, "max_running_requests") is { } flag && flag / dp is > 0 and <= 32 and var share ? 2 * share : 0;
     }

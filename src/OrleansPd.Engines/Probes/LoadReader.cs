@@ -17,11 +17,11 @@ internal static class LoadReader
         {
             return null;
         }
-        var told = answer.TryGetProperty("timestamp", out var text) && text.ValueKind == JsonValueKind.String
+        var reported = answer.TryGetProperty("timestamp", out var text) && text.ValueKind == JsonValueKind.String
             && DateTimeOffset.TryParse(
                 text.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
             ? time.ToUnixTimeMilliseconds() / 1000.0 : (double?)null;
-        return new EngineLoad { Ranks = [.. loads.EnumerateArray().Select((rank, i) => Rank(rank, i, told))] };
+        return new EngineLoad { Ranks = [.. loads.EnumerateArray().Select((rank, i) => Rank(rank, i, reported))] };
     }
 
     /// <summary>Null when it is not an answer of <c>/get_load</c>.</summary>
@@ -44,12 +44,12 @@ internal static class LoadReader
         }
         : null;
 
-    private static RankReading Rank(JsonElement rank, int index, double? told)
+    private static RankReading Rank(JsonElement rank, int index, double? reported)
     {
         var pd = rank.ValueKind == JsonValueKind.Object && rank.TryGetProperty("disaggregation", out var section) ? section
             : (JsonElement?)null;
         // 0 = nothing was reported of this rank: the oldest possible time.
-        var age = told is { } now && Real(rank, "timestamp") is { } then
+        var age = reported is { } now && Real(rank, "timestamp") is { } then
             ? TimeSpan.FromSeconds(then <= 0 ? 1e6 : Math.Clamp(now - then, 0, 1e6))
             : (TimeSpan?)null;
         return new RankReading(

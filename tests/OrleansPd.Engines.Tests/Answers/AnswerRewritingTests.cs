@@ -23,7 +23,7 @@ public sealed class AnswerRewritingTests
     }
 
     [Fact]
-    public void A_list_that_only_one_leg_has_is_left_alone()
+    public void A_list_of_one_leg_alone_is_unchanged()
     {
         const string With = """{"meta_info":{"input_top_logprobs":[1]}}""";
         const string Without = """{"meta_info":{"input_token_logprobs":[2]}}""";
@@ -34,7 +34,7 @@ public sealed class AnswerRewritingTests
     }
 
     [Fact]
-    public void Stream_frames_are_merged_by_their_index()
+    public void Stream_events_are_merged_by_their_index()
     {
         var merger = new LogprobMerger();
         Assert.True(merger.AddPrefill("""{"index":1,"meta_info":{"input_token_logprobs":[1]}}"""u8));
@@ -49,7 +49,7 @@ public sealed class AnswerRewritingTests
     }
 
     [Fact]
-    public void Random_batches_are_merged_as_by_the_document_model()
+    public void Random_batches_are_merged_like_the_document_model_does()
     {
         string[] keys = ["input_token_logprobs", "input_top_logprobs", "input_token_ids_logprobs", "output_token_logprobs"];
         for (var seed = 1; seed <= 1000; seed++)
@@ -93,7 +93,7 @@ public sealed class AnswerRewritingTests
     [InlineData("""{ "text":"index","meta_info":{"x":[],"id":"a"}}""", Dialect.Generate,
         """{ "index":3,"text":"index","meta_info":{"x":[],"id":"j\""}}""")]
     [InlineData("""{"text":"x","index":0,"meta_info":{}}""", Dialect.Generate, """{"text":"x","index":3,"meta_info":{}}""")]
-    public void A_part_gets_its_number_and_the_common_id(string data, Dialect dialect, string expected)
+    public void A_part_gets_its_index_and_the_common_id(string data, Dialect dialect, string expected)
     {
         var output = new ArrayBufferWriter<byte>();
         Assert.True(SampleRewriter.Rewrite(Encoding.UTF8.GetBytes(data), dialect, 3, "j\"", output));
@@ -104,7 +104,7 @@ public sealed class AnswerRewritingTests
     [InlineData("[DONE]")]
     [InlineData("{}")]
     [InlineData("{\"id\":")]
-    public void What_is_no_object_is_not_rewritten(string data)
+    public void Data_that_is_not_an_object_is_not_rewritten(string data)
     {
         var output = new ArrayBufferWriter<byte>();
         Assert.False(SampleRewriter.Rewrite(Encoding.UTF8.GetBytes(data), Dialect.Chat, 3, "j", output));
@@ -153,7 +153,7 @@ public sealed class AnswerRewritingTests
     }
 
     [Fact]
-    public void Random_answers_are_joined_as_by_the_document_model()
+    public void Random_answers_are_joined_like_the_document_model_does()
     {
         for (var seed = 1; seed <= 500; seed++)
         {

@@ -74,7 +74,7 @@ public sealed class EventClassifierTests
         Assert.False(EventClassifier.MayBeError("""{"text":"the \"error\" and the \"abort\" of an error"}"""u8));
 
     [Fact]
-    public void Broken_events_never_throw()
+    public void Malformed_events_never_throw()
     {
         byte[] good = [.. """{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":{"type":"abort"}}],"meta_info":{"finish_reason":{"type":"x"}}}"""u8];
         for (var seed = 1; seed <= 5000; seed++)
@@ -120,6 +120,6 @@ public sealed class EventClassifierTests
     }
 
     [Fact]
-    public void Good_answers_are_no_aborts() => Assert.False(ErrorBody.TryReadAbort(
+    public void Good_answers_are_not_aborts() => Assert.False(ErrorBody.TryReadAbort(
         """{"choices":[{"message":{"content":"\"abort\" \"error\""},"finish_reason":"stop"}]}"""u8, Dialect.Chat, out _));
 }

@@ -16,7 +16,7 @@ public sealed class SseFramerTests
     [InlineData("data: a\rb\n\n", "a\rb")]
     [InlineData("\n\ndata: a\n\n", "||a")]
     [InlineData("data: [DONE]\n\n", "[DONE]")]
-    public void Frames_whatever_the_chunks(string stream, string expected)
+    public void Events_do_not_depend_on_the_chunks(string stream, string expected)
     {
         for (var size = 1; size <= stream.Length; size++)
         {
@@ -45,7 +45,7 @@ public sealed class SseFramerTests
     }
 
     [Fact]
-    public void A_stream_that_breaks_off_leaves_something_pending()
+    public void A_truncated_stream_leaves_pending_bytes()
     {
         Assert.Equal(7, Read("data: a\n\ndata: b", () => 3).Pending);
         Assert.Equal(0, Read("data: a\n\n", () => 3).Pending);
@@ -54,7 +54,7 @@ public sealed class SseFramerTests
     [Theory]
     [InlineData(1)]
     [InlineData(1000)]
-    public void An_event_beyond_the_limit_is_a_value_not_memory(int chunkSize)
+    public void An_event_beyond_the_limit_is_reported_and_not_buffered(int chunkSize)
     {
         using var framer = new SseFramer(64);
         var stream = Encoding.UTF8.GetBytes("data: a\n\ndata: " + new string('x', 100) + "\n\n");
@@ -79,7 +79,7 @@ public sealed class SseFramerTests
     }
 
     [Fact]
-    public void The_end_marker_is_known()
+    public void The_end_marker_is_recognised()
     {
         using var framer = new SseFramer();
         ReadOnlySpan<byte> chunk = "data: {}\n\ndata:[DONE] \n\n"u8;

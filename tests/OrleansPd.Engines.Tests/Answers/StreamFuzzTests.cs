@@ -9,15 +9,15 @@ using OrleansPd.Testing;
 namespace OrleansPd.Engines.Tests.Answers;
 
 /// <summary>
-/// Broken event streams and answers against everything that reads or rewrites them: nothing throws, nothing runs on, and what is
-/// passed on is what came. A failure names the seed that repeats it.
+/// Malformed event streams and answers against all readers and rewriters: nothing throws or loops, and relayed bytes are the bytes
+/// received. A failure prints its seed.
 /// </summary>
 public sealed class StreamFuzzTests
 {
     private const int Seeds = 4000;
 
     [Fact]
-    public void However_a_stream_is_cut_into_chunks_its_events_are_the_same_and_no_byte_is_lost() =>
+    public void The_events_of_a_stream_do_not_depend_on_its_chunks_and_no_byte_is_lost() =>
         SeededRandom.ForEachSeed(Seeds, random =>
     {
         var stream = Stream(random);
@@ -30,12 +30,12 @@ public sealed class StreamFuzzTests
         var pieces = Frame(stream, cuts, 1 << 20);
         Assert.Equal(whole.Events, pieces.Events);
         Assert.Equal(whole.Pending, pieces.Pending);
-        // What a relay passes on, and what it keeps back because it is not whole, are all the bytes that came.
+        // The relayed events and the incomplete rest are all the bytes received.
         Assert.Equal(stream.Length, whole.Raw + whole.Pending);
     });
 
     [Fact]
-    public void An_event_without_an_end_is_given_up_at_its_limit() => SeededRandom.ForEachSeed(300, random =>
+    public void An_event_without_an_end_fails_at_the_size_limit() => SeededRandom.ForEachSeed(300, random =>
     {
         var limit = random.Next(64, 5000);
         using var framer = new SseFramer(limit);
@@ -54,7 +54,7 @@ public sealed class StreamFuzzTests
     });
 
     [Fact]
-    public void No_event_however_broken_makes_a_reader_throw_or_is_taken_for_another() =>
+    public void A_malformed_event_never_throws_and_is_never_misclassified() =>
         SeededRandom.ForEachSeed(Seeds, random =>
     {
         var dialect = (Dialect)random.Next(3);
@@ -74,7 +74,7 @@ public sealed class StreamFuzzTests
     });
 
     [Fact]
-    public void What_is_rewritten_is_sound_where_the_original_was_and_untouched_else() =>
+    public void Rewritten_data_is_valid_where_the_original_was_and_unchanged_otherwise() =>
         SeededRandom.ForEachSeed(Seeds, random =>
     {
         var dialect = (Dialect)random.Next(3);
@@ -108,7 +108,7 @@ public sealed class StreamFuzzTests
     });
 
     [Fact]
-    public void Joined_answers_are_sound_or_refused() => SeededRandom.ForEachSeed(Seeds, random =>
+    public void Joined_answers_are_valid_or_refused() => SeededRandom.ForEachSeed(Seeds, random =>
     {
         var dialect = (Dialect)random.Next(3);
         var parts = Enumerable.Range(0, random.Next(1, 5))
@@ -129,10 +129,10 @@ public sealed class StreamFuzzTests
     });
 
     /// <summary>
-    /// The journal sees only objects that passed <see cref="EventClassifier.IsObject"/>; of these it must bear all.
+    /// The journal sees only objects that passed <see cref="EventClassifier.IsObject"/>; it must accept all of these.
     /// </summary>
     [Fact]
-    public void The_journal_of_a_resumable_stream_bears_every_object() => SeededRandom.ForEachSeed(Seeds, random =>
+    public void The_journal_of_a_resumable_stream_accepts_every_object() => SeededRandom.ForEachSeed(Seeds, random =>
     {
         var dialect = (Dialect)random.Next(3);
         using var journal = new StreamJournal(dialect, random.Next(2) == 0, random.Next(2) == 0);
@@ -195,7 +195,7 @@ public sealed class StreamFuzzTests
         return Mutated(random, [.. stream]);
     }
 
-    /// <summary>A sound event or answer of an engine, with odd and huge values among its members.</summary>
+    /// <summary>A valid event or answer of an engine, with unusual and huge values.</summary>
     private static string Event(Random random, Dialect dialect)
     {
         string Odd() => random.Next(14) switch
@@ -241,7 +241,7 @@ public sealed class StreamFuzzTests
         };
     }
 
-    /// <summary>One in <paramref name="often"/> is left sound.</summary>
+    /// <summary>One in <paramref name="often"/> stays valid.</summary>
     private static byte[] Mutated(Random random, byte[] sound, int often = 2)
     {
         var bytes = sound.ToList();

@@ -3,7 +3,7 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Engines.Tests.Attempts;
 
-/// <summary>Timers go from attempt to attempt; none of them hears of another's limit, and none moves it.</summary>
+/// <summary>Attempts reuse timers: an attempt neither gets a call for another's limit nor changes it.</summary>
 public sealed class LimitTimersTests
 {
     private readonly CountingTimeProvider _clock = new();
@@ -27,7 +27,7 @@ public sealed class LimitTimersTests
     }
 
     [Fact]
-    public void A_timer_that_was_given_back_calls_nobody_and_is_used_again()
+    public void A_returned_timer_does_not_fire_and_is_reused()
     {
         var (first, second) = (new Owner(), new Owner());
         var timer = _timers.Rent(first);
@@ -40,7 +40,7 @@ public sealed class LimitTimersTests
     }
 
     [Fact]
-    public void A_former_owner_does_not_move_the_limit_of_the_next()
+    public void A_former_owner_cannot_change_the_limit_of_the_next()
     {
         var (first, second) = (new Owner(), new Owner());
         var timer = _timers.Rent(first);
@@ -55,7 +55,7 @@ public sealed class LimitTimersTests
     }
 
     [Fact]
-    public void A_burst_leaves_no_more_timers_than_are_kept()
+    public void A_burst_leaves_no_more_than_the_maximum_of_idle_timers()
     {
         var owner = new Owner();
         var rented = Enumerable.Range(0, 2000).Select(_ => _timers.Rent(owner)).ToArray();

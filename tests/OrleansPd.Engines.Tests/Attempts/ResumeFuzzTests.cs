@@ -11,12 +11,12 @@ using OrleansPd.Testing;
 namespace OrleansPd.Engines.Tests.Attempts;
 
 /// <summary>
-/// Any body that may be resumed makes a sound body for the next life with the same prompt in front, or none at all.
+/// Any body that may be resumed gives a valid body for the continuation that begins with the same prompt, or none.
 /// </summary>
 public sealed class ResumeFuzzTests
 {
     [Fact]
-    public void The_body_of_the_next_life_begins_with_the_clients_prompt_or_there_is_none()
+    public void The_body_of_a_continuation_begins_with_the_clients_prompt_or_there_is_none()
     {
         var made = 0;
         SeededRandom.ForEachSeed(4000, random => made += Try(random) ? 1 : 0);
@@ -27,7 +27,7 @@ public sealed class ResumeFuzzTests
     private static bool Try(Random random)
     {
         var dialect = (Dialect)random.Next(3);
-        // Few bodies say by chance that they want a stream.
+        // Few random bodies request a stream.
         var text = new RandomBody(random, dialect).Write();
         var body = Encoding.UTF8.GetBytes(text.Insert(text.IndexOf('{', StringComparison.Ordinal) + 1, "\"stream\":true,"));
         var shape = new RequestShape();

@@ -56,7 +56,7 @@ public sealed class RetryStateTests : IDisposable
     }
 
     [Fact]
-    public void A_stream_that_has_begun_is_resumed_up_to_the_limit_and_its_retries_count_anew()
+    public void A_stream_is_resumed_up_to_the_limit_and_a_resume_resets_the_retries()
     {
         Begin();
         var state = new RetryState(Retries: 2);

@@ -11,12 +11,12 @@ public sealed class BellTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_wait_ends_at_its_time_and_not_before()
+    public async Task A_wait_ends_at_its_time_out_and_not_before()
     {
-        var bell = new AsyncSignal(_clock);
+        var signal = new AsyncSignal(_clock);
         for (var i = 0; i < 3; i++)
         {
-            var wait = bell.WaitAsync(Second, Token).AsTask();
+            var wait = signal.WaitAsync(Second, Token).AsTask();
             _clock.Advance(Second - TimeSpan.FromTicks(1));
             Assert.False(wait.IsCompleted);
             _clock.Advance(TimeSpan.FromTicks(1));
@@ -26,7 +26,7 @@ public sealed class BellTests
     }
 
     [Fact]
-    public async Task Long_waits_that_began_at_different_times_end_together_and_short_ones_at_their_own()
+    public async Task Long_waits_end_at_a_common_tick_and_short_ones_at_their_own_time()
     {
         var (first, second, brief) = (new AsyncSignal(_clock), new AsyncSignal(_clock), new AsyncSignal(_clock));
         var waits = new List<Task> { first.WaitAsync(Second * 2, Token).AsTask() };
@@ -45,35 +45,35 @@ public sealed class BellTests
     }
 
     [Fact]
-    public async Task Ringing_ends_the_wait_that_is_or_the_next_one_and_twice_is_once()
+    public async Task A_signal_ends_the_current_or_the_next_wait_and_two_signals_end_one()
     {
-        var bell = new AsyncSignal(_clock);
-        var wait = bell.WaitAsync(Second, Token).AsTask();
-        bell.Signal();
+        var signal = new AsyncSignal(_clock);
+        var wait = signal.WaitAsync(Second, Token).AsTask();
+        signal.Signal();
         await EndsAsync(wait);
 
-        bell.Signal();
-        bell.Signal();
-        await EndsAsync(bell.WaitAsync(Second, Token).AsTask());
-        var last = bell.WaitAsync(Second, Token).AsTask();
+        signal.Signal();
+        signal.Signal();
+        await EndsAsync(signal.WaitAsync(Second, Token).AsTask());
+        var last = signal.WaitAsync(Second, Token).AsTask();
         Assert.False(last.IsCompleted);
         _clock.Advance(Second);
         await EndsAsync(last);
     }
 
     [Fact]
-    public async Task A_wait_that_is_cancelled_ends_so_and_the_bell_can_be_waited_for_again()
+    public async Task A_cancelled_wait_throws_and_the_signal_can_be_awaited_again()
     {
-        var bell = new AsyncSignal(_clock);
+        var signal = new AsyncSignal(_clock);
         using var stop = new CancellationTokenSource();
-        var wait = bell.WaitAsync(Second, stop.Token).AsTask();
+        var wait = signal.WaitAsync(Second, stop.Token).AsTask();
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => EndsAsync(wait));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => bell.WaitAsync(Second, stop.Token).AsTask());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => signal.WaitAsync(Second, stop.Token).AsTask());
 
-        var next = bell.WaitAsync(Second, Token).AsTask();
+        var next = signal.WaitAsync(Second, Token).AsTask();
         Assert.False(next.IsCompleted);
-        bell.Signal();
+        signal.Signal();
         await EndsAsync(next);
     }
 

@@ -2,14 +2,14 @@ using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Engines.Tests.Monitoring;
 
-public sealed class KeeperPaceTests
+public sealed class MonitorPaceTests
 {
     [Theory]
     [InlineData(4, 2, 10)]
     [InlineData(200, 2, 10)]
     [InlineData(400, 2, 20)]
     [InlineData(1000, 5, 50)]
-    public void Readings_are_as_often_as_was_asked_until_they_would_be_too_many_together(int monitors, int load, int facts)
+    public void Readings_keep_their_interval_until_the_limit_of_the_process_stretches_it(int monitors, int load, int facts)
     {
         var pace = new MonitorPace();
         for (var i = 0; i < monitors; i++)

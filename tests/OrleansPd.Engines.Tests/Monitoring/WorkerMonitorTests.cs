@@ -23,7 +23,7 @@ public sealed class WorkerMonitorTests
         Assert.Equal("a bug in a loop", failure.Message);
     }
 
-    /// <summary>A ready worker whose monitor has nothing to do but to probe it.</summary>
+    /// <summary>A ready worker: its monitor only probes it.</summary>
     private sealed class ReadyWorker : IMonitoredWorker
     {
         public WorkerState? Current { get; } = new()

@@ -5,7 +5,7 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Tests.Requests;
 
-/// <summary>Random bodies against System.Text.Json. A failure names the seed that repeats it.</summary>
+/// <summary>Random bodies against System.Text.Json. A failure prints its seed.</summary>
 public sealed class BodyFuzzTests
 {
     private static readonly string[] Cut =
@@ -47,7 +47,7 @@ public sealed class BodyFuzzTests
     });
 
     [Fact]
-    public void Strings_full_of_escapes_are_judged_as_by_the_reader() => Seeds(20_000, (seed, random) =>
+    public void Strings_full_of_escapes_are_accepted_or_refused_like_Utf8JsonReader_does() => Seeds(20_000, (seed, random) =>
     {
         string[] parts = ["\\\\", "\\\"", "\\n", "\\u00e9", "\\uAFbc", "\\b\\f\\r", "\\\\\\\\", "a", "word ", "é", "\\t", "\\/",
             "plain text between "];
@@ -66,7 +66,7 @@ public sealed class BodyFuzzTests
     });
 
     [Fact]
-    public void Broken_bodies_are_judged_as_by_the_reader() => Seeds(20_000, (seed, random) =>
+    public void Malformed_bodies_are_accepted_or_refused_like_Utf8JsonReader_does() => Seeds(20_000, (seed, random) =>
     {
         var dialect = (Dialect)random.Next(3);
         var body = Scan.Utf8(new RandomBody(random, dialect).Write()).ToList();
@@ -79,7 +79,7 @@ public sealed class BodyFuzzTests
     });
 
     [Fact]
-    public void Lists_of_integers_are_judged_as_by_the_reader() => Seeds(20_000, (seed, random) =>
+    public void Lists_of_integers_are_accepted_or_refused_like_Utf8JsonReader_does() => Seeds(20_000, (seed, random) =>
     {
         var text = new StringBuilder("{\"input_ids\":[");
         string[] separators = random.Next(2) == 0 ? [","] : [", "];
@@ -254,7 +254,7 @@ public sealed class BodyFuzzTests
         actual.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => (member.Key, member.Value.GetRawText())));
 
     /// <summary>
-    /// Last one wins; but of what is spliced none of the cut members may be there twice, whatever its spelling.
+    /// The last duplicate wins; a spliced body must not have a removed member twice, in any spelling.
     /// </summary>
     private static Dictionary<string, JsonElement> Members(byte[] body, bool spliced = false)
     {

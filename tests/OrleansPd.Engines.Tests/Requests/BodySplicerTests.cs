@@ -27,10 +27,10 @@ public sealed class BodySplicerTests
     [InlineData("""{"rid":"x","\u0062ootstrap_room":[1,2],"text":"a","bootstrap_room":3,"z":1}""", """{"text":"a","z":1,""")]
     [InlineData("""{"text":"a","decode_tp_size":1,"bootstrap_pair_key":"k","routed_dp_rank":1,"data_parallel_rank":0,"disagg_prefill_dp_rank":9}""",
         """{"text":"a",""")]
-    public void Ours_replace_the_clients(string body, string start) => Assert.Equal(start + FullText, Spliced(body, Full));
+    public void Members_of_the_gateway_replace_the_clients(string body, string start) => Assert.Equal(start + FullText, Spliced(body, Full));
 
     [Fact]
-    public void Without_members_to_add_only_the_cuts_happen() =>
+    public void Without_members_to_add_only_members_are_removed() =>
         Assert.Equal("""{"text":"a", "rid":"x"} """, Spliced("""{"text":"a", "rid":"x","bootstrap_room":1} """, default));
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class BodySplicerTests
     }
 
     [Fact]
-    public void An_empty_list_holds_for_every_prompt() => Assert.Equal(
+    public void An_empty_list_applies_to_every_prompt() => Assert.Equal(
         """{"text":"b","image_data":[ ]}""", Sample("""{"text":["a","b"],"image_data":[ ]}""", Dialect.Generate, 1, 0, default));
 
     [Fact]

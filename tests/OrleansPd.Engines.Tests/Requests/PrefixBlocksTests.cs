@@ -17,7 +17,7 @@ public sealed class PrefixBlocksTests
     }
 
     [Fact]
-    public void A_longer_conversation_begins_as_the_shorter_one_did()
+    public void A_longer_conversation_begins_with_the_blocks_of_the_shorter_one()
     {
         var turn = $$"""{"role":"user","content":"{{new string('q', 100)}}"}""";
         var first = Blocks($$"""{"messages":[{{turn}}]}""", Dialect.Chat);
@@ -37,7 +37,7 @@ public sealed class PrefixBlocksTests
     }
 
     [Fact]
-    public void The_hashes_are_the_same_in_every_process_and_the_cap_holds()
+    public void The_hashes_are_the_same_in_every_process_and_their_number_is_limited()
     {
         var blocks = Blocks($$"""{"text":"{{new string('a', 64)}}"}""", Dialect.Generate);
         Assert.Equal(Golden, blocks);

@@ -5,7 +5,7 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Tests.Requests;
 
 /// <summary>
-/// Writes valid request bodies in every spelling JSON allows: order, whitespace, escapes, duplicates, odd values.
+/// Writes valid request bodies in every form that JSON allows: order, whitespace, escapes, duplicates, unusual values.
 /// </summary>
 internal sealed class RandomBody(Random random, Dialect dialect)
 {

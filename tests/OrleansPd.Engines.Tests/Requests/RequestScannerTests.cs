@@ -41,7 +41,7 @@ public sealed class RequestScannerTests
     }
 
     [Fact]
-    public void Invalid_utf8_is_refused_at_its_place()
+    public void Invalid_utf8_is_refused_with_its_offset()
     {
         var body = Scan.Utf8("{\"text\":\"äx\"}");
         body[11] = 0xFF;
@@ -257,14 +257,14 @@ public sealed class RequestScannerTests
     [InlineData("\"max_tokens\":5,\"max_completion_tokens\":null", 5, 5)]
     [InlineData("\"max_completion_tokens\":7", 7, -1)]
     [InlineData("\"x\":1", -1, -1)]
-    public void The_longest_answer_is_read_as_the_engine_does(string members, int chat, int completions)
+    public void The_maximum_of_new_tokens_is_read_as_engines_do(string members, int chat, int completions)
     {
         Assert.Equal(chat, Scan.Ok($"{{{members},\"messages\":[{{}}]}}", Dialect.Chat).MaxNewTokens);
         Assert.Equal(completions, Scan.Ok($"{{{members},\"prompt\":\"a\"}}", Dialect.Completions).MaxNewTokens);
     }
 
     [Fact]
-    public void A_shape_used_again_remembers_nothing()
+    public void A_reused_shape_keeps_nothing()
     {
         var shape = new RequestShape();
         var first = Scan.Utf8(

@@ -6,7 +6,7 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Tests.Requests;
 
-/// <summary>The check of UTF-8 says what that of .NET says.</summary>
+/// <summary>The UTF-8 check agrees with that of .NET.</summary>
 public sealed class Utf8CheckTests
 {
     private static readonly byte[] Telling =
@@ -17,9 +17,9 @@ public sealed class Utf8CheckTests
     ];
 
     [Fact]
-    public void Every_telling_sequence_of_four_is_judged_as_by_the_library_wherever_it_stands()
+    public void Every_significant_sequence_of_four_bytes_is_judged_like_dotnet_does_at_any_position()
     {
-        // Also where four blocks end, of both widths, before others that are ASCII alone.
+        // Also at the end of four blocks, of both widths, before ASCII blocks.
         var text = new byte[600];
         foreach (var at in (int[])[0, 30, 62, 124, 126, 252, 254, 318, 382, 508, 596])
         {
@@ -39,7 +39,7 @@ public sealed class Utf8CheckTests
     }
 
     [Fact]
-    public void Text_of_all_scripts_is_judged_as_by_the_library_whole_and_broken()
+    public void Text_of_all_scripts_valid_and_corrupt_is_judged_like_dotnet_does()
     {
         for (var seed = 1; seed <= 20_000; seed++)
         {
@@ -68,7 +68,7 @@ public sealed class Utf8CheckTests
         }
     }
 
-    /// <summary>The library, and each way of this one that this processor has.</summary>
+    /// <summary>The check of .NET, and each variant of ours that this processor supports.</summary>
     private static bool AllAgree(ReadOnlySpan<byte> bytes)
     {
         var valid = Utf8.IsValid(bytes);
