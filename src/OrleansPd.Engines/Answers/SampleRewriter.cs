@@ -4,8 +4,8 @@ using OrleansPd.Engines.Requests;
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// Rewrites the answer of one part of a split request as a part of the whole answer (protocol §2.6): its index, the common id, the
-/// summed usage. All other bytes stay. Works on whole answers and on the payloads of stream events.
+/// Rewrites the answer of one part of a split request as a part of the whole answer (protocol §2.6): its index, the common id,
+/// the summed usage. All other bytes stay. Works on whole answers and on the payloads of stream events.
 /// </summary>
 public static class SampleRewriter
 {
@@ -213,7 +213,9 @@ public static class SampleRewriter
     private static Slice CachedIn(ReadOnlySpan<byte> data, Slice details) =>
         data[details.Start] == '{' ? JsonObjectReader.Find(data, details.Start, "cached_tokens"u8) : default;
 
-    /// <summary>Checks that the data is a complete object that is not empty, so that rewriting cannot fail in the middle.</summary>
+    /// <summary>
+    /// Checks that the data is a complete object that is not empty, so that rewriting cannot fail in the middle.
+    /// </summary>
     private static bool IsObject(ReadOnlySpan<byte> data, out int inside, out bool hasIndex)
     {
         inside = 0;

@@ -9,8 +9,8 @@ namespace OrleansPd.Engines.Answers;
 /// <c>event:</c>, <c>id:</c> and <c>retry:</c> lines are tolerated and stay in <see cref="SseEvent.Raw"/>.
 /// </summary>
 /// <param name="maxEventBytes">
-/// Maximum size of an event in bytes, at least 64, default 64 MiB: events of <c>/generate</c> are cumulative, and each may hold the
-/// log probabilities of the whole prompt.
+/// Maximum size of an event in bytes, at least 64, default 64 MiB: events of <c>/generate</c> are cumulative, and each may hold
+/// the log probabilities of the whole prompt.
 /// </param>
 public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes) : IDisposable
 {

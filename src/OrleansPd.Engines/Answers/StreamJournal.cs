@@ -84,7 +84,9 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     /// </summary>
     public void Mark() => _mark = (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished);
 
-    /// <summary>Forgets the events since <see cref="Mark"/>: the attempt was decided before any of them reached the client.</summary>
+    /// <summary>
+    /// Forgets the events since <see cref="Mark"/>: the attempt was decided before any of them reached the client.
+    /// </summary>
     public void ForgetSinceMark()
     {
         (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished) = _mark;
@@ -107,7 +109,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     }
 
     /// <summary>Records one event of the engine and writes the event for the client, if any.</summary>
-    /// <returns>False where the event is of a later run and cannot be read: nothing was written, and the stream must end.</returns>
+    /// <returns>False where the event is of a later run and cannot be read: nothing was written, and the stream must
+    /// end.</returns>
     public bool Take(in SseEvent e, PooledBuffer output)
     {
         var before = output.Length;
@@ -204,8 +207,8 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     }
 
     /// <summary>
-    /// OpenAI chunks have usage because the gateway requested it, for the number of tokens. It is removed where the client did not
-    /// request it.
+    /// OpenAI chunks have usage because the gateway requested it, for the number of tokens. It is removed where the client did
+    /// not request it.
     /// </summary>
     private void TakeChunk(in SseEvent e, PooledBuffer output)
     {

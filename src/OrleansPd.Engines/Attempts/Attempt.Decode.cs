@@ -173,7 +173,9 @@ internal sealed partial class Attempt
         }
     }
 
-    /// <summary>Part of an opaque answer has arrived: the first-output limit no longer counts, the limit of silence does.</summary>
+    /// <summary>
+    /// Part of an opaque answer has arrived: the first-output limit no longer counts, the limit of silence does.
+    /// </summary>
     private void Received()
     {
         var now = _services.Clock.GetTimestamp();

@@ -39,7 +39,9 @@ internal sealed partial class Attempt
             : _sink.RefuseAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message, reply?.RetryAfter), clientGone);
     }
 
-    /// <summary>Whether the engine of this failed attempt asked for a pause and the next attempt would reach the same engine.</summary>
+    /// <summary>
+    /// Whether the engine of this failed attempt asked for a pause and the next attempt would reach the same engine.
+    /// </summary>
     public bool MustWaitFor(PairLease next, out TimeSpan wait)
     {
         wait = default;

@@ -23,7 +23,8 @@ internal sealed partial class Attempt
         try
         {
             using var body = BodyFor(_lease.PrefillTarget);
-            var response = await _services.Upstream.SendAsync(RequestFor(_lease.Prefill!, body, span), stop).ConfigureAwait(false);
+            var response = await _services.Upstream.SendAsync(RequestFor(_lease.Prefill!, body, span), stop)
+                .ConfigureAwait(false);
             await using (response.ConfigureAwait(false))
             {
                 end = await ReadPrefillAsync(response, stop).ConfigureAwait(false);

@@ -159,7 +159,9 @@ internal sealed partial class Attempt : ILimited
         return verdict;
     }
 
-    /// <summary>Decode has all of the KV: a prefill that does not end its answer in time no longer works for the request.</summary>
+    /// <summary>
+    /// Decode has all of the KV: a prefill that does not end its answer in time no longer works for the request.
+    /// </summary>
     private async Task EndPrefillInTimeAsync(Task prefill)
     {
         await prefill.WaitAsync(_services.Options.PrefillDrain, _services.Clock)

@@ -4,8 +4,8 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// Runs one call to one pair or regular worker: attempts, one after the other, until one succeeds or none may follow. One instance
-/// serves all calls of a dispatcher. The numbers are the steps of <see cref="RequestDispatcher"/>.
+/// Runs one call to one pair or regular worker: attempts, one after the other, until one succeeds or none may follow. One
+/// instance serves all calls of a dispatcher. The numbers are the steps of <see cref="RequestDispatcher"/>.
 /// </summary>
 internal sealed class AttemptLoop(DispatchServices services)
 {
@@ -118,7 +118,8 @@ internal sealed class AttemptLoop(DispatchServices services)
     }
 
     /// <summary>The request for the next attempt: it avoids the workers that may have caused the failure.</summary>
-    private static PairRequest Avoiding(Verdict verdict, PairRequest request, DispatchCall next, PairLease lease) => verdict.Resend
+    private static PairRequest Avoiding(Verdict verdict, PairRequest request, DispatchCall next, PairLease lease) =>
+        verdict.Resend
         ? request with { Near = null }
         : next.Pair with
         {
@@ -128,8 +129,8 @@ internal sealed class AttemptLoop(DispatchServices services)
         };
 
     /// <summary>
-    /// Gets a lease. A retry may get the engine that asked for a pause (<c>Retry-After</c>) where no other has capacity. The lease
-    /// is then returned for the length of the pause; a pause longer than the time left ends the request.
+    /// Gets a lease. A retry may get the engine that asked for a pause (<c>Retry-After</c>) where no other has capacity. The
+    /// lease is then returned for the length of the pause; a pause longer than the time left ends the request.
     /// </summary>
     private async ValueTask<PairGrant> AcquireAsync(
         DispatchCall call, PairRequest request, Attempt? failed, DispatchReport report, CancellationToken clientGone)
@@ -171,7 +172,8 @@ internal sealed class AttemptLoop(DispatchServices services)
 
     /// <summary>Answers a refusal; where a retry is refused, the client gets the failure that caused the retry.</summary>
     private static ValueTask RefusedAsync(
-        DispatchCall call, Refusal refusal, Attempt? failed, DispatchReport report, IAnswerSink sink, CancellationToken clientGone)
+        DispatchCall call, Refusal refusal, Attempt? failed, DispatchReport report, IAnswerSink sink,
+        CancellationToken clientGone)
     {
         report.Refusal = refusal;
         return IsTooLargeBatch(call, report)

@@ -20,8 +20,8 @@ public sealed record DispatchCall
     public required RequestShape Shape { get; init; }
 
     /// <summary>
-    /// The body and the answer are relayed unchanged and unread (embeddings, rerank, score, classify: protocol §1.5). Only regular
-    /// workers serve such a call.
+    /// The body and the answer are relayed unchanged and unread (embeddings, rerank, score, classify: protocol §1.5). Only
+    /// regular workers serve such a call.
     /// </summary>
     public bool IsOpaque => ReferenceEquals(Shape, RequestShape.Opaque);
 

@@ -33,7 +33,9 @@ public sealed class DispatchMeter
     /// <summary>From the prefill's end to decode's first event, in seconds; 0 where decode was first.</summary>
     public TimeBuckets KvWait { get; } = new(Waits);
 
-    /// <summary>Between two events of a stream that has content, in seconds; events that arrive together share the time.</summary>
+    /// <summary>
+    /// Between two events of a stream that has content, in seconds; events that arrive together share the time.
+    /// </summary>
     public TimeBuckets TokenGap { get; } = new(
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 5, 30);
 

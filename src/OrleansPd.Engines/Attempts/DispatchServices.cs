@@ -8,7 +8,8 @@ namespace OrleansPd.Engines.Attempts;
 
 /// <summary>What the calls and attempts of one dispatcher share.</summary>
 internal sealed record DispatchServices(
-    IControlPlane ControlPlane, IUpstream Upstream, RidSource Rids, LiveRids LiveRids, DispatchOptions Options, TimeProvider Clock,
+    IControlPlane ControlPlane, IUpstream Upstream, RidSource Rids, LiveRids LiveRids, DispatchOptions Options,
+    TimeProvider Clock,
     DispatchTelemetry Telemetry, ILogger Logger)
 {
     private int _openPrefillLegs;

@@ -3,8 +3,8 @@ using OrleansPd.Core.Requests;
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
-/// Receives an answer: a client's HTTP response, a caller's stream, or a join of several answers. It gets either one whole answer,
-/// or a start followed by writes. Each call waits until the receiver has room (back-pressure) and throws
+/// Receives an answer: a client's HTTP response, a caller's stream, or a join of several answers. It gets either one whole
+/// answer, or a start followed by writes. Each call waits until the receiver has room (back-pressure) and throws
 /// <see cref="OperationCanceledException"/> when the token is cancelled.
 /// </summary>
 public interface IAnswerSink

@@ -3,8 +3,8 @@ using System.Threading.Tasks.Sources;
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>
-/// An auto-reset event with a time-out: lets one loop wait until it is signalled, or for a time. Two signals before a wait wake it
-/// once. A wait allocates nothing, since a thousand workers make hundreds of waits a second; one of a second or more ends at a
+/// An auto-reset event with a time-out: lets one loop wait until it is signalled, or for a time. Two signals before a wait wake
+/// it once. A wait allocates nothing, since a thousand workers make hundreds of waits a second; one of a second or more ends at a
 /// <see cref="SharedTick"/>, up to 100 ms early.
 /// </summary>
 public sealed class AsyncSignal : IValueTaskSource

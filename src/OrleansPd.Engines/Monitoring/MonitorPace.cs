@@ -13,8 +13,8 @@ public sealed class MonitorPace
     public const int FactsPerSecond = 20;
 
     /// <summary>
-    /// Maximum of readings of load a second in total, 200: 400 workers every 2 s. One costs a busy process about 0.1 ms, these 2 %
-    /// of a core.
+    /// Maximum of readings of load a second in total, 200: 400 workers every 2 s. One costs a busy process about 0.1 ms, these 2
+    /// % of a core.
     /// </summary>
     public const int LoadsPerSecond = 200;
 

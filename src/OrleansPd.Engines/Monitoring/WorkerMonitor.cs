@@ -5,8 +5,8 @@ using OrleansPd.Engines.Probes;
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>
-/// Monitors one worker while it is registered: reads its facts until it answers, proves it with a readiness check, then probes it.
-/// An engine that was unreachable for any time is used again automatically.
+/// Monitors one worker while it is registered: reads its facts until it answers, proves it with a readiness check, then probes
+/// it. An engine that was unreachable for any time is used again automatically.
 /// </summary>
 /// <param name="monitored">The worker.</param>
 /// <param name="registered">The state at registration.</param>
@@ -265,7 +265,9 @@ public sealed class WorkerMonitor(
         }
     }
 
-    /// <summary>Reads the load, each worker at its own interval; a draining one every 250 ms, because an operator waits for it.</summary>
+    /// <summary>
+    /// Reads the load, each worker at its own interval; a draining one every 250 ms, because an operator waits for it.
+    /// </summary>
     private async Task LoadAsync(CancellationToken cancellationToken)
     {
         var interval = TimeSpan.FromSeconds(options.LoadIntervalSecs);

@@ -64,7 +64,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         }
         if (info.Json() is { } infoJson)
         {
-            // The ports of a prefill's ranks are all that distinguishes its epochs where seeds are fixed and pids are a container's.
+            // The ports of a prefill's ranks are all that distinguishes its epochs where seeds are fixed and pids are a
+            // container's.
             var rank = worker.Role == WorkerRole.Prefill && known.BootstrapPort is { } port
                 ? await BootstrapAsync(worker, port, RankZero, cancellationToken).ConfigureAwait(false)
                 : default;
@@ -73,7 +74,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
                 worker, infoJson, null, models.Json(), null, known.BootstrapPort, FactsReader.Int(rank.Json(), "rank_port"));
             if (ProcessIdentity.Same(known.ProcessIdentity, read.ProcessIdentity) == true)
             {
-                // Keep what was not read again, and what the bootstrap server reports with more authority than the engine's flags.
+                // Keep what was not read again, and what the bootstrap server reports with more authority than the engine's
+                // flags.
                 return EngineReading.Of((read with
                 {
                     AdapterNames = models.IsOk ? read.AdapterNames : known.AdapterNames,
@@ -142,11 +144,13 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         {
             // A model that does not generate is checked with an embedding.
             var body = JsonSerializer.SerializeToUtf8Bytes(new { model = worker.Model ?? "default", input = "ping" });
-            var embedded = await PostAsync(worker.Url, "/v1/embeddings", worker.ApiKey, body, limit, cancellationToken).ConfigureAwait(false);
+            var embedded = await PostAsync(worker.Url, "/v1/embeddings", worker.ApiKey, body, limit, cancellationToken)
+                .ConfigureAwait(false);
             return embedded.IsOk ? ProbeAnswer.Good : Why(embedded, $"an embedding on {worker.Id}");
         }
         var reply = await PostAsync(
-            worker.Url, "/generate", worker.ApiKey, ReadyBody.Of(target, room, rid), limit, cancellationToken).ConfigureAwait(false);
+            worker.Url, "/generate", worker.ApiKey, ReadyBody.Of(target, room, rid), limit, cancellationToken)
+                .ConfigureAwait(false);
         if (!reply.IsOk)
         {
             await AbortAsync(worker, rid).ConfigureAwait(false);
@@ -164,8 +168,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
     }
 
     /// <summary>
-    /// The port is the operator's, or the one the engine reports, or the API port of an engine with a Rust front end: that answers
-    /// 400 to /route without parameters, others answer 404. Null: unknown, and engines use their own flag.
+    /// The port is the operator's, or the one the engine reports, or the API port of an engine with a Rust front end: that
+    /// answers 400 to /route without parameters, others answer 404. Null: unknown, and engines use their own flag.
     /// </summary>
     private async Task<(int? Port, EngineCallReply Sentinel)> FindBootstrapAsync(
         WorkerSpec worker, JsonElement? info, CancellationToken cancellationToken)
@@ -174,7 +178,8 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         if (port is null)
         {
             var bare = await GetAsync(worker, "/route", Short, cancellationToken).ConfigureAwait(false);
-            port = bare.Status is (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.ServiceUnavailable ? worker.Url.Port : null;
+            port = bare.Status is (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.ServiceUnavailable ? worker.Url.Port
+                : null;
         }
         return port is null
             ? (null, default)

@@ -231,7 +231,9 @@ public static class BodySplicer
         editor.Write("]"u8);
     }
 
-    /// <summary>Engines do not check these values and crash on wrong ones; a mistake of the gateway must not reach them.</summary>
+    /// <summary>
+    /// Engines do not check these values and crash on wrong ones; a mistake of the gateway must not reach them.
+    /// </summary>
     private static void Check(in LegMembers members, bool batch, int items)
     {
         if (members.Rid is not null && !members.Rids.IsEmpty)

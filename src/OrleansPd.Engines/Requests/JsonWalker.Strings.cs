@@ -109,9 +109,9 @@ internal ref partial struct JsonWalker
     }
 
     /// <summary>
-    /// Skips the inside of a string with escapes, 64 bytes a step: prompts are full of escapes, and a stop at each costs more than
-    /// the rest of the walk. Advances only over blocks that are entirely legal; the first block that is not, or that holds the
-    /// closing quote, is left to the ordinary walk, so that nothing is accepted here that it would refuse. All steps have one
+    /// Skips the inside of a string with escapes, 64 bytes a step: prompts are full of escapes, and a stop at each costs more
+    /// than the rest of the walk. Advances only over blocks that are entirely legal; the first block that is not, or that holds
+    /// the closing quote, is left to the ordinary walk, so that nothing is accepted here that it would refuse. All steps have one
     /// width, so that no block depends on the one before; the state of an escape is carried to the next block.
     /// </summary>
     /// <param name="start">Inside of a string and not at an escaped byte; advanced to such a position.</param>

@@ -110,7 +110,9 @@ public static class PrefixBlocks
         return length;
     }
 
-    /// <summary>Two independent lanes of multiply-and-fold, 32 bytes a step, combined with the hash of the blocks before.</summary>
+    /// <summary>
+    /// Two independent lanes of multiply-and-fold, 32 bytes a step, combined with the hash of the blocks before.
+    /// </summary>
     private static ulong Block(ReadOnlySpan<byte> block, ulong seed)
     {
         ulong left = seed ^ Mix0, right = seed ^ Mix1;

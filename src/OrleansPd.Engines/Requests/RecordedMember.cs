@@ -20,7 +20,9 @@ internal struct RecordedMember
     /// <summary>Start of the member after this one, -1 for the last.</summary>
     public int Follow;
 
-    /// <summary>Start of its elements in the shape's list of items, for lists with one element for each prompt of a batch.</summary>
+    /// <summary>
+    /// Start of its elements in the shape's list of items, for lists with one element for each prompt of a batch.
+    /// </summary>
     public int ItemsStart, ItemCount;
 
     /// <summary>Counts of the value, including itself.</summary>

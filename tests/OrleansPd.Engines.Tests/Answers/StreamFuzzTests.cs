@@ -9,8 +9,8 @@ using OrleansPd.Testing;
 namespace OrleansPd.Engines.Tests.Answers;
 
 /// <summary>
-/// Malformed event streams and answers against all readers and rewriters: nothing throws or loops, and relayed bytes are the bytes
-/// received. A failure prints its seed.
+/// Malformed event streams and answers against all readers and rewriters: nothing throws or loops, and relayed bytes are the
+/// bytes received. A failure prints its seed.
 /// </summary>
 public sealed class StreamFuzzTests
 {

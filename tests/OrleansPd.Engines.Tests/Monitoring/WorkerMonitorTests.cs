@@ -43,7 +43,8 @@ public sealed class WorkerMonitorTests
         {
         }
 
-        public ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken) => new((ReadinessCheck?)null);
+        public ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken) =>
+            new((ReadinessCheck?)null);
 
         public ValueTask EndReadinessCheckAsync(ReadinessCheck check, bool? good, string? reason) => default;
     }

@@ -27,7 +27,8 @@ public sealed class BodySplicerTests
     [InlineData("""{"rid":"x","\u0062ootstrap_room":[1,2],"text":"a","bootstrap_room":3,"z":1}""", """{"text":"a","z":1,""")]
     [InlineData("""{"text":"a","decode_tp_size":1,"bootstrap_pair_key":"k","routed_dp_rank":1,"data_parallel_rank":0,"disagg_prefill_dp_rank":9}""",
         """{"text":"a",""")]
-    public void Members_of_the_gateway_replace_the_clients(string body, string start) => Assert.Equal(start + FullText, Spliced(body, Full));
+    public void Members_of_the_gateway_replace_the_clients(string body, string start) =>
+        Assert.Equal(start + FullText, Spliced(body, Full));
 
     [Fact]
     public void Without_members_to_add_only_members_are_removed() =>
