@@ -25,7 +25,7 @@ public readonly record struct PoolName(WorkerRole Role, string? Model)
     {
         name = default;
         if (text?.Split('/', 2) is not [var role, { Length: > 0 } model]
-            || Enum.GetValues<WorkerRole>().Where(r => NameOf(r) == role).ToArray() is not [var found])
+            || !WireName.TryParse<WorkerRole>(role, out var found))
         {
             return false;
         }
@@ -34,7 +34,5 @@ public readonly record struct PoolName(WorkerRole Role, string? Model)
     }
 
     /// <summary><c>{role}/{model}</c>, with <c>-</c> for a model that was not configured.</summary>
-    public override string ToString() => $"{NameOf(Role)}/{Model ?? AnyModel}";
-
-    private static string NameOf(WorkerRole role) => role.ToString().ToLowerInvariant();
+    public override string ToString() => $"{WireName.Of(Role)}/{Model ?? AnyModel}";
 }

@@ -88,7 +88,7 @@ public sealed record WorkerState
             StageBefore = Stage,
             SwitchTo = to.To,
             Since = now,
-            Reason = $"draining, to become a {to.To.ToString().ToLowerInvariant()} worker",
+            Reason = $"draining, to become a {WireName.Of(to.To)} worker",
         },
         (_, WorkerPhase.Draining) => this,
         (WorkerInput.Capacity capacity, _) => Capacity(capacity),

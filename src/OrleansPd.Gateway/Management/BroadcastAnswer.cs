@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -41,7 +42,7 @@ internal static class BroadcastAnswer
     {
         ["worker"] = said.Url,
         ["worker_id"] = WorkerNames.IdOf(said.Worker.Id),
-        ["worker_type"] = said.Worker.Role.ToString().ToLowerInvariant(),
+        ["worker_type"] = WireName.Of(said.Worker.Role),
         ["status"] = said.Status == 0 ? null : said.Status,
         ["body"] = said.Body?.DeepClone(),
         ["error"] = said.Problem,

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -53,7 +54,7 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
             ["workers"] = new JsonArray([.. said.Select(s => (JsonNode)new JsonObject
             {
                 ["worker"] = s.Url,
-                ["worker_type"] = s.Worker.Role.ToString().ToLowerInvariant(),
+                ["worker_type"] = WireName.Of(s.Worker.Role),
                 // -1 where nobody knows, as there.
                 ["load"] = s.IsGood ? RanksOf(s).Sum(r => (long?)r["num_total_tokens"] ?? 0) : -1,
                 ["requests"] = s.IsGood
@@ -96,7 +97,7 @@ internal sealed class LoadRoutes(EngineBroadcast engines, TimeProvider clock)
     {
         var copy = (JsonObject)rank.DeepClone();
         copy["worker"] = said.Url;
-        copy["worker_type"] = said.Worker.Role.ToString().ToLowerInvariant();
+        copy["worker_type"] = WireName.Of(said.Worker.Role);
         return copy;
     }
 

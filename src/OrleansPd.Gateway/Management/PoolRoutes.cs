@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Admin;
+using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
@@ -59,7 +60,7 @@ internal static class PoolRoutes
     private static JsonObject Json(PoolView pool) => new()
     {
         ["pool"] = pool.Name.ToString(),
-        ["role"] = WorkerJson.NameOf(pool.Name.Role),
+        ["role"] = WireName.Of(pool.Name.Role),
         ["model"] = pool.Name.Model,
         ["wanted"] = pool.Wanted,
         ["present"] = pool.Present,

@@ -19,7 +19,7 @@ internal static class WorkerJson
             ["model_id"] = worker.Model ?? "unknown",
             ["priority"] = worker.Priority,
             ["cost"] = view.Cost,
-            ["worker_type"] = NameOf(worker.Role),
+            ["worker_type"] = WireName.Of(worker.Role),
             ["is_healthy"] = worker.IsPairable,
             ["load"] = view.InFlight + view.Ranks.Sum(r => r.Foreign),
             ["connection_mode"] = "http",
@@ -38,7 +38,7 @@ internal static class WorkerJson
         {
             json["job_status"] = job;
         }
-        json["phase"] = worker.Phase.ToString().ToLowerInvariant();
+        json["phase"] = WireName.Of(worker.Phase);
         json["reason"] = worker.Reason;
         json["since"] = view.Since.ToString("O");
         json["epoch"] = worker.Epoch;
@@ -55,8 +55,6 @@ internal static class WorkerJson
         json["transfer_group"] = worker.TransferGroup.Length == 0 ? null : worker.TransferGroup;
         return json;
     }
-
-    public static string NameOf(WorkerRole role) => role.ToString().ToLowerInvariant();
 
     private static JsonNode Rank(RankView rank) => new JsonObject
     {

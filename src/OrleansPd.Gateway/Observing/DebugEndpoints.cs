@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
@@ -57,7 +58,7 @@ internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, T
         choice = View(attempt.Lease.RouteExplanation),
         reason = attempt.Verdict?.Reason,
         message = attempt.Verdict is { IsSuccess: false } verdict ? verdict.Message : null,
-        blame = attempt.Verdict?.Blame.ToString().ToLowerInvariant(),
+        blame = attempt.Verdict is { } judged ? WireName.Of(judged.Blame) : null,
         sent_after_ms = Between(call.StartedAt, attempt.SentAt),
         first_output_ms = Between(attempt.SentAt, attempt.FirstOutputAt),
         prefill_ms = Between(attempt.SentAt, attempt.PrefillEndedAt),
@@ -67,7 +68,7 @@ internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, T
     /// <summary>The numbers behind <c>why</c>; null where nothing was recorded.</summary>
     private static object? View(RouteExplanation why) => why.IsNone ? null : new
     {
-        route = GatewayMetrics.Word(why.Route),
+        route = WireName.Of(why.Route),
         prefill_policy = why.PrefillPolicy,
         prefill_score = why.PrefillScore,
         prefill_candidates = why.PrefillCandidates,

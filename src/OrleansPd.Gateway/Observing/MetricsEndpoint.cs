@@ -95,7 +95,7 @@ internal sealed class MetricsEndpoint(
             {
                 text.Sample(
                     fleet.Workers.Count(
-                        w => w.Role == role && w.Phase == phase), $"role=\"{Lower(role)}\",phase=\"{Lower(phase)}\"");
+                        w => w.Role == role && w.Phase == phase), $"role=\"{WireName.Of(role)}\",phase=\"{WireName.Of(phase)}\"");
             }
         }
         text.Gauge("orleanspd_gateway_ready", "1 when a request could be served now.", fleet.IsReady ? 1 : 0);
@@ -104,7 +104,7 @@ internal sealed class MetricsEndpoint(
     private static void WriteCapacity(PromText text, IReadOnlyList<WorkerView> workers)
     {
         var roles = Enum.GetValues<WorkerRole>().Select(role =>
-            (Label: $"role=\"{Lower(role)}\"", Ranks: workers.Where(w => w.Worker.Role == role).SelectMany(w => w.Ranks)
+            (Label: $"role=\"{WireName.Of(role)}\"", Ranks: workers.Where(w => w.Worker.Role == role).SelectMany(w => w.Ranks)
                 .ToArray())).ToArray();
         text.Family("orleanspd_gateway_capacity", "gauge", "Requests that the ranks of a role may hold at once.");
         foreach (var (label, ranks) in roles)
@@ -142,12 +142,9 @@ internal sealed class MetricsEndpoint(
                 if (read(pool) is { } value)
                 {
                     var model = PromText.Escape(pool.Name.Model ?? PoolName.AnyModel);
-                    text.Sample(value, $"role=\"{Lower(pool.Name.Role)}\",model=\"{model}\"");
+                    text.Sample(value, $"role=\"{WireName.Of(pool.Name.Role)}\",model=\"{model}\"");
                 }
             }
         }
     }
-
-    private static string Lower<T>(T value)
-        where T : struct, Enum => value.ToString().ToLowerInvariant();
 }

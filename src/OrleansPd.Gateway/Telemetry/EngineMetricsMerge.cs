@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Management;
 
 namespace OrleansPd.Gateway.Telemetry;
@@ -108,7 +109,7 @@ internal static class EngineMetricsMerge
     }
 
     private static string Labels(BroadcastReply engine) =>
-        $"worker=\"{PromText.Escape(engine.Url)}\",worker_type=\"{engine.Worker.Role.ToString().ToLowerInvariant()}\"";
+        $"worker=\"{PromText.Escape(engine.Url)}\",worker_type=\"{WireName.Of(engine.Worker.Role)}\"";
 
     private sealed class Family
     {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using OrleansPd.Core.Attempts;
 using OrleansPd.Core.Requests;
+using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Telemetry;
@@ -55,14 +56,15 @@ public sealed class GatewayMetrics
     /// <param name="side">Who is to blame: <c>none</c>, <c>client</c>, <c>prefill</c>, <c>decode</c>, <c>gateway</c>.</param>
     public void Ended(string route, string reason, string side, TimeSpan duration)
     {
-        Interlocked.Decrement(ref _active);
-        _activeNow.Add(-1);
         Interlocked.Increment(ref _requests.GetOrAdd((route, reason, side), static _ => new StrongBox()).Value);
         Duration.Record(duration.TotalSeconds);
         if (_duration.Enabled)
         {
             _duration.Record(duration.TotalSeconds, new("route", route), new("reason", reason), new("side", side));
         }
+        // Last: a gateway without active requests has counted all of them.
+        Interlocked.Decrement(ref _active);
+        _activeNow.Add(-1);
     }
 
     public void HadContent(TimeSpan after)
@@ -79,7 +81,7 @@ public sealed class GatewayMetrics
     {
         ArgumentNullException.ThrowIfNull(verdict);
         Interlocked.Increment(
-            ref _failedAttempts.GetOrAdd((verdict.Reason, SideOf(verdict.Blame)), static _ => new StrongBox()).Value);
+            ref _failedAttempts.GetOrAdd((verdict.Reason, WireName.Of(verdict.Blame)), static _ => new StrongBox()).Value);
     }
 
     /// <summary>Attempts that went where they did for this reason.</summary>
@@ -88,8 +90,6 @@ public sealed class GatewayMetrics
     /// <summary>Requests that ended with this reason, on all routes.</summary>
     public long Count(string reason) =>
         _requests.Where(r => r.Key.Reason == reason).Sum(r => Interlocked.Read(ref r.Value.Value));
-
-    public static string SideOf(Blame blame) => blame.ToString().ToLowerInvariant();
 
     /// <summary>Writes the counters in the Prometheus text format 0.0.4.</summary>
     public void Write(System.Text.StringBuilder output)
@@ -116,24 +116,13 @@ public sealed class GatewayMetrics
         foreach (var reason in Enum.GetValues<RouteReason>())
         {
             var route = reason is RouteReason.Pair or RouteReason.RegularBusy ? "pd" : "regular";
-            text.Sample(Count(reason), $"route=\"{route}\",reason=\"{Word(reason)}\"");
+            text.Sample(Count(reason), $"route=\"{route}\",reason=\"{WireName.Of(reason)}\"");
         }
         text.Gauge("orleanspd_gateway_active_requests", "Requests whose answer is not complete.", Active);
         text.Buckets("orleanspd_gateway_first_content_seconds",
             "From the request to the first event with content (time to first token).", FirstContent);
         text.Buckets("orleanspd_gateway_request_duration_seconds", "From the request to the last byte of the answer.", Duration);
     }
-
-    /// <summary>The reason as labels and answers spell it.</summary>
-    public static string Word(RouteReason reason) => reason switch
-    {
-        RouteReason.Pair => "pair",
-        RouteReason.RegularBusy => "regular_busy",
-        RouteReason.OnlyRegular => "only_regular",
-        RouteReason.ShortPrompt => "short_prompt",
-        RouteReason.Fallback => "fallback",
-        _ => throw new ArgumentOutOfRangeException(nameof(reason)),
-    };
 
     private sealed class StrongBox
     {

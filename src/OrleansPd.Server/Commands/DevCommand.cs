@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
+using OrleansPd.Core.Workers;
 using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Dev;
 using OrleansPd.Server.Hosting;
@@ -60,7 +61,7 @@ internal static class DevCommand
     {
         foreach (var engine in cluster.Engines)
         {
-            await context.Out.WriteLineAsync($"{engine.Options.Role.ToString().ToLowerInvariant()} engine on {engine.Url}");
+            await context.Out.WriteLineAsync($"{WireName.Of(engine.Options.Role)} engine on {engine.Url}");
         }
         foreach (var (gateway, silo) in cluster.Gateways.Zip(cluster.Silos))
         {

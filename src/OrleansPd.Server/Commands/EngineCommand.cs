@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OrleansPd.Core.Workers;
 using OrleansPd.Server.CommandLine;
 using OrleansPd.Simulator;
 using OrleansPd.Tools.Output;
@@ -33,7 +34,7 @@ internal static class EngineCommand
         var bootstrap = options.Role == EngineRole.Prefill ? $", KV bootstrap on port {engine.BootstrapPort}" : "";
         var ranks = options.DpSize > 1 ? $", {options.DpSize} ranks" : "";
         await context.Out.WriteLineAsync(
-            $"orleanspd engine on {engine.Url} is a {options.Role.ToString().ToLowerInvariant()} of "
+            $"orleanspd engine on {engine.Url} is a {WireName.Of(options.Role)} of "
             + $"{options.ServedModelName}{ranks}{bootstrap}");
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);

@@ -119,7 +119,7 @@ internal static class GatewayCommand
         var counts = Enum.GetValues<WorkerRole>()
             .Select(role => (Role: role, Count: workers.Count(worker => worker.Role == role)))
             .Where(pair => pair.Count > 0)
-            .Select(pair => $"{pair.Count} {pair.Role.ToString().ToLowerInvariant()}");
+            .Select(pair => $"{pair.Count} {WireName.Of(pair.Role)}");
         var addresses = workers.Select(worker => worker.Url.GetLeftPart(UriPartial.Authority));
         return $"{string.Join(", ", counts)}: {string.Join(' ', addresses)}";
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansPd.Core.Workers;
 using OrleansPd.Simulator.Faults;
 using OrleansPd.Simulator.Hosting;
 
@@ -66,7 +67,7 @@ internal sealed class SimCalls(EngineProcess engine)
     {
         var stats = engine.Stats;
         json.WriteStartObject();
-        json.WriteString("role", engine.Options.Role.ToString().ToLowerInvariant());
+        json.WriteString("role", WireName.Of(engine.Options.Role));
         json.WriteNumber("epoch", engine.Epoch);
         json.WriteNumber("live_requests", stats.LiveRequests);
         json.WriteNumber("requests_total", stats.RequestsTotal);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
 using OrleansPd.Tools.Output;
 
@@ -69,7 +70,7 @@ internal sealed class ProcessStage : IDemoStage
             var name = prefill ? $"prefill-{i + 1}" : $"decode-{i - fleet.Prefills + 1}";
             var child = await ChildProcess.StartAsync(name,
             [
-                "engine", "--role", role.ToString().ToLowerInvariant(), "--port", "0", "--bootstrap-port", "0",
+                "engine", "--role", WireName.Of(role), "--port", "0", "--bootstrap-port", "0",
                 "--dp-size", Text(ranks), "--speed", fleet.Speed.ToString(CultureInfo.InvariantCulture),
             ], cancellationToken);
             _children.Add(child);
