@@ -63,8 +63,9 @@ public static class GatewayServices
         services.AddSingleton<GatewayLifetime>();
         services.AddSingleton<ModelNames>();
         services.AddSingleton<RequestIds>();
-        services.AddSingleton<RegularRoutes>();
-        services.AddSingleton<GenerationHandler>();
+        services.AddSingleton<RequestPipeline>();
+        services.AddSingleton<GenerationEndpoints>();
+        services.AddSingleton<RegularEndpoints>();
         services.AddSingleton<InfoEndpoints>();
         services.AddSingleton<HealthEndpoints>();
         services.AddSingleton<MetricsEndpoint>();
@@ -94,12 +95,12 @@ public static class GatewayServices
     {
         ArgumentNullException.ThrowIfNull(routes);
         var services = routes.ServiceProvider;
-        routes.MapGeneration(services.GetRequiredService<GenerationHandler>());
+        services.GetRequiredService<GenerationEndpoints>().Map(routes);
         services.GetRequiredService<InfoEndpoints>().Map(routes);
         services.GetRequiredService<HealthEndpoints>().Map(routes);
         services.GetRequiredService<MetricsEndpoint>().Map(routes);
         services.GetRequiredService<DebugEndpoints>().Map(routes);
-        services.GetRequiredService<RegularRoutes>().Map(routes);
+        services.GetRequiredService<RegularEndpoints>().Map(routes);
         services.GetRequiredService<OtherRoutes>().Map(routes);
         services.GetRequiredService<RoomEndpoints>().Map(routes);
         routes.MapPdTooling();
