@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Buffers;
 using System.Threading.Channels;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Engines.Attempts;
@@ -39,9 +39,9 @@ public sealed class ChannelSink : IAnswerSink
     public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(error);
-        var body = JsonSerializer.SerializeToUtf8Bytes(
-            new { error = new { code = error.Code, message = error.Message, param = error.Param } });
-        return AnswerAsync(new AnswerHead(
-            error.Status, "application/json", RetryAfter: error.RetryAfter), body, cancellationToken);
+        var body = new ArrayBufferWriter<byte>();
+        ErrorJson.Write(body, error, ErrorShape.OpenAi);
+        return AnswerAsync(
+            new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter), body.WrittenMemory, cancellationToken);
     }
 }

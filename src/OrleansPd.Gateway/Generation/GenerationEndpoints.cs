@@ -12,7 +12,7 @@ namespace OrleansPd.Gateway.Generation;
 /// <summary>The routes that generate, for pairs: SGLang's native one and the two of OpenAI.</summary>
 internal sealed class GenerationEndpoints(
     GatewayOptions options, IControlPlane controlPlane, ModelNames models, RequestPipeline pipeline)
-    : IEngineRequestHandler
+    : IEngineRequestHandler, IEndpoints
 {
     private const int PrefixBlockBytes = 512;
     private const int MaxPrefixBlocks = 4096;

@@ -5,6 +5,7 @@ using OrleansPd.Core.States;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Options;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Generation;
 
@@ -14,7 +15,7 @@ namespace OrleansPd.Gateway.Generation;
 /// </summary>
 internal sealed class RegularEndpoints(
     GatewayOptions options, IControlPlane controlPlane, ModelNames models, RequestPipeline pipeline)
-    : IEngineRequestHandler
+    : IEngineRequestHandler, IEndpoints
 {
     private static readonly string[] OpenAiPaths = ["/v1/embeddings", "/v1/classify", "/v1/rerank", "/v1/score"];
     private static readonly string[] NativePaths = ["/encode", "/classify", "/rerank"];

@@ -26,8 +26,8 @@ namespace OrleansPd.Gateway.Generation;
 /// Whatever is thrown on the way becomes an error in the dialect of the route and a bounded reason with the side at fault.
 /// </summary>
 internal sealed class RequestPipeline(
-    GatewayOptions options, RequestDispatcher dispatcher, RequestIds ids, GatewayMetrics metrics, RequestLog log, TimeProvider clock,
-    ILogger<RequestPipeline> logger)
+    GatewayOptions options, RequestDispatcher dispatcher, RequestIds ids, RequestSpans spans, GatewayMetrics metrics,
+    RequestLog log, TimeProvider clock, ILogger<RequestPipeline> logger)
 {
     public void Map(IEndpointRouteBuilder routes, EngineRoute route, params IEnumerable<string> methods) =>
         routes.MapMethods(route.Path, methods, context => RunAsync(context, route));
@@ -35,9 +35,9 @@ internal sealed class RequestPipeline(
     private async Task RunAsync(HttpContext context, EngineRoute route)
     {
         var request = new ClientRequest(context, route, ids.Of(context), clock.GetTimestamp());
-        var sink = new HttpAnswerSink(context, route.Dialect, clock);
+        var sink = new HttpAnswerSink(context, route.Dialect);
         var end = RequestEnd.Failed;
-        using var span = request.Span = RequestSpan.Start(context, route.Path, request.Id);
+        using var span = request.Span = spans.Start(context, route.Path, request.Id);
         metrics.Started();
         try
         {
@@ -70,7 +70,7 @@ internal sealed class RequestPipeline(
         }
         finally
         {
-            RequestSpan.End(span, sink.Status, end.Reason, end.Side, end.Reports);
+            RequestSpans.End(span, sink.Status, end.Reason, end.Side, end.Reports);
             metrics.Ended(route.Path, end.Reason, end.Side, clock.GetElapsedTime(request.StartedAt));
         }
     }

@@ -8,7 +8,7 @@ namespace OrleansPd.Gateway.Hosting;
 public static class EngineClient
 {
     /// <summary>
-    /// The client that the options ask for, with their authorities and certificates; whoever asks for it disposes it.
+    /// The client that the options name, with their authorities and certificates; the caller disposes it.
     /// </summary>
     /// <exception cref="ArgumentException">A file is missing or is no certificate; the message names it.</exception>
     public static IUpstream Of(GatewayOptions options)
@@ -21,8 +21,7 @@ public static class EngineClient
     }
 
     /// <summary>
-    /// The same by <see cref="HandlerUpstream"/>, whatever the options ask for: for those who may block where an answer is
-    /// awaited.
+    /// A <see cref="HandlerUpstream"/>, whatever the options name: for callers that may block while they await an answer.
     /// </summary>
     /// <exception cref="ArgumentException">As above.</exception>
     public static IUpstream Reference(GatewayOptions options) =>

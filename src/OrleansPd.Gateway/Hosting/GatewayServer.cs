@@ -25,11 +25,11 @@ namespace OrleansPd.Gateway.Hosting;
 /// <summary>A gateway in this process: Kestrel, the HTTP surface, and a control plane.</summary>
 public sealed class GatewayServer : IAsyncDisposable
 {
-    /// <summary>How often a stopping gateway looks whether its last request has ended.</summary>
+    /// <summary>How often a stopping gateway checks whether its last request has ended.</summary>
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>How long it waits for the aborts of what did not end by itself: one abort call's longest life.</summary>
-    private static readonly TimeSpan AbortPatience = TimeSpan.FromSeconds(2);
+    /// <summary>Maximum wait for the aborts of requests that did not end in time: the time-out of one abort call.</summary>
+    private static readonly TimeSpan AbortTimeout = TimeSpan.FromSeconds(2);
 
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -37,8 +37,8 @@ public sealed class GatewayServer : IAsyncDisposable
     private Task _watch = Task.CompletedTask;
 
     /// <summary>
-    /// A line feed alone ends no header line here: what stands before this gateway may read it otherwise, and then a header, or a
-    /// whole request, could be hidden from one of the two.
+    /// A line feed alone does not end a header line: a proxy in front of this gateway may read it differently, and then a header or
+    /// a whole request could be hidden from one of the two.
     /// </summary>
     static GatewayServer() => AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
 
@@ -48,13 +48,13 @@ public sealed class GatewayServer : IAsyncDisposable
         Url = ListeningUrl(app);
     }
 
-    /// <summary>Where it listens; the port is the real one where 0 was asked for, the host one that can be called.</summary>
+    /// <summary>The address to call: with the real port where the options say 0, and a host that can be connected to.</summary>
     public Uri Url { get; }
 
-    /// <summary>Ends when the gateway was asked to stop and has.</summary>
+    /// <summary>Completes when the gateway has stopped.</summary>
     public Task Completion => _app.WaitForShutdownAsync();
 
-    /// <summary>Why the gateway stopped by itself; null when it did not.</summary>
+    /// <summary>Why the gateway stopped without a request to stop; null when it did not.</summary>
     public Exception? Failure { get; private set; }
 
     /// <summary>The fleet, admission and rooms behind this gateway.</summary>
@@ -70,12 +70,12 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <summary>The dispatcher, for its gauges.</summary>
     public RequestDispatcher Dispatcher => _app.Services.GetRequiredService<RequestDispatcher>();
 
-    /// <summary>Starts listening in front of a control plane that somebody else owns.</summary>
-    /// <param name="options">What the operator wants.</param>
+    /// <summary>Starts listening in front of a control plane that the caller owns.</summary>
+    /// <param name="options">The settings of the HTTP side.</param>
     /// <param name="controlPlane">The fleet, admission and rooms.</param>
     /// <param name="logging">Where the log goes; null = nowhere.</param>
-    /// <param name="clock">The time; null = the system's.</param>
-    /// <param name="upstream">How engines are reached, theirs who give it; null = as the options say.</param>
+    /// <param name="clock">The time; null = the system clock.</param>
+    /// <param name="upstream">How engines are reached, disposed by the caller; null = as the options say.</param>
     /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="IOException">The port is taken.</exception>
     public static async Task<GatewayServer> StartAsync(
@@ -83,12 +83,51 @@ public sealed class GatewayServer : IAsyncDisposable
         IUpstream? upstream = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var certificate = EngineTls.Listener(options);
+        var app = Build(options, controlPlane, logging, clock ?? TimeProvider.System, upstream);
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        catch
+        {
+            await app.DisposeAsync();
+            throw;
+        }
+        var server = new GatewayServer(app);
+        if (UsesLoops(options))
+        {
+            server.StopOn(SocketLoops.Shared.Died);
+        }
+        Log.Listening(app.Services.GetRequiredService<ILogger<GatewayServer>>(), server.Url);
+        return server;
+    }
+
+    private static WebApplication Build(
+        GatewayOptions options, IControlPlane controlPlane, Action<ILoggingBuilder>? logging, TimeProvider clock,
+        IUpstream? upstream)
+    {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
-        // It would make an activity and a log scope for each request; what it has to say is said by us.
+        // It would make an activity and a log scope for each request; the gateway logs and traces requests itself.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        Listen(builder, options);
+        builder.Services.AddRoutingCore();
+        // The executable handles signals: the host's own answer to SIGTERM would close the listener before the grace period.
+        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
+        builder.Services.AddPd(options, controlPlane, clock, upstream);
+        var app = builder.Build();
+        app.UsePd();
+        app.MapPd();
+        return app;
+    }
+
+    private static bool UsesLoops(GatewayOptions options) =>
+        options.Transport == TransportKind.Loop && SocketLoops.IsSupported;
+
+    private static void Listen(WebApplicationBuilder builder, GatewayOptions options)
+    {
+        var certificate = EngineTls.Listener(options);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -104,40 +143,16 @@ public sealed class GatewayServer : IAsyncDisposable
             }
         });
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
-        var usesLoops = options.Transport == TransportKind.Loop && SocketLoops.IsSupported;
-        if (usesLoops)
+        if (UsesLoops(options))
         {
             builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
         }
-        // Worth it only where the socket's wake-ups come inline too: alone it costs more than it saves.
+        // Pays off only where the sockets' completions are inline too; alone it costs more than it saves.
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = InlineSockets.AreOn);
         if (certificate is not null)
         {
             builder.WebHost.UseKestrelHttpsConfiguration();
         }
-        builder.Services.AddRoutingCore();
-        // The process's signals are its executable's: the host's own answer to SIGTERM would close the listener before the grace.
-        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
-        builder.Services.AddPd(options, controlPlane, clock ?? TimeProvider.System, upstream);
-        var app = builder.Build();
-        app.UsePd();
-        app.MapPd();
-        try
-        {
-            await app.StartAsync(cancellationToken);
-        }
-        catch
-        {
-            await app.DisposeAsync();
-            throw;
-        }
-        var server = new GatewayServer(app);
-        if (usesLoops)
-        {
-            server.StopOn(SocketLoops.Shared.Died);
-        }
-        Log.Listening(app.Services.GetRequiredService<ILogger<GatewayServer>>(), server.Url);
-        return server;
 
         void Secure(ListenOptions listen)
         {
@@ -149,10 +164,11 @@ public sealed class GatewayServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops in order: says that it is not ready, takes requests for a moment more, lets those in flight end for as long as the
-    /// grace lasts, aborts the rest on their engines, closes the listener.
+    /// Stops in this order: reports that it is not ready, accepts requests for <see cref="GatewayOptions.ShutdownDelaySecs"/>, waits
+    /// <see cref="GatewayOptions.ShutdownGracePeriodSecs"/> at most for those in flight, aborts the rest on their engines, closes the
+    /// listener.
     /// </summary>
-    /// <param name="cancellationToken">Ends the waiting: what is in flight is aborted at once.</param>
+    /// <param name="cancellationToken">Ends the wait: requests in flight are aborted at once.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
         var options = _app.Services.GetRequiredService<GatewayOptions>();
@@ -168,17 +184,17 @@ public sealed class GatewayServer : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // Out of patience: what is left is aborted below.
+            // The grace period is over: the rest is aborted below.
         }
         Dispatcher.EndAll();
-        using var last = new CancellationTokenSource(AbortPatience, clock);
+        using var last = new CancellationTokenSource(AbortTimeout, clock);
         try
         {
             await IdleAsync(clock, last.Token);
         }
         catch (OperationCanceledException)
         {
-            // Engines that do not even take an abort are left to their own clocks.
+            // Engines that do not answer an abort end these requests by their own time-outs.
         }
         await _app.StopAsync(CancellationToken.None);
     }
@@ -203,11 +219,11 @@ public sealed class GatewayServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Makes this server the owner of what it was started with, and ends it when the control plane cannot go on. A gateway with a
-    /// dead control plane would serve an old fleet for ever; the process ends instead, and its supervisor starts it again.
+    /// Makes this server the owner of the parts it was started with, and stops it when the control plane fails. A gateway with a
+    /// failed control plane would serve an outdated fleet for ever; the process exits instead, and its supervisor restarts it.
     /// </summary>
-    /// <param name="died">Completes with the reason when the control plane has failed; never, if it does not.</param>
-    /// <param name="owned">Disposed of with the server, in this order.</param>
+    /// <param name="died">Completes with the reason when the control plane has failed.</param>
+    /// <param name="owned">Disposed with the server, in this order.</param>
     public void Own(Task<Exception> died, params IReadOnlyList<IAsyncDisposable> owned)
     {
         _owned = owned;

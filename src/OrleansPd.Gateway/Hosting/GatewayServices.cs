@@ -16,34 +16,68 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Hosting;
 
-/// <summary>Puts the parts of a gateway together.</summary>
+/// <summary>The parts of a gateway and the order of its middleware.</summary>
 public static class GatewayServices
 {
-    /// <summary>The parts between the HTTP surface and the engines.</summary>
+    /// <summary>Adds everything between the HTTP surface and the engines.</summary>
+    /// <param name="upstream">How engines are reached; null = as the options say.</param>
     public static IServiceCollection AddPd(
         this IServiceCollection services, GatewayOptions options, IControlPlane controlPlane, TimeProvider clock,
         IUpstream? upstream = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        services.AddSingleton(options);
-        services.AddSingleton(controlPlane);
+        // Process id and start time: two runs of a gateway, and two gateways, mint different ids.
+        var seed = HashCode.Combine(Environment.ProcessId, clock.GetUtcNow().Ticks);
+        services.AddSingleton(options).AddSingleton(controlPlane).AddSingleton(clock);
+        services.AddUpstream(options, upstream);
+        services.AddDispatch(options, (uint)seed);
+        services.AddSecurity(options);
+        services.AddObserving((ulong)seed);
+        services.AddEngineRoutes();
+        services.AddTooling();
         if (controlPlane is IFleetAdmin admin)
         {
-            services.AddSingleton(admin);
+            services.AddManagement(admin);
         }
-        services.AddSingleton(clock);
+        return services;
+    }
+
+    /// <summary>Checks the keys of clients, where some are configured. Comes before the routes.</summary>
+    public static IApplicationBuilder UsePd(this IApplicationBuilder app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        var authentication = app.ApplicationServices.GetRequiredService<ClientAuthentication>();
+        return app.Use(next => context => authentication.InvokeAsync(context, next));
+    }
+
+    /// <summary>Maps the routes of the gateway. Without <see cref="UsePd"/> before it no key is checked.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="AddPd"/> was not called.</exception>
+    public static IEndpointRouteBuilder MapPd(this IEndpointRouteBuilder routes)
+    {
+        ArgumentNullException.ThrowIfNull(routes);
+        _ = routes.ServiceProvider.GetRequiredService<GatewayOptions>();
+        foreach (var endpoints in routes.ServiceProvider.GetServices<IEndpoints>())
+        {
+            endpoints.Map(routes);
+        }
+        return routes;
+    }
+
+    private static void AddUpstream(this IServiceCollection services, GatewayOptions options, IUpstream? upstream)
+    {
         if (upstream is not null)
         {
             services.AddSingleton(upstream);
+            return;
         }
-        else
-        {
-            // Made now, so that a file that cannot be read is said before anything listens; given by the container, which
-            // disposes it.
-            var own = EngineClient.Of(options);
-            services.AddSingleton(_ => own);
-        }
-        services.AddSingleton(new DispatchOptions
+        // Made here, so that a certificate that cannot be read is reported before anything listens. Registered by a factory, so
+        // that the container disposes it.
+        var made = EngineClient.Of(options);
+        services.AddSingleton(_ => made);
+    }
+
+    private static void AddDispatch(this IServiceCollection services, GatewayOptions options, uint seed) => services
+        .AddSingleton(new DispatchOptions
         {
             DecodeAbortDelay = TimeSpan.FromMilliseconds(options.DecodeAbortDelayMs),
             FirstOutputTimeout = TimeSpan.FromSeconds(options.FirstOutputTimeoutSecs),
@@ -51,63 +85,51 @@ public static class GatewayServices
             RequestTimeout = TimeSpan.FromSeconds(options.RequestTimeoutSecs),
             ResumeStreams = options.ResumeStreams,
             StreamIdleTimeout = TimeSpan.FromSeconds(options.StreamIdleTimeoutSecs),
-        });
-        // Process id and start time: two lives of a gateway, or two gateways, do not mint the same ids.
-        services.AddSingleton(new RidSource((uint)HashCode.Combine(Environment.ProcessId, clock.GetUtcNow().Ticks)));
-        services.AddSingleton<LiveRids>();
-        services.AddSingleton(provider => new DispatchTelemetry(
-            provider.GetService<IMeterFactory>(), options.EnableTrace ? options.TraceSampleRatio : 1));
-        services.AddSingleton<RequestDispatcher>();
-        services.AddSingleton<GatewayMetrics>();
-        services.AddSingleton(new RequestLog());
-        services.AddSingleton<GatewayLifetime>();
-        services.AddSingleton<ModelNames>();
-        services.AddSingleton<RequestIds>();
-        services.AddSingleton<RequestPipeline>();
-        services.AddSingleton<GenerationEndpoints>();
-        services.AddSingleton<RegularEndpoints>();
-        services.AddSingleton<InfoEndpoints>();
-        services.AddSingleton<HealthEndpoints>();
-        services.AddSingleton<MetricsEndpoint>();
-        services.AddSingleton<DebugEndpoints>();
-        services.AddSingleton<OtherRoutes>();
-        services.AddSingleton<RoomEndpoints>();
-        services.AddSingleton<PairRoutes>();
-        services.AddSingleton<KeyRing>();
-        services.AddSingleton<ClientAuthentication>();
-        services.AddSingleton<AdminAuthentication>();
-        services.AddSingleton(new WorkerAllowList(options.WorkerUrlAllow));
-        services.AddSingleton<EngineBroadcast>();
-        return services;
-    }
+        })
+        .AddSingleton(new RidSource(seed))
+        .AddSingleton<LiveRids>()
+        .AddSingleton(provider => new DispatchTelemetry(
+            provider.GetService<IMeterFactory>(), options.EnableTrace ? options.TraceSampleRatio : 1))
+        .AddSingleton<RequestDispatcher>();
 
-    /// <summary>Asks for keys, where some are set. Comes before the routes.</summary>
-    public static IApplicationBuilder UsePd(this IApplicationBuilder app)
-    {
-        ArgumentNullException.ThrowIfNull(app);
-        var gate = app.ApplicationServices.GetRequiredService<ClientAuthentication>();
-        return app.Use(next => context => gate.InvokeAsync(context, next));
-    }
+    private static void AddSecurity(this IServiceCollection services, GatewayOptions options) => services
+        .AddSingleton(new WorkerAllowList(options.WorkerUrlAllow))
+        .AddSingleton<KeyRing>()
+        .AddSingleton<ClientAuthentication>()
+        .AddSingleton<AdminAuthentication>();
 
-    /// <summary>The routes of the gateway. <see cref="UsePd"/> must have been called, or no key is asked for.</summary>
-    /// <exception cref="InvalidOperationException"><see cref="AddPd"/> was not called.</exception>
-    public static IEndpointRouteBuilder MapPd(this IEndpointRouteBuilder routes)
-    {
-        ArgumentNullException.ThrowIfNull(routes);
-        var services = routes.ServiceProvider;
-        services.GetRequiredService<GenerationEndpoints>().Map(routes);
-        services.GetRequiredService<InfoEndpoints>().Map(routes);
-        services.GetRequiredService<HealthEndpoints>().Map(routes);
-        services.GetRequiredService<MetricsEndpoint>().Map(routes);
-        services.GetRequiredService<DebugEndpoints>().Map(routes);
-        services.GetRequiredService<RegularEndpoints>().Map(routes);
-        services.GetRequiredService<OtherRoutes>().Map(routes);
-        services.GetRequiredService<RoomEndpoints>().Map(routes);
-        routes.MapPdTooling();
-        if (services.GetService<IFleetAdmin>() is not null)
-        {
-            routes.MapPdManagement();
-        }
-        return routes;
-    }
+    private static void AddObserving(this IServiceCollection services, ulong seed) => services
+        .AddSingleton(new RequestLog())
+        .AddSingleton(provider => new RequestSpans(provider.GetRequiredService<DispatchTelemetry>(), seed))
+        .AddSingleton<GatewayMetrics>()
+        .AddSingleton<GatewayLifetime>()
+        .AddSingleton<IEndpoints, HealthEndpoints>()
+        .AddSingleton<IEndpoints, InfoEndpoints>()
+        .AddSingleton<IEndpoints, MetricsEndpoints>()
+        .AddSingleton<IEndpoints, DebugEndpoints>();
+
+    private static void AddEngineRoutes(this IServiceCollection services) => services
+        .AddSingleton<ModelNames>()
+        .AddSingleton<RequestIds>()
+        .AddSingleton<RequestPipeline>()
+        .AddSingleton<IEndpoints, GenerationEndpoints>()
+        .AddSingleton<IEndpoints, RegularEndpoints>()
+        .AddSingleton<IEndpoints, UnsupportedEndpoints>();
+
+    /// <summary>What SGLang's tools call on a router: control calls to all engines, their loads, rooms and <c>/route_pd</c>.</summary>
+    private static void AddTooling(this IServiceCollection services) => services
+        .AddSingleton<EngineBroadcast>()
+        .AddSingleton<AdapterWatch>()
+        .AddSingleton<RoutedPairs>()
+        .AddSingleton<IEndpoints, ControlEndpoints>()
+        .AddSingleton<IEndpoints, LoadEndpoints>()
+        .AddSingleton<IEndpoints, PairEndpoints>()
+        .AddSingleton<IEndpoints, RoomEndpoints>();
+
+    /// <summary>The management API, for control planes whose fleet can be changed.</summary>
+    private static void AddManagement(this IServiceCollection services, IFleetAdmin admin) => services
+        .AddSingleton(admin)
+        .AddSingleton<IEndpoints, WorkerEndpoints>()
+        .AddSingleton<IEndpoints, PoolEndpoints>()
+        .AddSingleton<IEndpoints, LegacyWorkerEndpoints>();
 }

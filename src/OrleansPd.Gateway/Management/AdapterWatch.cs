@@ -8,28 +8,27 @@ namespace OrleansPd.Gateway.Management;
 /// <summary>What a control call did to an adapter.</summary>
 internal enum AdapterChange
 {
-    /// <summary>The engines have it now.</summary>
+    /// <summary>The engines have loaded it.</summary>
     Loaded,
 
-    /// <summary>They have not any more.</summary>
+    /// <summary>The engines have unloaded it.</summary>
     Unloaded,
 }
 
 /// <summary>
-/// Sees to it that whoever has loaded or unloaded an adapter can rely on it when the call returns: the engines that did it are
-/// read again at once, and the answer waits until this gateway's fleet shows it, though not for long. An engine that does not
-/// tell of its adapters (protocol §3.10) never shows it, and needs not: requests that name adapters nobody tells of go to any
-/// engine.
+/// Makes a change of adapters visible before the call that made it returns: reads the engines again at once, then waits until
+/// this gateway's fleet shows the change, 2 s at most. An engine that does not list its adapters (protocol §3.10) never shows it;
+/// requests that name an unlisted adapter go to any engine.
 /// </summary>
-internal sealed class AdapterWatch(IControlPlane controlPlane, IFleetAdmin? admin, TimeProvider clock)
+internal sealed class AdapterWatch(IControlPlane controlPlane, TimeProvider clock, IFleetAdmin? admin = null)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(10);
 
-    /// <param name="workers">Who did it.</param>
-    /// <param name="adapter">Its name; null where the call had none.</param>
-    /// <param name="change">What was done.</param>
-    /// <param name="cancellationToken">Ends the wait; the engines are read nevertheless.</param>
+    /// <param name="workers">The workers whose engines changed.</param>
+    /// <param name="adapter">Name of the adapter; null where the call had none.</param>
+    /// <param name="change">Loaded or unloaded.</param>
+    /// <param name="cancellationToken">Ends the wait; the engines are read all the same.</param>
     public async Task ChangedAsync(
         ImmutableArray<WorkerId> workers, string? adapter, AdapterChange change, CancellationToken cancellationToken)
     {
@@ -43,10 +42,10 @@ internal sealed class AdapterWatch(IControlPlane controlPlane, IFleetAdmin? admi
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            return; // a worker's writer is away: what changed is read at the usual interval
+            return; // the silo of a worker does not answer: the change is read at the usual interval
         }
         var started = clock.GetTimestamp();
-        while (adapter is not null && !workers.All(id => Shows(id, adapter, change)) && clock.GetElapsedTime(started) < Patience)
+        while (adapter is not null && !workers.All(id => Shows(id, adapter, change)) && clock.GetElapsedTime(started) < Timeout)
         {
             await Task.Delay(Poll, clock, cancellationToken);
         }

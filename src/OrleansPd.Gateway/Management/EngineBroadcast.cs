@@ -13,8 +13,8 @@ using OrleansPd.Net.Http1;
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
-/// One call to many engines at the same time: control calls act on one engine each (protocol §1.7), and whoever stands before a
-/// fleet means all of it. An engine that does not answer holds nobody but itself, and no longer than the call's patience.
+/// One call to many engines at the same time: a control call acts on one engine (protocol §1.7), a caller of a gateway means all of
+/// them. An engine that does not answer delays the others by no more than the call's time-out.
 /// </summary>
 internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upstream, TimeProvider clock)
 {
@@ -22,17 +22,16 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
 
     /// <summary>
     /// The workers that a call is for: all, or those named by <c>?role=prefill|decode|regular</c> and <c>?worker=</c> (an id, or
-    /// an engine's address; may be repeated). Both are ours and are not passed on.
+    /// an engine's address; may be repeated). Engines do not get these two members.
     /// </summary>
-    /// <param name="problem">Why the selection makes no sense; null when it does.</param>
+    /// <param name="problem">Why the selection is refused; null when it is good.</param>
     public ImmutableArray<WorkerSnapshot> Select(IQueryCollection query, out string? problem)
     {
         problem = null;
         var workers = controlPlane.Fleet.Workers;
         if (query["role"].ToString() is { Length: > 0 } role)
         {
-            if (!Enum.TryParse<WorkerRole>(role, ignoreCase: true, out var wanted) || !Enum.IsDefined(wanted)
-                || char.IsDigit(role[0]))
+            if (!WireName.TryParse<WorkerRole>(role.ToLowerInvariant(), out var wanted))
             {
                 problem = "'role' must be prefill, decode or regular.";
                 return [];
@@ -55,24 +54,24 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
     private static bool IsNamed(WorkerSnapshot worker, string? given) =>
         given is not null && (WorkerNames.Names(given, worker.Id) || WorkerNames.Names(given, WorkerAddress.IdOf(worker.Url)));
 
-    /// <summary>Calls each of the workers and returns what each said, in their order.</summary>
+    /// <summary>Calls the engine of each worker and returns their replies in the same order.</summary>
     /// <param name="path">Path and query on the engines.</param>
     /// <param name="body">JSON for all of them; empty = none.</param>
-    /// <param name="patience">Longest wait for one engine.</param>
+    /// <param name="timeout">Maximum wait for one engine.</param>
     public Task<BroadcastReply[]> CallAsync(
-        ImmutableArray<WorkerSnapshot> workers, string method, string path, ReadOnlyMemory<byte> body, TimeSpan patience,
+        ImmutableArray<WorkerSnapshot> workers, string method, string path, ReadOnlyMemory<byte> body, TimeSpan timeout,
         CancellationToken cancellationToken) =>
-        Task.WhenAll(workers.Select(w => OneAsync(w, method, path, body, patience, cancellationToken)));
+        Task.WhenAll(workers.Select(w => OneAsync(w, method, path, body, timeout, cancellationToken)));
 
     private async Task<BroadcastReply> OneAsync(
-        WorkerSnapshot worker, string method, string path, ReadOnlyMemory<byte> body, TimeSpan patience,
+        WorkerSnapshot worker, string method, string path, ReadOnlyMemory<byte> body, TimeSpan timeout,
         CancellationToken cancellationToken)
     {
-        var reply = await _caller.SendAsync(method, worker.Url, path, worker.ApiKey, body, patience, cancellationToken);
-        return reply.Problem is { } problem ? new(worker, 0, null, problem) : Said(worker, reply.Status, reply.Body);
+        var reply = await _caller.SendAsync(method, worker.Url, path, worker.ApiKey, body, timeout, cancellationToken);
+        return reply.Problem is { } problem ? new(worker, 0, null, problem) : Read(worker, reply.Status, reply.Body);
     }
 
-    private static BroadcastReply Said(WorkerSnapshot worker, int status, ReadOnlySpan<byte> text)
+    private static BroadcastReply Read(WorkerSnapshot worker, int status, ReadOnlySpan<byte> text)
     {
         JsonNode? json = null;
         try
@@ -84,7 +83,7 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
         {
             json = JsonValue.Create(Masked(worker, Encoding.UTF8.GetString(text).Trim()));
         }
-        // Engines quote what they were sent; an object of theirs is looked at as text, wherever a key may stand in it.
+        // Engines quote the request in some answers, so the key is searched in all of the text.
         if (worker.ApiKey is { Length: > 0 } key && json is not null
             && json.ToJsonString().Contains(key, StringComparison.Ordinal))
         {
@@ -97,8 +96,8 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
         worker.ApiKey is { Length: > 0 } key ? text.Replace(key, "***", StringComparison.Ordinal) : text;
 }
 
-/// <summary>What became of a call to one engine.</summary>
-/// <param name="Status">Its HTTP status; 0 = it gave no answer.</param>
+/// <summary>The outcome of a call to one engine.</summary>
+/// <param name="Status">Its HTTP status; 0 = no answer.</param>
 /// <param name="Body">Its answer without secrets: JSON, or its text as a JSON string; null = empty.</param>
 /// <param name="Problem">Why it failed; null when it did not.</param>
 internal sealed record BroadcastReply(WorkerSnapshot Worker, int Status, JsonNode? Body, string? Problem)

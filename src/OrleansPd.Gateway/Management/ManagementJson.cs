@@ -3,10 +3,12 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using OrleansPd.Core.Admin;
+using OrleansPd.Engines.Attempts;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 
-/// <summary>Answers of the management API. Errors are <c>{"error","code"}</c>, as in the SGLang gateway.</summary>
+/// <summary>Answers of the management API. Codes are in capitals, as in the SGLang gateway.</summary>
 internal static class ManagementJson
 {
     private static readonly JsonSerializerOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -19,10 +21,10 @@ internal static class ManagementJson
     }
 
     public static Task RefuseAsync(HttpContext context, int status, string code, string message) =>
-        WriteAsync(context, status, new JsonObject { ["error"] = message, ["code"] = code });
+        ErrorResponse.WriteAsync(context, new AnswerError(status, code, message), ErrorShape.Management);
 
-    public static Task RefuseAsync(HttpContext context, AdminAnswer answer) =>
-        RefuseAsync(context, answer.Problem, answer.Message);
+    public static Task BadRequestAsync(HttpContext context, string message) =>
+        RefuseAsync(context, 400, "BAD_REQUEST", message);
 
     public static Task RefuseAsync(HttpContext context, AdminProblem? problem, string? message)
     {

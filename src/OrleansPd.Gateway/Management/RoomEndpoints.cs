@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -9,8 +6,7 @@ using OrleansPd.Core.Rooms;
 using OrleansPd.Core.States;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
-using OrleansPd.Gateway.Options;
-using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
@@ -19,18 +15,15 @@ namespace OrleansPd.Gateway.Management;
 /// <c>POST /register_dp_rank</c> and <c>/query_dp_ranks</c>: the room calls of SGLang's bootstrap server, for engines and tools
 /// that are pointed at the gateway.
 /// </summary>
-internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions options, ILogger<RoomEndpoints> log)
+internal sealed class RoomEndpoints(IControlPlane controlPlane, KeyRing keys, ILogger<RoomEndpoints> logger) : IEndpoints
 {
-    private const string Scheme = "Bearer ";
-    private readonly byte[]? _token = string.IsNullOrEmpty(options.RankToken) ? null : Digest(options.RankToken);
-
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/register_dp_rank", context => GuardedAsync(context, RegisterAsync));
         routes.MapPost("/query_dp_ranks", context => GuardedAsync(context, QueryAsync));
     }
 
-    /// <summary>In a cluster the table is elsewhere, and may not answer for a moment: nothing was promised then.</summary>
+    /// <summary>In a cluster the table is in another process and may be unavailable for a moment: the caller has to retry.</summary>
     private async Task GuardedAsync(HttpContext context, Func<HttpContext, Task> answer)
     {
         try
@@ -39,8 +32,8 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
         }
         catch (Exception error) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
-            Log.RoomsAway(log, error.Message);
-            await RefuseAsync(context, 503, "room_table_away", "the room table does not answer now; ask again");
+            Log.RoomTableUnavailable(logger, error.Message);
+            await RefuseAsync(context, 503, "room_table_away", "the room table is unavailable; retry");
         }
     }
 
@@ -51,8 +44,8 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
         {
             return;
         }
-        // SGLang's server answers 500 to what it cannot read, because it does not look. It is the caller's mistake, and a
-        // monitor that counts 5xx should not take it for ours; engines look at nothing but "is it 200".
+        // SGLang's server answers 500 to a body that it cannot read. It is the caller's mistake, so it is 400 here and monitors do
+        // not count it as ours; engines only check for 200.
         if (RoomWire.ReadRegistration(body.Memory, out var room, out var rank) is { } problem)
         {
             await RefuseAsync(context, 400, "invalid_request", problem);
@@ -65,7 +58,7 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
                 await context.Response.WriteAsync("OK", context.RequestAborted);
                 break;
             case RankRegistration.Conflict:
-                await RefuseAsync(context, 409, "room_conflict", $"another rank has the room {room}");
+                await RefuseAsync(context, 409, "room_conflict", $"room {room} is registered with another rank");
                 break;
             default:
                 await RefuseAsync(context, 503, "room_table_full", "the room table is full");
@@ -91,13 +84,13 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
         await context.Response.Body.WriteAsync(RoomWire.Ranks(rooms, ranks), context.RequestAborted);
     }
 
-    /// <summary>The body; null when the call was refused, which is then answered.</summary>
+    /// <summary>The body; null when the call was refused and answered.</summary>
     private async ValueTask<SharedBody?> ReadAsync(HttpContext context)
     {
-        if (!MayCall(context.Request.Headers.Authorization.ToString()))
+        if (!keys.MayUseRooms(context.Request))
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
-            await RefuseAsync(context, 401, "invalid_token", "a bearer token is needed, and this is not it");
+            await RefuseAsync(context, 401, "invalid_token", "this call needs the rank token: 'Authorization: Bearer <token>'");
             return null;
         }
         var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted);
@@ -108,19 +101,6 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, GatewayOptions o
         return body;
     }
 
-    /// <summary>Digests have one length: the time of the comparison tells neither the token nor how long it is.</summary>
-    private bool MayCall(string header) => _token is null
-        || (header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
-            && CryptographicOperations.FixedTimeEquals(Digest(header[Scheme.Length..].Trim()), _token));
-
-    private static byte[] Digest(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
-
-    private static async Task RefuseAsync(HttpContext context, int status, string code, string message)
-    {
-        var output = new ArrayBufferWriter<byte>();
-        ErrorJson.Write(output, new AnswerError(status, code, message), Dialect.Chat, inStream: false);
-        context.Response.StatusCode = status;
-        context.Response.ContentType = "application/json; charset=utf-8";
-        await context.Response.Body.WriteAsync(output.WrittenMemory, context.RequestAborted);
-    }
+    private static Task RefuseAsync(HttpContext context, int status, string code, string message) =>
+        ErrorResponse.WriteAsync(context, new AnswerError(status, code, message));
 }

@@ -4,22 +4,22 @@ using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 
-/// <summary>What a caller of <c>/route_pd</c> tells of its request; all of it may be left out.</summary>
-/// <param name="Pair">What the pair is chosen by.</param>
+/// <summary>The body of <c>/route_pd</c>; every member is optional.</summary>
+/// <param name="Pair">The request that the pair is chosen for.</param>
 /// <param name="Lease">How long the pair is held.</param>
 internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
 {
-    private const int UsualLease = 20;
+    private const int DefaultLease = 20;
 
-    /// <summary>Callers wait 2 s for the answer (AReaL), so there is no sense in queueing for longer.</summary>
-    private static readonly TimeSpan UsualWait = TimeSpan.FromSeconds(1);
+    /// <summary>AReaL waits 2 s for the answer, so a longer wait in the queue is useless.</summary>
+    private static readonly TimeSpan DefaultWait = TimeSpan.FromSeconds(1);
 
     /// <summary>Null = <paramref name="problem"/> says what is wrong.</summary>
     public static RoutePairRequest? Read(ReadOnlyMemory<byte> body, int mostItems, int longestLease, out string? problem)
     {
         problem = null;
-        var pair = new PairRequest { MaxWait = UsualWait };
-        var lease = Math.Min(UsualLease, longestLease);
+        var pair = new PairRequest { MaxWait = DefaultWait };
+        var lease = Math.Min(DefaultLease, longestLease);
         if (body.IsEmpty)
         {
             return new RoutePairRequest(pair, TimeSpan.FromSeconds(lease));
@@ -47,7 +47,7 @@ internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
                     "batch_size" => Whole(value, member.Name, 1, mostItems, n => pair = pair with { Items = n }),
                     "wait_secs" => Whole(value, member.Name, 0, 60, n => pair = pair with { MaxWait = TimeSpan.FromSeconds(n) }),
                     "lease_secs" => Whole(value, member.Name, 1, longestLease, n => lease = n),
-                    // A caller may hand in its whole request.
+                    // A caller may send its whole generation request.
                     _ => null,
                 };
                 if (problem is not null)

@@ -6,15 +6,15 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
-/// Reads what an operator sends. Strict: a member that is misspelt and passed over costs an operator hours. Messages name
-/// members and rules, never values: one of them may be a key.
+/// Reads the bodies of the management API. Strict: an operator would search hours for a misspelt member that is ignored. Messages
+/// name members and rules, never values, because a value may be a key.
 /// </summary>
 internal static class WorkerRequests
 {
     /// <summary>
-    /// Members of the SGLang gateway that say nothing here: health is checked in our way, engines tokenize and parse.
+    /// Members of the SGLang gateway without effect here: our health checks differ, and engines tokenize and parse.
     /// </summary>
-    private static readonly string[] PassedOver =
+    private static readonly string[] Ignored =
     [
         "runtime", "runtime_type", "tokenizer_path", "reasoning_parser", "tool_parser", "chat_template", "connection_mode",
         "health_check_timeout_secs", "health_check_interval_secs", "health_success_threshold", "health_failure_threshold",
@@ -39,7 +39,7 @@ internal static class WorkerRequests
             "cost" => Cost(value, out cost),
             "labels" => Labels(value, out labels),
             "dp_size" => Whole(value, name, 1, 1024, out dp),
-            _ => PassedOver.Contains(name) ? null : Unknown(name),
+            _ => Ignored.Contains(name) ? null : Unknown(name),
         });
         if (problem is not null || (problem = Address(url, out var address)) is not null
             || (problem = Role(type ?? "regular", out var role)) is not null)
@@ -96,16 +96,16 @@ internal static class WorkerRequests
     }
 
     /// <summary>Null = <paramref name="problem"/> says what is wrong.</summary>
-    public static PoolTarget? Wish(PoolName pool, ReadOnlyMemory<byte> body, out string? problem)
+    public static PoolTarget? Target(PoolName pool, ReadOnlyMemory<byte> body, out string? problem)
     {
         int? wanted = null;
-        var (said, drain) = (false, false);
+        var (isSet, drain) = (false, false);
         problem = Read(body, (name, value) =>
         {
             switch (name)
             {
                 case "wanted":
-                    said = true;
+                    isSet = true;
                     return value.ValueKind == JsonValueKind.Null ? null : Whole(value, name, 0, PoolTarget.Most, out wanted);
                 case "drain_surplus":
                     drain = value.ValueKind == JsonValueKind.True;
@@ -115,10 +115,10 @@ internal static class WorkerRequests
                     return Unknown(name);
             }
         }, nulls: true);
-        problem ??= said ? null : $"'wanted' must be a whole number from 0 to {PoolTarget.Most}, or null.";
-        var wish = new PoolTarget(pool, wanted, drain);
-        problem ??= wish.Problem;
-        return problem is null ? wish : null;
+        problem ??= isSet ? null : $"'wanted' must be a whole number from 0 to {PoolTarget.Most}, or null.";
+        var target = new PoolTarget(pool, wanted, drain);
+        problem ??= target.Problem;
+        return problem is null ? target : null;
     }
 
     /// <summary>Null = good.</summary>
@@ -145,8 +145,8 @@ internal static class WorkerRequests
     }
 
     /// <param name="body">What was sent.</param>
-    /// <param name="take">Takes one member; answers what is wrong with it.</param>
-    /// <param name="nulls">A member that is null says something.</param>
+    /// <param name="take">Reads one member; returns what is wrong with it.</param>
+    /// <param name="nulls">Members that are null are read too.</param>
     private static string? Read(ReadOnlyMemory<byte> body, Func<string, JsonElement, string?> take, bool nulls = false)
     {
         try
@@ -171,7 +171,7 @@ internal static class WorkerRequests
         }
     }
 
-    private static string Unknown(string name) => $"'{(name.Length > 64 ? name[..64] : name)}' is not known here.";
+    private static string Unknown(string name) => $"'{(name.Length > 64 ? name[..64] : name)}' is not a known member.";
 
     private static string? Text(JsonElement value, string name, out string? text)
     {
@@ -179,12 +179,12 @@ internal static class WorkerRequests
         return text is null ? $"'{name}' must be a string." : null;
     }
 
-    /// <summary>A key goes into a header: whatever could break out of one is refused.</summary>
+    /// <summary>A key becomes a header value, so only visible ASCII is accepted.</summary>
     private static string? Key(JsonElement value, out string? key)
     {
         var problem = Text(value, "api_key", out key);
         return problem ?? (key!.Length > 4096 || key.AsSpan().ContainsAnyExceptInRange('!', '~')
-            ? "'api_key' must be visible ASCII without blanks, 4096 characters at most." : null);
+            ? "'api_key' must be visible ASCII without blanks, at most 4096 characters." : null);
     }
 
     private static string? Whole(JsonElement value, string name, int least, int most, out int? number)

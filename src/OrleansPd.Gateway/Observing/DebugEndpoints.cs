@@ -6,25 +6,30 @@ using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 
-/// <summary><c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: what was decided about a request, and why.</summary>
-internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, TimeProvider clock)
+/// <summary><c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: the decisions about a request, and their reasons.</summary>
+internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, TimeProvider clock) : IEndpoints
 {
-    private const int MostListed = 100;
+    private const int MaxListed = 100;
 
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/debug/requests", gate.Guard(context =>
-            Results.Json(log.Recent().Take(MostListed).Select(View)).ExecuteAsync(context)));
-        routes.MapGet("/debug/requests/{id}", gate.Guard(
-            context => Of((string)context.Request.RouteValues["id"]!).ExecuteAsync(context)));
+            Results.Json(log.Recent().Take(MaxListed).Select(View)).ExecuteAsync(context)));
+        routes.MapGet("/debug/requests/{id}", gate.Guard(GetAsync));
     }
 
-    private IResult Of(string id) => log.Find(id) is { } record
-        ? Results.Json(View(record))
-        : Results.Json(new { error = new { message = $"The request '{id}' is not among the last ones kept." } }, statusCode: 404);
+    private Task GetAsync(HttpContext context)
+    {
+        var id = (string)context.Request.RouteValues["id"]!;
+        return log.Find(id) is { } record
+            ? Results.Json(View(record)).ExecuteAsync(context)
+            : ErrorResponse.WriteAsync(context, new AnswerError(
+                404, "request_not_found", $"The request '{id}' is not among the last ones kept."));
+    }
 
     private object View(RequestRecord record) => new
     {
@@ -51,7 +56,7 @@ internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, T
         decode = attempt.Lease.Decode.Id.Value,
         decode_rank = attempt.Lease.DecodeRank,
         decode_epoch = attempt.Lease.Decode.Epoch,
-        // As text: JavaScript cannot hold 63 bits.
+        // As text: a JavaScript number cannot hold 63 bits.
         rooms = attempt.Lease.Rooms.ToArray().Select(room => room.ToString(System.Globalization.CultureInfo.InvariantCulture)),
         rids = attempt.Rids,
         why = attempt.Lease.Why,

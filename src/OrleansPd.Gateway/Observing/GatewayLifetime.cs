@@ -1,6 +1,6 @@
 namespace OrleansPd.Gateway.Observing;
 
-/// <summary>Whether the gateway is on its way out.</summary>
+/// <summary>Whether the gateway is stopping.</summary>
 internal sealed class GatewayLifetime
 {
     private volatile bool _stopping;

@@ -6,14 +6,16 @@ using OrleansPd.Core.Requests;
 using OrleansPd.Core.States;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 
 /// <summary>
-/// Four questions: does the process live (<c>/liveness</c>, <c>/health</c>; asks nobody), can it serve (<c>/readiness</c>; a
-/// look at the fleet), does a real generation work (<c>/health_generate</c>).
+/// Health checks: the process is alive (<c>/liveness</c>, <c>/health</c>; no engine is called), it can serve (<c>/readiness</c>;
+/// reads the fleet snapshot), a real generation works (<c>/health_generate</c>).
 /// </summary>
 internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatcher dispatcher, GatewayLifetime life)
+    : IEndpoints
 {
     private static readonly byte[] Probe =
         """{"text":"ping","sampling_params":{"max_new_tokens":1,"temperature":0,"ignore_eos":true}}"""u8.ToArray();
@@ -21,7 +23,7 @@ internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatc
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/liveness", () => Results.Ok());
-        // 200 from the first moment, as SGLang's own routers: their test suites start the router before its engines.
+        // 200 from the start, as SGLang's routers: their test suites start the router before its engines.
         routes.MapGet("/health", () => Results.Ok());
         routes.MapGet("/readiness", Readiness);
         routes.MapGet("/health_generate", GenerateAsync);
@@ -50,14 +52,19 @@ internal sealed class HealthEndpoints(IControlPlane controlPlane, RequestDispatc
         using var body = SharedBody.CopyOf(Probe);
         var sink = new StatusSink();
         await dispatcher.RunAsync(
-            new DispatchCall { Path =
-                "/generate", Body = body, Shape = shape, Pair = new PairRequest { PromptTokens = 1, MaxNewTokens = 1 } },
+            new DispatchCall
+            {
+                Path = "/generate",
+                Body = body,
+                Shape = shape,
+                Pair = new PairRequest { PromptTokens = 1, MaxNewTokens = 1 },
+            },
             sink, context.RequestAborted);
         context.Response.StatusCode = sink.Status == 200 ? 200 : 503;
         await context.Response.WriteAsync(sink.Reason, context.RequestAborted);
     }
 
-    /// <summary>Keeps the outcome and throws the answer away.</summary>
+    /// <summary>Keeps the outcome and drops the answer.</summary>
     private sealed class StatusSink : IAnswerSink
     {
         public int Status { get; private set; }

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -7,25 +7,21 @@ using Microsoft.Extensions.Logging;
 using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Attempts;
-using OrleansPd.Engines.Probes;
-using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Generation;
-using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Wire;
-using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Observing;
 
-/// <summary>What SGLang's tools ask a router about its engines (protocol §12.2).</summary>
+/// <summary>What SGLang's tools query from a router about its engines (protocol §12.2).</summary>
 internal sealed class InfoEndpoints(
-    IControlPlane controlPlane, ModelNames models, IUpstream upstream, TimeProvider clock, ILogger<InfoEndpoints> logger)
+    IControlPlane controlPlane, ModelNames models, EngineBroadcast engines, TimeProvider clock, ILogger<InfoEndpoints> logger)
+    : IEndpoints
 {
     /// <summary>
-    /// Engines answer <c>/server_info</c> only when each of their schedulers does; a stuck one must not hold us.
+    /// Engines answer <c>/server_info</c> only when each of their schedulers does; one that is stuck must not block the caller.
     /// </summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
-    private readonly EngineCaller _caller = new(upstream, clock);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -60,11 +56,11 @@ internal sealed class InfoEndpoints(
         {
             return WriteAsync(context, Card(fleet, found.Model, found.Name, found.IsAdapter));
         }
-        return RefuseAsync(context, new AnswerError(
+        return ErrorResponse.WriteAsync(context, new AnswerError(
             404, "model_not_found", $"The model '{id}' is not served here.", Param: "model"));
     }
 
-    /// <param name="name">Another name of the model, or of an adapter of it; null = its own.</param>
+    /// <param name="name">Another name of the model, or of an adapter of it; null = the model's own name.</param>
     private JsonObject Card(FleetSnapshot fleet, string model, string? name = null, bool isAdapter = false) => new()
     {
         ["id"] = name ?? model,
@@ -76,27 +72,27 @@ internal sealed class InfoEndpoints(
         ["max_model_len"] = fleet.Workers.Where(w => w.Model == model).Min(w => w.Facts.ContextLength),
     };
 
-    /// <summary>A prefill's own answer: clients read the tokenizer's path in it.</summary>
+    /// <summary>The answer of one engine, prefill engines first: clients read the path of the tokenizer in it.</summary>
     private async Task ModelInfoAsync(HttpContext context)
     {
         var fleet = controlPlane.Fleet;
         foreach (var worker in fleet.Prefill.Concat(fleet.Regular).Concat(fleet.Decode).OrderByDescending(w => w.IsPairable))
         {
-            if (await AskAsync(worker, "/model_info", context.RequestAborted) is { } info)
+            if (await QueryAsync([worker], "/model_info", context.RequestAborted) is [{ } info])
             {
                 await WriteAsync(context, info);
                 return;
             }
         }
-        await RefuseAsync(context, new AnswerError(503, "no_healthy_workers", "No engine answers."));
+        await ErrorResponse.WriteAsync(context, new AnswerError(503, "no_healthy_workers", "No engine answers."));
     }
 
     private async Task ServerInfoAsync(HttpContext context)
     {
         var fleet = controlPlane.Fleet;
-        var prefill = AskAllAsync(fleet.Prefill, context.RequestAborted);
-        var decode = AskAllAsync(fleet.Decode, context.RequestAborted);
-        var regular = AskAllAsync(fleet.Regular, context.RequestAborted);
+        var prefill = QueryAsync(fleet.Prefill, "/server_info", context.RequestAborted);
+        var decode = QueryAsync(fleet.Decode, "/server_info", context.RequestAborted);
+        var regular = QueryAsync(fleet.Regular, "/server_info", context.RequestAborted);
         var answers = await Task.WhenAll(prefill, decode, regular);
         var states = new JsonArray();
         foreach (var info in answers[1].Concat(answers[2]))
@@ -124,34 +120,22 @@ internal sealed class InfoEndpoints(
         await WriteAsync(context, whole);
     }
 
-    private async Task<JsonNode?[]> AskAllAsync(IReadOnlyList<WorkerSnapshot> workers, CancellationToken cancellationToken) =>
-        await Task.WhenAll(workers.Select(w => AskAsync(w, "/server_info", cancellationToken)));
-
-    /// <returns>The engine's JSON without its keys; null when it does not answer.</returns>
-    private async Task<JsonNode?> AskAsync(WorkerSnapshot worker, string path, CancellationToken cancellationToken)
+    /// <returns>The JSON of each engine without its keys; null where it does not answer with an object.</returns>
+    private async Task<JsonNode?[]> QueryAsync(
+        ImmutableArray<WorkerSnapshot> workers, string path, CancellationToken cancellationToken)
     {
-        var reply = await _caller.GetAsync(worker.Url, path, worker.ApiKey, Patience, cancellationToken);
-        if (!reply.IsOk)
+        var replies = await engines.CallAsync(workers, "GET", path, default, Timeout, cancellationToken);
+        return [.. replies.Select(reply =>
         {
-            Log.InfoFailed(logger, worker.Url, path, reply.Problem ?? $"status {reply.Status}");
+            if (reply is { IsGood: true, Body: JsonObject info })
+            {
+                return info;
+            }
+            Log.EngineQueryFailed(logger, reply.Worker.Url, path, reply.Problem ?? "not a JSON object");
             return null;
-        }
-        try
-        {
-            var info = JsonNode.Parse(reply.Body);
-            Secrets.Remove(info);
-            return info;
-        }
-        catch (JsonException e)
-        {
-            Log.InfoFailed(logger, worker.Url, path, e.Message);
-            return null;
-        }
+        })];
     }
 
     private static Task WriteAsync(HttpContext context, JsonNode node) =>
         context.Response.WriteAsJsonAsync(node, context.RequestAborted);
-
-    private Task RefuseAsync(HttpContext context, AnswerError error) =>
-        new HttpAnswerSink(context, Dialect.Chat, clock).RefuseAsync(error, context.RequestAborted).AsTask();
 }

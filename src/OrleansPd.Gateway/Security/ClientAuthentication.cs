@@ -1,18 +1,17 @@
 using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Attempts;
-using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>
-/// Asks for a client's key before anything else is looked at, on every route but those that are open by name: a route that is
-/// added later is closed until somebody opens it.
+/// Checks the client's key before anything else is read, on every route that is not open by name: a route that is added later is
+/// closed until it is added to the list.
 /// </summary>
-internal sealed class ClientAuthentication(KeyRing keys, TimeProvider clock)
+internal sealed class ClientAuthentication(KeyRing keys)
 {
     /// <summary>
-    /// As on an SGLang engine: health and metrics tell nothing of requests. Room calls have a token of their own.
+    /// Open as on an SGLang engine: health and metrics reveal nothing about requests. Room calls have a token of their own.
     /// </summary>
     private static readonly string[] Open =
     [
@@ -24,21 +23,17 @@ internal sealed class ClientAuthentication(KeyRing keys, TimeProvider clock)
 
     public Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        if (keys.IdentityOf(context.Request) is { } pass)
+        if (keys.IdentityOf(context.Request) is { } identity)
         {
-            pass.GiveTo(context);
+            identity.GiveTo(context);
             return next(context);
         }
-        if (!keys.AsksClients)
-        {
-            return next(context);
-        }
-        if (Open.Contains(context.Request.Path.Value, StringComparer.OrdinalIgnoreCase))
+        if (!keys.AsksClients || Open.Contains(context.Request.Path.Value, StringComparer.OrdinalIgnoreCase))
         {
             return next(context);
         }
         context.Response.Headers.WWWAuthenticate = "Bearer";
-        var error = new AnswerError(401, "invalid_api_key", "This gateway needs a key: 'Authorization: Bearer <key>'.");
-        return new HttpAnswerSink(context, Dialect.Chat, clock).RefuseAsync(error, context.RequestAborted).AsTask();
+        return ErrorResponse.WriteAsync(context, new AnswerError(
+            401, "invalid_api_key", "This gateway needs a key: 'Authorization: Bearer <key>'."));
     }
 }

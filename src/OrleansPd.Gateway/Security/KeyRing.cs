@@ -1,38 +1,34 @@
 using System.Security.Cryptography;
-using System.Text;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Security;
 
-/// <summary>
-/// The keys that open this gateway, kept as hashes. A given key is hashed and compared with every one of them in constant time:
-/// how long that takes tells neither which one it was near to nor how many characters were right.
-/// </summary>
+/// <summary>The keys that open this gateway, kept as hashes, see <see cref="BearerKey"/>.</summary>
 /// <remarks>
-/// A connection that shows the very header again that opened the gateway before is let through without: the web server gives
-/// the same string object for a header that is byte for byte that of the connection's request before, and only the object is
-/// compared, never text, so its time tells nothing but what the answer says. It takes a sender who has shown the whole key on
-/// that connection. The connection holds that one string until another key opens or it is closed; the web server holds the
-/// latest one too. What did not open is not held, and keys are fixed for as long as this object lives.
+/// A header that opened the gateway is not hashed again on the same connection: Kestrel reuses the string object of a header that
+/// equals, byte for byte, that of the connection's last request, and only the reference is compared here, so the time tells
+/// nothing about the key. The connection keeps that one string until another key opens or it is closed; Kestrel keeps the latest
+/// one too. A header that did not open is not kept, and keys never change while this object lives.
 /// </remarks>
 internal sealed class KeyRing
 {
-    private const string Scheme = "Bearer ";
     private readonly ClientIdentity[] _clients;
     private readonly byte[]? _admin;
+    private readonly byte[]? _rankToken;
     private readonly ClientIdentity _adminIdentity = new(null);
 
     public KeyRing(GatewayOptions options, TimeProvider clock)
     {
         var specs = options.ClientKeys.Select(ClientKeySpec.Parse).ToList();
-        if (!string.IsNullOrEmpty(options.ApiKey))
+        if (BearerKey.HashOf(options.ApiKey) is { } hash)
         {
-            specs.Insert(0, new ClientKeySpec { Name = "api-key", Hash = Hash(options.ApiKey) });
+            specs.Insert(0, new ClientKeySpec { Name = "api-key", Hash = hash });
         }
         _clients = [.. specs.Select(spec => new ClientIdentity(new ClientAccount(spec, clock)))];
-        _admin = string.IsNullOrEmpty(options.AdminApiKey) ? null : Hash(options.AdminApiKey);
+        _admin = BearerKey.HashOf(options.AdminApiKey);
+        _rankToken = BearerKey.HashOf(options.RankToken);
     }
 
     /// <summary>Whether clients need a key at all.</summary>
@@ -40,86 +36,55 @@ internal sealed class KeyRing
 
     public bool HasAdmin => _admin is not null;
 
-    public bool IsAdmin(HttpRequest request)
-    {
-        Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];
-        return _admin is not null && HeaderOf(request) is { } header && TryHash(header, given)
-            && CryptographicOperations.FixedTimeEquals(given, _admin);
-    }
+    public bool IsAdmin(HttpRequest request) => _admin is not null && BearerKey.Matches(request, _admin);
 
-    /// <summary>A client's, or the admin's: of a key that is both, the client's, as that one has limits.</summary>
-    /// <returns>Null where the key is none of ours.</returns>
+    /// <summary>Whether the request may register and query rooms: it brings the rank token, or none is configured.</summary>
+    public bool MayUseRooms(HttpRequest request) => _rankToken is null || BearerKey.Matches(request, _rankToken);
+
+    /// <summary>The client, or the admin; a key that is both counts as the client's, which has limits.</summary>
+    /// <returns>Null where the key is not one of ours.</returns>
     public ClientIdentity? IdentityOf(HttpRequest request)
     {
-        if ((_clients.Length == 0 && _admin is null) || HeaderOf(request) is not { } header)
+        if ((_clients.Length == 0 && _admin is null) || BearerKey.HeaderOf(request) is not { } header)
         {
             return null;
         }
-        // Of one connection, or of one stream of HTTP/2: nobody else is at it now.
+        // State of one connection, or of one stream of HTTP/2: no other request uses it at the same time.
         var connection = request.HttpContext.Features.Get<IPersistentStateFeature>()?.State;
-        if (connection is not null && connection.TryGetValue(this, out var last) && last is Shown shown && shown.IsBy(header))
+        if (connection is not null && connection.TryGetValue(this, out var last) && last is Accepted accepted
+            && ReferenceEquals(accepted.Header, header))
         {
-            return shown.Pass;
+            return accepted.Identity;
         }
-        var pass = Find(header);
-        if (pass is not null && connection is not null)
+        var identity = Find(header);
+        if (identity is not null && connection is not null)
         {
-            connection[this] = new Shown(header, pass);
+            connection[this] = new Accepted(header, identity);
         }
-        return pass;
+        return identity;
     }
 
     private ClientIdentity? Find(string header)
     {
         Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];
-        if (!TryHash(header, given))
+        if (!BearerKey.TryHash(header, given))
         {
             return null;
         }
         var found = _admin is not null && CryptographicOperations.FixedTimeEquals(given, _admin) ? _adminIdentity : null;
         ClientIdentity? client = null;
-        foreach (var pass in _clients)
+        foreach (var identity in _clients)
         {
-            client = CryptographicOperations.FixedTimeEquals(given, pass.Account!.Spec.Hash.Span) ? pass : client;
+            client = CryptographicOperations.FixedTimeEquals(given, identity.Account!.Spec.Hash.Span) ? identity : client;
         }
         return client ?? found;
     }
 
-    private static string? HeaderOf(HttpRequest request)
-    {
-        var header = request.Headers.Authorization;
-        return header.Count == 1 ? header.ToString() : null;
-    }
-
-    private static bool TryHash(string header, Span<byte> hash)
-    {
-        if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
-        {
-            return false;
-        }
-        Hash(header.AsSpan(Scheme.Length).Trim(), hash);
-        return true;
-    }
-
-    private static byte[] Hash(string key)
-    {
-        var hash = new byte[SHA256.HashSizeInBytes];
-        Hash(key, hash);
-        return hash;
-    }
-
-    private static void Hash(ReadOnlySpan<char> key, Span<byte> hash)
-    {
-        var most = Encoding.UTF8.GetMaxByteCount(key.Length);
-        var bytes = most <= 1024 ? stackalloc byte[most] : new byte[most];
-        _ = SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(key, bytes)], hash);
-    }
-
     /// <summary>The header that opened the gateway last on a connection.</summary>
-    private sealed class Shown(string header, ClientIdentity pass)
+    private sealed class Accepted(string header, ClientIdentity identity)
     {
-        public ClientIdentity Pass => pass;
+        public string Header => header;
 
-        public bool IsBy(string other) => ReferenceEquals(header, other);
+        public ClientIdentity Identity => identity;
     }
 }

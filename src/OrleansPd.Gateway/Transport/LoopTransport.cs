@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
-using OrleansPd.Gateway.Telemetry;
 using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Transport;

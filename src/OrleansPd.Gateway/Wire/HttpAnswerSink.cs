@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Globalization;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Attempts;
@@ -7,13 +6,10 @@ using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Gateway.Wire;
 
-/// <summary>A client's HTTP response as the place where an answer goes.</summary>
-internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeProvider clock) : IAnswerSink
+/// <summary>Writes an answer to a client's HTTP response.</summary>
+internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect) : IAnswerSink
 {
     private readonly HttpResponse _response = context.Response;
-
-    /// <summary>When the first byte of an answer was written; 0 = not yet.</summary>
-    public long FirstByteAt { get; private set; }
 
     /// <summary>Status that the client was sent; 0 = none yet.</summary>
     public int Status { get; private set; }
@@ -31,7 +27,7 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
         if (head.IsEventStream)
         {
             _response.Headers.CacheControl = "no-cache";
-            // nginx in front of us would otherwise gather events.
+            // An nginx in front of us would otherwise buffer events.
             _response.Headers["X-Accel-Buffering"] = "no";
         }
         return ValueTask.CompletedTask;
@@ -54,41 +50,34 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect, TimeP
     {
         if (_response.ContentType?.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase) != true)
         {
-            // Half of a plain body is out: only a broken connection tells the client that it is not whole.
+            // Half of a plain body is sent: only a broken connection tells the client that it is incomplete.
             context.Abort();
             return;
         }
         var output = _response.BodyWriter;
         output.Write("data: "u8);
-        ErrorJson.Write(output, error, dialect, inStream: true);
+        ErrorJson.Write(output, error, ErrorShape.Native);
         output.Write("\n\ndata: [DONE]\n\n"u8);
         await output.FlushAsync(cancellationToken);
     }
 
-    public async ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
+    public ValueTask RefuseAsync(AnswerError error, CancellationToken cancellationToken)
     {
         if (_response.HasStarted)
         {
-            // Part of another answer is out: only a broken connection tells the client that it is not whole.
+            // Part of another answer is sent: only a broken connection tells the client that it is incomplete.
             context.Abort();
-            return;
+            return ValueTask.CompletedTask;
         }
-        Begin(new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter));
-        _response.Headers["x-router-error-code"] = error.Code;
-        ErrorJson.Write(_response.BodyWriter, error, dialect, inStream: false);
-        await _response.BodyWriter.FlushAsync(cancellationToken);
+        Status = error.Status;
+        return new(ErrorResponse.WriteAsync(context, error, ErrorJson.ShapeOf(dialect), cancellationToken));
     }
 
     private void Begin(AnswerHead head)
     {
-        FirstByteAt = clock.GetTimestamp();
         Status = head.Status;
         _response.StatusCode = head.Status;
         _response.ContentType = head.ContentType;
-        if (head.RetryAfter is { } wait)
-        {
-            _response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))
-                .ToString(CultureInfo.InvariantCulture);
-        }
+        ErrorResponse.SetRetryAfter(_response, head.RetryAfter);
     }
 }

@@ -102,8 +102,9 @@ public class ErrorShapeTests
                     foreach (var inStream in new[] { true, false })
                     {
                         var output = new ArrayBufferWriter<byte>();
-                        ErrorJson.Write(output, new AnswerError(
-                            verdict.Status, verdict.Reason, verdict.Message), dialect, inStream);
+                        ErrorJson.Write(
+                            output, new AnswerError(verdict.Status, verdict.Reason, verdict.Message),
+                            inStream ? ErrorShape.Native : ErrorJson.ShapeOf(dialect));
 
                         // One line: a line break inside would end the event.
                         Assert.DoesNotContain((byte)'\n', output.WrittenSpan.ToArray());
@@ -117,6 +118,18 @@ public class ErrorShapeTests
                 }
             }
         }
+    }
+
+    [Theory]
+    [InlineData(ErrorShape.Management, """{"error":"no \"worker\"","code":"NOT_FOUND"}""")]
+    [InlineData(ErrorShape.PairRouting, """{"error":"no \"worker\"","code":"NOT_FOUND","detail":"no \"worker\""}""")]
+    public void Errors_of_the_management_api_have_the_members_that_its_clients_read(ErrorShape shape, string expected)
+    {
+        var output = new ArrayBufferWriter<byte>();
+
+        ErrorJson.Write(output, new AnswerError(404, "NOT_FOUND", "no \"worker\""), shape);
+
+        Assert.Equal(expected, System.Text.Encoding.UTF8.GetString(output.WrittenSpan));
     }
 
     private static void OneAttempt(GatewayOptions options)

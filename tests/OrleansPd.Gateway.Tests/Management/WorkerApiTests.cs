@@ -69,7 +69,7 @@ public sealed class WorkerApiTests
     [InlineData("""{"url":"http://h:1","worker_type":"prefill","bootstrap_port":70000}""", 400, "'bootstrap_port'")]
     [InlineData("""{"url":"http://h:1","worker_type":"prefill","bootstrap_port":0}""", 400, "'bootstrap_port'")]
     [InlineData("""{"url":"http://h:1","worker_type":"decode","bootstrap_port":8998}""", 400, "prefill workers only")]
-    [InlineData("""{"url":"http://h:1","bootstrapPort":8998}""", 400, "'bootstrapPort' is not known")]
+    [InlineData("""{"url":"http://h:1","bootstrapPort":8998}""", 400, "'bootstrapPort' is not a known member")]
     [InlineData("""{"url":"http://h:1","priority":256}""", 400, "'priority'")]
     [InlineData("""{"url":"http://h:1","cost":0}""", 400, "'cost'")]
     [InlineData("""{"url":"http://h:1","labels":{"a":1}}""", 400, "'labels'")]

@@ -9,44 +9,44 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
-/// <c>GET /pools</c>, and <c>PUT /pools/{role}/{model}</c> with <c>{"wanted": 4}</c>: how many workers each pool has and should have.
+/// <c>GET /pools</c>, and <c>PUT /pools/{role}/{model}</c> with <c>{"wanted": 4}</c>: the size and the target size of each pool.
 /// </summary>
-internal static class PoolRoutes
+internal sealed class PoolEndpoints(IFleetAdmin admin, AdminAuthentication gate) : IEndpoints
 {
     private const long MaxBody = 1 << 16;
 
-    public static void Map(IEndpointRouteBuilder routes, AdminAuthentication gate, IFleetAdmin admin)
+    public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/pools", gate.Guard(context => ListAsync(context, admin)));
-        // Names of models have slashes, escaped or not.
-        routes.MapPut("/pools/{role}/{**model}", gate.Guard(context => ScaleAsync(context, admin)));
+        routes.MapGet("/pools", gate.Guard(ListAsync));
+        // Model names contain slashes, escaped or not.
+        routes.MapPut("/pools/{role}/{**model}", gate.Guard(ScaleAsync));
     }
 
-    private static async Task ListAsync(HttpContext context, IFleetAdmin admin)
+    private async Task ListAsync(HttpContext context)
     {
         var pools = await admin.PoolsAsync(context.RequestAborted);
         var json = new JsonObject { ["pools"] = new JsonArray([.. pools.Select(Json)]), ["total"] = pools.Length };
         await ManagementJson.WriteAsync(context, 200, json);
     }
 
-    private static async Task ScaleAsync(HttpContext context, IFleetAdmin admin)
+    private async Task ScaleAsync(HttpContext context)
     {
         var (role, model) = ((string)context.Request.RouteValues["role"]!, (string?)context.Request.RouteValues["model"]);
-        // The server has decoded the path, but for this one.
+        // Kestrel decodes the path except for escaped slashes.
         if (!PoolName.TryParse($"{role}/{model?.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase)}", out var pool))
         {
-            await RefuseAsync(context, "A pool is named /pools/{role}/{model}: prefill, decode or regular, and the model's name, "
-                + "or '-' where engines tell it.");
+            await ManagementJson.BadRequestAsync(context, "The path must be /pools/{role}/{model}: prefill, decode or regular, and the model's name, "
+                + "or '-' for workers whose engines report it.");
             return;
         }
         using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
-        if (body is null || WorkerRequests.Wish(pool, body.Memory, out problem) is not { } wish)
+        if (body is null || WorkerRequests.Target(pool, body.Memory, out problem) is not { } target)
         {
-            await RefuseAsync(context, problem!);
+            await ManagementJson.BadRequestAsync(context, problem!);
             return;
         }
-        var answer = await admin.ScaleAsync(wish, context.RequestAborted);
+        var answer = await admin.ScaleAsync(target, context.RequestAborted);
         if (answer.Pool is not { } scaled)
         {
             await ManagementJson.RefuseAsync(context, answer.Problem, answer.Message);
@@ -69,7 +69,4 @@ internal static class PoolRoutes
         ["missing"] = pool.Missing,
         ["surplus"] = pool.Surplus,
     };
-
-    private static Task RefuseAsync(HttpContext context, string problem) =>
-        ManagementJson.RefuseAsync(context, 400, "BAD_REQUEST", problem);
 }

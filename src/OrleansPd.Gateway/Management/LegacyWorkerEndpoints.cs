@@ -6,20 +6,21 @@ using Microsoft.AspNetCore.Routing;
 using OrleansPd.Core.Admin;
 using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Security;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 
-/// <summary>The routes that SGLang routers had before <c>/workers</c>: scripts still call them. They answer with text.</summary>
-internal static class LegacyWorkerRoutes
+/// <summary>The routes of SGLang routers before <c>/workers</c>; scripts still call them. They answer with text.</summary>
+internal sealed class LegacyWorkerEndpoints(IFleetAdmin admin, WorkerAllowList allowed, AdminAuthentication gate) : IEndpoints
 {
-    public static void Map(IEndpointRouteBuilder routes, AdminAuthentication gate, IFleetAdmin admin, WorkerAllowList allowed)
+    public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/add_worker", gate.Guard(context => AddAsync(context, admin, allowed)));
-        routes.MapPost("/remove_worker", gate.Guard(context => RemoveAsync(context, admin)));
-        routes.MapGet("/list_workers", gate.Guard(context => ListAsync(context, admin)));
+        routes.MapPost("/add_worker", gate.Guard(AddAsync));
+        routes.MapPost("/remove_worker", gate.Guard(RemoveAsync));
+        routes.MapGet("/list_workers", gate.Guard(ListAsync));
     }
 
-    private static async Task AddAsync(HttpContext context, IFleetAdmin admin, WorkerAllowList allowed)
+    private async Task AddAsync(HttpContext context)
     {
         var query = context.Request.Query;
         var port = query["bootstrap_port"].ToString();
@@ -49,9 +50,9 @@ internal static class LegacyWorkerRoutes
             : 200, answer.Message ?? $"Successfully added worker: {answer.Worker!.Worker.Id}");
     }
 
-    private static async Task RemoveAsync(HttpContext context, IFleetAdmin admin)
+    private async Task RemoveAsync(HttpContext context)
     {
-        var worker = await ManagementEndpoints.FindAsync(admin, context.Request.Query["url"].ToString(), context.RequestAborted);
+        var worker = await WorkerNames.FindAsync(admin, context.Request.Query["url"].ToString(), context.RequestAborted);
         if (worker is null)
         {
             await TextAsync(context, 404, "No worker has that url.");
@@ -61,7 +62,7 @@ internal static class LegacyWorkerRoutes
         await TextAsync(context, 200, $"Successfully removed worker: {worker.Worker.Id}");
     }
 
-    private static async Task ListAsync(HttpContext context, IFleetAdmin admin)
+    private async Task ListAsync(HttpContext context)
     {
         var workers = await admin.ListAsync(context.RequestAborted);
         await ManagementJson.WriteAsync(context, 200, new JsonObject

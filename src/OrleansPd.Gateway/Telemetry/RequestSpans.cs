@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Answers;
@@ -5,11 +6,17 @@ using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Telemetry;
 
-/// <summary>The span of one client request, under the client's own where it sent one (W3C <c>traceparent</c>).</summary>
-internal static class RequestSpan
+/// <summary>
+/// Makes the span of a client request, a child of the client's span where it sent a W3C <c>traceparent</c>. Thread-safe.
+/// </summary>
+/// <param name="telemetry">The source of spans, and the share of requests that are sampled.</param>
+/// <param name="seed">Two processes with different seeds mint different trace ids.</param>
+internal sealed class RequestSpans(DispatchTelemetry telemetry, ulong seed)
 {
-    /// <returns>Null where nobody listens, and where the request was not drawn.</returns>
-    public static Activity? Start(DispatchTelemetry telemetry, HttpContext context, string route, string id)
+    private long _random = (long)seed;
+
+    /// <returns>Null where there is no listener, and where the request is not sampled.</returns>
+    public Activity? Start(HttpContext context, string route, string id)
     {
         if (!telemetry.Source.HasListeners())
         {
@@ -17,24 +24,24 @@ internal static class RequestSpan
         }
         var headers = context.Request.Headers;
         ActivityContext parent = default;
-        var hasParent = headers.TraceParent is { Count: > 0 } told
-            && ActivityContext.TryParse(told.ToString(), headers.TraceState.ToString(), isRemote: true, out parent);
-        if (telemetry.SampleRatio < 1 && !IsSampled(telemetry.SampleRatio, hasParent, parent))
+        var hasParent = headers.TraceParent is { Count: > 0 } given
+            && ActivityContext.TryParse(given.ToString(), headers.TraceState.ToString(), isRemote: true, out parent);
+        if (telemetry.SampleRatio < 1 && !IsSampled(hasParent, parent))
         {
             if (!hasParent)
             {
-                // Engines that trace are told that this one was not drawn; else they would draw for themselves.
+                // Engines get the decision not to sample; without it they would sample on their own.
                 headers.TraceParent = NotSampled();
                 headers.TraceState = default;
             }
             return null;
         }
-        // The web server's own span of the request is not exported: as a parent it would be one that nobody ever sees.
+        // Kestrel's span of the request is not exported: as a parent it would be missing in the trace.
         Activity.Current = null;
         var span = telemetry.Source.StartActivity($"POST {route}", ActivityKind.Server, parent);
         if (span is { IsAllDataRequested: true })
         {
-            // Added, not set: setting looks for the name among all that are there.
+            // AddTag, not SetTag: SetTag searches the name among the tags.
             span.AddTag("http.request.method", context.Request.Method).AddTag("http.route", route);
             span.AddTag("url.path", context.Request.Path.Value);
             if (context.Connection.RemoteIpAddress is { } address)
@@ -71,19 +78,22 @@ internal static class RequestSpan
         span.Dispose();
     }
 
-    private static bool IsSampled(double ratio, bool hasParent, in ActivityContext parent) => hasParent
+    private bool IsSampled(bool hasParent, in ActivityContext parent) => hasParent
         ? (parent.TraceFlags & ActivityTraceFlags.Recorded) != 0
-        : Random.Shared.NextDouble() < ratio;
+        : (NextRandom() >> 11) * (1.0 / (1UL << 53)) < telemetry.SampleRatio;
 
-    /// <summary>A context of its own for each request, as two that were not drawn are not one.</summary>
-    private static string NotSampled()
+    /// <summary>New ids for each request: requests that are not sampled are different traces too.</summary>
+    private string NotSampled()
     {
-        const int TraceDigits = 32;
         const int TraceAt = 3;
-        const int SpanAt = TraceAt + TraceDigits + 1;
+        const int SpanAt = TraceAt + 32 + 1;
         Span<byte> ids = stackalloc byte[24];
-        Random.Shared.NextBytes(ids);
-        // One string where the ids' own types would make three.
+        for (var at = 0; at < ids.Length; at += sizeof(ulong))
+        {
+            // An id of zeros is invalid.
+            BinaryPrimitives.WriteUInt64LittleEndian(ids[at..], NextRandom() | 1);
+        }
+        // One string; ActivityTraceId and ActivitySpanId would make three.
         return string.Create(SpanAt + 16 + 3, (ReadOnlySpan<byte>)ids, static (text, ids) =>
         {
             "00-".CopyTo(text);
@@ -92,5 +102,14 @@ internal static class RequestSpan
             _ = Convert.TryToHexStringLower(ids[16..], text[SpanAt..], out _);
             "-00".CopyTo(text[^3..]);
         });
+    }
+
+    /// <summary>SplitMix64: a seeded <see cref="Random"/> is not thread-safe, and a lock would be taken by every request.</summary>
+    private ulong NextRandom()
+    {
+        var z = (ulong)Interlocked.Add(ref _random, unchecked((long)0x9E3779B97F4A7C15));
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
     }
 }

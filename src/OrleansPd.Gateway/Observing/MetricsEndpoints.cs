@@ -9,6 +9,7 @@ using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
+using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 
@@ -16,14 +17,13 @@ namespace OrleansPd.Gateway.Observing;
 /// <c>GET /metrics</c>: the counters of the gateway and the state of its fleet; <c>GET /engine_metrics</c>: those of all engines as
 /// one text, each sample with the engine it is from.
 /// </summary>
-internal sealed class MetricsEndpoint(
-    GatewayMetrics metrics, RequestDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, PairRoutes pairs,
-    IServiceProvider services)
+internal sealed class MetricsEndpoints(
+    GatewayMetrics metrics, RequestDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, RoutedPairs pairs,
+    IFleetAdmin? admin = null)
+    : IEndpoints
 {
     private const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
-    private readonly IFleetAdmin? _admin = (IFleetAdmin?)services.GetService(typeof(IFleetAdmin));
 
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -52,11 +52,11 @@ internal sealed class MetricsEndpoint(
             dispatcher.Aborter.Failed);
         text.Gauge("orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.",
             dispatcher.Aborter.Waiting);
-        text.Gauge("orleanspd_gateway_routed_pairs", "Pairs held by callers of /route_pd.", pairs.Open);
+        text.Gauge("orleanspd_gateway_routed_pairs", "Pairs held by callers of /route_pd.", pairs.Count);
         WriteFleet(text, controlPlane.Fleet);
-        if (_admin is not null)
+        if (admin is not null)
         {
-            var (workers, pools) = (_admin.ListAsync(context.RequestAborted), _admin.PoolsAsync(context.RequestAborted));
+            var (workers, pools) = (admin.ListAsync(context.RequestAborted), admin.PoolsAsync(context.RequestAborted));
             WriteCapacity(text, await workers);
             WritePools(text, await pools);
         }

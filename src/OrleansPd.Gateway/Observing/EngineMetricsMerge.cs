@@ -2,29 +2,31 @@ using System.Text;
 using System.Text.Json.Nodes;
 using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Management;
+using OrleansPd.Gateway.Telemetry;
 
-namespace OrleansPd.Gateway.Telemetry;
+namespace OrleansPd.Gateway.Observing;
 
 /// <summary>
-/// Many engines' Prometheus texts as one: each family once, with all engines' samples together, as the format demands, and each
-/// sample with the labels <c>worker</c> and <c>worker_type</c>. Which engines could not be read is a metric of its own.
+/// Merges the Prometheus texts of engines: each family once with the samples of all engines, as the format requires, and each
+/// sample with the labels <c>worker</c> and <c>worker_type</c>. <c>orleanspd_gateway_engine_scraped</c> is 0 for engines that did
+/// not answer.
 /// </summary>
 internal static class EngineMetricsMerge
 {
     private static readonly string[] Suffixes = ["_bucket", "_sum", "_count", "_total", "_created"];
 
-    public static string Of(IReadOnlyCollection<BroadcastReply> said)
+    public static string Of(IReadOnlyCollection<BroadcastReply> replies)
     {
         var families = new Dictionary<string, Family>(StringComparer.Ordinal);
         var order = new List<Family>();
-        foreach (var engine in said.Where(s => s.IsGood))
+        foreach (var engine in replies.Where(s => s.IsGood))
         {
             Read(engine, families, order);
         }
         var output = new StringBuilder(64 * 1024);
         var own = new PromText(output);
         own.Family("orleanspd_gateway_engine_scraped", "gauge", "1 when the engine's metrics are part of this text.");
-        foreach (var engine in said)
+        foreach (var engine in replies)
         {
             own.Sample(engine.IsGood ? 1 : 0, Labels(engine));
         }
@@ -59,12 +61,12 @@ internal static class EngineMetricsMerge
             }
             else if (line.Length > 0 && line[0] != '#' && Relabel(line, labels) is var (name, sample))
             {
-                Owner(name, families, order).Samples.Append(sample);
+                OwnerOf(name, families, order).Samples.Append(sample);
             }
         }
     }
 
-    /// <returns>The sample's name and its line with the engine's labels; null when the line is none.</returns>
+    /// <returns>The name of the sample and its line with the labels of the engine; null when the line is no sample.</returns>
     private static (string Name, string Line)? Relabel(string line, string labels)
     {
         var end = line.IndexOfAny(['{', ' ']);
@@ -81,8 +83,8 @@ internal static class EngineMetricsMerge
         return (name, rest.StartsWith('}') ? $"{name}{{{labels}{rest}\n" : $"{name}{{{labels},{rest}\n");
     }
 
-    /// <summary>A histogram's samples bear suffixes; its family does not.</summary>
-    private static Family Owner(string name, Dictionary<string, Family> families, List<Family> order)
+    /// <summary>The family of a sample. Samples of histograms have suffixes, their family has none.</summary>
+    private static Family OwnerOf(string name, Dictionary<string, Family> families, List<Family> order)
     {
         if (families.TryGetValue(name, out var family))
         {
