@@ -30,6 +30,7 @@ public sealed class WorkerMonitorTests
         {
             Id = new WorkerId("w"),
             Spec = new WorkerSpec { Url = new Uri("http://w:30000"), Role = WorkerRole.Decode },
+            Slot = 0,
             Stage = WorkerPhase.Ready,
         };
 
