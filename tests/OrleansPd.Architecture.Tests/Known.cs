@@ -9,13 +9,7 @@ internal static class Known
 
     public static readonly string[] UnusedReferences = ["Simulator: Core"];
 
-    public static readonly string[] LongFiles =
-    [
-        "src/OrleansPd.Engines/Requests/FactReader.cs",
-        "src/OrleansPd.Engines/Requests/JsonWalker.cs",
-        "src/OrleansPd.Engines/Requests/RequestShape.cs",
-        "src/OrleansPd.Gateway/Generation/GenerationHandler.cs",
-    ];
+    public static readonly string[] LongFiles = [];
 
     public static readonly string[] LongMethods =
     [
