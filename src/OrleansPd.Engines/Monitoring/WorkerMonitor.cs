@@ -74,9 +74,15 @@ public sealed class WorkerMonitor(
         try
         {
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            await Task.WhenAll(
-                StopOnFailure(WatchAsync(stop.Token), stop), StopOnFailure(HealthAsync(stop.Token), stop),
-                StopOnFailure(LoadAsync(stop.Token), stop)).ConfigureAwait(false);
+            Task[] loops = [WatchAsync(stop.Token), HealthAsync(stop.Token), LoadAsync(stop.Token)];
+            await foreach (var loop in Task.WhenEach(loops).ConfigureAwait(false))
+            {
+                if (loop.IsFaulted)
+                {
+                    await stop.CancelAsync().ConfigureAwait(false);
+                }
+            }
+            await Task.WhenAll(loops).ConfigureAwait(false);
         }
         finally
         {
@@ -87,19 +93,6 @@ public sealed class WorkerMonitor(
     private WorkerState? Find() => monitored.Current;
 
     private void Apply(WorkerInput input) => monitored.Apply(input);
-
-    private static async Task StopOnFailure(Task loop, CancellationTokenSource stop)
-    {
-        try
-        {
-            await loop.ConfigureAwait(false);
-        }
-        catch
-        {
-            await stop.CancelAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
 
     private async Task WatchAsync(CancellationToken cancellationToken)
     {

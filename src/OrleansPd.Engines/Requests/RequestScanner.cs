@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace OrleansPd.Engines.Requests;
@@ -92,20 +93,11 @@ public static class RequestScanner
                 shape.Last.Follow = start;
             }
 
-            if (!walker.SkipString())
+            if (!TryTakeKey(body, ref walker, out var key, out var name))
             {
                 return false;
             }
 
-            var key = Slice.Between(start + 1, walker.Position - 1);
-            var name = RequestMemberNames.Find(key.Of(body), walker.Escaped);
-            walker.SkipWhitespace();
-            if (!walker.Take((byte)':'))
-            {
-                return false;
-            }
-
-            walker.SkipWhitespace();
             var before = walker.Counts;
             var value = walker.Position;
             if (!walker.SkipValue())
@@ -145,6 +137,28 @@ public static class RequestScanner
         }
         shape.ObjectEnd = walker.Position;
         return walker.Take((byte)'}');
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool TryTakeKey(ReadOnlySpan<byte> body, ref JsonWalker walker, out Slice key, out RequestMember name)
+    {
+        (key, name) = (default, RequestMember.None);
+        var start = walker.Position;
+        if (!walker.SkipString())
+        {
+            return false;
+        }
+
+        key = Slice.Between(start + 1, walker.Position - 1);
+        name = RequestMemberNames.Find(key.Of(body), walker.Escaped);
+        walker.SkipWhitespace();
+        if (!walker.Take((byte)':'))
+        {
+            return false;
+        }
+
+        walker.SkipWhitespace();
+        return true;
     }
 
     private static bool TryRecord(RequestShape shape, in RecordedMember member, ref ScanError error)
