@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using OrleansPd.Simulator.Http;
 using OrleansPd.Simulator.Model;
 using OrleansPd.Simulator.Ranks;
 

@@ -135,7 +135,8 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         {
             answer = await RoleSwitch.RunAsync(
                 _probe, _clock, TimeSpan.FromSeconds(_options.RoleSwitchTimeoutSecs), role,
-                () => Locked(() => Current(id, registration)), () => Locked(() => _state.InFlightAndChecks(id)), cancellationToken);
+                () => Locked(() => Current(id, registration)), () =>
+                    Locked(() => _state.InFlightAndChecks(id)), cancellationToken);
         }
         finally
         {

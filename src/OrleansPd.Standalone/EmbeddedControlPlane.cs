@@ -6,7 +6,6 @@ using OrleansPd.Core.Rooms;
 using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
 using OrleansPd.Engines.ControlPlanes;
-using OrleansPd.Engines.Monitoring;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Standalone.Facade;
 

@@ -182,7 +182,8 @@ internal sealed class CompiledArrows
 
     /// <summary>Null for code that is not ours or that a generator wrote.</summary>
     private static string? FolderOf(TypeReference type) =>
-        Outermost(type).Namespace is { } space && space.StartsWith(Prefix, StringComparison.Ordinal) ? space[Prefix.Length..] : null;
+        Outermost(type).Namespace is { } space && space.StartsWith(Prefix, StringComparison.Ordinal) ? space[Prefix.Length..]
+            : null;
 
     private static TypeReference Outermost(TypeReference type)
     {

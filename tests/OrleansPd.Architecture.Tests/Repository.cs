@@ -9,7 +9,8 @@ internal static class Repository
 
     /// <summary>Project files under <c>src</c>.</summary>
     public static IReadOnlyList<Project> Projects { get; } =
-        [.. Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.csproj", SearchOption.AllDirectories).Order().Select(Project.Load)];
+        [.. Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.csproj", SearchOption.AllDirectories).Order()
+            .Select(Project.Load)];
 
     /// <summary>C# files under <c>src</c> without generated ones, relative to the repository.</summary>
     public static IReadOnlyList<string> Sources { get; } =
@@ -38,7 +39,8 @@ internal static class Repository
 }
 
 /// <summary>A project of <c>src</c>: its short name (<c>Core</c>), its assembly and what its file says.</summary>
-internal sealed record Project(string Name, string AssemblyName, bool IsExecutable, bool IsUnsafe, IReadOnlyList<string> References)
+internal sealed record Project(
+    string Name, string AssemblyName, bool IsExecutable, bool IsUnsafe, IReadOnlyList<string> References)
 {
     private const string Prefix = "OrleansPd.";
 

@@ -13,8 +13,10 @@ public sealed class SizeTests
     [Fact]
     public void A_file_has_at_most_300_lines_or_says_in_its_header_why_not()
     {
-        var large = Repository.Sources.ToDictionary(file => file, Read).Where(source => source.Value.Length > LinesOfFile).ToArray();
-        var explained = large.Where(source => source.Value.Take(40).Any(line => line.StartsWith(Reason, StringComparison.Ordinal)))
+        var large = Repository.Sources.ToDictionary(file => file, Read).Where(source => source.Value.Length > LinesOfFile)
+            .ToArray();
+        var explained = large.Where(
+            source => source.Value.Take(40).Any(line => line.StartsWith(Reason, StringComparison.Ordinal)))
             .Select(source => source.Key).ToArray();
         ArrowTests.AssertNone($"Over {LinesOfFile} lines, and no line '{Reason}...' in the header:",
             large.Select(source => source.Key).Except(explained).Select(file => $"{file}: {Read(file).Length} lines"));

@@ -43,8 +43,10 @@ internal static class RemindersCommand
         var before = wakings.Ticks;
         var ticking = await Work.MeasureAsync(redis, 1, () => Task.Delay(2 * period));
         var ticks = wakings.Ticks - before;
-        Console.WriteLine($"ticks       {ticks / ticking.Seconds:0.0}/s, {ticking.SiloCpu / ticking.Seconds / 1e4:0.0} % of a core "
-            + $"at a period of {period.TotalSeconds:0} s, idle silo included; {ticking.RedisCommands / ticking.Seconds:0} Redis commands/s");
+        Console.WriteLine($"ticks       {ticks / ticking.Seconds:0.0}/s, {ticking.SiloCpu / ticking.Seconds / 1e4:0.0} % of a "
+            + "core "
+            + $"at a period of {period.TotalSeconds:0} s, idle silo included; {ticking.RedisCommands / ticking.Seconds:0} Redis "
+            + "commands/s");
 
         using (var other = await OtherSilo.StartAsync(redis.Address, "reminders"))
         {
@@ -57,12 +59,15 @@ internal static class RemindersCommand
         {
             await Task.Delay(20);
         }
-        Console.WriteLine($"after a kill {wakings.Count} of {reminders} are woken within {Stopwatch.GetElapsedTime(killed).TotalSeconds:0.0} s");
+        Console.WriteLine($"after a kill {wakings.Count} of {reminders} are woken within "
+            + $"{Stopwatch.GetElapsedTime(killed).TotalSeconds:0.0} s");
         Tell("unregister", await Work.MeasureAsync(redis, reminders, i => grains.GetGrain<IWoken>(i).Forget()), rooms);
         await host.StopAsync();
     }
 
     private static void Tell(string what, Work work, int rooms) =>
-        Console.WriteLine($"{what,-11} {work.Seconds:0.00} s in all; for each room {work.SiloCpu * work.Count / rooms:0.000} us of silo CPU, "
-            + $"{work.RedisCpu * work.Count / rooms:0.000} us of Redis CPU, {work.RedisCommands * work.Count / rooms:0.0000} Redis commands");
+        Console.WriteLine($"{what,-11} {work.Seconds:0.00} s in all; for each room {work.SiloCpu * work.Count / rooms:0.000} us "
+            + "of silo CPU, "
+            + $"{work.RedisCpu * work.Count / rooms:0.000} us of Redis CPU, {work.RedisCommands * work.Count / rooms:0.0000} "
+            + "Redis commands");
 }

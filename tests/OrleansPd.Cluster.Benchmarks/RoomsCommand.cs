@@ -70,7 +70,8 @@ internal static class RoomsCommand
         });
         var all = Stopwatch.GetElapsedTime(killed).TotalSeconds;
         var verdict = first == 0 ? 0 : Stopwatch.GetElapsedTime(killed, first).TotalSeconds;
-        Console.WriteLine($"after a kill  all rooms answer after {all:0.00} s, {Math.Max(0, all - verdict):0.00} s of it after the first failed "
+        Console.WriteLine($"after a kill  all rooms answer after {all:0.00} s, {Math.Max(0, all - verdict):0.00} s of it after "
+            + "the first failed "
             + $"call ({failed} failed); {work.SiloCpu:0.0} us of silo CPU and {work.RedisCommands:0.00} Redis commands a room");
         await host.StopAsync();
     }

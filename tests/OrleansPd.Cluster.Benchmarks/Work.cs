@@ -50,5 +50,6 @@ internal sealed record Work(int Count, double Seconds, double SiloCpu, double Re
     }
 
     public override string ToString() =>
-        $"{Count / Seconds,10:0}/s {SiloCpu,8:0.0} us of silo CPU, {RedisCpu,6:0.0} us of Redis CPU, {RedisCommands,6:0.00} Redis commands";
+        $"{Count / Seconds,10:0}/s {SiloCpu,8:0.0} us of silo CPU, {RedisCpu,6:0.0} us of Redis CPU, {RedisCommands,6:0.00} "
+            + "Redis commands";
 }

@@ -10,7 +10,6 @@ using OrleansPd.Core.Admin;
 using OrleansPd.Core.Options;
 using OrleansPd.Core.States;
 using OrleansPd.Engines.Probes;
-using OrleansPd.Testing;
 using OrleansPd.Testing.Contracts;
 
 namespace OrleansPd.Cluster.Tests;

@@ -157,7 +157,8 @@ public sealed class WireFormatTests : IDisposable
     public void A_message_is_written_as_the_same_bytes_and_read_back(string name)
     {
         var bytes = Convert.FromBase64String(Expected(name));
-        var (written, read) = ((byte[], object))GetType().GetMethod(nameof(ThereAndBack), BindingFlags.Instance | BindingFlags.NonPublic)!
+        var (written, read) = ((byte[], object))GetType()
+            .GetMethod(nameof(ThereAndBack), BindingFlags.Instance | BindingFlags.NonPublic)!
             .MakeGenericMethod(Samples[name].GetType()).Invoke(this, [Samples[name], bytes])!;
         Assert.Equal(Convert.ToBase64String(bytes), Convert.ToBase64String(written));
         Assert.Equivalent(Samples[name], read, strict: true);

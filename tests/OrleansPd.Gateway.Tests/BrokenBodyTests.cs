@@ -7,8 +7,8 @@ using OrleansPd.Gateway.Tests.Support;
 namespace OrleansPd.Gateway.Tests;
 
 /// <summary>
-/// A client that breaks its body or its connection is at fault on every route: the gateway answers in OpenAI's shape where it can,
-/// and never counts the failure as its own (the alert GatewayErrorRatio counts those).
+/// A client that breaks its body or its connection is at fault on every route: the gateway answers in OpenAI's shape where it
+/// can, and never counts the failure as its own (the alert GatewayErrorRatio counts those).
 /// </summary>
 public sealed class BrokenBodyTests
 {

@@ -25,7 +25,8 @@ while (Console.ReadLine() is { } line)
         case "report":
             var read = serializer.Deserialize<OldReport>(Convert.FromBase64String(words[1]));
             var rank = read.Claim.Ranks[0];
-            Console.WriteLine($"{read.Claim.Gateway} {read.Claim.Sequence} {read.Claim.Ledger} {rank.Held} {rank.Running} {rank.Wanted} {rank.Peak} "
+            Console.WriteLine($"{read.Claim.Gateway} {read.Claim.Sequence} {read.Claim.Ledger} {rank.Held} {rank.Running} "
+                + $"{rank.Wanted} {rank.Peak} "
                 + $"{read.Registration} {read.Epoch} {read.Batch} {read.Stalled.TotalSeconds}");
             break;
         case "room":

@@ -57,9 +57,9 @@ public sealed class FakeProbe : IEngineProbe
     public Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
         Task.FromResult(ProbeAnswer.Good);
 
-    public async Task<ProbeAnswer> GenerateAsync(ReadinessCheck trial, CancellationToken cancellationToken)
+    public async Task<ProbeAnswer> GenerateAsync(ReadinessCheck check, CancellationToken cancellationToken)
     {
-        Trials.Enqueue(trial);
+        Trials.Enqueue(check);
         var running = Interlocked.Increment(ref _running);
         for (var most = MostAtOnce; running > most; most = MostAtOnce)
         {

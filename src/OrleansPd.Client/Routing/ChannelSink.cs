@@ -42,6 +42,7 @@ public sealed class ChannelSink : IAnswerSink
         var body = new ArrayBufferWriter<byte>();
         ErrorJson.Write(body, error, ErrorShape.OpenAi);
         return AnswerAsync(
-            new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter), body.WrittenMemory, cancellationToken);
+            new AnswerHead(error.Status, "application/json", RetryAfter: error.RetryAfter), body.WrittenMemory,
+            cancellationToken);
     }
 }

@@ -10,7 +10,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 
-/// <summary>What arrives beside the requests: the fleet, deaths of gateways, hints of other gateways; and the heartbeat.</summary>
+/// <summary>
+/// What arrives beside the requests: the fleet, deaths of gateways, hints of other gateways; and the heartbeat.
+/// </summary>
 public sealed partial class ClusterControlPlane
 {
     internal GatewayHello Hello()

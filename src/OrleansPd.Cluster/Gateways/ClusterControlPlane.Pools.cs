@@ -35,18 +35,18 @@ public sealed partial class ClusterControlPlane
         return [.. shown.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
     }
 
-    public async ValueTask<PoolAnswer> ScaleAsync(PoolTarget wish, CancellationToken cancellationToken)
+    public async ValueTask<PoolAnswer> ScaleAsync(PoolTarget target, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(wish);
-        if (wish.Problem is { } problem)
+        ArgumentNullException.ThrowIfNull(target);
+        if (target.Problem is { } problem)
         {
             return PoolAnswer.Failed(AdminProblem.Invalid, problem);
         }
         PoolSnapshot pool;
         try
         {
-            pool = await _grains.GetGrain<IFleetGrain>(0).Scale(wish.Pool.ToString(), wish.Wanted).WaitAsync(cancellationToken)
-                .ConfigureAwait(false);
+            var fleet = _grains.GetGrain<IFleetGrain>(0);
+            pool = await fleet.Scale(target.Pool.ToString(), target.Wanted).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -54,16 +54,16 @@ public sealed partial class ClusterControlPlane
             return PoolAnswer.Failed(
                 AdminProblem.Unavailable, $"The cluster has not said that it is stored; say it again. ({e.Message})");
         }
-        if (!wish.DrainSurplus)
+        if (!target.DrainSurplus)
         {
             return PoolAnswer.Done(ViewOf(pool.Key, pool.Workers) with { Wanted = pool.Wanted }, []);
         }
         var views = await Task.WhenAll(pool.Workers.Select(report => ViewAsync(report, cancellationToken))).ConfigureAwait(false);
-        var surplus = wish.Surplus(views);
+        var surplus = target.Surplus(views);
         var drained = await Task.WhenAll(surplus.Select(id => DrainAsync(pool, id, cancellationToken))).ConfigureAwait(false);
         var leaving = drained.OfType<WorkerView>().ToDictionary(v => v.Worker.Id);
         var after = views.Select(v => leaving.GetValueOrDefault(v.Worker.Id, v).Worker);
-        return PoolAnswer.Done(PoolView.Of(wish.Pool, pool.Wanted, after), [.. leaving.Keys]);
+        return PoolAnswer.Done(PoolView.Of(target.Pool, pool.Wanted, after), [.. leaving.Keys]);
     }
 
     /// <summary>Null: its writer does not answer, or does not know it any more; it stays among the surplus.</summary>

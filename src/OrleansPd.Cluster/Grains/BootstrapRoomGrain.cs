@@ -24,7 +24,8 @@ internal sealed class BootstrapRoomGrain(
     private const string Reminder = "expire";
     private const int DroppedPerSweep = 16_384;
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
-    private readonly TimeSpan _reminderPeriod = reminders.Value.MinimumReminderPeriod; // as often as Orleans lets them be: a minute
+    // As often as Orleans lets them be: a minute
+    private readonly TimeSpan _reminderPeriod = reminders.Value.MinimumReminderPeriod;
     private RoomShard _shard = null!;
     private RoomLogWriter _writer = null!;
     private IGrainTimer? _sweep;
@@ -38,7 +39,7 @@ internal sealed class BootstrapRoomGrain(
         var most = Math.Max(1, controlPlane.MaxRooms / options.RoomShards);
         _shard = new RoomShard(TimeSpan.FromSeconds(controlPlane.RoomTtlSecs), most);
         var opened = await log.OpenAsync(number, cancellationToken);
-        _writer = new RoomLogWriter(log, number, opened.Writer, () => _shard.Entries);
+        _writer = new RoomLogWriter(log, number, opened.Writer, () => _shard.Entries, time.Clock);
         foreach (var entry in opened.Entries)
         {
             _shard.Restore(entry, time.Now);

@@ -6,8 +6,9 @@ using OrleansPd.Cluster.Membership;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// Takes reports of what one gateway has in flight into this process's <see cref="Witnesses"/>. They outlive this activation: when
-/// a silo dies, activations registered in its part of the grain directory end, and that can be the silo of this very gateway.
+/// Takes reports of what one gateway has in flight into this process's <see cref="Witnesses"/>. They outlive this activation:
+/// when a silo dies, activations registered in its part of the grain directory end, and that can be the silo of this very
+/// gateway.
 /// </summary>
 [GrainType("witness")]
 internal sealed class WitnessGrain(Witnesses witnesses, ClusterMembers members, ClusterControlPlane plane) : Grain, IWitnessGrain

@@ -91,7 +91,9 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         _ = EndWithAsync(_host);
     }
 
-    /// <summary>Ends this activation when its host is of no more use; if the worker is a member, its pool starts another one.</summary>
+    /// <summary>
+    /// Ends this activation when its host is of no more use; if the worker is a member, its pool starts another one.
+    /// </summary>
     private async Task EndWithAsync(WorkerHost host)
     {
         await host.Ended; // continues in the grain's turn

@@ -7,7 +7,8 @@ namespace OrleansPd.Cluster.Rooms;
 /// a failed write the waiters get the exception and the changes stay pending. If the log was emptied it is filled again from
 /// memory; if it has another writer, nothing more is written.
 /// </summary>
-internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<IReadOnlyList<RoomEntry>> all)
+internal sealed class RoomLogWriter(
+    IRoomLog log, int shard, long writer, Func<IReadOnlyList<RoomEntry>> all, TimeProvider clock)
 {
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(3);
     private readonly Dictionary<long, RoomEntry> _stored = [];
@@ -81,7 +82,7 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<I
 
     private async Task WriteAsync(RoomEntry[] stored, long[] dropped)
     {
-        using var limit = new CancellationTokenSource(WriteTimeout);
+        using var limit = new CancellationTokenSource(WriteTimeout, clock);
         Writes++;
         IReadOnlyList<RoomEntry> rooms;
         switch (await log.WriteAsync(shard, writer, stored, dropped, limit.Token))

@@ -6,7 +6,8 @@ namespace OrleansPd.Cluster.Telemetry;
 internal static partial class Log
 {
     [LoggerMessage(3001, LogLevel.Warning,
-        "Worker {Worker}: aborting {Count} requests of the dead gateway {Gateway} on its engine; their capacity is free afterwards")]
+        "Worker {Worker}: aborting {Count} requests of the dead gateway {Gateway} on its engine; their capacity is free "
+            + "afterwards")]
     public static partial void Aborting(ILogger logger, WorkerId worker, int count, string gateway);
 
     [LoggerMessage(3002, LogLevel.Warning,

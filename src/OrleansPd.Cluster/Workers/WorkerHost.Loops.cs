@@ -41,8 +41,8 @@ internal sealed partial class WorkerHost
     }
 
     /// <summary>
-    /// Reports each change to the pool, the newest only, until the pool has answered. Ends this writer when the pool has forgotten
-    /// the worker.
+    /// Reports each change to the pool, the newest only, until the pool has answered. Ends this writer when the pool has
+    /// forgotten the worker.
     /// </summary>
     private async Task ReportAsync(CancellationToken cancellationToken)
     {

@@ -14,8 +14,8 @@ namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
 /// Runs one worker's <see cref="WorkerWriterState"/> for its grain: the monitor, a tick, reports to the pool, and aborts of what
-/// dead gateways left. Its loops run beside the grain's turns, since a probe can take seconds and a claim must not wait for it; so
-/// the state is under a lock, inside which nothing waits or logs.
+/// dead gateways left. Its loops run beside the grain's turns, since a probe can take seconds and a claim must not wait for it;
+/// so the state is under a lock, inside which nothing waits or logs.
 /// </summary>
 internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 {
@@ -148,9 +148,9 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     }
 
     /// <summary>
-    /// Whether the writer should move to a silo nearer to its engine now. It moves only while the worker serves, no readiness check
-    /// runs and no dead gateway's capacity is being cleared, since the next writer learns from the gateways alone. Once this is
-    /// true, no readiness check begins any more.
+    /// Whether the writer should move to a silo nearer to its engine now. It moves only while the worker serves, no readiness
+    /// check runs and no dead gateway's capacity is being cleared, since the next writer learns from the gateways alone. Once
+    /// this is true, no readiness check begins any more.
     /// </summary>
     public bool ShouldMove()
     {
@@ -188,7 +188,8 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
                 return null;
             }
             check = _state.BeginReadinessCheck(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
-            // Requests beside the check. A worker without a passed check gets none: what is counted there belongs to an old epoch.
+            // Requests beside the check. A worker without a passed check gets none: what is counted there belongs to an old
+            // epoch.
             busy = _state.InFlight > 1 && _state.Report.Shown.Phase == WorkerPhase.Broken;
         }
         if (check is null)

@@ -51,8 +51,8 @@ public readonly record struct RouteExplanation
             _ => Route.ToString(),
         };
         var prefill = PrefillPolicy is null ? "" : Side("prefill", PrefillPolicy, PrefillScore, PrefillCandidates);
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{place}; {prefill}{Side(PrefillPolicy is null ? "regular" : "decode", DecodePolicy!, DecodeScore, DecodeCandidates)}")
+        var decode = Side(PrefillPolicy is null ? "regular" : "decode", DecodePolicy!, DecodeScore, DecodeCandidates);
+        return $"{place}; {prefill}{decode}"
             + string.Create(CultureInfo.InvariantCulture,
                 $"{UncachedTokens} tokens to compute; waited {Waited.TotalMilliseconds:0} ms")
             + (IsHalfOpen ? "; half-open request to a worker whose breaker is open" : "");

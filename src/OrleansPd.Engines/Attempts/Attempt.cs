@@ -1,7 +1,6 @@
 using OrleansPd.Core.Attempts;
 using OrleansPd.Core.Requests;
 using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 

@@ -11,7 +11,9 @@ public enum ErrorShape
     /// <summary><c>{"error":{"message","type","param","code"}}</c>, the code as a word.</summary>
     OpenAi,
 
-    /// <summary>The same with the status as <c>code</c>: clients of SGLang's native routes, and of its streams, read a number.</summary>
+    /// <summary>
+    /// The same with the status as <c>code</c>: clients of SGLang's native routes, and of its streams, read a number.
+    /// </summary>
     Native,
 
     /// <summary><c>{"error","code"}</c>, as the management API of the SGLang gateway.</summary>

@@ -134,7 +134,8 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
 
         return Refuse(
             member,
-            $"'{name}' is {count}, but at most {_limits.MaxTopLogprobs} are allowed: more than 128 would bring a prefill engine down.",
+            $"'{name}' is {count}, but at most {_limits.MaxTopLogprobs} are allowed: more than 128 would bring a prefill engine "
+                + "down.",
             ref error, value.Start);
     }
 

@@ -37,8 +37,8 @@ public sealed class GatewayServer : IAsyncDisposable
     private Task _watch = Task.CompletedTask;
 
     /// <summary>
-    /// A line feed alone does not end a header line: a proxy in front of this gateway may read it differently, and then a header or
-    /// a whole request could be hidden from one of the two.
+    /// A line feed alone does not end a header line: a proxy in front of this gateway may read it differently, and then a header
+    /// or a whole request could be hidden from one of the two.
     /// </summary>
     static GatewayServer() => AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
 
@@ -164,9 +164,10 @@ public sealed class GatewayServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops in this order: reports that it is not ready, accepts requests for <see cref="GatewayOptions.ShutdownDelaySecs"/>, waits
-    /// <see cref="GatewayOptions.ShutdownGracePeriodSecs"/> at most for those in flight, aborts the rest on their engines, closes the
-    /// listener.
+    /// Stops in this order: reports that it is not ready, accepts requests for <see cref="GatewayOptions.ShutdownDelaySecs"/>,
+    /// waits
+    /// <see cref="GatewayOptions.ShutdownGracePeriodSecs"/> at most for those in flight, aborts the rest on their engines, closes
+    /// the listener.
     /// </summary>
     /// <param name="cancellationToken">Ends the wait: requests in flight are aborted at once.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)

@@ -116,7 +116,9 @@ public static class GatewayServices
         .AddSingleton<IEndpoints, RegularEndpoints>()
         .AddSingleton<IEndpoints, UnsupportedEndpoints>();
 
-    /// <summary>What SGLang's tools call on a router: control calls to all engines, their loads, rooms and <c>/route_pd</c>.</summary>
+    /// <summary>
+    /// What SGLang's tools call on a router: control calls to all engines, their loads, rooms and <c>/route_pd</c>.
+    /// </summary>
     private static void AddTooling(this IServiceCollection services) => services
         .AddSingleton<EngineBroadcast>()
         .AddSingleton<AdapterWatch>()

@@ -7,7 +7,8 @@ namespace OrleansPd.Gateway.Management;
 internal static class BroadcastSummary
 {
     /// <summary>
-    /// 200: all succeeded; 206: some did; 503: there is no engine; the engines' status where all refused with the same one; else 502.
+    /// 200: all succeeded; 206: some did; 503: there is no engine; the engines' status where all refused with the same one; else
+    /// 502.
     /// </summary>
     public static int StatusOf(IReadOnlyCollection<BroadcastReply> replies)
     {

@@ -15,7 +15,8 @@ namespace OrleansPd.Gateway.Management;
 /// them change something, so all of them need the admin key.
 /// </summary>
 internal sealed class ControlEndpoints(
-    EngineBroadcast engines, RequestDispatcher dispatcher, AdapterWatch adapters, AdminAuthentication gate, GatewayOptions options,
+    EngineBroadcast engines, RequestDispatcher dispatcher, AdapterWatch adapters, AdminAuthentication gate,
+    GatewayOptions options,
     IFleetAdmin? admin = null)
     : IEndpoints
 {

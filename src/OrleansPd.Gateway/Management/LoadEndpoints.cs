@@ -94,7 +94,7 @@ internal sealed class LoadEndpoints(EngineBroadcast engines, TimeProvider clock)
     private static JsonArray Ranks(IEnumerable<BroadcastReply> replies) =>
         new([.. replies.Where(s => s.IsGood).SelectMany(s => RanksOf(s).Select(r => Named(s, r)))]);
 
-    private static JsonNode Named(BroadcastReply reply, JsonObject rank)
+    private static JsonObject Named(BroadcastReply reply, JsonObject rank)
     {
         var copy = (JsonObject)rank.DeepClone();
         copy["worker"] = reply.Url;

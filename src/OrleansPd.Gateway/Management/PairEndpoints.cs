@@ -13,11 +13,12 @@ namespace OrleansPd.Gateway.Management;
 
 /// <summary>
 /// <c>POST /route_pd</c>: a pair and its bootstrap triplet for a caller that sends to the engines itself, as trainers do (the
-/// shape of AReaL, its pull request 1364). The pair is held until the lease expires; by then the load that engines report includes
-/// the request. <c>DELETE /route_pd/{lease_id}</c> gives the pair back sooner.
+/// shape of AReaL, its pull request 1364). The pair is held until the lease expires; by then the load that engines report
+/// includes the request. <c>DELETE /route_pd/{lease_id}</c> gives the pair back sooner.
 /// </summary>
 internal sealed class PairEndpoints(
-    IControlPlane controlPlane, ModelNames models, RoutedPairs pairs, AdminAuthentication gate, GatewayOptions options) : IEndpoints
+    IControlPlane controlPlane, ModelNames models, RoutedPairs pairs, AdminAuthentication gate, GatewayOptions options)
+        : IEndpoints
 {
     private const int MaxBody = 1 << 20;
 

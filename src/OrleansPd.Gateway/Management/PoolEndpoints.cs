@@ -35,7 +35,8 @@ internal sealed class PoolEndpoints(IFleetAdmin admin, AdminAuthentication gate)
         // Kestrel decodes the path except for escaped slashes.
         if (!PoolName.TryParse($"{role}/{model?.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase)}", out var pool))
         {
-            await ManagementJson.BadRequestAsync(context, "The path must be /pools/{role}/{model}: prefill, decode or regular, and the model's name, "
+            await ManagementJson.BadRequestAsync(
+                context, "The path must be /pools/{role}/{model}: prefill, decode or regular, and the model's name, "
                 + "or '-' for workers whose engines report it.");
             return;
         }

@@ -23,7 +23,9 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, KeyRing keys, IL
         routes.MapPost("/query_dp_ranks", context => GuardedAsync(context, QueryAsync));
     }
 
-    /// <summary>In a cluster the table is in another process and may be unavailable for a moment: the caller has to retry.</summary>
+    /// <summary>
+    /// In a cluster the table is in another process and may be unavailable for a moment: the caller has to retry.
+    /// </summary>
     private async Task GuardedAsync(HttpContext context, Func<HttpContext, Task> answer)
     {
         try
@@ -44,8 +46,8 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, KeyRing keys, IL
         {
             return;
         }
-        // SGLang's server answers 500 to a body that it cannot read. It is the caller's mistake, so it is 400 here and monitors do
-        // not count it as ours; engines only check for 200.
+        // SGLang's server answers 500 to a body that it cannot read. It is the caller's mistake, so it is 400 here and monitors
+        // do not count it as ours; engines only check for 200.
         if (RoomWire.ReadRegistration(body.Memory, out var room, out var rank) is { } problem)
         {
             await RefuseAsync(context, 400, "invalid_request", problem);

@@ -10,7 +10,9 @@ using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 
-/// <summary><c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: the decisions about a request, and their reasons.</summary>
+/// <summary>
+/// <c>GET /debug/requests</c> and <c>/debug/requests/{id}</c>: the decisions about a request, and their reasons.
+/// </summary>
 internal sealed class DebugEndpoints(RequestLog log, AdminAuthentication gate, TimeProvider clock) : IEndpoints
 {
     private const int MaxListed = 100;

@@ -14,8 +14,8 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Gateway.Observing;
 
 /// <summary>
-/// <c>GET /metrics</c>: the counters of the gateway and the state of its fleet; <c>GET /engine_metrics</c>: those of all engines as
-/// one text, each sample with the engine it is from.
+/// <c>GET /metrics</c>: the counters of the gateway and the state of its fleet. <c>GET /engine_metrics</c>: the metrics of all
+/// engines in one text, each sample labelled with its engine.
 /// </summary>
 internal sealed class MetricsEndpoints(
     GatewayMetrics metrics, RequestDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, RoutedPairs pairs,

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using OrleansPd.Gateway.Options;
 
@@ -58,7 +59,7 @@ internal static class EngineTls
             read();
         }
         catch (Exception e) when (
-            e is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException or ArgumentException)
+            e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
             throw new ArgumentException($"{what}: {e.Message}", e);
         }

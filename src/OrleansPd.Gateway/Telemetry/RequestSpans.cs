@@ -104,7 +104,9 @@ internal sealed class RequestSpans(DispatchTelemetry telemetry, ulong seed)
         });
     }
 
-    /// <summary>SplitMix64: a seeded <see cref="Random"/> is not thread-safe, and a lock would be taken by every request.</summary>
+    /// <summary>
+    /// SplitMix64: a seeded <see cref="Random"/> is not thread-safe, and a lock would be taken by every request.
+    /// </summary>
     private ulong NextRandom()
     {
         var z = (ulong)Interlocked.Add(ref _random, unchecked((long)0x9E3779B97F4A7C15));

@@ -31,7 +31,8 @@ internal static class ErrorResponse
     {
         if (wait is { } time)
         {
-            response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(time.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(time.TotalSeconds))
+                .ToString(CultureInfo.InvariantCulture);
         }
     }
 }

@@ -109,7 +109,7 @@ internal static class GatewayCommand
         }
     }
 
-    private static string Describe(IReadOnlyCollection<WorkerSpec> workers)
+    private static string Describe(List<WorkerSpec> workers)
     {
         if (workers.Count == 0)
         {

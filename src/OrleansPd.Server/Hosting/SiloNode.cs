@@ -141,7 +141,8 @@ internal sealed class SiloNode : IAsyncDisposable
             // Probes use the gateway's transport and certificates. Grains may block, so they use the reference client.
             silo.Services.AddKeyedSingleton(GatewayUpstream, (_, _) => EngineClient.Of(settings.Gateway));
             silo.Services.AddSingleton<IEngineProbe>(provider => new EngineProbe(
-                settings.Gateway.ControlPlane, provider.GetRequiredKeyedService<IUpstream>(GatewayUpstream), TimeProvider.System));
+                settings.Gateway.ControlPlane, provider.GetRequiredKeyedService<IUpstream>(
+                    GatewayUpstream), TimeProvider.System));
             silo.Services.AddSingleton(_ => EngineClient.Reference(settings.Gateway));
             silo.AddOrleansPd(settings.Gateway.ControlPlane, settings.Cluster);
             backend.AddTo(silo, node);

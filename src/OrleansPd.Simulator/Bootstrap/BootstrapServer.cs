@@ -120,7 +120,8 @@ public sealed class BootstrapServer : IAsyncDisposable
     {
         if (fault.Delay is { } delay)
         {
-            await Task.Delay(delay, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(delay, TimeProvider.System, context.RequestAborted)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         if (fault.Status is { } status)
         {

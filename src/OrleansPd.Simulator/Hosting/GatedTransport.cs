@@ -67,7 +67,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
             catch (Exception e) when (e is AddressInUseException or SocketException)
             {
                 // Taken meanwhile as the near end of some connection: it will be free again.
-                await Task.Delay(TimeSpan.FromMilliseconds(50), cancellationToken);
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellationToken);
                 continue;
             }
             _listener = listener;

@@ -11,7 +11,7 @@ internal sealed class ClientWatch : IDisposable
     private readonly CancellationTokenRegistration _registration;
     private int _told;
 
-    public ClientWatch(CancellationToken aborted, Action left)
+    public ClientWatch(Action left, CancellationToken aborted)
     {
         _aborted = aborted;
         _left = left;

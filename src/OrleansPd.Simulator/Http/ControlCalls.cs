@@ -15,7 +15,7 @@ internal sealed class ControlCalls(EngineProcess engine)
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
         if (engine.Faults.TryTake(FaultKind.AbortHang, null, null) is not null)
         {
-            await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted);
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.RequestAborted);
         }
         var rid = body.RootElement.Text("rid") ?? "";
         if (body.RootElement.Flag("abort_all"))

@@ -44,7 +44,7 @@ internal sealed class EngineApi
         {
             _engine.Stats.AddRouterError(fatal.Message);
             _engine.Die(fatal.Message);
-            await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted)
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.RequestAborted)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         catch (ApiError error)

@@ -109,7 +109,7 @@ internal sealed class EventStream
                 return true;
             case FaultKind.Stall:
                 await FlushAsync();
-                await Task.Delay(_fault.Delay ?? Timeout.InfiniteTimeSpan, _context.RequestAborted);
+                await Task.Delay(_fault.Delay ?? Timeout.InfiniteTimeSpan, TimeProvider.System, _context.RequestAborted);
                 _events = int.MinValue;
                 return true;
             case FaultKind.ResetMidStream:

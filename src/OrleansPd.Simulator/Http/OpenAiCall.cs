@@ -50,7 +50,7 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
 
     protected static string FinishName(Finish finish) => finish.Type;
 
-    protected void WriteHead(Utf8JsonWriter json, OpenAiRequest call, string id, string objectName)
+    protected static void WriteHead(Utf8JsonWriter json, OpenAiRequest call, string id, string objectName)
     {
         json.WriteStartObject();
         json.WriteString("id", id);

@@ -81,7 +81,7 @@ internal sealed class RequestIntake(EngineProcess engine)
     public IDisposable WatchClient(HttpContext context, IReadOnlyList<SimRequest> requests, Func<bool> streaming)
     {
         var started = engine.Clock.GetTimestamp();
-        return new ClientWatch(context.RequestAborted, () => engine.Track(LeaveAsync(started, requests, streaming())));
+        return new ClientWatch(() => engine.Track(LeaveAsync(started, requests, streaming())), context.RequestAborted);
     }
 
     private async Task LeaveAsync(long started, IReadOnlyList<SimRequest> requests, bool streaming)

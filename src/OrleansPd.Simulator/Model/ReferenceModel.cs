@@ -1,5 +1,4 @@
 using System.Text;
-using OrleansPd.Simulator.Http;
 
 namespace OrleansPd.Simulator.Model;
 

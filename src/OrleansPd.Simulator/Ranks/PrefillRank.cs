@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
 using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Http;
 using OrleansPd.Simulator.Model;
 using OrleansPd.Simulator.Transport;
 

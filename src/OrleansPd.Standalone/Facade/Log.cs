@@ -14,6 +14,7 @@ internal static partial class Log
     public static partial void FacadeFenced(this ILogger logger, WorkerId worker, long epoch, string host, int port);
 
     [LoggerMessage(2008, LogLevel.Error,
-        "No port of --facade-port-range is free for prefill {Worker}; it gets no requests until one is, and is retried every 2 s")]
+        "No port of --facade-port-range is free for prefill {Worker}; it gets no requests until then; "
+        + "retried every 2 s")]
     public static partial void NoFacadePort(this ILogger logger, WorkerId worker);
 }

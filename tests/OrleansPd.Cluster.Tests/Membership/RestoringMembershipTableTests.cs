@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Cluster.Tests.Support;
-using OrleansPd.Testing;
 
 namespace OrleansPd.Cluster.Tests.Membership;
 

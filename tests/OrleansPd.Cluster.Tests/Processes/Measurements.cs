@@ -75,6 +75,7 @@ public class Measurements(ITestOutputHelper output)
     {
         double[] sorted = [.. figures.Order()];
         output.WriteLine(
-            $"{what}: {sorted[0]:0.00} / {sorted[sorted.Length / 2]:0.00} / {sorted[^1]:0.00} (min / median / max of {sorted.Length})");
+            $"{what}: {sorted[0]:0.00} / {sorted[sorted.Length / 2]:0.00} / {sorted[^1]:0.00} (min / median / max of "
+                + $"{sorted.Length})");
     }
 }

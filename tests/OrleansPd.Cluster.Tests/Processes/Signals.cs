@@ -16,7 +16,8 @@ internal static class Signals
     /// for whatever reason.
     /// </summary>
     private const string Guarded =
-        "(while kill -0 \"$0\" 2>/dev/null && kill -0 $$ 2>/dev/null; do sleep 1; done; kill -9 $$) >/dev/null 2>&1 </dev/null & exec \"$@\"";
+        "(while kill -0 \"$0\" 2>/dev/null && kill -0 $$ 2>/dev/null; do sleep 1; done; kill -9 $$) >/dev/null 2>&1 </dev/null "
+            + "& exec \"$@\"";
 
     public static Process Start(string program, IEnumerable<string> arguments)
     {

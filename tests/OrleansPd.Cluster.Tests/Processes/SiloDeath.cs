@@ -77,9 +77,11 @@ internal sealed record SiloDeath(
     }
 
     public override string ToString() =>
-        $"legs gone after {LegsGone.TotalSeconds:0.00} s, writers answer after {WritersAnswer.TotalSeconds:0.00} s, room shards after "
+        $"legs gone after {LegsGone.TotalSeconds:0.00} s, writers answer after {WritersAnswer.TotalSeconds:0.00} s, room shards "
+            + "after "
         + $"{RoomsAnswer.TotalSeconds:0.00} s; elsewhere {Served} requests, {Failures.Count} failed, "
-        + $"slowest {Slowest.TotalMilliseconds:0} ms, p99 {P99.TotalMilliseconds:0} ms (before: {Before.TotalMilliseconds:0}, {P99Before.TotalMilliseconds:0})";
+        + $"slowest {Slowest.TotalMilliseconds:0} ms, p99 {P99.TotalMilliseconds:0} ms (before: {Before.TotalMilliseconds:0}, "
+        + $"{P99Before.TotalMilliseconds:0})";
 
     private static async Task<TimeSpan> TimedAsync(Func<Task<bool>> condition, Func<Task<string>> state, long since)
     {

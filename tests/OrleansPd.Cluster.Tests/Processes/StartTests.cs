@@ -40,7 +40,8 @@ public class StartTests
             var (code, output) = await SiloProcess.RunAsync("gateway", "--redis", redis.Address + given, "--port", "0");
             Assert.Equal(1, code);
             Assert.Contains(
-                $"error: Redis at {redis.Address} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=...",
+                $"error: Redis at {redis.Address} wants a password, or another one: set "
+                    + "ORLEANSPD_SILO__REDIS=HOST:PORT,password=...",
                 output, StringComparison.Ordinal);
         }
     }

@@ -95,7 +95,7 @@ public class RoomLogWriterTests
     private static async Task<(RoomLogWriter Writer, List<RoomEntry> All)> OpenAsync(IRoomLog log)
     {
         var all = new List<RoomEntry>();
-        return (new RoomLogWriter(log, 0, (await log.OpenAsync(0, ClusterStage.Token)).Writer, () => all), all);
+        return (new RoomLogWriter(log, 0, (await log.OpenAsync(0, ClusterStage.Token)).Writer, () => all, TimeProvider.System), all);
     }
 
     private static RoomEntry Entry(long room) => new(room, 3, Later);

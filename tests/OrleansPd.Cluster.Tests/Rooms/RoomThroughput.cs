@@ -31,7 +31,8 @@ public class RoomThroughput(ITestOutputHelper output)
             await RunAsync(Total / 4, round);
             var took = Stopwatch.GetElapsedTime(began).TotalSeconds;
             output.WriteLine($"{Total / 4 / took:0} registrations/s acknowledged, "
-                + $"{(Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / (Total / 4):0.0} us of CPU each ({AtOnce} at once)");
+                + $"{(Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / (Total / 4):0.0} us of CPU each ({AtOnce} at "
+                + "once)");
         }
 
         // Nothing was acknowledged that Redis does not have.

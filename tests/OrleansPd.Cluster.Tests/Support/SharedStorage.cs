@@ -3,7 +3,9 @@ using Orleans.Storage;
 
 namespace OrleansPd.Cluster.Tests.Support;
 
-/// <summary>Grain storage that outlives every silo of a test, as Redis does. States are replaced, never changed, by our grains.</summary>
+/// <summary>
+/// Grain storage that outlives every silo of a test, as Redis does. States are replaced, never changed, by our grains.
+/// </summary>
 internal sealed class SharedStorage : IGrainStorage
 {
     private readonly ConcurrentDictionary<(string, GrainId), (object State, string ETag)> _stored = new();

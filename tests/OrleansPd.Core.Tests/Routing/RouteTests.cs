@@ -105,7 +105,8 @@ public sealed class RouteTests
         var fleet = new TestFleet().With(1, 2, slots: 1);
         var first = fleet.Take(new PairRequest { PromptTokens = 700 });
         Assert.Equal(
-            "pair; prefill by least_load, score 0 of 1 ranks; decode by least_load, score 0 of 2 ranks; 700 tokens to compute; waited 0 ms",
+            "pair; prefill by least_load, score 0 of 1 ranks; decode by least_load, score 0 of 2 ranks; 700 tokens to compute; "
+                + "waited 0 ms",
             first.Why);
         fleet.Take();
         fleet.Wait(new PairRequest());

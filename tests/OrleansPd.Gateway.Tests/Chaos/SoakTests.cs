@@ -235,8 +235,10 @@ public partial class SoakTests(ITestOutputHelper output)
             dispatcher.LiveRids.Count, dispatcher.Aborter.Waiting);
         var theirs = _engines.Where(e => e.Stats is { } s && (s.LiveRequests, s.LiveKvTokens, s.Occupied) != (0, 0, 0))
             .Select(e =>
-            $"{e.Options.Role} at {e.Port}: live {e.Stats.LiveRequests}, KV {e.Stats.LiveKvTokens}, slots {e.Stats.Occupied} (bootstrap {e.Stats.BootstrapQueue}, "
-            + $"waiting {e.Stats.Waiting}, running {e.Stats.Running}, inflight {e.Stats.InflightQueue}, prealloc {e.Stats.PreallocQueue}, transfer {e.Stats.TransferQueue})");
+            $"{e.Options.Role} at {e.Port}: live {e.Stats.LiveRequests}, KV {e.Stats.LiveKvTokens}, slots {e.Stats.Occupied} "
+                + $"(bootstrap {e.Stats.BootstrapQueue}, "
+            + $"waiting {e.Stats.Waiting}, running {e.Stats.Running}, inflight {e.Stats.InflightQueue}, prealloc "
+            + $"{e.Stats.PreallocQueue}, transfer {e.Stats.TransferQueue})");
         var engines = string.Join("; ", theirs);
         var open = gateway.Requests.Recent()
             .Where(r => r.Calls.Any(c => c.Attempts.Any(a => a.PrefillEndedAt == 0 && !a.Lease.IsRegular)))

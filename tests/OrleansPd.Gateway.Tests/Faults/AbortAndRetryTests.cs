@@ -8,7 +8,6 @@ using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Tests.Support;
 using OrleansPd.Net.Http1;
-using OrleansPd.Testing;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

@@ -124,7 +124,8 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         var suspect = stage.Clock.GetUtcNow() - since;
         await stage.UntilAsync(() => stage.Shown(wedged).Phase == WorkerPhase.Broken, "it is out of rotation", Tenth);
         var removed = stage.Clock.GetUtcNow() - since;
-        output.WriteLine($"suspect after {suspect.TotalSeconds:0.0} s, out of rotation after {removed.TotalSeconds:0.0} s of the gateway's clock");
+        output.WriteLine($"suspect after {suspect.TotalSeconds:0.0} s, out of rotation after {removed.TotalSeconds:0.0} s of "
+            + "the gateway's clock");
         Assert.InRange(suspect.TotalSeconds, 29, 60);
         Assert.InRange(removed.TotalSeconds, 119, 200);
 

@@ -59,7 +59,8 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
         }
         Volatile.Write(ref changing, false);
         await Task.WhenAll(load);
-        output.WriteLine($"{done} requests in {clock.Elapsed.TotalSeconds:0.0} s, {stage.Gateway.Dispatcher.Retries} of them sent again");
+        output.WriteLine($"{done} requests in {clock.Elapsed.TotalSeconds:0.0} s, {stage.Gateway.Dispatcher.Retries} of them "
+            + "sent again");
         Assert.Equal(Clients * Each, done);
         await ManagedStage.UntilAsync(
             () => stage.Gateway.Dispatcher is { OpenDecodeLegs: 0, OpenPrefillLegs: 0 }

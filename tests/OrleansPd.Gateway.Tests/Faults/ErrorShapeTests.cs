@@ -6,7 +6,6 @@ using OrleansPd.Core.Requests;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Gateway.Wire;
 using OrleansPd.Simulator;
 using OrleansPd.Simulator.Faults;
 

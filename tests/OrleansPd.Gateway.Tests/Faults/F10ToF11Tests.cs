@@ -34,7 +34,8 @@ public class F10ToF11Tests(ITestOutputHelper output)
         Assert.InRange(freed, TimeSpan.Zero, TimeSpan.FromSeconds(15));
         var rest = await Task.WhenAll(pending.Skip(Leaving).Select(p => p.ReplyAsync()));
         var next = await Task.WhenAll(Enumerable.Range(0, Next).Select(_ => stage.PostAsync("/generate", FaultStage.Body())));
-        output.WriteLine($"from cancelling to the last of {Next} further answers: {Stopwatch.GetElapsedTime(cancelled).TotalMilliseconds:0} ms");
+        output.WriteLine($"from cancelling to the last of {Next} further answers: "
+            + $"{Stopwatch.GetElapsedTime(cancelled).TotalMilliseconds:0} ms");
         Assert.All(rest.Concat(next), reply => Assert.Equal(FaultStage.Good, reply.GoodText()));
         await stage.FreeAsync();
         foreach (var one in pending)

@@ -15,7 +15,6 @@ using OrleansPd.Net.Http1;
 using OrleansPd.Simulator;
 using OrleansPd.Simulator.Model;
 using OrleansPd.Standalone;
-using OrleansPd.Testing;
 
 namespace OrleansPd.Gateway.Tests.Faults;
 

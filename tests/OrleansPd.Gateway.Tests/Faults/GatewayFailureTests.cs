@@ -60,7 +60,9 @@ public sealed class GatewayFailureTests
         Assert.Contains(Secret, log);
     }
 
-    /// <summary>Sends one request and reads its answer, its entry in <c>/debug/requests</c>, and its only line in the log.</summary>
+    /// <summary>
+    /// Sends one request and reads its answer, its entry in <c>/debug/requests</c>, and its only line in the log.
+    /// </summary>
     private static async Task<(int Status, string Answer, string Debug, string Log)> AskAsync(
         ScriptedUpstream engines, string path, string body)
     {

@@ -161,7 +161,8 @@ public class ReleaseTimes(ITestOutputHelper output)
         var (p50, p99) = (times[times.Count / 2], times[(int)Math.Ceiling(times.Count * 0.99) - 1]);
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"| {name} | {from} | {times.Count} | {p50.TotalMilliseconds:0.0} | {p99.TotalMilliseconds:0.0} | {times[^1].TotalMilliseconds:0.0} |"));
+            $"| {name} | {from} | {times.Count} | {p50.TotalMilliseconds:0.0} | {p99.TotalMilliseconds:0.0} | "
+                + $"{times[^1].TotalMilliseconds:0.0} |"));
         if (p99 >= Bound)
         {
             _late.Add($"{name}: p99 {p99.TotalMilliseconds} ms");

@@ -44,7 +44,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         }
         Assert.Equal(taken, upstream.Taken);
         Assert.InRange(taken - sink.Written, 0, 32 * 1024);
-        output.WriteLine($"{taken} bytes were taken from the engine, {sink.Written} given to the client: {taken - sink.Written} held");
+        output.WriteLine($"{taken} bytes were taken from the engine, {sink.Written} given to the client: {taken - sink.Written} "
+            + "held");
         await gone.CancelAsync();
         Assert.Equal("client_gone", (await running)[0].Reason);
         Assert.Equal(0, dispatcher.OpenDecodeLegs);
@@ -62,7 +63,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 16 * 1024 };
         await socket.ConnectAsync(IPAddress.Loopback, stage.Gateway.Url.Port, Stage.Token);
         await socket.SendAsync(Encoding.UTF8.GetBytes(
-            $"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"),
+            "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: "
+                + $"{Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"),
             Stage.Token);
 
         // The stream begins, and then nobody reads: decode makes its tokens, but the relay of them stands still.
@@ -74,7 +76,8 @@ public sealed class SlowClientTests(ITestOutputHelper output)
             await other.AskAsync("/generate", FleetFaultStage.Request()); // others are served meanwhile
         }
         Assert.Equal(1, stage.Gateway.Dispatcher.OpenDecodeLegs);
-        output.WriteLine($"{(GC.GetTotalMemory(forceFullCollection: true) - before) / 1024} KB more on the heap, engines included");
+        output.WriteLine($"{(GC.GetTotalMemory(forceFullCollection: true) - before) / 1024} KB more on the heap, engines "
+            + "included");
 
         var read = new MemoryStream();
         var chunk = new byte[64 * 1024];

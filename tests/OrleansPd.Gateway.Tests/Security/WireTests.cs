@@ -37,7 +37,8 @@ public sealed class WireTests
         await using var spy = await Spy.StartAsync();
         await using var gateway = await spy.GatewayAsync("h");
         const string hidden =
-            "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"text\":\"hidden\"}";
+            "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+                + "17\r\n\r\n{\"text\":\"hidden\"}";
 
         var answer = await RawAsync(
             gateway.Url, $"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{rest}{hidden}");
@@ -57,7 +58,8 @@ public sealed class WireTests
         await using var spy = await Spy.StartAsync();
         await using var gateway = await spy.GatewayAsync("h");
         var answer = await RawAsync(gateway.Url,
-            $"POST /generate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{name}: {value}\r\nContent-Length: {Good.Length}\r\n\r\n{Good}");
+            $"POST /generate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{name}: "
+                + $"{value}\r\nContent-Length: {Good.Length}\r\n\r\n{Good}");
         Assert.True(answer.StartsWith("HTTP/1.1 200", StringComparison.Ordinal)
             || answer.StartsWith("HTTP/1.1 400", StringComparison.Ordinal), answer);
         Assert.DoesNotContain("\r\n" + value + "\r\n", answer);

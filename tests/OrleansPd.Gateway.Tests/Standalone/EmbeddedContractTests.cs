@@ -5,7 +5,6 @@ using OrleansPd.Core.Options;
 using OrleansPd.Core.States;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Standalone;
-using OrleansPd.Testing;
 using OrleansPd.Testing.Contracts;
 
 namespace OrleansPd.Gateway.Tests.Standalone;

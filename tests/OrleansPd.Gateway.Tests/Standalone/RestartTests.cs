@@ -62,7 +62,7 @@ public sealed class RestartTests
         await LiveStage.UntilAsync(() => stage.Shown(stage.Prefill[0]) is { Epoch: 2 }, TimeSpan.FromSeconds(60));
         var held = stage.Shown(stage.Prefill[0]);
         Assert.Equal(WorkerPhase.Probing, held.Phase);
-        Assert.Contains("held until decode engines have forgotten", held.Reason);
+        Assert.Contains("held until decode engines have dropped", held.Reason);
         using var refused = await SendAsync(stage);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
         Assert.Equal("no_prefill_workers_available", refused.Headers.GetValues("x-router-error-code").Single());

@@ -161,8 +161,10 @@ internal sealed class Stage : IAsyncDisposable
         var legs = (ControlPlane.OpenLegs, Gateway.Dispatcher.OpenPrefillLegs, Gateway.Dispatcher.OpenDecodeLegs,
             Gateway.Metrics.Active);
         var live = string.Join(", ", _engines.Where(e => e.IsAlive && e.Stats.LiveRequests > 0).Select(e =>
-            $"{e.Options.Role}: {e.Stats.LiveRequests} (running {e.Stats.Running}, waiting {e.Stats.Waiting}, bootstrap {e.Stats.BootstrapQueue}, "
-            + $"prealloc {e.Stats.PreallocQueue}, transfer {e.Stats.TransferQueue}, inflight {e.Stats.InflightQueue}, aborted {e.Stats.AbortedTotal})"));
+            $"{e.Options.Role}: {e.Stats.LiveRequests} (running {e.Stats.Running}, waiting {e.Stats.Waiting}, bootstrap "
+                + $"{e.Stats.BootstrapQueue}, "
+            + $"prealloc {e.Stats.PreallocQueue}, transfer {e.Stats.TransferQueue}, inflight {e.Stats.InflightQueue}, aborted "
+            + $"{e.Stats.AbortedTotal})"));
         return legs == (0, 0, 0, 0) && live.Length == 0 ? null : $"legs {legs}, engines {live}";
     }
 }

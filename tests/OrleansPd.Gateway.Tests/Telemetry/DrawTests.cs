@@ -5,7 +5,9 @@ using OrleansPd.Gateway.Tests.Support;
 
 namespace OrleansPd.Gateway.Tests.Telemetry;
 
-/// <summary>Which requests get spans where not all do. The listener hears every gateway of the process, so no test runs in parallel.</summary>
+/// <summary>
+/// Which requests get spans where not all do. The listener hears every gateway of the process, so no test runs in parallel.
+/// </summary>
 [Collection(nameof(DrawTests))]
 [CollectionDefinition(nameof(DrawTests), DisableParallelization = true)]
 public sealed class DrawTests : IDisposable
@@ -83,7 +85,8 @@ public sealed class DrawTests : IDisposable
     private static async Task<(string Parent, string State)[]> TellAsync(double ratio, string?[] parents, string? state)
     {
         await using var spy = await Spy.StartAsync();
-        await using var gateway = await spy.GatewayAsync("h", options => (options.EnableTrace, options.TraceSampleRatio) = (true, ratio));
+        await using var gateway = await spy.GatewayAsync(
+            "h", options => (options.EnableTrace, options.TraceSampleRatio) = (true, ratio));
         using var client = new HttpClient { BaseAddress = gateway.Url };
         foreach (var parent in parents)
         {

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using OrleansPd.Net.Http1;
-using OrleansPd.Testing;
 
 namespace OrleansPd.Net.Tests.Http1;
 
