@@ -31,8 +31,14 @@ public class ContractVersionTests
 
             var ours = report with
             {
-                Claim = report.Claim with { Gateway =
-                    "new", IsBrief = true, IsLeaving = true, Ranks = [new RankClaim(3, 1, 7, 2, 4096)] },
+                Claim = report.Claim with
+                {
+                    Gateway =
+                    "new",
+                    IsBrief = true,
+                    IsLeaving = true,
+                    Ranks = [new RankClaim(3, 1, 7, 2, 4096)]
+                },
                 Outcomes = [new OutcomeRun(LegOutcome.Failed, 3)],
                 Rids = ["pd1", "pd2"],
             };

@@ -241,11 +241,11 @@ public sealed class ControlPlanePropertyTests
         {
             var readings = Enumerable.Range(0, worker.DpSize)
                 .Select(rank => new RankReading(rank, Running: _random.Next(6), Waiting: _random.Next(3))
-            {
-                Tokens = _random.Next(9000),
-                Age = TimeSpan.FromMilliseconds(_random.Next(3000)),
-                MaxRunning = _random.Next(4) == 0 ? _random.Next(1, 6) : null,
-            });
+                {
+                    Tokens = _random.Next(9000),
+                    Age = TimeSpan.FromMilliseconds(_random.Next(3000)),
+                    MaxRunning = _random.Next(4) == 0 ? _random.Next(1, 6) : null,
+                });
             _fleet.ReportLoad(worker.Id, [.. readings]);
         }
 

@@ -26,18 +26,18 @@ internal sealed class TestFleet
 
     public static WorkerFacts Facts(
         int dp = 1, int slots = 4, string? version = "0.5.18", string model = "m", string identity = "seed=1") => new()
-    {
-        DpSize = dp,
-        MaxRunningPerRank = slots,
-        SlotsPerRank = slots,
-        Version = version,
-        ServedModelName = model,
-        PageSize = 64,
-        KvCacheDtype = "auto",
-        TransferBackend = "mooncake",
-        BootstrapPort = 8998,
-        ProcessIdentity = identity,
-    };
+        {
+            DpSize = dp,
+            MaxRunningPerRank = slots,
+            SlotsPerRank = slots,
+            Version = version,
+            ServedModelName = model,
+            PageSize = 64,
+            KvCacheDtype = "auto",
+            TransferBackend = "mooncake",
+            BootstrapPort = 8998,
+            ProcessIdentity = identity,
+        };
 
     public WorkerId Add(WorkerRole role, string host, WorkerFacts? facts = null, bool ready = true)
     {

@@ -75,7 +75,8 @@ public class BadInputTests
 
         using var known = await stage.PostAsync("/generate", large);
         using var chunked = new HttpRequestMessage(
-            HttpMethod.Post, "/generate") { Content = new StringContent(large, Encoding.UTF8, "application/json") };
+            HttpMethod.Post, "/generate")
+        { Content = new StringContent(large, Encoding.UTF8, "application/json") };
         chunked.Headers.TransferEncodingChunked = true;
         using var unknown = await stage.Client.SendAsync(chunked, Stage.Token);
 

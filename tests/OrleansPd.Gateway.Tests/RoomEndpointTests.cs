@@ -118,7 +118,8 @@ public sealed class RoomEndpointTests : IAsyncLifetime
     private async Task<(int Status, string Body)> PostAsync(string path, string body, string? authorization = null)
     {
         using var request = new HttpRequestMessage(
-            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            HttpMethod.Post, path)
+        { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         if (authorization is not null)
         {
             request.Headers.TryAddWithoutValidation("Authorization", authorization);

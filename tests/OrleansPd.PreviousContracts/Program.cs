@@ -14,8 +14,14 @@ while (Console.ReadLine() is { } line)
             var report = new OldReport
             {
                 Batch = 4,
-                Claim = new() { Gateway =
-                    "old", Ledger = 9, Ranks = [new() { Held = 3, Peak = 2, Running = 1, Wanted = 7 }], Sequence = 12 },
+                Claim = new()
+                {
+                    Gateway =
+                    "old",
+                    Ledger = 9,
+                    Ranks = [new() { Held = 3, Peak = 2, Running = 1, Wanted = 7 }],
+                    Sequence = 12
+                },
                 Epoch = 2,
                 Registration = 77,
                 Stalled = TimeSpan.FromSeconds(5),

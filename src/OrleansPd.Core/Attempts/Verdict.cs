@@ -77,7 +77,8 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
             LegEndKind.Unreachable => new($"{name}_unreachable", 503, self, true, null, $"The {name} engine cannot be reached."),
             LegEndKind.Broken => new($"{name}_broken", 503, self, true, null, $"The {name} engine broke the connection."),
             LegEndKind.Stale => new(
-                $"{name}_stale", 503, Blame.None, true, null, $"The {name} engine closed an idle connection.") { Resend = true },
+                $"{name}_stale", 503, Blame.None, true, null, $"The {name} engine closed an idle connection.")
+            { Resend = true },
             LegEndKind.Malformed =>
                 new($"{name}_malformed", 502, self, true, null, $"The {name} engine sent an unreadable answer."),
             LegEndKind.Truncated => new($"{name}_truncated", 502, self, true, null, $"The {name} engine's stream ended early."),

@@ -35,8 +35,12 @@ public sealed record PoolRoster
             {
                 // From the clock, so that it is higher than every earlier one of any pool, even if storage lost its records.
                 var registration = Math.Max(next.LastRegistration + 1, now.UtcTicks);
-                next = next with { Members = next.Members.Add(
-                    new(id, spec with { Id = id }, registration)), LastRegistration = registration };
+                next = next with
+                {
+                    Members = next.Members.Add(
+                    new(id, spec with { Id = id }, registration)),
+                    LastRegistration = registration
+                };
             }
         }
         return next;

@@ -37,8 +37,11 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
         }
         if (picker.TryPick(pool, request, avoidPrefill, avoidDecode, out pick))
         {
-            pick = pick with { Route = pick.Prefill < 0 ? RouteReason.OnlyRegular : isShort ? RouteReason.RegularBusy
-                : RouteReason.Pair };
+            pick = pick with
+            {
+                Route = pick.Prefill < 0 ? RouteReason.OnlyRegular : isShort ? RouteReason.RegularBusy
+                : RouteReason.Pair
+            };
             return true;
         }
         if (options.PdFallback && pool.Regular is { } other && pool.WhyUnusable(request.Adapters) is not null

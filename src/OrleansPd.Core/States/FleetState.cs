@@ -70,8 +70,16 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
             Array.Resize(ref _breakers, slot * 2);
             Array.Resize(ref _snapshots, slot * 2);
         }
-        var worker = new WorkerState { Id = id, Spec =
-            spec, Slot = slot, Registration = ++_registrations, Since = now, Reason = "nothing has answered there yet" };
+        var worker = new WorkerState
+        {
+            Id = id,
+            Spec =
+            spec,
+            Slot = slot,
+            Registration = ++_registrations,
+            Since = now,
+            Reason = "nothing has answered there yet"
+        };
         _workers[slot] = worker;
         _breakers[slot] = default;
         _slots.Add(id, slot);

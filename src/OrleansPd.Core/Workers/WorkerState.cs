@@ -103,8 +103,17 @@ public sealed record WorkerState
             Reason = Stage == WorkerPhase.Ready ? health.Problem ?? (Misses > 0 || Stalled ? Reason : null) : Reason,
         },
         (WorkerInput.Proved proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
-            this with { Stage =
-                WorkerPhase.Ready, Since = now, Reason = null, Misses = 0, Refusals = 0, DownSince = null, Stalled = false },
+            this with
+            {
+                Stage =
+                WorkerPhase.Ready,
+                Since = now,
+                Reason = null,
+                Misses = 0,
+                Refusals = 0,
+                DownSince = null,
+                Stalled = false
+            },
         (WorkerInput.Proved proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
         (WorkerInput.Proved, _) => this,
         (WorkerInput.NotProved failed, WorkerPhase.Probing) =>

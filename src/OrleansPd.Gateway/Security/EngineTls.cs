@@ -19,8 +19,12 @@ internal static class EngineTls
         var tls = new SslClientAuthenticationOptions();
         if (options.CaCertPaths.Count > 0)
         {
-            var policy = new X509ChainPolicy { TrustMode =
-                X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            var policy = new X509ChainPolicy
+            {
+                TrustMode =
+                X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck
+            };
             foreach (var path in options.CaCertPaths)
             {
                 Read(path, () => policy.CustomTrustStore.ImportFromPemFile(path));

@@ -39,7 +39,8 @@ internal sealed class ReplayFlags
     };
 
     private readonly Option<string?> _apiKey = new(
-        "--api-key") { Description = "API key to send as a bearer token.", HelpName = "KEY" };
+        "--api-key")
+    { Description = "API key to send as a bearer token.", HelpName = "KEY" };
 
     private readonly Option<bool> _noStream = new("--no-stream")
     {

@@ -51,13 +51,20 @@ internal static class WorkersCommand
         var gateway = new WorkersGatewayFlags();
         var worker = new Argument<string>("URL") { Description = "URL of the engine." };
         var type = new Option<string>(
-            "--type") { Description = "prefill, decode or regular (both). Default regular.", HelpName = "TYPE" };
-        var port = new Option<int?>("--bootstrap-port") { Description =
-            "Port of the KV bootstrap server of a prefill engine. Default: ask the engine.", HelpName = "PORT" };
+            "--type")
+        { Description = "prefill, decode or regular (both). Default regular.", HelpName = "TYPE" };
+        var port = new Option<int?>("--bootstrap-port")
+        {
+            Description =
+            "Port of the KV bootstrap server of a prefill engine. Default: ask the engine.",
+            HelpName = "PORT"
+        };
         var priority = new Option<int?>(
-            "--priority") { Description = "Priority, 0-255; higher is preferred. Default 50.", HelpName = "NUMBER" };
+            "--priority")
+        { Description = "Priority, 0-255; higher is preferred. Default 50.", HelpName = "NUMBER" };
         var model = new Option<string?>(
-            "--model") { Description = "Model name. Default: ask the engine.", HelpName = "NAME" };
+            "--model")
+        { Description = "Model name. Default: ask the engine.", HelpName = "NAME" };
         var key = new Option<string?>("--worker-key")
         {
             Description = "API key of the engine. Default: the environment variable ORLEANSPD_WORKER_KEY, which other "

@@ -70,7 +70,8 @@ public sealed class BootstrapServer : IAsyncDisposable
         string host, int port, BootstrapServerOptions? options, TimeProvider? clock, FaultControl? faults, CancellationToken ct)
     {
         var server = new BootstrapServer(
-            options ?? new BootstrapServerOptions(), clock ?? TimeProvider.System) { Faults = faults };
+            options ?? new BootstrapServerOptions(), clock ?? TimeProvider.System)
+        { Faults = faults };
         server._sweep = server._owners.SweepAsync(server._life.Token);
         server._host = await HttpHost.StartAsync(host, port, KeepAlive, server.AnswerAsync, ct);
         return server;

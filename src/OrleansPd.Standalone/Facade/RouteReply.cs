@@ -25,8 +25,11 @@ internal sealed record RouteReply(int Status, string? ContentType, byte[] Body)
                     json.Read();
                     return json.TokenType == JsonTokenType.Null
                         ? this
-                        : this with { Body = [.. Body.AsSpan(
-                            0, (int)json.TokenStartIndex), .. "null"u8, .. Body.AsSpan((int)json.BytesConsumed)] };
+                        : this with
+                        {
+                            Body = [.. Body.AsSpan(
+                            0, (int)json.TokenStartIndex), .. "null"u8, .. Body.AsSpan((int)json.BytesConsumed)]
+                        };
                 }
             }
         }

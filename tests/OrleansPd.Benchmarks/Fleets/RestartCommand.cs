@@ -26,8 +26,11 @@ internal static class RestartCommand
         Console.WriteLine("|---:|---:|---|---:|---:|---:|---:|---:|---:|");
         var lostWithFacade = 0;
         foreach (var (prefills, down, facade) in
-            from prefills in (int[])[1, 2] from down in Downs from facade in (
-                bool[])[false, true] select (prefills, down, facade))
+            from prefills in (int[])[1, 2]
+            from down in Downs
+            from facade in (
+                bool[])[false, true]
+            select (prefills, down, facade))
         {
             var run = await RunAsync(prefills, facade, seconds, rate, down);
             lostWithFacade += facade && prefills > 1 ? run.Lost : 0; // alone it leaves nobody to go to while it is down

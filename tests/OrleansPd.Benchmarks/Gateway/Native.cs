@@ -209,8 +209,13 @@ internal static unsafe partial class Native
         public static Address Of(string address, int port)
         {
             var bytes = System.Net.IPAddress.Parse(address).GetAddressBytes();
-            return new() { Family = Inet, Port = (
-                ushort)((ushort)port << 8 | (ushort)port >> 8), Host = BitConverter.ToUInt32(bytes) };
+            return new()
+            {
+                Family = Inet,
+                Port = (
+                ushort)((ushort)port << 8 | (ushort)port >> 8),
+                Host = BitConverter.ToUInt32(bytes)
+            };
         }
     }
 }

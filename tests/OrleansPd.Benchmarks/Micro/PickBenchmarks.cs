@@ -36,8 +36,12 @@ public class PickBenchmarks
         var book = new PromptBook(Policy == "cache_aware" ? 4096 : 16);
         for (var i = 0; i < book.Prompts; i++)
         {
-            var request = new PairRequest { PrefixBlocks = book.Prompt(
-                i, BenchFleet.LongPrompt, BenchFleet.LongPrompt), SessionKey = (ulong)i + 1 };
+            var request = new PairRequest
+            {
+                PrefixBlocks = book.Prompt(
+                i, BenchFleet.LongPrompt, BenchFleet.LongPrompt),
+                SessionKey = (ulong)i + 1
+            };
             for (var copy = 0; copy <= i % 3; copy++) // one to three ranks have it
             {
                 _picker.Picked(new PairPick(

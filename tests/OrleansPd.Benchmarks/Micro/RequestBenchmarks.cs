@@ -52,8 +52,14 @@ public class BodyBenchmarks
     public int SpliceAndCopy()
     {
         using var spliced = BodySplicer.Splice(
-            _body, _shape, new LegMembers { BootstrapHost =
-                "10.0.0.11", BootstrapPort = 8998, Room = 1, Rid = "0123456789abcdef" });
+            _body, _shape, new LegMembers
+            {
+                BootstrapHost =
+                "10.0.0.11",
+                BootstrapPort = 8998,
+                Room = 1,
+                Rid = "0123456789abcdef"
+            });
         spliced.CopyTo(_target);
         return spliced.Length;
     }

@@ -98,9 +98,15 @@ internal sealed class TableStage : IAsyncDisposable
             var now = DateTime.UtcNow;
             var row = new MembershipEntry
             {
-                SiloAddress = Address, Status =
-                    SiloStatus.Active, HostName = "host", SiloName = "silo", ProxyPort = 7, RoleName = "role",
-                StartTime = now, IAmAliveTime = now,
+                SiloAddress = Address,
+                Status =
+                    SiloStatus.Active,
+                HostName = "host",
+                SiloName = "silo",
+                ProxyPort = 7,
+                RoleName = "role",
+                StartTime = now,
+                IAmAliveTime = now,
             };
             Assert.True(await Table.InsertRowAsync(row, (await ReadAsync()).Version.Next(), ClusterStage.Token));
         }

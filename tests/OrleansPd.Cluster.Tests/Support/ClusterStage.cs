@@ -58,8 +58,12 @@ internal sealed class ClusterStage : IAsyncDisposable
             };
             var started = await SimulatedEngine.StartAsync(engine?.Invoke(wanted) ?? wanted, ct: Token);
             engines.Add(started);
-            var spec = new WorkerSpec { Url = started.Url, Role = role == EngineRole.Prefill ? WorkerRole.Prefill
-                : WorkerRole.Decode };
+            var spec = new WorkerSpec
+            {
+                Url = started.Url,
+                Role = role == EngineRole.Prefill ? WorkerRole.Prefill
+                : WorkerRole.Decode
+            };
             named.Add(worker?.Invoke(spec) ?? spec);
         }
         var rooms = new MemoryRoomLog();
@@ -121,7 +125,8 @@ internal sealed class ClusterStage : IAsyncDisposable
     public async Task<(HttpStatusCode Status, string Body)> PostAsync(Node node, string body, string path = "/generate")
     {
         using var request = new HttpRequestMessage(
-            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            HttpMethod.Post, path)
+        { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         using var response = await node.Client.SendAsync(request, Token);
         return (response.StatusCode, await response.Content.ReadAsStringAsync(Token));
     }

@@ -37,8 +37,13 @@ public sealed class RankFaultTests
         var seen = new HashSet<long>();
         for (var i = 0; i < 300; i++)
         {
-            var lease = fleet.Take(new PairRequest { Items = random.Next(
-                1, 9), SessionKey = (ulong)random.Next(20), PromptTokens = random.Next(2000) });
+            var lease = fleet.Take(new PairRequest
+            {
+                Items = random.Next(
+                1, 9),
+                SessionKey = (ulong)random.Next(20),
+                PromptTokens = random.Next(2000)
+            });
             var dp = lease.Prefill!.DpSize;
             Assert.InRange(lease.PrefillRank, 0, dp - 1);
             Assert.All(lease.Rooms.ToArray(), room =>

@@ -102,7 +102,8 @@ public sealed class ForeignLoadTests
         var fleet = new TestFleet(new() { Policy = "least_load", DpRanks = DpRankMode.Engine }).With(1, 1, dp: 2);
         var id = fleet.State.Fleet.Decode[0].Id;
         fleet.ReportLoad(id, new RankReading(
-            0, 2, 0) { Age = TimeSpan.Zero }, new RankReading(1, 3, 0) { Age = TimeSpan.FromSeconds(1) });
+            0, 2, 0)
+        { Age = TimeSpan.Zero }, new RankReading(1, 3, 0) { Age = TimeSpan.FromSeconds(1) });
         Assert.Equal(5, Assert.Single(fleet.State.View(id)!.Ranks).Foreign);
     }
 }

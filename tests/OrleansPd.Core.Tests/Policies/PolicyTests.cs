@@ -39,8 +39,15 @@ public sealed class PolicyTests
     {
         var fleet = Fleet(policy, workers: 2, dp: 2);
         var (p, d) = (fleet.State.Fleet.Prefill[1].Id, fleet.State.Fleet.Decode[1].Id);
-        var request = new PairRequest { AvoidPrefill = p, AvoidDecode = d, SessionKey = 3, PrefixBlocks = Prompt(
-            4, 0, 0), PromptTokens = 256 };
+        var request = new PairRequest
+        {
+            AvoidPrefill = p,
+            AvoidDecode = d,
+            SessionKey = 3,
+            PrefixBlocks = Prompt(
+            4, 0, 0),
+            PromptTokens = 256
+        };
         for (var i = 0; i < 50; i++)
         {
             var lease = fleet.Take(request);
@@ -156,12 +163,20 @@ public sealed class PolicyTests
         var home = fleet.Take(request);
         fleet.EndBoth(home);
         // 900 cached tokens are worth 900 tokens of queue and no more.
-        fleet.Take(new PairRequest { PromptTokens = 800, AvoidPrefill = fleet.State.Fleet.Prefill.Single(
-            p => p.Id != home.Prefill!.Id).Id });
+        fleet.Take(new PairRequest
+        {
+            PromptTokens = 800,
+            AvoidPrefill = fleet.State.Fleet.Prefill.Single(
+            p => p.Id != home.Prefill!.Id).Id
+        });
         var still = fleet.Take(request with { PrefixBlocks = Prompt(0, 100, 1) });
         Assert.Equal(home.Prefill!.Id, still.Prefill!.Id);
-        fleet.Take(new PairRequest { PromptTokens = 500, AvoidPrefill = fleet.State.Fleet.Prefill.Single(
-            p => p.Id != home.Prefill!.Id).Id });
+        fleet.Take(new PairRequest
+        {
+            PromptTokens = 500,
+            AvoidPrefill = fleet.State.Fleet.Prefill.Single(
+            p => p.Id != home.Prefill!.Id).Id
+        });
         Assert.NotEqual(home.Prefill!.Id, fleet.Take(request).Prefill!.Id);
     }
 

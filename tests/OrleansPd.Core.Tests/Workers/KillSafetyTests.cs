@@ -33,8 +33,12 @@ public sealed class KillSafetyTests
     [Fact]
     public void KV_that_is_being_sent_is_not_released()
     {
-        var load = new EngineLoad { AskedAt = Idle.AddSeconds(
-            1), Ranks = [new RankReading(0, 0, 0) { Sending = 1, Age = TimeSpan.Zero }] };
+        var load = new EngineLoad
+        {
+            AskedAt = Idle.AddSeconds(
+            1),
+            Ranks = [new RankReading(0, 0, 0) { Sending = 1, Age = TimeSpan.Zero }]
+        };
         Assert.False(KillSafety.Of(0, Idle, load).IsSafe);
     }
 

@@ -213,8 +213,15 @@ public sealed class StreamFuzzTests
             10 => "\"\\u0065rror\"",
             _ => random.Next(1000).ToString(CultureInfo.InvariantCulture),
         };
-        string Word() => random.Next(6) switch { 0 =>
-            "\"naïve 日本 😀\"", 1 => "\"\\\"error\\\"\"", 2 => "\"\"", 3 => "\"data: [DONE]\\n\\n\"", _ => "\"hello\"" };
+        string Word() => random.Next(6) switch
+        {
+            0 =>
+            "\"naïve 日本 😀\"",
+            1 => "\"\\\"error\\\"\"",
+            2 => "\"\"",
+            3 => "\"data: [DONE]\\n\\n\"",
+            _ => "\"hello\""
+        };
         if (random.Next(8) == 0)
         {
             return random.Next(3) switch

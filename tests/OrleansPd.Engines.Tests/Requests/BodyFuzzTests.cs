@@ -28,8 +28,14 @@ public sealed class BodyFuzzTests
         CheckFacts(shape, body, wanted, dialect);
 
         var rooms = Enumerable.Range(0, shape.Items).Select(item => long.MaxValue - item).ToArray();
-        var members = new LegMembers { BootstrapHost = "[::1]", BootstrapPort = 1, DisaggPrefillDpRank = 3, Rid = random.Next(
-            2) == 0 ? "ours" : null };
+        var members = new LegMembers
+        {
+            BootstrapHost = "[::1]",
+            BootstrapPort = 1,
+            DisaggPrefillDpRank = 3,
+            Rid = random.Next(
+            2) == 0 ? "ours" : null
+        };
         members = shape.IsBatch ? members with { Rooms = rooms } : members with { Room = rooms[0] };
         using (var spliced = BodySplicer.Splice(body, shape, members))
         {

@@ -49,7 +49,8 @@ public sealed class BodySplicerTests
         Assert.Equal(room, single["bootstrap_room"]!.GetValue<long>());
         var batch = JsonNode.Parse(
             Spliced("""{"text":["a","b"]}""", new(
-                ) { BootstrapHost = "h", Rooms = new[] { room, 5L }, Rids = new[] { "x", "y" } }))!;
+                )
+            { BootstrapHost = "h", Rooms = new[] { room, 5L }, Rids = new[] { "x", "y" } }))!;
         Assert.Equal([room, 5L], batch["bootstrap_room"]!.AsArray().Select(value => value!.GetValue<long>()));
         Assert.Equal("""["x","y"]""", batch["rid"]!.ToJsonString());
     }

@@ -44,8 +44,13 @@ public class OpenAiClientTests
     public async Task Log_probabilities_and_finish_reason_arrive()
     {
         await using var stage = await Stage.StartAsync();
-        var options = new ChatCompletionOptions { MaxOutputTokenCount =
-            4, IncludeLogProbabilities = true, TopLogProbabilityCount = 3 };
+        var options = new ChatCompletionOptions
+        {
+            MaxOutputTokenCount =
+            4,
+            IncludeLogProbabilities = true,
+            TopLogProbabilityCount = 3
+        };
 
         ChatCompletion answer = await Client(stage).GetChatClient("default").CompleteChatAsync(Messages, options, Stage.Token);
 

@@ -104,7 +104,8 @@ internal sealed class FaultStage : IAsyncDisposable
     {
         var id = $"fault-{Interlocked.Increment(ref _asked)}";
         var request = new HttpRequestMessage(
-            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            HttpMethod.Post, path)
+        { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         request.Headers.Add("x-request-id", id);
         return new Pending(Client, request, id);
     }

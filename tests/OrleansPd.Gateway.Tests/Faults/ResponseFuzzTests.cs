@@ -68,8 +68,14 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
         Assert.True(RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out var error), error.Message);
         using var shared = SharedBody.CopyOf(body);
         var sink = new JudgingSink(stream);
-        var call = new DispatchCall { Path =
-            "/x", Body = shared, Shape = shape, Pair = new PairRequest { MaxWait = TimeSpan.FromSeconds(1) } };
+        var call = new DispatchCall
+        {
+            Path =
+            "/x",
+            Body = shared,
+            Shape = shape,
+            Pair = new PairRequest { MaxWait = TimeSpan.FromSeconds(1) }
+        };
 
         var reports = await dispatcher.RunAsync(call, sink, Stage.Token);
 

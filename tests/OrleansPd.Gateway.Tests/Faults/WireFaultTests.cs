@@ -127,7 +127,8 @@ public sealed class WireFaultTests(ITestOutputHelper output)
     private static async Task<int> PostAsync(FleetFaultStage stage, string path, string body, string? authorization)
     {
         using var request = new HttpRequestMessage(
-            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            HttpMethod.Post, path)
+        { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         if (authorization is not null)
         {
             request.Headers.TryAddWithoutValidation("Authorization", authorization);

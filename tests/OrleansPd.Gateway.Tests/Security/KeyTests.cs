@@ -84,8 +84,11 @@ public sealed class KeyTests
     public async Task Named_keys_have_limits_of_their_own_and_the_answer_says_which_and_for_how_long()
     {
         var hash = Convert.ToHexString(SHA256.HashData("b0b"u8));
-        var options = new GatewayOptions { ClientKeys =
-            { "name=alice,key=al1ce,rpm=2", $"name=bob,sha256={hash},tpm=20", "name=carol,key=c4rol" } };
+        var options = new GatewayOptions
+        {
+            ClientKeys =
+            { "name=alice,key=al1ce,rpm=2", $"name=bob,sha256={hash},tpm=20", "name=carol,key=c4rol" }
+        };
         await using var stage = await Stage.StartAsync(options: options);
 
         int[] alice = [await AskAsync("al1ce"), await AskAsync("al1ce"), await AskAsync("al1ce")];
@@ -319,7 +322,8 @@ public sealed class KeyTests
     private static HttpRequestMessage Request(string method, string path, string? header)
     {
         var request = new HttpRequestMessage(
-            new HttpMethod(method), new Uri(path, UriKind.Relative)) { Content = method == "POST" ? Json(Body) : null };
+            new HttpMethod(method), new Uri(path, UriKind.Relative))
+        { Content = method == "POST" ? Json(Body) : null };
         if (header is not null)
         {
             request.Headers.TryAddWithoutValidation("Authorization", header);

@@ -80,8 +80,14 @@ public sealed class TlsTests : IDisposable
         string certificate, string? key, string words)
     {
         var error = await Assert.ThrowsAsync<ArgumentException>(() => StandaloneGateway.StartAsync(
-            new GatewayOptions { Host = "127.0.0.1", Port = 0, TlsCertPath = Path.Combine(
-                _certificates.Folder, certificate), TlsKeyPath = key }, cancellationToken: Stage.Token));
+            new GatewayOptions
+            {
+                Host = "127.0.0.1",
+                Port = 0,
+                TlsCertPath = Path.Combine(
+                _certificates.Folder, certificate),
+                TlsKeyPath = key
+            }, cancellationToken: Stage.Token));
         Assert.Contains(words, error.Message);
     }
 

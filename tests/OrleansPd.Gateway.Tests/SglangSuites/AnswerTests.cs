@@ -40,7 +40,8 @@ public sealed class AnswerTests
         foreach (var engine in stage.Prefill.Concat(stage.Decode))
         {
             engine.Faults.Add(new Fault(
-                FaultKind.Status) { Status = 400, Body = """{"error":{"message":"invalid json_schema"}}""" });
+                FaultKind.Status)
+            { Status = 400, Body = """{"error":{"message":"invalid json_schema"}}""" });
         }
         var (status, body) = await Suite.PostAsync(stage, "/generate", Suite.Generate("x", 4));
         Assert.Equal((400, "invalid json_schema"), (status, (string)body["error"]!["message"]!));

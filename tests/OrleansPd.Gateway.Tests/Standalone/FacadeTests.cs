@@ -40,8 +40,11 @@ public sealed class FacadeTests
         await using var stage = await StartAsync(dp: 2);
         var real = await GetAsync(Real(stage) + Sentinel);
         var shown = await GetAsync(Facade(stage) + Sentinel);
-        Assert.Equal(real with { Body = real.Body.Replace(
-            $"\"prefill_http_port\":{stage.Prefill[0].Port}", "\"prefill_http_port\":null") }, shown);
+        Assert.Equal(real with
+        {
+            Body = real.Body.Replace(
+            $"\"prefill_http_port\":{stage.Prefill[0].Port}", "\"prefill_http_port\":null")
+        }, shown);
         Assert.NotEqual(real, shown);
         foreach (var path in new[] { RankOne, "/route",
             "/route?prefill_dp_rank=9&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0" })
@@ -227,7 +230,8 @@ public sealed class FacadeTests
     private async Task<Reply> SendAsync(HttpMethod method, string url, string body)
     {
         using var request = new HttpRequestMessage(
-            method, url) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            method, url)
+        { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         using var response = await _http.SendAsync(request, Token);
         return new Reply((int)response.StatusCode, response.Content.Headers.ContentType?.ToString(
             ), await response.Content.ReadAsStringAsync(Token));

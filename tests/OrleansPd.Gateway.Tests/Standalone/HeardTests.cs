@@ -20,8 +20,14 @@ public sealed class HeardTests
     {
         var clock = new FakeTimeProvider();
         var probe = new Talkative();
-        var options = new ControlPlaneOptions { LoadIntervalSecs =
-            1, LivenessIntervalSecs = 60, DescribeIntervalSecs = 3600, HealthIntervalSecs = 0 };
+        var options = new ControlPlaneOptions
+        {
+            LoadIntervalSecs =
+            1,
+            LivenessIntervalSecs = 60,
+            DescribeIntervalSecs = 3600,
+            HealthIntervalSecs = 0
+        };
         options.Workers.Add(new WorkerSpec { Url = new("http://p:1"), Role = WorkerRole.Prefill });
         options.Workers.Add(new WorkerSpec { Url = new("http://d:1"), Role = WorkerRole.Decode });
         await using var plane = EmbeddedControlPlane.Create(options, probe, clock, seed: 1, NullLogger.Instance);

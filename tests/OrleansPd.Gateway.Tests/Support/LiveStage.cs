@@ -16,8 +16,12 @@ internal sealed class LiveStage : IAsyncDisposable
         _engines = engines;
         Gateway = gateway;
         // A client that hangs up does not first read on for a while.
-        Client = new HttpClient(new SocketsHttpHandler { ResponseDrainTimeout = TimeSpan.Zero }) { BaseAddress =
-            gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
+        Client = new HttpClient(new SocketsHttpHandler { ResponseDrainTimeout = TimeSpan.Zero })
+        {
+            BaseAddress =
+            gateway.Url,
+            Timeout = TimeSpan.FromSeconds(60)
+        };
     }
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;

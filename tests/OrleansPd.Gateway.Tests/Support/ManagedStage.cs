@@ -37,8 +37,14 @@ internal sealed class ManagedStage : IAsyncDisposable
 
     public static async Task<ManagedStage> StartAsync(Action<GatewayOptions>? configure = null)
     {
-        var options = new GatewayOptions { Host = "127.0.0.1", Port =
-            0, Upstream = Stage.DefaultUpstream, ControlPlane = new ControlPlaneOptions { LoadIntervalSecs = 1 } };
+        var options = new GatewayOptions
+        {
+            Host = "127.0.0.1",
+            Port =
+            0,
+            Upstream = Stage.DefaultUpstream,
+            ControlPlane = new ControlPlaneOptions { LoadIntervalSecs = 1 }
+        };
         configure?.Invoke(options);
         var said = new ConcurrentQueue<string>();
         var gateway = await StandaloneGateway.StartAsync(

@@ -90,7 +90,8 @@ internal sealed class Stage : IAsyncDisposable
         HttpClient client, string path, string body, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead)
     {
         using var request = new HttpRequestMessage(
-            HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            HttpMethod.Post, path)
+        { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         return await client.SendAsync(request, completion, Token);
     }
 

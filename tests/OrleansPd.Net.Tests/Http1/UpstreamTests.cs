@@ -124,8 +124,13 @@ public abstract class UpstreamTests
         });
         await using var upstream = Create();
         var body = "{\"text\":\"" + new string('é', 70_000) + "\"}";
-        var request = Post(engine.Url, body) with { Path =
-            "/generate?x=1", Authorization = "Bearer key", Headers = [new("x-request-id", "r-1")] };
+        var request = Post(engine.Url, body) with
+        {
+            Path =
+            "/generate?x=1",
+            Authorization = "Bearer key",
+            Headers = [new("x-request-id", "r-1")]
+        };
         await using var response = await upstream.SendAsync(request, Token);
 
         var text = await seen.Task;

@@ -145,8 +145,15 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
     }
 
     private static Task<SimulatedEngine> StartAsync(EngineRole role) => SimulatedEngine.StartAsync(
-        new() { Role = role, Speed = 10, ContextLength =
-            1_000_000, TokenCapacity = 4_000_000, DisconnectPoll = TimeSpan.FromMilliseconds(200) }, ct: Token);
+        new()
+        {
+            Role = role,
+            Speed = 10,
+            ContextLength =
+            1_000_000,
+            TokenCapacity = 4_000_000,
+            DisconnectPoll = TimeSpan.FromMilliseconds(200)
+        }, ct: Token);
 
     private Task<GatewayProcess> StartGatewayAsync(params string[] more) => StartGatewayAsync(readErrors: true, more);
 

@@ -526,8 +526,11 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         var asked = AskAsync();
         if (!asked.IsCompleted || asked.Result is not { Lease: { } lease })
         {
-            return asked is { IsCompleted: true, Result.Refusal.Reason: not (
-                RefusalReason.QueueTimeout or RefusalReason.QueueFull) };
+            return asked is
+            {
+                IsCompleted: true, Result.Refusal.Reason: not (
+                RefusalReason.QueueTimeout or RefusalReason.QueueFull)
+            };
         }
         Plane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
         Plane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
