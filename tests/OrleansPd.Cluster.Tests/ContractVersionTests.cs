@@ -33,8 +33,7 @@ public class ContractVersionTests
             {
                 Claim = report.Claim with
                 {
-                    Gateway =
-                    "new",
+                    Gateway = "new",
                     IsBrief = true,
                     IsLeaving = true,
                     Ranks = [new RankClaim(3, 1, 7, 2, 4096)]

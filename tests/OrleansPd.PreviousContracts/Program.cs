@@ -16,8 +16,7 @@ while (Console.ReadLine() is { } line)
                 Batch = 4,
                 Claim = new()
                 {
-                    Gateway =
-                    "old",
+                    Gateway = "old",
                     Ledger = 9,
                     Ranks = [new() { Held = 3, Peak = 2, Running = 1, Wanted = 7 }],
                     Sequence = 12

@@ -37,8 +37,7 @@ public sealed record PoolRoster
                 var registration = Math.Max(next.LastRegistration + 1, now.UtcTicks);
                 next = next with
                 {
-                    Members = next.Members.Add(
-                    new(id, spec with { Id = id }, registration)),
+                    Members = next.Members.Add(new(id, spec with { Id = id }, registration)),
                     LastRegistration = registration
                 };
             }

@@ -73,8 +73,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         var worker = new WorkerState
         {
             Id = id,
-            Spec =
-            spec,
+            Spec = spec,
             Slot = slot,
             Registration = ++_registrations,
             Since = now,

@@ -105,8 +105,7 @@ public sealed record WorkerState
         (WorkerInput.Proved proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
             this with
             {
-                Stage =
-                WorkerPhase.Ready,
+                Stage = WorkerPhase.Ready,
                 Since = now,
                 Reason = null,
                 Misses = 0,

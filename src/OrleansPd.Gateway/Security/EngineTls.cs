@@ -21,8 +21,7 @@ internal static class EngineTls
         {
             var policy = new X509ChainPolicy
             {
-                TrustMode =
-                X509ChainTrustMode.CustomRootTrust,
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
                 RevocationMode = X509RevocationMode.NoCheck
             };
             foreach (var path in options.CaCertPaths)

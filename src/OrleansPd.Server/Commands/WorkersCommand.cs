@@ -55,8 +55,7 @@ internal static class WorkersCommand
         { Description = "prefill, decode or regular (both). Default regular.", HelpName = "TYPE" };
         var port = new Option<int?>("--bootstrap-port")
         {
-            Description =
-            "Port of the KV bootstrap server of a prefill engine. Default: ask the engine.",
+            Description = "Port of the KV bootstrap server of a prefill engine. Default: ask the engine.",
             HelpName = "PORT"
         };
         var priority = new Option<int?>(

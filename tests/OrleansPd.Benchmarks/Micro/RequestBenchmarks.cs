@@ -54,8 +54,7 @@ public class BodyBenchmarks
         using var spliced = BodySplicer.Splice(
             _body, _shape, new LegMembers
             {
-                BootstrapHost =
-                "10.0.0.11",
+                BootstrapHost = "10.0.0.11",
                 BootstrapPort = 8998,
                 Room = 1,
                 Rid = "0123456789abcdef"

@@ -99,8 +99,7 @@ internal sealed class TableStage : IAsyncDisposable
             var row = new MembershipEntry
             {
                 SiloAddress = Address,
-                Status =
-                    SiloStatus.Active,
+                Status = SiloStatus.Active,
                 HostName = "host",
                 SiloName = "silo",
                 ProxyPort = 7,

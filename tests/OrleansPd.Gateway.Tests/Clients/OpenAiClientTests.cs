@@ -46,8 +46,7 @@ public class OpenAiClientTests
         await using var stage = await Stage.StartAsync();
         var options = new ChatCompletionOptions
         {
-            MaxOutputTokenCount =
-            4,
+            MaxOutputTokenCount = 4,
             IncludeLogProbabilities = true,
             TopLogProbabilityCount = 3
         };

@@ -70,8 +70,7 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
         var sink = new JudgingSink(stream);
         var call = new DispatchCall
         {
-            Path =
-            "/x",
+            Path = "/x",
             Body = shared,
             Shape = shape,
             Pair = new PairRequest { MaxWait = TimeSpan.FromSeconds(1) }

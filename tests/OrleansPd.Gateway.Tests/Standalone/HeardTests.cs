@@ -22,8 +22,7 @@ public sealed class HeardTests
         var probe = new Talkative();
         var options = new ControlPlaneOptions
         {
-            LoadIntervalSecs =
-            1,
+            LoadIntervalSecs = 1,
             LivenessIntervalSecs = 60,
             DescribeIntervalSecs = 3600,
             HealthIntervalSecs = 0

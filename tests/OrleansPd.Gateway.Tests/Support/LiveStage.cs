@@ -18,8 +18,7 @@ internal sealed class LiveStage : IAsyncDisposable
         // A client that hangs up does not first read on for a while.
         Client = new HttpClient(new SocketsHttpHandler { ResponseDrainTimeout = TimeSpan.Zero })
         {
-            BaseAddress =
-            gateway.Url,
+            BaseAddress = gateway.Url,
             Timeout = TimeSpan.FromSeconds(60)
         };
     }

@@ -40,8 +40,7 @@ internal sealed class ManagedStage : IAsyncDisposable
         var options = new GatewayOptions
         {
             Host = "127.0.0.1",
-            Port =
-            0,
+            Port = 0,
             Upstream = Stage.DefaultUpstream,
             ControlPlane = new ControlPlaneOptions { LoadIntervalSecs = 1 }
         };

@@ -126,8 +126,7 @@ public abstract class UpstreamTests
         var body = "{\"text\":\"" + new string('é', 70_000) + "\"}";
         var request = Post(engine.Url, body) with
         {
-            Path =
-            "/generate?x=1",
+            Path = "/generate?x=1",
             Authorization = "Bearer key",
             Headers = [new("x-request-id", "r-1")]
         };

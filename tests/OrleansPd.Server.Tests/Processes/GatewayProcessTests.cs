@@ -149,8 +149,7 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
         {
             Role = role,
             Speed = 10,
-            ContextLength =
-            1_000_000,
+            ContextLength = 1_000_000,
             TokenCapacity = 4_000_000,
             DisconnectPoll = TimeSpan.FromMilliseconds(200)
         }, ct: Token);
