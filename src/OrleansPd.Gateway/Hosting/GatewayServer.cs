@@ -78,11 +78,16 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <param name="upstream">How engines are reached, disposed by the caller; null = as the options say.</param>
     /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="IOException">The port is taken.</exception>
+    /// <exception cref="ArgumentException">Options cannot be used; the message names all of them with the reason.</exception>
     public static async Task<GatewayServer> StartAsync(
         GatewayOptions options, IControlPlane controlPlane, Action<ILoggingBuilder>? logging = null, TimeProvider? clock = null,
         IUpstream? upstream = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (GatewayOptionsValidator.Validate(options) is { Count: > 0 } problems)
+        {
+            throw new ArgumentException(string.Join(' ', problems), nameof(options));
+        }
         var app = Build(options, controlPlane, logging, clock ?? TimeProvider.System, upstream);
         try
         {

@@ -1,50 +1,64 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using OrleansPd.Core.Options;
-using OrleansPd.Core.Policies;
-using OrleansPd.Core.States;
 using OrleansPd.Core.Workers;
+using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
-/// <summary>Checks settings against what their options classes allow, in the words of the flags.</summary>
+/// <summary>Reports problems of options in the words of the flags, with the source that the value came from.</summary>
 internal static partial class SettingChecks
 {
     /// <summary>
-    /// Seconds after which an engine itself ends its health check; a shorter limit would make busy engines look sick.
+    /// Seconds after which an engine itself ends its health check; with a shorter limit busy engines would look sick.
     /// </summary>
     private const int LeastHealthTimeout = 20;
 
-    /// <exception cref="BadInputException">A value is out of range.</exception>
+    /// <exception cref="BadInputException">A setting cannot be used.</exception>
     public static void Check(GatewayOptions options, SettingSources sources, List<string> warnings)
     {
-        CheckRanges(options, Sections.Gateway, sources);
-        foreach (var problem in ControlPlaneOptionsValidator.Validate(options.ControlPlane))
+        foreach (var problem in GatewayOptionsValidator.Validate(options))
         {
             throw Bad(problem, options.ControlPlane, sources);
         }
 
         CheckHealthTimeout(options.ControlPlane, warnings);
-        CheckModels(options, sources);
-        SecurityChecks.Check(options, warnings);
+        var clientsNeedKeys = options.ClientKeys.Count > 0 || !string.IsNullOrEmpty(options.ApiKey);
+        if (clientsNeedKeys && string.IsNullOrEmpty(options.AdminApiKey))
+        {
+            warnings.Add("--admin-api-key is not set: every client with a key can change the fleet and pause engines.");
+        }
+    }
+
+    /// <summary>Checks each property with its validation attributes.</summary>
+    /// <exception cref="BadInputException">A value is out of range.</exception>
+    public static void CheckRanges(object options, string section, SettingSources sources)
+    {
+        foreach (var problem in OptionRules.Check(options, section + ":"))
+        {
+            throw new BadInputException(
+                $"{GatewayFlags.NameOf(problem.Setting)}: {problem.Problem}{GatewaySettings.Where(sources, problem.Setting)}.");
+        }
     }
 
     /// <summary>The problem in the words of the flags.</summary>
     private static BadInputException Bad(OptionProblem problem, ControlPlaneOptions plane, SettingSources sources)
     {
-        var key = $"ControlPlane:{problem.Setting}";
         var path = problem.Setting.Split(':');
         var name = path switch
         {
-            [nameof(plane.Workers), var index, nameof(WorkerSpec.Url)] when plane.Workers[int.Parse(index)].Url is not null =>
-                WorkerFlags.FlagOf(plane.Workers[int.Parse(index)].Role),
-            [nameof(plane.Workers), ..] => key,
-            _ => GatewayFlags.NameOf($"{Sections.ControlPlane}:{path[0]}"),
+            [_, nameof(plane.Workers), var index, nameof(WorkerSpec.Url)] when WorkerAt(index) is { Url: not null } worker =>
+                WorkerFlags.FlagOf(worker.Role),
+            [_, nameof(plane.Workers), ..] => problem.Setting,
+            _ => GatewayFlags.NameOf($"{path[0]}:{path[1]}"),
         };
         var sentence = Name().Replace(problem.Problem, word =>
-            GatewayFlags.NameOf($"{Sections.ControlPlane}:{word}") is ['-', ..] and var flag ? flag : word.Value);
-        return new BadInputException($"{name}: {sentence}{GatewaySettings.Where(sources, key)}.");
+            GatewayFlags.NameOf($"{path[0]}:{word}") is ['-', ..] and var flag ? flag : word.Value);
+        return new BadInputException($"{name}: {sentence}{GatewaySettings.Where(sources, problem.Setting)}.");
+
+        WorkerSpec WorkerAt(string index) => plane.Workers[int.Parse(index, CultureInfo.InvariantCulture)];
     }
 
     [GeneratedRegex(@"\b[A-Z][A-Za-z]+\b")]
@@ -61,45 +75,5 @@ internal static partial class SettingChecks
         warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
             + $"takes up to {LeastHealthTimeout} s to answer.");
         plane.HealthTimeoutSecs = used;
-    }
-
-    private static void CheckModels(GatewayOptions options, SettingSources sources)
-    {
-        var aliases = new Dictionary<string, string>(StringComparer.Ordinal);
-        for (var i = 0; i < options.ModelAlias.Count; i++)
-        {
-            var given = options.ModelAlias[i];
-            if (given.Split('=', 2, StringSplitOptions.TrimEntries) is not [{ Length: > 0 } alias, { Length: > 0 } model])
-            {
-                throw new BadInputException($"--model-alias: '{given}' is not ALIAS=MODEL{At("Gateway:ModelAlias", i)}.");
-            }
-
-            if (!aliases.TryAdd(alias, model))
-            {
-                throw new BadInputException($"--model-alias: '{alias}' has two models{At("Gateway:ModelAlias", i)}.");
-            }
-        }
-
-        for (var i = 0; i < options.ControlPlane.ModelPolicy.Count; i++)
-        {
-            var model = ModelPolicySpec.Parse(options.ControlPlane.ModelPolicy[i]).Model;
-            if (aliases.TryGetValue(model, out var own))
-            {
-                throw new BadInputException(
-                    $"--model-policy: '{model}' is an alias; name its model, '{own}'{At("ControlPlane:ModelPolicy", i)}.");
-            }
-        }
-
-        string At(string key, int index) => GatewaySettings.Where(sources, $"{key}:{index}");
-    }
-
-    /// <summary>Checks each property with its validation attributes.</summary>
-    public static void CheckRanges(object options, string section, SettingSources sources)
-    {
-        foreach (var problem in OptionRules.Check(options))
-        {
-            var key = $"{section}:{problem.Setting}";
-            throw new BadInputException($"{GatewayFlags.NameOf(key)}: {problem.Problem}{GatewaySettings.Where(sources, key)}.");
-        }
     }
 }
