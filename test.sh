@@ -40,7 +40,7 @@ must() {
 }
 
 say "restore and build (one to three minutes the first time)"
-must restore dotnet restore OrleansPd.sln
+must restore dotnet restore OrleansPd.sln ${CI:+--locked-mode}
 must build dotnet build OrleansPd.sln --no-restore -c "$configuration" -v quiet -nologo
 
 if [ "${CI:-}" = true ]; then
