@@ -80,7 +80,6 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
             }
             await Task.Delay(Retry, services.Clock, cancellationToken).ConfigureAwait(false);
         }
-
         // Not awaited: the silo of the feed may be gone, and the call then takes until its timeout.
         static async Task EndAsync(IAsyncEnumerator<FleetUpdate> feed)
         {

@@ -105,7 +105,6 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
             await stop.CancelAsync();
             await running;
         }
-
         async Task RunAsync()
         {
             using (call.Body)

@@ -32,7 +32,6 @@ public static class AnswerJoiner
             {
                 output.Write(","u8);
             }
-
             output.Write(parts[at].Span.Trim(" \t\r\n"u8));
         }
         output.Write("]"u8);
@@ -65,19 +64,16 @@ public static class AnswerJoiner
             {
                 return false;
             }
-
             if (!SampleRewriter.TryReadUsage(part, dialect, out var usage))
             {
                 continue;
             }
-
             completion += usage.CompletionTokens;
             reasoning += usage.ReasoningTokens;
             if (at % samples != 0)
             {
                 continue;
             }
-
             prompt += usage.PromptTokens;
             cached += usage.CachedTokens;
         }
@@ -121,7 +117,6 @@ public static class AnswerJoiner
                 {
                     output.Write(","u8);
                 }
-
                 var patch = new JsonPatch(part, list.Value.Start, output);
                 var choice = new JsonObjectReader(part, list.Value.Start);
                 while (choice.Read())

@@ -41,7 +41,6 @@ public static class ErrorBody
         {
             return found;
         }
-
         return Encoding.UTF8.GetString(body[..Math.Min(body.Length, LongestRaw)]).Trim();
     }
 
@@ -58,7 +57,6 @@ public static class ErrorBody
         {
             return false;
         }
-
         if (body.TrimStart(" \t\r\n"u8) is not [(byte)'[', ..])
         {
             abort = EventClassifier.Classify(body, dialect);
@@ -83,7 +81,6 @@ public static class ErrorBody
         {
             return new(EventKind.Error, Text(error.Of(data)) ?? Encoding.UTF8.GetString(error.Of(data)));
         }
-
         return new(
             EventKind.Error,
             Text(JsonObjectReader.Find(data, error.Start, "message"u8).Of(data)),
@@ -99,7 +96,6 @@ public static class ErrorBody
         {
             return text;
         }
-
         return JsonText.IsString(token) ? Encoding.UTF8.GetString(token[1..^1]) : null;
     }
 
@@ -112,7 +108,6 @@ public static class ErrorBody
         {
             token = token[1..^1];
         }
-
         return !token.IsEmpty && JsonText.TryGetInteger(token, out var value) && value is >= 100 and <= 599 ? (int)value : null;
     }
 }

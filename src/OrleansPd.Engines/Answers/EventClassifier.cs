@@ -31,7 +31,6 @@ public static class EventClassifier
         {
             return false;
         }
-
         var walker = new JsonWalker(data, 0, 0, JsonWalker.DeepestNesting);
         return walker.SkipValue() && walker.AtEnd && (Ascii.IsValid(data) || System.Text.Unicode.Utf8.IsValid(data));
     }
@@ -46,7 +45,6 @@ public static class EventClassifier
         {
             return new(EventKind.Done);
         }
-
         if (!Members.TryRead(data, out var members) || (!Ascii.IsValid(data) && !System.Text.Unicode.Utf8.IsValid(data)))
         {
             return new(EventKind.Malformed);
@@ -77,12 +75,10 @@ public static class EventClassifier
         {
             return new(generated || !meta.IsNone ? EventKind.Content : EventKind.Malformed);
         }
-
         if (data[reason.Start] != '{')
         {
             return OfReason(ErrorBody.Text(reason.Of(data)), null, null);
         }
-
         var type = JsonObjectReader.Find(data, reason.Start, "type"u8);
         return OfReason(
             ErrorBody.Text(type.Of(data)),
@@ -108,7 +104,6 @@ public static class EventClassifier
                     {
                         continue;
                     }
-
                     var facts = OfReason(ErrorBody.Text(choice.Token), null, null);
                     if (finish.Kind != EventKind.Abort)
                     {
@@ -133,17 +128,14 @@ public static class EventClassifier
         {
             return finish;
         }
-
         if (content)
         {
             return new(EventKind.Content);
         }
-
         if (any)
         {
             return new(dialect == Dialect.Chat ? EventKind.RoleOnly : EventKind.Content);
         }
-
         return new(usage.IsNone || JsonText.IsNull(usage.Of(data)) ? EventKind.Other : EventKind.Usage);
     }
 

@@ -30,14 +30,12 @@ public sealed class LogprobMerger
         {
             return AddOne(answer, 0, ItemOf(answer));
         }
-
         var any = false;
         var list = new JsonArrayReader(answer, 0);
         for (var item = 0; list.Read(); item++)
         {
             any |= AddOne(answer, list.Value.Start, item);
         }
-
         return any;
     }
 
@@ -78,7 +76,6 @@ public sealed class LogprobMerger
         {
             return false;
         }
-
         byte[]?[]? lists = null;
         var reader = new JsonObjectReader(answer, meta.Start);
         while (reader.Read())
@@ -92,7 +89,6 @@ public sealed class LogprobMerger
         {
             _prefill.Add(item, lists);
         }
-
         return lists is not null;
     }
 
@@ -103,7 +99,6 @@ public sealed class LogprobMerger
         {
             return false;
         }
-
         var merged = false;
         var reader = new JsonObjectReader(decode, meta.Start);
         while (reader.Read())
@@ -112,14 +107,12 @@ public sealed class LogprobMerger
             {
                 continue;
             }
-
             patch.CopyTo(reader.Value.Start + 1);
             output.Write(front);
             if (front.Length > 0 && !Inner(reader.Token).IsEmpty)
             {
                 output.Write(","u8);
             }
-
             merged = true;
         }
         return merged;
@@ -131,7 +124,6 @@ public sealed class LogprobMerger
         {
             return -1;
         }
-
         return reader.KeyIs("input_token_logprobs"u8) ? 0
             : reader.KeyIs("input_top_logprobs"u8) ? 1
             : reader.KeyIs("input_token_ids_logprobs"u8) ? 2 : -1;

@@ -26,7 +26,6 @@ public static class SampleRewriter
         {
             return false;
         }
-
         var patch = new JsonPatch(data, 0, output);
         if (dialect == Dialect.Generate && !hasIndex)
         {
@@ -77,7 +76,6 @@ public static class SampleRewriter
         {
             return false;
         }
-
         long prompt = 0, completion = 0, reasoning = 0, cached = 0;
         var any = false;
         var reader = new JsonObjectReader(data, counts.Start);
@@ -123,7 +121,6 @@ public static class SampleRewriter
         {
             return false;
         }
-
         var patch = new JsonPatch(data, 0, output);
         var reader = new JsonObjectReader(data, 0);
         while (reader.Read())
@@ -155,7 +152,6 @@ public static class SampleRewriter
                 {
                     patch.Replace(cached, usage.CachedTokens);
                 }
-
                 continue;
             }
             if (reader.KeyIs("prompt_tokens"u8))
@@ -203,7 +199,6 @@ public static class SampleRewriter
             {
                 continue;
             }
-
             patch.CopyTo(reader.Value.Start);
             JsonPatch.WriteString(output, id);
             patch.Skip(reader.Value.End);
@@ -227,7 +222,6 @@ public static class SampleRewriter
             {
                 inside = reader.Key.Start - 1;
             }
-
             hasIndex |= reader.KeyIs("index"u8);
         }
         return !reader.Failed && inside > 0;

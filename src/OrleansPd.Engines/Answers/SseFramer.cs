@@ -45,12 +45,10 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         {
             return SseReadResult.TooLong;
         }
-
         if (_handedOut)
         {
             Release();
         }
-
         var end = FindEnd(chunk);
         var taken = end < 0 ? chunk.Length : end;
         if ((long)_keptLength + taken > _limit)
@@ -92,7 +90,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         {
             ArrayPool<byte>.Shared.Return(_joined);
         }
-
         _joined = [];
     }
 
@@ -111,7 +108,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
                 {
                     return -1;
                 }
-
                 at += run + 1;
                 _line = LineState.Start;
                 continue;
@@ -141,7 +137,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
             {
                 line = line[..^1];
             }
-
             ReadOnlySpan<byte> value;
             if (line.StartsWith("data:"u8))
             {
@@ -155,7 +150,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
             {
                 continue;
             }
-
             if (lines++ == 0)
             {
                 data = value;
@@ -165,7 +159,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
             {
                 Join(data, ref joined);
             }
-
             Join("\n"u8, ref joined);
             Join(value, ref joined);
         }
@@ -193,7 +186,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         {
             ArrayPool<byte>.Shared.Return(_kept);
         }
-
         _kept = [];
         _keptLength = 0;
         _handedOut = false;
@@ -205,7 +197,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         {
             return;
         }
-
         var larger = ArrayPool<byte>.Shared.Rent(
             (int)Math.Min(Math.Max((long)length + more, buffer.Length * 2L), Array.MaxLength));
         buffer.AsSpan(0, length).CopyTo(larger);
@@ -213,7 +204,6 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
-
         buffer = larger;
     }
 }

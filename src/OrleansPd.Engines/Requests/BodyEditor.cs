@@ -70,7 +70,6 @@ internal ref struct BodyEditor
             {
                 return;
             }
-
             pieces[count++] = new(own, start, size);
             length += size;
         }
@@ -82,7 +81,6 @@ internal ref struct BodyEditor
         {
             return;
         }
-
         if (_editCount == _edits.Length)
         {
             var larger = ArrayPool<Edit>.Shared.Rent(_editCount * 2);
@@ -99,7 +97,6 @@ internal ref struct BodyEditor
         {
             return;
         }
-
         var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_own.Length * 2, _ownLength + more));
         _own.AsSpan(0, _ownLength).CopyTo(larger);
         ArrayPool<byte>.Shared.Return(_own);

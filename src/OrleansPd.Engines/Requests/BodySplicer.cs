@@ -31,12 +31,10 @@ public static class BodySplicer
         {
             dropped |= 1UL << (int)RequestMember.Rid;
         }
-
         if (members.LoraPath is not null)
         {
             dropped |= 1UL << (int)RequestMember.LoraPath;
         }
-
         return Finish(body, shape, members, shape.IsBatch, dropped, ref editor);
     }
 
@@ -71,17 +69,14 @@ public static class BodySplicer
         {
             editor.Narrow(shape.Rid, shape.RidItems[item]);
         }
-
         if (members.LoraPath is not null)
         {
             dropped |= 1UL << (int)RequestMember.LoraPath;
         }
-
         if (shape.IsBatch)
         {
             editor.Narrow(shape.Prompt, shape.PromptItems[item]);
         }
-
         foreach (var name in PerItem)
         {
             if ((dropped & (1UL << (int)name)) == 0 && shape.TryFindMember(name, out var list)
@@ -140,7 +135,6 @@ public static class BodySplicer
         {
             editor.Remove(cut);
         }
-
         var insertion = editor.OwnLength;
         var separator = shape.MemberCount > cuts.Removed ? ","u8 : default;
         if (members.BootstrapHost is not null)
@@ -157,7 +151,6 @@ public static class BodySplicer
             {
                 editor.Write("null"u8);
             }
-
             editor.Write(",\"bootstrap_room\":"u8);
             WriteRooms(ref editor, members, batch);
             separator = ","u8;
@@ -193,7 +186,6 @@ public static class BodySplicer
         {
             editor.Replace(new Slice(shape.ObjectEnd, 0), insertion);
         }
-
         return editor.Build(body);
     }
 
@@ -240,12 +232,10 @@ public static class BodySplicer
         {
             throw new ArgumentException("Give one request id or a list of them, not both.", nameof(members));
         }
-
         if (!members.Rids.IsEmpty && (!batch || members.Rids.Length != items))
         {
             throw new ArgumentException("A list of request ids needs one for each prompt of a batch.", nameof(members));
         }
-
         if (members.BootstrapHost is null)
         {
             if (members.Room != 0 || !members.Rooms.IsEmpty || members.BootstrapPort is not null)
@@ -253,7 +243,6 @@ public static class BodySplicer
                 throw new ArgumentException(
                     "Rooms and a bootstrap port make no sense without a bootstrap host.", nameof(members));
             }
-
             return;
         }
         if (!batch)
@@ -262,14 +251,12 @@ public static class BodySplicer
             {
                 throw new ArgumentException("A single request needs one room above 0.", nameof(members));
             }
-
             return;
         }
         if (members.Room != 0 || members.Rooms.Length != items)
         {
             throw new ArgumentException("A batch needs a list with one room for each prompt.", nameof(members));
         }
-
         var rooms = items <= 256 ? stackalloc long[items] : new long[items];
         members.Rooms.Span.CopyTo(rooms);
         rooms.Sort();

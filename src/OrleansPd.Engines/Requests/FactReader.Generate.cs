@@ -9,7 +9,6 @@ internal readonly ref partial struct FactReader
         {
             return false;
         }
-
         if (Find(RequestMember.ReturnLogprob) is >= 0 and var logprob)
         {
             if (Token(logprob)[0] == '[')
@@ -18,14 +17,12 @@ internal readonly ref partial struct FactReader
                 {
                     return false;
                 }
-
                 foreach (var item in ItemsOf(logprob))
                 {
                     if (!JsonText.IsBoolean(item.Of(_body)) && !JsonText.IsNull(item.Of(_body)))
                     {
                         return Refuse(logprob, "'return_logprob' must be a boolean, a list of booleans or null.", ref error);
                     }
-
                     _shape.ReturnLogprob |= JsonText.IsTrue(item.Of(_body));
                 }
             }
@@ -56,17 +53,14 @@ internal readonly ref partial struct FactReader
         {
             return TryReadOneSamplingParams(parameters, Value(parameters), first: true, ref error);
         }
-
         if (token[0] != '[')
         {
             return Refuse(parameters, "'sampling_params' must be an object, a list of objects or null.", ref error);
         }
-
         if (!TryReadList(parameters, ref error))
         {
             return false;
         }
-
         var first = true;
         foreach (var item in ItemsOf(parameters))
         {
@@ -74,12 +68,10 @@ internal readonly ref partial struct FactReader
             {
                 return Refuse(parameters, "'sampling_params' must be an object, a list of objects or null.", ref error);
             }
-
             if (!TryReadOneSamplingParams(parameters, item, first, ref error))
             {
                 return false;
             }
-
             first = false;
         }
         return true;
@@ -110,13 +102,11 @@ internal readonly ref partial struct FactReader
         {
             return Refuse(parameters, "'n' must be the same in all elements of 'sampling_params'.", ref error, value.Start);
         }
-
         _shape.Samples = samples;
         if (!maxNew.IsNone && JsonText.TryGetInteger(maxNew.Of(_body), out var tokens) && tokens is >= 0 and <= int.MaxValue)
         {
             _shape.MaxNewTokens = Math.Max(_shape.MaxNewTokens, (int)tokens);
         }
-
         return true;
     }
 }

@@ -11,7 +11,6 @@ internal readonly ref partial struct FactReader
         {
             return true;
         }
-
         _shape.Rid = Value(rid);
         if (Token(rid)[0] != '[')
         {
@@ -22,7 +21,6 @@ internal readonly ref partial struct FactReader
         {
             return false;
         }
-
         _shape.RidKind = RidKind.List;
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in ItemsOf(rid))
@@ -31,7 +29,6 @@ internal readonly ref partial struct FactReader
             {
                 return false;
             }
-
             if (!seen.Add(text))
             {
                 return Refuse(rid, $"Duplicate request IDs detected within the request: ['{text}'].", ref error, item.Start);
@@ -49,7 +46,6 @@ internal readonly ref partial struct FactReader
             return Refuse(rid, "'rid' must be a string, a list with one string for each prompt, or null.", ref error,
                 value.Start);
         }
-
         // The common case, one id without escapes, allocates no string.
         if (_shape.RidKind == RidKind.String && !token.Contains((byte)'\\'))
         {
@@ -57,20 +53,17 @@ internal readonly ref partial struct FactReader
             {
                 return Refuse(rid, "'rid' must not be empty.", ref error);
             }
-
             return !token.StartsWith("\"HEALTH_CHECK"u8) || RefuseProbe(rid, value, ref error);
         }
         if (!JsonText.TryGetString(token, out var decoded))
         {
             return Refuse(rid, "'rid' holds an escape that is no character.", ref error, value.Start);
         }
-
         text = decoded;
         if (text.Length == 0)
         {
             return Refuse(rid, "'rid' must not be empty.", ref error, value.Start);
         }
-
         return !text.StartsWith(ProbePrefix, StringComparison.Ordinal) || RefuseProbe(rid, value, ref error);
     }
 
@@ -85,7 +78,6 @@ internal readonly ref partial struct FactReader
         {
             return true;
         }
-
         ReadOnlySpan<RequestMember> perItem = _shape.Dialect == Dialect.Generate
             ? [
                 RequestMember.TokenIdsLogprob, RequestMember.LoraPath, RequestMember.ImageData, RequestMember.VideoData,
@@ -99,14 +91,12 @@ internal readonly ref partial struct FactReader
             {
                 continue;
             }
-
             // A flat list of token ids applies to every prompt, and so does an empty list (for example no images).
             ref readonly var counts = ref _shape.At(member).Counts;
             if ((name == RequestMember.TokenIdsLogprob && counts.Arrays == 1) || FirstByteInside(member) == ']')
             {
                 continue;
             }
-
             if (!TryReadList(member, ref error))
             {
                 return false;
@@ -126,7 +116,6 @@ internal readonly ref partial struct FactReader
         {
             return Refuse(member, $"'{name}' must not be a list when there is a single prompt.", ref error);
         }
-
         var count = Split(member);
         return count == _shape.Items || Refuse(
             member, $"'{name}' has {count} elements, but there are {_shape.Items} prompts.", ref error);
@@ -141,7 +130,6 @@ internal readonly ref partial struct FactReader
         {
             _shape.AddItem(reader.Value);
         }
-
         return recorded.ItemCount = _shape.ItemsStart - recorded.ItemsStart;
     }
 }

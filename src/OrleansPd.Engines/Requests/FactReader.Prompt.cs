@@ -14,7 +14,6 @@ internal readonly ref partial struct FactReader
         {
             return false;
         }
-
         if (member < 0)
         {
             var (message, name) = _shape.Dialect switch
@@ -50,7 +49,6 @@ internal readonly ref partial struct FactReader
         {
             Refuse(text, "Only one of 'text', 'input_ids' and 'input_embeds' may be given.", ref error);
         }
-
         return text >= 0 ? text : ids >= 0 ? ids : embeds;
     }
 
@@ -61,17 +59,14 @@ internal readonly ref partial struct FactReader
         {
             return Refuse(member, "'messages' must be a list of messages.", ref error);
         }
-
         if (FirstByteInside(member) == ']')
         {
             return Refuse(member, "'messages' must not be empty.", ref error);
         }
-
         if (counts.Objects == 0)
         {
             return Refuse(member, "'messages' must be a list of objects.", ref error);
         }
-
         _shape.PromptKind = PromptKind.Messages;
         _shape.PromptTokensEstimate = TokensOf(_shape.Prompt.Length);
         return true;
@@ -91,27 +86,22 @@ internal readonly ref partial struct FactReader
         {
             return Refuse(member, TextForms(name), ref error);
         }
-
         if (FirstByteInside(member) == ']')
         {
             return Refuse(member, $"'{name}' must not be an empty list.", ref error);
         }
-
         if (counts.Numbers + counts.Literals + counts.Objects > 0 || counts.Arrays > 1)
         {
             return Refuse(member, TextForms(name), ref error);
         }
-
         if (!TrySetBatch(member, PromptKind.TextList, counts.Strings, ref error))
         {
             return false;
         }
-
         foreach (var item in ItemsOf(member))
         {
             _shape.PromptTokensEstimate += TokensOf(item.Length - 2);
         }
-
         return true;
     }
 
@@ -123,12 +113,10 @@ internal readonly ref partial struct FactReader
         {
             return Refuse(member, IdForms(name), ref error);
         }
-
         if (FirstByteInside(member) == ']')
         {
             return Refuse(member, $"'{name}' must not be an empty list.", ref error);
         }
-
         _shape.PromptTokensEstimate = counts.Numbers;
         if (counts.Arrays == 1)
         {
@@ -139,7 +127,6 @@ internal readonly ref partial struct FactReader
         {
             return false;
         }
-
         // As many elements as inner lists, and each element a list: nothing is nested deeper or left over.
         var items = ItemsOf(member);
         foreach (var item in items)
@@ -148,7 +135,6 @@ internal readonly ref partial struct FactReader
             {
                 return Refuse(member, IdForms(name), ref error, item.Start);
             }
-
             if (item.Of(_body)[1..^1].IndexOfAnyExcept(" \t\r\n"u8) < 0)
             {
                 return Refuse(member, $"'{name}' must not hold an empty list.", ref error, item.Start);
@@ -165,20 +151,17 @@ internal readonly ref partial struct FactReader
         {
             return Refuse(member, Forms, ref error);
         }
-
         // As in the engine, the type of the first element of the first element decides.
         var first = new JsonArrayReader(_body, _shape.Prompt.Start);
         if (!first.Read() || first.Token[0] != '[')
         {
             return Refuse(member, Forms, ref error);
         }
-
         var inner = new JsonArrayReader(_body, first.Value.Start);
         if (!inner.Read())
         {
             return Refuse(member, Forms, ref error);
         }
-
         if (inner.Token[0] != '[')
         {
             _shape.PromptKind = PromptKind.Embeds;
@@ -189,7 +172,6 @@ internal readonly ref partial struct FactReader
         {
             return false;
         }
-
         _shape.PromptTokensEstimate = Math.Max(1, counts.Arrays - 1 - _shape.Items);
         return true;
     }
@@ -204,7 +186,6 @@ internal readonly ref partial struct FactReader
         {
             return Refuse(member, $"'{name}' has {items} prompts, but at most {_limits.MaxBatch} are allowed.", ref error);
         }
-
         _shape.PromptKind = kind;
         _shape.IsBatch = true;
         _shape.Items = items;

@@ -29,7 +29,6 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
             {
                 return Refuse(stream, "'stream' must be true, false or null.", ref error);
             }
-
             _shape.Stream = JsonText.IsTrue(Token(stream));
         }
         if (Find(RequestMember.Model) is >= 0 and var model)
@@ -38,7 +37,6 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
             {
                 return Refuse(model, "'model' must be a string.", ref error);
             }
-
             _shape.Model = Value(model);
         }
         ReadOnlySpan<RequestMember> sessions =
@@ -65,7 +63,6 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
             {
                 return Refuse(n, $"'n' must be an integer from 1 to {_limits.MaxSamples}.", ref error);
             }
-
             _shape.Samples = samples;
         }
         if (Find(RequestMember.StreamOptions) is >= 0 and var options)
@@ -74,17 +71,14 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
             {
                 return Refuse(options, "'stream_options' must be an object or null.", ref error);
             }
-
             _shape.IncludeUsage = JsonText.IsTrue(Inside(options, "include_usage"u8).Of(_body));
             _shape.ContinuousUsage = JsonText.IsTrue(Inside(options, "continuous_usage_stats"u8).Of(_body));
         }
-
         // Chat reads max_tokens only when max_completion_tokens is absent or 0; completions do not know the latter.
         if (_shape.Dialect != Dialect.Chat || !TrySetMaxNewTokens(Find(RequestMember.MaxCompletionTokens)))
         {
             TrySetMaxNewTokens(Find(RequestMember.MaxTokens));
         }
-
         var logprobs = _shape.Dialect == Dialect.Chat ? RequestMember.TopLogprobs : RequestMember.Logprobs;
         return TryCheckTopLogprobs(logprobs, ref error);
     }
@@ -99,14 +93,12 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         {
             return true;
         }
-
         if (name == RequestMember.TopLogprobsNum && Token(member)[0] == '[')
         {
             if (!TryReadList(member, ref error))
             {
                 return false;
             }
-
             foreach (var item in ItemsOf(member))
             {
                 if (!JsonText.IsNull(item.Of(_body)) && !TryCheckTopLogprobs(member, item, ref error))
@@ -126,12 +118,10 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         {
             return Refuse(member, $"'{name}' must be an integer that is not negative.", ref error, value.Start);
         }
-
         if (count <= _limits.MaxTopLogprobs)
         {
             return true;
         }
-
         return Refuse(
             member,
             $"'{name}' is {count}, but at most {_limits.MaxTopLogprobs} are allowed: more than 128 would bring a prefill engine "
@@ -145,7 +135,6 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         {
             return true;
         }
-
         error = new(
             _shape.Prompt.Start,
             $"{_shape.Items} prompts with {_shape.Samples} samples each are more than the {_limits.MaxFanOut} answers allowed.",
@@ -166,7 +155,6 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         {
             return false;
         }
-
         _shape.MaxNewTokens = (int)tokens;
         return true;
     }

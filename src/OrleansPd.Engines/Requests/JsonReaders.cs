@@ -37,7 +37,6 @@ internal ref struct JsonObjectReader
         {
             return false;
         }
-
         if (!_started)
         {
             _started = true;
@@ -46,7 +45,6 @@ internal ref struct JsonObjectReader
             {
                 return Fail();
             }
-
             _walker.SkipWhitespace();
             if (_walker.Current == '}')
             {
@@ -60,12 +58,10 @@ internal ref struct JsonObjectReader
             {
                 return Close();
             }
-
             if (!_walker.Take((byte)','))
             {
                 return Fail();
             }
-
             _walker.SkipWhitespace();
         }
         var key = _walker.Position + 1;
@@ -73,21 +69,18 @@ internal ref struct JsonObjectReader
         {
             return Fail();
         }
-
         Key = Slice.Between(key, _walker.Position - 1);
         _walker.SkipWhitespace();
         if (!_walker.Take((byte)':'))
         {
             return Fail();
         }
-
         _walker.SkipWhitespace();
         var value = _walker.Position;
         if (!_walker.SkipValue())
         {
             return Fail();
         }
-
         Value = Slice.Between(value, _walker.Position);
         return true;
     }
@@ -150,7 +143,6 @@ internal ref struct JsonArrayReader
         {
             return false;
         }
-
         _walker.SkipWhitespace();
         if (!_started)
         {
@@ -158,7 +150,6 @@ internal ref struct JsonArrayReader
             {
                 return Fail();
             }
-
             _walker.SkipWhitespace();
         }
         if (_walker.Current == ']')
@@ -173,7 +164,6 @@ internal ref struct JsonArrayReader
             {
                 return Fail();
             }
-
             _walker.SkipWhitespace();
         }
         _started = true;
@@ -182,7 +172,6 @@ internal ref struct JsonArrayReader
         {
             return Fail();
         }
-
         Value = Slice.Between(value, _walker.Position);
         return true;
     }

@@ -16,7 +16,6 @@ internal static class JsonText
         {
             return false;
         }
-
         var raw = token[1..^1];
         if (!raw.Contains((byte)'\\'))
         {
@@ -29,7 +28,6 @@ internal static class JsonText
         {
             value = Encoding.UTF8.GetString(buffer, 0, length);
         }
-
         ArrayPool<byte>.Shared.Return(buffer);
         return good;
     }
@@ -41,12 +39,10 @@ internal static class JsonText
         {
             return true;
         }
-
         if (key.Length <= name.Length || key.Length > 192 || !key.Contains((byte)'\\'))
         {
             return false;
         }
-
         Span<byte> plain = stackalloc byte[192];
         return TryUnescape(key, plain, out var length) && plain[..length].SequenceEqual(name);
     }
@@ -62,7 +58,6 @@ internal static class JsonText
             {
                 plain = raw.Length;
             }
-
             raw[..plain].CopyTo(target[length..]);
             length += plain;
             raw = raw[plain..];
@@ -70,12 +65,10 @@ internal static class JsonText
             {
                 return true;
             }
-
             if (raw.Length < 2)
             {
                 return false;
             }
-
             if (raw[1] != 'u')
             {
                 target[length++] = raw[1] switch
@@ -94,7 +87,6 @@ internal static class JsonText
             {
                 return false;
             }
-
             raw = raw[6..];
             Rune rune;
             if (char.IsHighSurrogate(unit))
@@ -103,7 +95,6 @@ internal static class JsonText
                 {
                     return false;
                 }
-
                 raw = raw[6..];
             }
             else if (!Rune.TryCreate(unit, out rune))
@@ -133,7 +124,6 @@ internal static class JsonText
         {
             return false;
         }
-
         var value = 0;
         foreach (var digit in raw.Slice(2, 4))
         {
@@ -142,7 +132,6 @@ internal static class JsonText
             {
                 return false;
             }
-
             value = value << 4 | nibble;
         }
         unit = (char)value;

@@ -18,7 +18,6 @@ internal ref partial struct JsonWalker
         {
             return;
         }
-
         ref var bytes = ref MemoryMarshal.GetReference(_json);
         var at = Position;
         while (at + 64 <= _json.Length)
@@ -42,11 +41,9 @@ internal ref partial struct JsonWalker
             {
                 break;
             }
-
             Counts.Numbers += BitOperations.PopCount(starts & before);
             at += step;
         }
-
         // Text of another form is not tried again for each of its elements.
         _noRunBefore = at + 64;
         Position = at;

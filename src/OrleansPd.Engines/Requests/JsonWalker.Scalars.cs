@@ -23,7 +23,6 @@ internal ref partial struct JsonWalker
         {
             return Fail(literal.StartsWith(_json[Position..]) ? JsonFault.Truncated : JsonFault.Literal, Position);
         }
-
         Counts.Literals++;
         Position += literal.Length;
         return true;
@@ -38,12 +37,10 @@ internal ref partial struct JsonWalker
         {
             at++;
         }
-
         if (at >= json.Length || json[at] is < (byte)'0' or > (byte)'9')
         {
             return at == start ? Stop() : Fail(at >= json.Length ? JsonFault.Truncated : JsonFault.Number, start);
         }
-
         at = json[at] == '0' ? at + 1 : Digits(json, at);
         var integer = true;
         if (at < json.Length && json[at] == '.')
@@ -64,7 +61,6 @@ internal ref partial struct JsonWalker
             {
                 digits++;
             }
-
             at = Digits(json, digits);
             if (at == digits)
             {
@@ -76,7 +72,6 @@ internal ref partial struct JsonWalker
         {
             Counts.Fractions++;
         }
-
         Position = at;
         return true;
     }
@@ -87,7 +82,6 @@ internal ref partial struct JsonWalker
         {
             at++;
         }
-
         return at;
     }
 }

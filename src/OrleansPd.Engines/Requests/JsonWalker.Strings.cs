@@ -37,7 +37,6 @@ internal ref partial struct JsonWalker
         {
             return Stop();
         }
-
         Escaped = false;
         var inBlocks = false;
         var at = Position + 1;
@@ -53,7 +52,6 @@ internal ref partial struct JsonWalker
             {
                 return Fail(JsonFault.Truncated, _json.Length);
             }
-
             at += run;
             var stop = _json[at];
             if (stop == '"')
@@ -65,7 +63,6 @@ internal ref partial struct JsonWalker
             {
                 return Fail(JsonFault.ControlCharacter, at);
             }
-
             Escaped = true;
             if (!SkipEscape(ref at))
             {
@@ -82,7 +79,6 @@ internal ref partial struct JsonWalker
         {
             return Fail(JsonFault.Truncated, _json.Length);
         }
-
         switch (_json[at + 1])
         {
             case (byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t':
@@ -93,7 +89,6 @@ internal ref partial struct JsonWalker
                 {
                     return Fail(JsonFault.Truncated, _json.Length);
                 }
-
                 for (var digit = at + 2; digit < at + 6; digit++)
                 {
                     if (JsonText.HexValue(_json[digit]) < 0)
@@ -121,7 +116,6 @@ internal ref partial struct JsonWalker
         {
             return;
         }
-
         var at = start;
         var last = _json.Length - 64;
         ref var bytes = ref MemoryMarshal.GetReference(_json);
@@ -156,7 +150,6 @@ internal ref partial struct JsonWalker
             {
                 break;
             }
-
             at += 64;
             start = at - (int)escapedFirst - (digitsFirst == 0 ? 0 : 6 - BitOperations.PopCount(digitsFirst));
         }

@@ -47,7 +47,6 @@ internal ref partial struct JsonWalker
         {
             at++;
         }
-
         Position = at;
     }
 
@@ -61,7 +60,6 @@ internal ref partial struct JsonWalker
         {
             return Stop();
         }
-
         Position++;
         return true;
     }
@@ -92,7 +90,6 @@ internal ref partial struct JsonWalker
             {
                 return Fail(JsonFault.TooDeep, Position);
             }
-
             Push(isObject);
             Position++;
             SkipWhitespace();
@@ -111,14 +108,12 @@ internal ref partial struct JsonWalker
                 {
                     return Stop();
                 }
-
                 Position++;
                 _depth--;
                 if (_depth == floor)
                 {
                     return true;
                 }
-
                 isObject = IsObject(_depth - 1);
                 SkipWhitespace();
                 if (Current == ',')
@@ -149,13 +144,11 @@ internal ref partial struct JsonWalker
                 {
                     return false;
                 }
-
                 SkipWhitespace();
                 if (!Take((byte)':'))
                 {
                     return false;
                 }
-
                 SkipWhitespace();
             }
             var first = Current;
@@ -178,7 +171,6 @@ internal ref partial struct JsonWalker
                 {
                     SkipIntegerRun();
                 }
-
                 if (!SkipScalar())
                 {
                     return false;
@@ -189,7 +181,6 @@ internal ref partial struct JsonWalker
             {
                 return true;
             }
-
             Position++;
             SkipWhitespace();
         }

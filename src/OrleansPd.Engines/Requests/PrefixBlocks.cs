@@ -40,13 +40,11 @@ public static class PrefixBlocks
         {
             throw new ArgumentOutOfRangeException(nameof(blockBytes), blockBytes, "A multiple of 32, from 32 to 65536.");
         }
-
         var prompt = shape.PromptItems is { Length: > 0 } items ? items[0] : shape.Prompt;
         if (prompt.Length < 2)
         {
             return 0;
         }
-
         // Without the quotes or brackets: a longer prompt continues at the closing one.
         var bytes = prompt.Of(body)[1..^1];
         var seed = shape.PromptKind switch
@@ -68,7 +66,6 @@ public static class PrefixBlocks
         {
             hashes[at] = seed = Block(bytes.Slice(at * blockBytes, blockBytes), seed);
         }
-
         return count;
     }
 
@@ -84,7 +81,6 @@ public static class PrefixBlocks
             {
                 continue;
             }
-
             hashes[count++] = seed = Block(block[..blockBytes], seed);
             block[blockBytes..filled].CopyTo(block);
             filled -= blockBytes;

@@ -26,12 +26,10 @@ internal static class RequestMemberNames
         {
             return Find(key);
         }
-
         if (key.Length > LongestName * 6)
         {
             return RequestMember.None;
         }
-
         Span<byte> plain = stackalloc byte[LongestName * 6];
         return JsonText.TryUnescape(key, plain, out var length) ? Find(plain[..length]) : RequestMember.None;
     }
@@ -90,7 +88,6 @@ internal static class RequestMemberNames
         {
             return RequestMember.None;
         }
-
         foreach (var (member, name) in ByLength[key.Length])
         {
             if (key.SequenceEqual(name))

@@ -40,7 +40,6 @@ public static class RequestScanner
         {
             return false;
         }
-
         shape.SetCuts(RequestMemberNames.NotForClients);
         return new FactReader(body, limits, shape).TryRead(out error);
     }
@@ -66,7 +65,6 @@ public static class RequestScanner
             {
                 error = Describe(walker, limits);
             }
-
             return false;
         }
         walker.SkipWhitespace();
@@ -74,7 +72,6 @@ public static class RequestScanner
         {
             return true;
         }
-
         error = new(walker.Position, "There is more text behind the end of the JSON object.", null);
         return false;
     }
@@ -92,19 +89,16 @@ public static class RequestScanner
             {
                 shape.Last.Follow = start;
             }
-
             if (!TryTakeKey(body, ref walker, out var key, out var name))
             {
                 return false;
             }
-
             var before = walker.Counts;
             var value = walker.Position;
             if (!walker.SkipValue())
             {
                 return false;
             }
-
             recordedBefore = name != RequestMember.None;
             if (recordedBefore)
             {
@@ -131,7 +125,6 @@ public static class RequestScanner
             {
                 break;
             }
-
             walker.Position++;
             walker.SkipWhitespace();
         }
@@ -148,7 +141,6 @@ public static class RequestScanner
         {
             return false;
         }
-
         key = Slice.Between(start + 1, walker.Position - 1);
         name = RequestMemberNames.Find(key.Of(body), walker.Escaped);
         walker.SkipWhitespace();
@@ -156,7 +148,6 @@ public static class RequestScanner
         {
             return false;
         }
-
         walker.SkipWhitespace();
         return true;
     }
@@ -195,7 +186,6 @@ public static class RequestScanner
         {
             at += used;
         }
-
         return at;
     }
 }

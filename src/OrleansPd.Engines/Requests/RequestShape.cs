@@ -165,7 +165,6 @@ public sealed class RequestShape
             {
                 continue;
             }
-
             position = new(name, member.Key, member.Value, Slice.Between(member.Start, member.Value.End));
             return true;
         }
@@ -193,7 +192,6 @@ public sealed class RequestShape
         {
             Array.Resize(ref _members, _memberCount * 2);
         }
-
         return ref _members[_memberCount++];
     }
 
@@ -222,7 +220,6 @@ public sealed class RequestShape
         {
             Array.Resize(ref _items, Math.Max(16, _itemCount * 2));
         }
-
         _items[_itemCount++] = item;
     }
 
@@ -249,7 +246,6 @@ public sealed class RequestShape
             {
                 Array.Resize(ref _cuts, Math.Max(8, _cutCount * 2));
             }
-
             _cuts[_cutCount] = cut;
         }
     }

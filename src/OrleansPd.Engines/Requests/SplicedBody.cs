@@ -66,7 +66,6 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         {
             ArrayPool<byte>.Shared.Return(own);
         }
-
         if (Interlocked.Exchange(ref _pieces, null) is { } pieces)
         {
             ArrayPool<Piece>.Shared.Return(pieces);
@@ -86,7 +85,6 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
             {
                 return false;
             }
-
             Current = owner.Segment(_next++);
             return true;
         }

@@ -95,7 +95,6 @@ internal static class Utf8Check
             error = TWidth.Or(error, TWidth.Mistakes(block, previous, tables));
             previous = block;
         }
-
         // Zeros follow the end: a truncated character is reported as too short.
         Span<byte> rest = stackalloc byte[64];
         rest.Clear();

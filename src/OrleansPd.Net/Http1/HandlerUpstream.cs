@@ -74,7 +74,6 @@ public sealed class HandlerUpstream : IUpstream
         {
             throw new UpstreamException(neverSent: false, e.Message, e) { WasStale = WasStale() };
         }
-
         bool WasStale() => usage.WasReusedWithoutResponse && StaleRule.Holds(usage.Idle, _clock.GetElapsedTime(started));
     }
 

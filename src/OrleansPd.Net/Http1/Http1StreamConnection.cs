@@ -89,7 +89,6 @@ internal sealed class Http1StreamConnection : Http1Connection
         {
             throw new IOException($"Only {sent} of {head.Length + body.Length} bytes of the request were sent.");
         }
-
         // Heads and bodies are arrays, pooled or made for the call; other memory is copied.
         static ArraySegment<byte> Array(ReadOnlyMemory<byte> memory) =>
             MemoryMarshal.TryGetArray(memory, out var array) ? array : memory.ToArray();

@@ -23,7 +23,6 @@ internal static class ConsoleLog
             // Why a host does not start is also thrown, and shown as one sentence.
             logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         }
-
         logging.AddConfiguration(settings);
         if ("json".Equals(settings["Format"], StringComparison.OrdinalIgnoreCase))
         {
@@ -37,7 +36,6 @@ internal static class ConsoleLog
                 text.ColorBehavior = Console.IsErrorRedirected ? LoggerColorBehavior.Disabled : LoggerColorBehavior.Default;
             });
         }
-
         logging.Services.Configure<ConsoleLoggerOptions>(console =>
         {
             console.LogToStandardErrorThreshold = LogLevel.Trace;

@@ -18,7 +18,6 @@ internal sealed class DocumentedCommand(string name, string description) : Comma
         {
             Add(option);
         }
-
         _groups.Add(new(group, added));
     }
 }

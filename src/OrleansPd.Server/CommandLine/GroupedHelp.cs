@@ -26,7 +26,6 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         {
             Section(output, group.Title, group.Options.Where(option => !option.Hidden).Select(Row));
         }
-
         if (command is DocumentedCommand { Examples: { Count: > 0 } examples })
         {
             output.WriteLine();
@@ -36,13 +35,11 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
                 output.WriteLine($"  {example}");
             }
         }
-
         if (command.Subcommands.Count > 0)
         {
             output.WriteLine();
             output.WriteLine($"'{CommandPath.Of(command)} COMMAND --help' shows the help of a command.");
         }
-
         return ExitCode.Success;
     }
 
@@ -58,7 +55,6 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         {
             return $"{CommandPath.Of(command)} COMMAND [options]";
         }
-
         var arguments =
             string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => " " + Shown(argument)));
         return $"{CommandPath.Of(command)}{arguments} [options]";
@@ -77,7 +73,6 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
         {
             return;
         }
-
         output.WriteLine();
         output.WriteLine($"{title}:");
         foreach (var (left, right) in list)
@@ -92,7 +87,6 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
             {
                 output.Write(new string(' ', LeftColumn - left.Length - 2));
             }
-
             Wrapped(output, right, LeftColumn);
         }
     }
@@ -114,11 +108,9 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
                 output.Write(' ');
                 column++;
             }
-
             output.Write(word);
             column += word.Length;
         }
-
         output.WriteLine();
     }
 }

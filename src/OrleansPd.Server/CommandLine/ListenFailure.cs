@@ -16,7 +16,6 @@ internal static class ListenFailure
             {
                 continue;
             }
-
             var (port, flag) = ports.FirstOrDefault(
                 candidate => error.Message.Contains($":{candidate.Port}", StringComparison.Ordinal), ports[0]);
             switch (socket.SocketErrorCode)
@@ -32,7 +31,6 @@ internal static class ListenFailure
                     return new($"{host} is an unknown name: choose another with --host.");
             }
         }
-
         return null;
     }
 }

@@ -34,7 +34,6 @@ internal static class Numbers
                 {
                     return number;
                 }
-
                 result.AddError($"{name}: '{text}' is not {form}.");
                 return default;
             },

@@ -16,14 +16,12 @@ internal static class ParseProblem
                 ? $"give a command: {string.Join(", ", commands.Select(command => command.Name))}."
                 : parsed.Errors[0].Message;
         }
-
         using var corrections = new StringWriter();
         if (parsed.Action is ParseErrorAction action)
         {
             (action.ShowHelp, action.ShowTypoCorrections) = (false, true);
             parsed.Invoke(new() { Output = corrections, Error = TextWriter.Null });
         }
-
         var problem = parsed.Errors.FirstOrDefault(error => error.Message.Contains(unknown, StringComparison.Ordinal));
         return $"{(problem ?? parsed.Errors[0]).Message}{Environment.NewLine}{corrections}".Trim();
     }

@@ -27,7 +27,6 @@ internal sealed class StopSignals : IDisposable
         {
             registration.Dispose();
         }
-
         _stop.Dispose();
     }
 
@@ -37,7 +36,6 @@ internal sealed class StopSignals : IDisposable
         {
             return;
         }
-
         context.Cancel = true;
         _stop.Cancel();
     }

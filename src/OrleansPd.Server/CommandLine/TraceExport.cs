@@ -55,12 +55,10 @@ internal static class TraceExport
         {
             throw new BadInputException($"--otlp-traces-endpoint: '{given}' is neither host:port nor a URL.");
         }
-
         if (url.AbsolutePath == "/" && url.Port != 4318)
         {
             return (url, OtlpExportProtocol.Grpc);
         }
-
         return (url.AbsolutePath == "/" ? new Uri(url, "/v1/traces") : url, OtlpExportProtocol.HttpProtobuf);
     }
 

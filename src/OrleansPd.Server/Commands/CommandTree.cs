@@ -30,7 +30,6 @@ internal static class CommandTree
         {
             help.Action = new GroupedHelp(context);
         }
-
         return root;
     }
 
@@ -44,7 +43,6 @@ internal static class CommandTree
             {
                 throw new BadInputException(ParseProblem.Explain(parsed));
             }
-
             return await parsed.InvokeAsync(
                 new InvocationConfiguration
                 {

@@ -123,7 +123,6 @@ internal sealed class DemoFlags
             {
                 throw new BadInputException($"--trace: there is no file {path}.");
             }
-
             trace = TraceFile.Open(path).Take(requests);
             if (scale == 0)
             {
@@ -139,14 +138,12 @@ internal sealed class DemoFlags
                 scale = 1;
             }
         }
-
         var sent = trace.Scale(new(scale, scale, parsed.GetValue(_maxInput), parsed.GetValue(_maxOutput)));
         var list = sent.Requests.ToArray();
         if (list.Length == 0)
         {
             throw new BadInputException($"--trace: {trace.Name} holds no request.");
         }
-
         return sent with { Count = list.Length, Requests = list };
     }
 }

@@ -53,7 +53,6 @@ internal static class DevCommand
         {
             throw new CommandFailedException(await ended + ".");
         }
-
         return ExitCode.Success;
     }
 

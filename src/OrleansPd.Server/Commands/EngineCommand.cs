@@ -42,7 +42,6 @@ internal static class EngineCommand
         {
             throw new CommandFailedException($"the engine died: {await engine.Exited}");
         }
-
         return ExitCode.Success;
     }
 

@@ -43,7 +43,6 @@ internal static class GatewayCommand
         {
             context.Warn(warning);
         }
-
         InlineSockets.TurnOn();
         return settings.Node.Redis is null
             ? await RunAloneAsync(settings, context, cancellationToken)
@@ -67,7 +66,6 @@ internal static class GatewayCommand
         {
             throw new CommandFailedException(await ended + ".");
         }
-
         await node.StopAsync();
         return ExitCode.Success;
     }
@@ -85,7 +83,6 @@ internal static class GatewayCommand
         {
             throw StoppedGateway.Explain(gateway.Failure);
         }
-
         await gateway.StopAsync(CancellationToken.None);
         return ExitCode.Success;
     }
@@ -115,7 +112,6 @@ internal static class GatewayCommand
         {
             return "no engines: add some with --prefill and --decode, or --worker";
         }
-
         var counts = Enum.GetValues<WorkerRole>()
             .Select(role => (Role: role, Count: workers.Count(worker => worker.Role == role)))
             .Where(pair => pair.Count > 0)

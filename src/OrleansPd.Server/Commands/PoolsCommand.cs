@@ -42,7 +42,6 @@ internal static class PoolsCommand
             {
                 Write(answer["pools"]!.AsArray(), context);
             }
-
             return ExitCode.Success;
         });
         return command;
@@ -80,13 +79,11 @@ internal static class PoolsCommand
                 throw new BadInputException(
                     $"ROLE: '{parsed.GetValue(role)}' is not prefill, decode or regular, or --model is empty.");
             }
-
             var target = new PoolTarget(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));
             if (target.Problem is { } problem)
             {
                 throw new BadInputException(problem);
             }
-
             using var client = gateway.Client(parsed, context);
             var path = $"/pools/{parsed.GetValue(role)}/{Uri.EscapeDataString(pool.Model ?? PoolName.AnyModel)}";
             var body = new JsonObject { ["wanted"] = target.Wanted, ["drain_surplus"] = target.DrainSurplus };
@@ -111,7 +108,6 @@ internal static class PoolsCommand
             context.Out.WriteLine("no pools; a pool begins with its first engine, or with 'orleanspd pools scale ROLE WANTED'");
             return;
         }
-
         string[][] rows = [Heads, .. pools.Select(pool => Members.Select(member => Text(pool![member])).ToArray())];
         var widths = Heads.Select((_, i) => rows.Max(row => row[i].Length)).ToArray();
         foreach (var row in rows)

@@ -37,14 +37,12 @@ internal static class ReplayCommand
         {
             throw new CommandFailedException($"nothing answers at {options.Url}: {problem}");
         }
-
         var report = await ReplayDisplay.RunAsync(replayer, trace, context, cancellationToken);
         ReplayDisplay.Write(report, context);
         if (parsed.GetValue(flags.Json) is { } file)
         {
             await ReplayJson.WriteAsync(report, file, CancellationToken.None);
         }
-
         return report.Failed > 0 ? ExitCode.Failure : ExitCode.Success;
     }
 }

@@ -110,7 +110,6 @@ internal sealed class ReplayFlags
         {
             throw new BadInputException($"--url: '{url}' is not a URL such as http://localhost:30000.");
         }
-
         var options = new ReplayOptions
         {
             ApiKey = parsed.GetValue(_apiKey),
@@ -136,7 +135,6 @@ internal sealed class ReplayFlags
             throw new BadInputException(
                 "--verify: only answers of /generate to token ids can be compared; leave --endpoint and --text out.");
         }
-
         return options;
     }
 
@@ -150,7 +148,6 @@ internal sealed class ReplayFlags
             {
                 throw new BadInputException($"there is no trace file {path}.");
             }
-
             trace = TraceFile.Open(path);
             if (limit > 0)
             {
@@ -169,7 +166,6 @@ internal sealed class ReplayFlags
                 SharedPrefixes = parsed.GetValue(_shared),
             });
         }
-
         var scale = parsed.GetValue(_scale);
         return trace.Scale(new(scale, scale, parsed.GetValue(_maxInput), parsed.GetValue(_maxOutput)));
     }

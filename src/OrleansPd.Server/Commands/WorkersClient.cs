@@ -20,12 +20,10 @@ internal sealed class WorkersClient : IDisposable
         {
             return;
         }
-
         if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~'))
         {
             throw new BadInputException("--admin-api-key: a key must be printable ASCII without spaces.");
         }
-
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", adminKey);
     }
 
@@ -42,7 +40,6 @@ internal sealed class WorkersClient : IDisposable
         {
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
         }
-
         try
         {
             using var response = await _http.SendAsync(request, cancellationToken);
@@ -51,7 +48,6 @@ internal sealed class WorkersClient : IDisposable
             {
                 return answer;
             }
-
             throw new CommandFailedException((answer?["error"] as JsonValue)?.ToString()
                 ?? $"{_http.BaseAddress} answered {(int)response.StatusCode}; is it an OrleansPd gateway?");
         }

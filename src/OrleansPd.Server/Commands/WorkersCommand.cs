@@ -40,7 +40,6 @@ internal static class WorkersCommand
             {
                 WorkersTable.Write(list, context);
             }
-
             return ExitCode.Success;
         });
         return command;
@@ -86,22 +85,18 @@ internal static class WorkersCommand
             {
                 body["bootstrap_port"] = p;
             }
-
             if (parsed.GetValue(priority) is { } n)
             {
                 body["priority"] = n;
             }
-
             if (parsed.GetValue(model) is { } m)
             {
                 body["model_id"] = m;
             }
-
             if ((parsed.GetValue(key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_WORKER_KEY")) is { Length: > 0 } k)
             {
                 body["api_key"] = k;
             }
-
             var answer = await client.SendAsync(HttpMethod.Post, "/workers", body, cancellationToken);
             await context.Out.WriteLineAsync($"{answer["url"]} added as {answer["worker_id"]}");
             return ExitCode.Success;
@@ -140,7 +135,6 @@ internal static class WorkersCommand
                 {
                     throw new CommandFailedException($"{worker["url"]} is not idle yet: {worker["safe_to_kill_reason"]}.");
                 }
-
                 await Task.Delay(Poll, context.Time, cancellationToken);
                 worker = await client.SendAsync(HttpMethod.Get, path, null, cancellationToken);
             }

@@ -28,7 +28,6 @@ internal sealed class WorkersGatewayFlags
         {
             throw new BadInputException($"--url: '{text}' is not a URL such as http://127.0.0.1:30000.");
         }
-
         return new(url, parsed.GetValue(_key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_ADMIN_API_KEY"));
     }
 }

@@ -18,7 +18,6 @@ internal static class WorkersTable
             context.Out.WriteLine("no engines; add some with 'orleanspd workers add URL --type prefill|decode|regular'");
             return;
         }
-
         if (!context.Interactive)
         {
             var widths = Enumerable.Range(0, Heads.Length).Select(i => rows.Append(Heads).Max(row => row[i].Length)).ToArray();
@@ -26,21 +25,17 @@ internal static class WorkersTable
             {
                 context.Out.WriteLine(string.Join("  ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
             }
-
             return;
         }
-
         var table = new Table().Border(TableBorder.Rounded);
         foreach (var head in Heads)
         {
             table.AddColumn(head.ToLowerInvariant());
         }
-
         foreach (var row in rows)
         {
             table.AddRow(row.Select((cell, i) => i == 2 ? Coloured(cell) : Markup.Escape(cell)).ToArray());
         }
-
         AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(context.Out) }).Write(table);
     }
 

@@ -58,7 +58,6 @@ internal sealed class InProcessStage : IDemoStage
             {
                 throw explained;
             }
-
             throw;
         }
     }

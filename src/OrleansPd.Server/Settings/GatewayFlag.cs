@@ -68,7 +68,6 @@ internal sealed record GatewayFlag
             {
                 continue;
             }
-
             var flag = new GatewayFlag(section, property, attribute, defaults);
             yield return flag;
             if (property.GetCustomAttribute<SwitchFlagAttribute>() is { } shortcut)
@@ -104,19 +103,16 @@ internal sealed record GatewayFlag
         {
             return null;
         }
-
         if (_type == typeof(int) || _type == typeof(long))
         {
             return long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _)
                 ? null : "is not a whole number";
         }
-
         if (_type == typeof(double))
         {
             return double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
                 && double.IsFinite(number) ? null : "is not a number";
         }
-
         return _type == typeof(bool) ? bool.TryParse(value, out _) ? null : "is not true or false"
             : _type == typeof(LogLevel) ? LogLevels.Parse(value) is null ? "is not debug, info, warn or error" : null
             : _type.IsEnum ? Enum.GetNames(_type).Contains(value, StringComparer.OrdinalIgnoreCase) ? null : $"is not {Choices()}"

@@ -34,13 +34,11 @@ internal sealed class GatewayFlagSet
         {
             command.Add(title, flags.Select(flag => _options[flag]));
         }
-
         command.Add("Settings", Config);
         foreach (var (_, option) in _router)
         {
             command.Add(option);
         }
-
         command.Add(Backend);
     }
 
@@ -62,7 +60,6 @@ internal sealed class GatewayFlagSet
                     {
                         keys[flag.Key] = flag.Sets;
                     }
-
                     break;
                 case Option<string> option:
                     keys[flag.Key] = parsed.GetValue(option);
@@ -73,16 +70,13 @@ internal sealed class GatewayFlagSet
                     {
                         throw new BadInputException($"{flag.Display}: {flag.Value} is missing.");
                     }
-
                     for (var i = 0; i < values.Length; i++)
                     {
                         keys[$"{flag.Key}:{i.ToString(CultureInfo.InvariantCulture)}"] = values[i];
                     }
-
                     break;
             }
         }
-
         return keys;
     }
 
@@ -93,19 +87,16 @@ internal sealed class GatewayFlagSet
         {
             throw new BadInputException($"--backend: only sglang is served, not '{backend}'.");
         }
-
         foreach (var (flag, option) in _router)
         {
             if (!IsGiven(parsed, option))
             {
                 continue;
             }
-
             if (flag.Refused)
             {
                 throw new BadInputException($"{flag.Display} is not served: {flag.Reason}.");
             }
-
             warnings.Add($"{flag.Display} is ignored: {flag.Reason}.");
         }
     }

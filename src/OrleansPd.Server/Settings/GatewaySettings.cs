@@ -25,7 +25,6 @@ internal sealed record GatewaySettings(
         {
             sources.AddFile(file);
         }
-
         sources.AddEnvironment(environment);
         sources.Add("", flags.Workers.Read(parsed));
         sources.Add("", flags.Read(parsed));
@@ -35,12 +34,10 @@ internal sealed record GatewaySettings(
             throw new BadInputException(
                 $"{unknown}{Where(sources, unknown)} is no setting; '{command} --help' lists them as flags.");
         }
-
         foreach (var flag in GatewayFlags.All)
         {
             CheckForm(flag, sources);
         }
-
         GiveWorkersTheKey(sources, parsed.GetValue(flags.Workers.ApiKey));
         var configuration = sources.Build();
         var options = new GatewayOptions();
@@ -54,7 +51,6 @@ internal sealed record GatewaySettings(
             // Settings without a flag: the binder's message names the key and the value.
             throw new BadInputException((error.InnerException ?? error).Message);
         }
-
         SettingChecks.Check(options, sources, warnings);
         return new(options, configuration, sources, warnings);
     }
@@ -68,12 +64,10 @@ internal sealed record GatewaySettings(
         {
             return;
         }
-
         if (!sources.Has("Gateway:ApiKey"))
         {
             sources.Set("Gateway:ApiKey", apiKey);
         }
-
         for (var i = 0; sources.Has(WorkerKey(i)); i++)
         {
             if (!sources.Has($"{WorkerKey(i)}:ApiKey"))
@@ -91,12 +85,10 @@ internal sealed record GatewaySettings(
         {
             return;
         }
-
         if (flag.Problem(value) is { } problem)
         {
             throw new BadInputException($"{flag.Display}: '{value}' {problem}{Where(sources, flag.Key)}.");
         }
-
         sources.Set(flag.Key, flag.Normalize(value));
     }
 }

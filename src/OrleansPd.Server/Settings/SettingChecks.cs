@@ -23,7 +23,6 @@ internal static partial class SettingChecks
         {
             throw Bad(problem, options.ControlPlane, sources);
         }
-
         CheckHealthTimeout(options.ControlPlane, warnings);
         var clientsNeedKeys = options.ClientKeys.Count > 0 || !string.IsNullOrEmpty(options.ApiKey);
         if (clientsNeedKeys && string.IsNullOrEmpty(options.AdminApiKey))
@@ -70,7 +69,6 @@ internal static partial class SettingChecks
         {
             return;
         }
-
         var used = new ControlPlaneOptions().HealthTimeoutSecs;
         warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
             + $"takes up to {LeastHealthTimeout} s to answer.");

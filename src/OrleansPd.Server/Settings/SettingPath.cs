@@ -20,7 +20,6 @@ internal static class SettingPath
         {
             return true;
         }
-
         var segments = key.Split(':');
         var type = OptionsBySection.GetValueOrDefault(segments[0]);
         foreach (var segment in segments.Skip(1))
@@ -29,12 +28,10 @@ internal static class SettingPath
             {
                 return false;
             }
-
             type = ElementOf(type) is { } element
                 ? int.TryParse(segment, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? element : null
                 : type.GetProperty(segment, BindingFlags.Instance | BindingFlags.Public | BindingFlags.IgnoreCase)?.PropertyType;
         }
-
         return type is not null && segments.Length > 1;
     }
 

@@ -24,7 +24,6 @@ internal sealed partial class SettingSources
         {
             throw new BadInputException($"--config: there is no file {name}.");
         }
-
         try
         {
             var file = new ConfigurationBuilder().AddJsonFile(Path.GetFullPath(name)).Build();
@@ -79,7 +78,6 @@ internal sealed partial class SettingSources
         {
             Remove(list);
         }
-
         foreach (var (key, value) in settings)
         {
             _settings[key] = (value, source(key));

@@ -52,7 +52,6 @@ internal sealed class WorkerFlags
                 throw new BadInputException($"{flag.Name}: the engine's URL is missing, such as http://10.0.0.1:30000.");
             }
         }
-
         var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         var next = 0;
         ReadPrefills(parsed.GetValue(Prefill) ?? [], keys, ref next);
@@ -60,12 +59,10 @@ internal sealed class WorkerFlags
         {
             Add(url, WorkerRole.Decode, keys, ref next);
         }
-
         foreach (var url in (parsed.GetValue(Worker) ?? []).Concat(parsed.GetValue(WorkerUrls) ?? []))
         {
             Add(url, WorkerRole.Regular, keys, ref next);
         }
-
         return keys;
     }
 
@@ -80,19 +77,16 @@ internal sealed class WorkerFlags
                 last = Add(word, WorkerRole.Prefill, keys, ref next);
                 continue;
             }
-
             if (last is null || keys.ContainsKey($"{last}:BootstrapPort"))
             {
                 throw new BadInputException($"--prefill: '{word}' is not a URL such as http://10.0.0.1:30000.");
             }
-
             var none = word.Equals("none", StringComparison.OrdinalIgnoreCase);
             if (!none
                 && (!int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535))
             {
                 throw new BadInputException($"--prefill: '{word}' is not a bootstrap port; give 1 to 65535, or 'none'.");
             }
-
             keys[$"{last}:BootstrapPort"] = none ? null : word;
         }
     }
