@@ -148,7 +148,7 @@ public sealed class WireFormatTests : IDisposable
         ["WorkerPatch"] = new WorkerPatch { Priority = 1, Cost = 2, Labels = Labels, ApiKey = "" },
         ["AdminAnswer"] = AdminAnswer.Done(View),
         ["AdminAnswer.Failed"] = AdminAnswer.Failed(AdminProblem.Unavailable, "no"),
-        ["PoolRecord"] = new PoolRecord { Members = [Member], Wanted = 4, LastRegistration = 77, TargetAt = 5 },
+        ["PoolRecord"] = new PoolRecord { Members = [Member], Wanted = 4, LastRegistration = 77, TargetAt = 5, Epoch = 9 },
     };
 
     public static TheoryData<string> Names => [.. Samples.Keys];
@@ -170,6 +170,15 @@ public sealed class WireFormatTests : IDisposable
         var read = _services.GetRequiredService<Serializer>().Deserialize<WorkerFacts>(
             Convert.FromBase64String(Expected("WorkerFacts.WithoutAdapters")));
         Assert.Equal(Facts with { AdapterNames = "", Generates = null }, read);
+    }
+
+    [Fact]
+    public void A_pool_that_a_release_without_epochs_stored_is_read_with_epoch_0()
+    {
+        var read = _services.GetRequiredService<Serializer>().Deserialize<PoolRecord>(
+            Convert.FromBase64String(Expected("PoolRecord.WithoutEpoch")));
+        Assert.Equivalent(
+            new PoolRecord { Members = [Member], Wanted = 4, LastRegistration = 77, TargetAt = 5 }, read, strict: true);
     }
 
     private (byte[] Written, object Read) ThereAndBack<T>(T value, byte[] bytes)

@@ -53,7 +53,7 @@ public class DevTests
         "error: Redis at 127.0.0.1:1 does not answer: start it, or name another with --redis.")]
     [InlineData(2, "--silos 0", "--silos")]
     [InlineData(2, "--log-level loud", "--log-level: 'loud' is not debug, info, warn or error.")]
-    [InlineData(2, "--prefill http://127.0.0.1:1", "'--prefill' is not known here")]
+    [InlineData(2, "--prefill http://127.0.0.1:1", "Unrecognized command or argument '--prefill'")]
     public async Task Bad_input_is_reported_in_a_sentence(int code, string flags, string problem)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");

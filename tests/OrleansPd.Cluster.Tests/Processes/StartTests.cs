@@ -110,7 +110,7 @@ public class StartTests
     [InlineData("--config /no/such/file.json", "--config: there is no file /no/such/file.json")]
     [InlineData("--bootstrap-facade --facade-host 127.0.0.1", "--bootstrap-facade is not available in a cluster")]
     [InlineData("--policy fastest", "--policy: 'fastest'")]
-    [InlineData("--no-such-flag", "'--no-such-flag' is not known here")]
+    [InlineData("--no-such-flag", "Unrecognized command or argument '--no-such-flag'")]
     public async Task Bad_input_starts_nothing(string flags, string problem)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
