@@ -29,7 +29,10 @@ public sealed record SimulatedEngineOptions
     /// <summary>Data-parallel ranks, 1 or more. Default 1.</summary>
     public int DpSize { get; init; } = 1;
 
-    /// <summary>Attention DP; false = plain replicas, with their known rank mix-up on prefills. Default true.</summary>
+    /// <summary>
+    /// Attention DP. False = plain data parallelism, where a prefill engine registers every room under rank 0 (a known defect of
+    /// SGLang). Default true.
+    /// </summary>
     public bool EnableDpAttention { get; init; } = true;
 
     /// <summary>

@@ -105,7 +105,7 @@ public sealed record PairOffer
     [Id(8)]
     public TimeSpan ValidFor { get; init; }
 
-    /// <summary>Reason of the refusal, as <see cref="RefusalReason"/>.</summary>
+    /// <summary>Reason of the refusal: the value of a <see cref="RefusalReason"/>.</summary>
     [Id(9)]
     public byte Refusal { get; init; }
 

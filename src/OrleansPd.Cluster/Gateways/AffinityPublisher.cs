@@ -9,8 +9,9 @@ namespace OrleansPd.Cluster.Gateways;
 /// <summary>
 /// Sends the other gateways what the policies have learned. Nothing waits for it: a lost message is a lost hint.
 /// </summary>
-/// <param name="services">What it uses.</param>
-/// <param name="take">What was learned since the last call, or all of it; null = nothing.</param>
+/// <param name="services">The services of the gateway.</param>
+/// <param name="take">Returns what the policies learned: with true all of it, with false what is new since the last call. Null =
+/// nothing to send.</param>
 internal sealed class AffinityPublisher(GatewayServices services, Func<bool, AffinityUpdate?> take)
 {
     /// <summary>For this long after a gateway has joined, everything is sent, not only what is new.</summary>

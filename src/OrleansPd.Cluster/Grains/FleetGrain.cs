@@ -80,12 +80,13 @@ internal sealed class FleetGrain(
         if (!_roster.IsLearning(time.Now))
         {
             await KeepAsync([pool]);
-            // A pool that lost what was stored would store this wish alone, and no longer be taken for lost.
+            // If the pool's stored state was lost, restore it first: storing only the new target size would make the pool look
+            // complete.
             await _memory.GiveBackAsync(pool, Take);
         }
         if (_roster.IsLearning(time.Now) || (_roster.IsBlank(pool) && !isNew))
         {
-            throw new InvalidOperationException("what was stored is lost; gateways that remember it are heard first");
+            throw new InvalidOperationException("the stored state of the pool is lost; it is being restored from the gateways, so try again");
         }
         return await GrainFactory.GetGrain<IWorkerPoolGrain>(pool).Scale(wanted);
     }

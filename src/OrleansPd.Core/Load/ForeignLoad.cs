@@ -34,7 +34,7 @@ public readonly record struct ForeignLoad(int Requests, long TokensEach, DateTim
         var seen = Math.Max(0, reading.Requests - own);
         var faded = At(now);
         return new ForeignLoad(
-            // A higher count counts at once, a lower one by halves: traffic of others varies between two reports.
+            // A higher count is used immediately; a lower one moves the value only halfway, because traffic of others varies.
             seen >= faded ? seen : seen + ((faded - seen) / 2),
             Math.Clamp(reading.Tokens / Math.Max(1, reading.Requests), 0, MaxTokensEach),
             now,

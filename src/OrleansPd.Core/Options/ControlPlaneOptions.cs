@@ -181,7 +181,7 @@ public sealed class ControlPlaneOptions
     /// minute.
     /// </summary>
     [Range(0, 86400)]
-    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time until an open breaker admits a check.")]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time until an open breaker admits a half-open request or a readiness check.")]
     public int CbTimeoutDurationSecs { get; set; } = 5;
 
     /// <summary>Length in seconds of the window over which the failure rate is computed. Default 120.</summary>
@@ -202,10 +202,11 @@ public sealed class ControlPlaneOptions
     [Flag(FlagGroup.HealthOfEngines, "REQUESTS", "Minimum requests in the window for a failure rate.", Ours = true)]
     public int CbMinRequests { get; set; } = 20;
 
-    /// <summary>Seconds after which a check or half-open request without an outcome is repeated. Default 30.</summary>
+    /// <summary>Seconds after which a half-open request without an outcome no longer blocks the next one. Default 30.</summary>
     [Range(1, 86400)]
-    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time after which a check without an outcome is repeated.", Ours = true)]
-    public int CbTrialLeaseSecs { get; set; } = 30;
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS",
+        "Time after which a half-open request without an outcome no longer blocks the next one.", Ours = true)]
+    public int CbHalfOpenTimeoutSecs { get; set; } = 30;
 
     // ---- probes ----
 
@@ -257,7 +258,9 @@ public sealed class ControlPlaneOptions
     /// Seconds a restarted prefill is held back. Default 15: three rounds of a decode engine's heartbeat (5 s, two misses).
     /// </summary>
     [Range(0, 3600)]
-    [Flag(FlagGroup.HealthOfEngines, "SECONDS", "Time before a restarted prefill engine is used again.", Ours = true)]
+    [Flag(FlagGroup.HealthOfEngines, "SECONDS",
+        "Time before a restarted prefill engine is used again, because decode engines cache its old ports that long. Not used "
+        + "with --bootstrap-facade.", Ours = true)]
     public int PrefillRestartHoldSecs { get; set; } = 15;
 
     /// <summary>Seconds without progress of any request in flight on a worker after which it is suspect. Default 30.</summary>
@@ -320,7 +323,8 @@ public sealed class ControlPlaneOptions
     /// Default false: decode engines must be able to reach these ports.
     /// </summary>
     [Flag(FlagGroup.RoomsAndBootstrapFacade, "",
-        "Give each run of a prefill engine a bootstrap address on this host, so that it serves at once after a restart.",
+        "Proxy the bootstrap servers of prefill engines, on a new port for each run, so that a restarted engine is usable "
+        + "immediately.",
         Ours = true)]
     public bool BootstrapFacade { get; set; }
 
@@ -348,7 +352,7 @@ public sealed class ControlPlaneOptions
         TimeSpan.FromSeconds(CbWindowDurationSecs),
         CbFailureRate,
         CbMinRequests,
-        TimeSpan.FromSeconds(CbTrialLeaseSecs));
+        TimeSpan.FromSeconds(CbHalfOpenTimeoutSecs));
 
     // Behind a facade a restarted prefill has a new address: decode engines have nothing to forget.
     internal ProbeLimits ProbeLimits =>

@@ -10,7 +10,8 @@ public readonly record struct PortRange(int First, int Last)
 {
     public int Count => Last - First + 1;
 
-    /// <exception cref="ArgumentException">Not <c>first-last</c>, or of different lengths.</exception>
+    /// <exception cref="ArgumentException">Not <c>first-last</c>, first above last, or ports with different numbers of digits.
+    /// </exception>
     public static PortRange Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -18,7 +19,7 @@ public readonly record struct PortRange(int First, int Last)
         return parts.Length == 2 && Port(parts[0]) is { } first && Port(parts[1]) is { } last && first <= last
             && parts[0].Trim().Length == parts[1].Trim().Length
             ? new(first, last)
-            : throw new ArgumentException($"'{text}' is no range of ports of as many digits, such as 20000-20999", nameof(text));
+            : throw new ArgumentException(Problem(text), nameof(text));
     }
 
     /// <summary>For options: null is allowed.</summary>
@@ -31,9 +32,12 @@ public readonly record struct PortRange(int First, int Last)
         }
         catch (ArgumentException)
         {
-            return new ValidationResult($"'{text}' is no range of ports of as many digits, such as 20000-20999");
+            return new ValidationResult(Problem(text));
         }
     }
+
+    private static string Problem(string text) =>
+        $"'{text}' is not a port range such as 20000-20999 (both ports with the same number of digits)";
 
     private static int? Port(string text) =>
         int.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535

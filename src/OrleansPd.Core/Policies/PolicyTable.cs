@@ -20,8 +20,8 @@ public static class PolicyTable
         new("round_robin", "ranks in rotation", "equal requests", _ => new RoundRobinPolicy()),
         new("random", "any rank with room", "comparison", _ => new RandomPolicy()),
         new("consistent_hashing",
-            "the worker that the session key hashes to; without a key the one that the prompt's first block "
-            + "hashes to, unless another has less to do by more than this prompt",
+            "the worker that the session key hashes to; without a key, the worker that the prompt's first block hashes to, "
+            + "unless another has less load by more than this prompt's tokens",
             "sessions, several gateways that agree without messages", _ => new ConsistentHashingPolicy()),
         new("session", "the same rank for the same session key, while that rank can be used", "sessions in one gateway",
             _ => new SessionPolicy()) { Replaces = "manual" },

@@ -1,8 +1,8 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// What an engine reports about itself (<c>/server_info</c>, <c>/model_info</c>, the bootstrap sentinel). Any member may be
-/// unknown: engines differ by release and front end, so null always means "not reported", never "zero".
+/// What an engine reports about itself: <c>/server_info</c>, <c>/model_info</c>, and its bootstrap server's <c>/route</c> with all
+/// ranks -1. Any member may be unknown: engines differ by release and front end, so null means "not reported", never "zero".
 /// </summary>
 public sealed record WorkerFacts
 {
@@ -49,7 +49,10 @@ public sealed record WorkerFacts
     /// <summary>Maximum of running requests per rank.</summary>
     public int? MaxRunningPerRank { get; init; }
 
-    /// <summary>Requests that one decode rank can hold, those in transfer included (running limit + extra slots).</summary>
+    /// <summary>
+    /// Maximum requests of one decode rank, including those in KV transfer: the running limit plus SGLang's
+    /// <c>disaggregation_decode_extra_slots</c>.
+    /// </summary>
     public int? SlotsPerRank { get; init; }
 
     /// <summary>KV cache tokens of one rank.</summary>

@@ -41,7 +41,8 @@ public abstract record WorkerInput
     /// <param name="Port">Its port.</param>
     public sealed record Fronted(long Epoch, string Host, int Port) : WorkerInput;
 
-    /// <summary>Requests in flight make no progress (<paramref name="Problem"/>), or do again (null).</summary>
+    /// <summary>Whether requests in flight are stalled.</summary>
+    /// <param name="Problem">Why they count as stalled; null: they make progress.</param>
     public sealed record Stall(string? Problem) : WorkerInput
     {
         public static Stall None { get; } = new((string?)null);

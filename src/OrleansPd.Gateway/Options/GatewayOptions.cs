@@ -85,7 +85,8 @@ public sealed class GatewayOptions
     /// </summary>
     [Range(0, 60000)]
     [Flag(FlagGroup.Requests, "MILLISECONDS",
-        "Time between closing a decode leg without output and aborting it by rid.", Ours = true)]
+        "Delay before a decode engine that has sent no output gets its abort call; set it if aborts during a KV transfer harm "
+        + "your engines.", Ours = true)]
     public int DecodeAbortDelayMs { get; set; }
 
     /// <summary>

@@ -47,8 +47,8 @@ internal sealed partial class DirectResponse : IUpstreamResponse
     public bool IsComplete => _connection is null;
 
     /// <remarks>
-    /// The head is awaited only after the send. Where the engine closed before it took the whole request, the send is not
-    /// resumed.
+    /// The response head is read only after the send has ended. If the engine closed the connection during the send, the send is
+    /// not continued, so the body is not needed either.
     /// </remarks>
     public bool HasTakenBody => true;
 
@@ -70,7 +70,8 @@ internal sealed partial class DirectResponse : IUpstreamResponse
     }
 
     /// <summary>
-    /// The response is complete. Keeps the connection for the next request, unless bytes follow that no request asked for.
+    /// The response was read to its end. Keeps the connection for the next request if it is reusable: nothing failed, the head
+    /// allows it, and no unexpected bytes follow.
     /// </summary>
     private void Finish(bool clean = true)
     {

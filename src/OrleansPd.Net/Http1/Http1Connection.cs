@@ -33,7 +33,8 @@ internal abstract class Http1Connection : IDisposable
     public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
 
     /// <summary>
-    /// Nothing has arrived since the last response ended. False: the peer has closed the connection, or sent bytes unasked.
+    /// True if nothing was received since the last response ended. False if the peer closed the connection or sent unexpected
+    /// bytes.
     /// </summary>
     public abstract bool IsQuiet { get; }
 
@@ -69,7 +70,8 @@ internal abstract class Http1Connection : IDisposable
     /// <exception cref="IOException">The head is larger.</exception>
     public abstract ValueTask<int> ReceiveHeadAsync(int maxHead);
 
-    /// <summary>Appends what the receive of <see cref="ReceiveHeadAsync"/> returned.</summary>
+    /// <summary>Adds the bytes that <see cref="ReceiveHeadAsync"/> received to <see cref="Unread"/>.</summary>
+    /// <param name="bytes">The number of bytes that it returned; 0 = end of the connection.</param>
     /// <returns>False at the end of the connection.</returns>
     /// <exception cref="System.Net.Sockets.SocketException">The connection failed.</exception>
     public abstract bool Received(int bytes);

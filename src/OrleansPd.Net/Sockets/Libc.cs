@@ -78,7 +78,8 @@ internal static unsafe partial class Libc
     }
 
     /// <summary>
-    /// Returns pending events, or waits for some without a limit. 0 when there are none or a signal interrupted the wait.
+    /// Returns the number of pending events. With <paramref name="forEver"/> it waits for at least one, else it does not wait. 0 if
+    /// there are none, or if a signal interrupted the wait.
     /// </summary>
     public static int Wait(int poll, byte* events, int max, bool forEver)
     {
@@ -105,7 +106,7 @@ internal static unsafe partial class Libc
 
     /// <summary>Returns the number of bytes sent, or the negative error number.</summary>
     /// <param name="fd">A connected socket.</param>
-    /// <param name="bytes">At least one.</param>
+    /// <param name="bytes">The data to send; not empty.</param>
     /// <param name="moreFollows">MSG_MORE: another send follows at once, so the kernel may delay a partial packet.</param>
     public static int Send(int fd, ReadOnlySpan<byte> bytes, bool moreFollows)
     {

@@ -21,8 +21,8 @@ internal sealed class WorkerFlags
 
     public Option<string?> ApiKey { get; } = new("--api-key")
     {
-        Description = "API key of the engines that flags name. Clients of the gateway must send it too, as with the SGLang "
-            + "router.",
+        Description = "API key that the gateway sends to engines given by flags. Clients must send the same key to the gateway, "
+            + "as with the SGLang router.",
         HelpName = "KEY",
     };
 

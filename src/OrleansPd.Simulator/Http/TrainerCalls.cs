@@ -5,11 +5,12 @@ using OrleansPd.Simulator.Hosting;
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>
-/// What a trainer or an operator calls that moves no token here: it is taken down, checked a little and agreed to.
+/// Control calls that do not change generation in the simulator: each is recorded, checked for its required members and answered
+/// with success.
 /// </summary>
 internal sealed class TrainerCalls(EngineProcess engine)
 {
-    /// <summary>Agrees when the members that the real call demands are there.</summary>
+    /// <summary>Answers with success if the members that the real call requires are there.</summary>
     public Func<HttpContext, Task> Agree(params string[] wanted) => async context =>
     {
         if (context.Request.Method != "GET")

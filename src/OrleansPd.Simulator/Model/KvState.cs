@@ -9,7 +9,8 @@ namespace OrleansPd.Simulator.Model;
 internal struct KvState
 {
     /// <summary>
-    /// Tokens in one block of a KV transfer. Fixed, so that the text does not depend on any engine's page size.
+    /// Tokens in one block of a KV transfer. Fixed, so that engines with different page sizes generate the
+    /// same text.
     /// </summary>
     public const int BlockTokens = 64;
 

@@ -40,7 +40,7 @@ internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill
         ("/route", "GET") => IsAlive ? RouteAsync(context) : FencedAsync(context),
         ("/query_dp_ranks", "POST") => IsAlive ? QueryAsync(context) : FencedAsync(context),
         ("/register_dp_rank", "POST") => IsAlive ? RegisterAsync(context) : FencedAsync(context),
-        // Ranks register with their own engine; nobody can here.
+        // No PUT /route: prefill ranks register with their engine's own bootstrap server.
         ("/health" or "/route" or "/query_dp_ranks" or "/register_dp_rank", _) =>
             TextAsync(context, 405, "405: Method Not Allowed"),
         _ => TextAsync(context, 404, "404: Not Found"),

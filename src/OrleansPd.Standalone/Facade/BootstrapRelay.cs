@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>
-/// Asks the bootstrap server of one life of a prefill. What it said of itself and of its ranks does not change in that life, so
-/// a good answer is asked for once: decode engines wait for these calls on their scheduler's thread.
+/// Queries the bootstrap server of one epoch of a prefill engine. Its answers do not change within an epoch, so successful ones
+/// are cached: decode engines block their scheduler thread on these calls.
 /// </summary>
 internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider clock)
 {

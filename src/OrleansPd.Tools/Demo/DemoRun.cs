@@ -25,26 +25,26 @@ internal sealed class DemoRun(
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         _screen.Title(options);
-        // 1
+        // 1. Start.
         var start = context.Time.GetTimestamp();
         await using var stage = await startStage(options, context, cancellationToken);
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         var view = new GatewayView(http, stage.Gateway, context.Time);
         await UnlessBrokenAsync(stage, view.ReadyAsync(stage.Engines.Count, ReadyPatience, cancellationToken), cancellationToken);
         _screen.Stage(stage, context.Time.GetElapsedTime(start));
-        // 2
+        // 2. One chat.
         _screen.SampleStarts();
         var sample = await new SampleRequest(http, stage.Gateway, context.Time).SendAsync(_screen.SampleText, cancellationToken);
         _screen.Sample(sample, await view.RequestAsync(sample.Id, cancellationToken), stage);
-        // 3
+        // 3. The trace.
         using var replayer = new TraceReplayer(
             options.Replay with { Url = stage.Gateway, Verifier = ReferenceAnswer.CompareAsync }, context.Time);
         var memory = new MemoryWatch(stage, replayer.Meter, options.Trace.Count ?? 0, context.Time);
         var report = await memory.RunAsync(() => ReplayDisplay.RunAsync(replayer, options.Trace, context, cancellationToken));
         cancellationToken.ThrowIfCancellationRequested();
-        // 4
+        // 4. Anything left over?
         var remains = await Leftovers.FindAsync(http, stage, context.Time, IdlePatience, cancellationToken);
-        // 5
+        // 5. Report.
         _screen.Report(report, remains, memory.Samples, stage.MemoryOf);
         if (options.Json is { } file)
         {

@@ -18,7 +18,7 @@ public sealed class ControlPlaneOptionsValidatorTests
         { "FacadeHost: is needed with BootstrapFacade: the address under which decode engines reach this host.",
             new() { BootstrapFacade = true } },
         { "FacadeHost: 'a b' is not a host name or an address.", new() { BootstrapFacade = true, FacadeHost = "a b" } },
-        { "FacadePortRange: '1-99999' is no range of ports of as many digits, such as 20000-20999.",
+        { "FacadePortRange: '1-99999' is not a port range such as 20000-20999 (both ports with the same number of digits).",
             new() { FacadePortRange = "1-99999" } },
         { "Workers:0:Url: 'grpc://p:1' is not a URL such as http://10.0.0.1:30000.", Workers("grpc://p:1") },
         { "Workers:0:Url: 'http://p:1/v1' must be the engine's address alone, without path, query or user.",

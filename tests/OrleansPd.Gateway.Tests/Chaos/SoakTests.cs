@@ -110,7 +110,7 @@ public partial class SoakTests(ITestOutputHelper output)
             BootstrapFacade = facade,
             FacadeHost = facade ? "127.0.0.1" : null,
             CbTimeoutDurationSecs = 1,
-            CbTrialLeaseSecs = 5,
+            CbHalfOpenTimeoutSecs = 5,
             CbWindowDurationSecs = 10,
             DescribeIntervalSecs = 2,
             HealthIntervalSecs = 2,
