@@ -86,7 +86,8 @@ internal sealed class FleetGrain(
         }
         if (_roster.IsLearning(time.Now) || (_roster.IsBlank(pool) && !isNew))
         {
-            throw new InvalidOperationException("the stored state of the pool is lost; it is being restored from the gateways, so try again");
+            throw new InvalidOperationException(
+                "the stored state of the pool is lost; it is being restored from the gateways, so try again");
         }
         return await GrainFactory.GetGrain<IWorkerPoolGrain>(pool).Scale(wanted);
     }

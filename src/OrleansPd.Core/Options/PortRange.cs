@@ -32,7 +32,7 @@ public readonly record struct PortRange(int First, int Last)
         }
         catch (ArgumentException)
         {
-            return new ValidationResult(Problem(text));
+            return new ValidationResult(Problem(text!));
         }
     }
 

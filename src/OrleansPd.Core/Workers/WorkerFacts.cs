@@ -1,8 +1,8 @@
 namespace OrleansPd.Core.Workers;
 
 /// <summary>
-/// What an engine reports about itself: <c>/server_info</c>, <c>/model_info</c>, and its bootstrap server's <c>/route</c> with all
-/// ranks -1. Any member may be unknown: engines differ by release and front end, so null means "not reported", never "zero".
+/// What an engine reports about itself: <c>/server_info</c>, <c>/model_info</c>, and its bootstrap server's <c>/route</c> with
+/// all ranks -1. Any member may be unknown: engines differ by release and front end, so null means "not reported", never "zero".
 /// </summary>
 public sealed record WorkerFacts
 {

@@ -78,8 +78,8 @@ internal static unsafe partial class Libc
     }
 
     /// <summary>
-    /// Returns the number of pending events. With <paramref name="forEver"/> it waits for at least one, else it does not wait. 0 if
-    /// there are none, or if a signal interrupted the wait.
+    /// Returns the number of pending events. With <paramref name="forEver"/> it waits for at least one, else it does not wait. 0
+    /// if there are none, or if a signal interrupted the wait.
     /// </summary>
     public static int Wait(int poll, byte* events, int max, bool forEver)
     {

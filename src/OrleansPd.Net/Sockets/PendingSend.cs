@@ -1,7 +1,8 @@
 namespace OrleansPd.Net.Sockets;
 
 /// <summary>
-/// The unsent rest of one send: a block, and the segments that follow it. A mutable struct: store it in the socket, do not copy it.
+/// The unsent rest of one send: a block, and the segments that follow it. A mutable struct: store it in the socket, do not
+/// copy it.
 /// </summary>
 internal struct PendingSend(ReadOnlyMemory<byte> first, ReadOnlyMemory<byte>[]? more)
 {
