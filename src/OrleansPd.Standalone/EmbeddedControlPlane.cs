@@ -30,7 +30,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
     private readonly LoopGuard _loops;
     private readonly Waiters _waiters;
     private readonly int _seed;
-    private readonly FacadeRow? _facades;
+    private readonly FacadeSet? _facades;
     private bool _started;
 
     private EmbeddedControlPlane(ControlPlaneOptions options, IEngineProbe probe, TimeProvider clock, int seed, ILogger log)
@@ -45,7 +45,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
         _waiters = new Waiters(_gate, clock, TimedOut, Abandoned);
         var mint = new RoomMint(RoomMint.PrefixOf(seed), RoomMint.CounterAt(clock.GetUtcNow()));
         _state = new ControlPlaneState(options, mint, seed);
-        _facades = options.BootstrapFacade ? new FacadeRow(this, options, clock, log) : null;
+        _facades = options.BootstrapFacade ? new FacadeSet(this, options, clock, log) : null;
     }
 
     public FleetSnapshot Fleet => _state.Fleet;
@@ -172,7 +172,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
     RankRegistration IFacadeFleet.RegisterRank(long room, int rank, WorkerSnapshot prefill) => RegisterRank(room, rank, prefill);
 
     /// <summary>The input names the epoch of the worker, so a later registration ignores it.</summary>
-    void IFacadeFleet.Opened(WorkerId prefill, WorkerInput.Fronted address) =>
+    void IFacadeFleet.Opened(WorkerId prefill, WorkerInput.FacadeOpened address) =>
         Change(() => _state.Apply(prefill, address, _clock.GetUtcNow(), _clock.GetTimestamp()));
 
     private RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill)

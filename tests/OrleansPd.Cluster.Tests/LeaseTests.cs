@@ -129,8 +129,8 @@ public class LeaseTests
         await stage.ReadyAsync();
         var bad = stage.Decode[0];
         bad.Faults.Add(new Fault(FaultKind.Status));
-        WorkerSnapshot Shown(ClusterStage.Node node) => node.Plane.Fleet.Workers.Single(w => w.Url.Port == bad.Port);
-        for (var i = 0; i < 100 && stage.Nodes.Any(n => Shown(n).Phase != WorkerPhase.Broken); i++)
+        WorkerSnapshot SnapshotOf(ClusterStage.Node node) => node.Plane.Fleet.Workers.Single(w => w.Url.Port == bad.Port);
+        for (var i = 0; i < 100 && stage.Nodes.Any(n => SnapshotOf(n).Phase != WorkerPhase.Broken); i++)
         {
             foreach (var node in stage.Nodes)
             {
@@ -138,8 +138,8 @@ public class LeaseTests
             }
         }
         await ClusterStage.UntilAsync(
-            () => stage.Nodes.All(n => Shown(n).Phase == WorkerPhase.Broken),
-            () => $"{string.Join("; ", stage.Nodes.Select(n => Shown(n)))}; {bad.Stats.RequestsTotal} requests");
+            () => stage.Nodes.All(n => SnapshotOf(n).Phase == WorkerPhase.Broken),
+            () => $"{string.Join("; ", stage.Nodes.Select(n => SnapshotOf(n)))}; {bad.Stats.RequestsTotal} requests");
         bad.Faults.Clear();
         bad.Faults.Add(new Fault(FaultKind.Hang));
         int Tried() => bad.Faults.Active.Sum(f => f.Hits);

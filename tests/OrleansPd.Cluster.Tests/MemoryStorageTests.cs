@@ -32,10 +32,10 @@ public class MemoryStorageTests
         var pool = await ThereAndBackAsync(storage, "pool", new PoolRecord
         {
             Members = [new(new("w"), new() { Role = WorkerRole.Decode, Url = new("http://10.0.0.1:30000"), ApiKey = "key" }, 7)],
-            Wanted = 4,
+            TargetSize = 4,
         });
         Assert.Equal(("w", "key", 7L), (pool.Members[0].Id.Value, pool.Members[0].Spec.ApiKey, pool.Members[0].Registration));
-        Assert.Equal(4, pool.Wanted);
+        Assert.Equal(4, pool.TargetSize);
     }
 
     private static async Task<T> ThereAndBackAsync<T>(IGrainStorage storage, string name, T record)

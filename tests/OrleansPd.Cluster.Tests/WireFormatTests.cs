@@ -124,7 +124,7 @@ public sealed class WireFormatTests : IDisposable
             Registration = 77,
             Writer = 2,
             Version = 3,
-            Shown = Snapshot,
+            Snapshot = Snapshot,
             Since = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero),
             SwitchTo = WorkerRole.Decode,
         },
@@ -148,7 +148,7 @@ public sealed class WireFormatTests : IDisposable
         ["WorkerPatch"] = new WorkerPatch { Priority = 1, Cost = 2, Labels = Labels, ApiKey = "" },
         ["AdminAnswer"] = AdminAnswer.Done(View),
         ["AdminAnswer.Failed"] = AdminAnswer.Failed(AdminProblem.Unavailable, "no"),
-        ["PoolRecord"] = new PoolRecord { Members = [Member], Wanted = 4, LastRegistration = 77, TargetAt = 5, Epoch = 9 },
+        ["PoolRecord"] = new PoolRecord { Members = [Member], TargetSize = 4, LastRegistration = 77, TargetAt = 5, Epoch = 9 },
     };
 
     public static TheoryData<string> Names => [.. Samples.Keys];
@@ -178,7 +178,7 @@ public sealed class WireFormatTests : IDisposable
         var read = _services.GetRequiredService<Serializer>().Deserialize<PoolRecord>(
             Convert.FromBase64String(Expected("PoolRecord.WithoutEpoch")));
         Assert.Equivalent(
-            new PoolRecord { Members = [Member], Wanted = 4, LastRegistration = 77, TargetAt = 5 }, read, strict: true);
+            new PoolRecord { Members = [Member], TargetSize = 4, LastRegistration = 77, TargetAt = 5 }, read, strict: true);
     }
 
     private (byte[] Written, object Read) ThereAndBack<T>(T value, byte[] bytes)

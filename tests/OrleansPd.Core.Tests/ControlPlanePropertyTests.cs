@@ -109,7 +109,7 @@ public sealed class ControlPlanePropertyTests
                     Restart(worker);
                     break;
                 case 13 when Any() is { } worker:
-                    Tell(worker);
+                    Report(worker);
                     break;
                 case 14:
                     var room = _live.Count > 0 && _random.Next(2) == 0 ? One(_live).Room : _random.NextInt64(1, long.MaxValue);
@@ -237,7 +237,7 @@ public sealed class ControlPlanePropertyTests
                 worker.Facts with { DpSize = worker.DpSize, ProcessIdentity = $"seed={_random.Next(3)}" }));
         }
 
-        private void Tell(WorkerSnapshot worker)
+        private void Report(WorkerSnapshot worker)
         {
             var readings = Enumerable.Range(0, worker.DpSize)
                 .Select(rank => new RankReading(rank, Running: _random.Next(6), Waiting: _random.Next(3))

@@ -45,7 +45,7 @@ internal sealed class TestFleet
         if (ready)
         {
             Apply(worker.Id, new WorkerInput.Described(facts ?? Facts()));
-            Apply(worker.Id, new WorkerInput.Proved(1));
+            Apply(worker.Id, new WorkerInput.ReadinessPassed(1));
         }
         return worker.Id;
     }
@@ -68,9 +68,9 @@ internal sealed class TestFleet
 
     /// <summary>The engine tells its load when it is asked now.</summary>
     public void ReportLoad(WorkerId id, params RankReading[] ranks) =>
-        State.Loaded(id, new EngineLoad { AskedAt = Now, Ranks = [.. ranks] }, Now, Timestamp);
+        State.Loaded(id, new EngineLoad { QueriedAt = Now, Ranks = [.. ranks] }, Now, Timestamp);
 
-    public WorkerSnapshot Shown(WorkerId id) => State.Fleet.Workers.Single(w => w.Id == id);
+    public WorkerSnapshot SnapshotOf(WorkerId id) => State.Fleet.Workers.Single(w => w.Id == id);
 
     public AcquireAnswer Ask(PairRequest? request = null) => State.Acquire(request ?? new PairRequest(), Now, Timestamp);
 

@@ -11,7 +11,7 @@ internal readonly record struct RankViewSurrogate(
     [property: Id(0)] int Rank,
     [property: Id(1)] int InFlight,
     [property: Id(2)] int Foreign,
-    [property: Id(3)] int Window,
+    [property: Id(3)] int Capacity,
     [property: Id(4)] long Tokens);
 
 [GenerateSerializer(IncludePrimaryConstructorParameters = false), Immutable, Alias("pd.WorkerView")]
@@ -44,10 +44,10 @@ internal sealed class AdminConverter :
     IConverter<AdminAnswer, AdminAnswerSurrogate>
 {
     public RankView ConvertFromSurrogate(in RankViewSurrogate wire) =>
-        new(wire.Rank, wire.InFlight, wire.Foreign, wire.Window, wire.Tokens);
+        new(wire.Rank, wire.InFlight, wire.Foreign, wire.Capacity, wire.Tokens);
 
     public RankViewSurrogate ConvertToSurrogate(in RankView value) =>
-        new(value.Rank, value.InFlight, value.Foreign, value.Window, value.Tokens);
+        new(value.Rank, value.InFlight, value.Foreign, value.Capacity, value.Tokens);
 
     public WorkerView ConvertFromSurrogate(in WorkerViewSurrogate wire) => new()
     {

@@ -7,7 +7,7 @@ namespace OrleansPd.Client.Contracts;
 public static class ContractVersion
 {
     /// <summary>The version of this build.</summary>
-    public const int Spoken = 1;
+    public const int Current = 1;
 
     /// <summary>The oldest version it can read; older silos cannot be in its cluster.</summary>
     public const int Oldest = 1;

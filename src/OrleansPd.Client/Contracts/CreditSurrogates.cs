@@ -13,7 +13,7 @@ internal readonly record struct WorkerReportSurrogate(
     [property: Id(1)] long Registration,
     [property: Id(2)] long Writer,
     [property: Id(3)] long Version,
-    [property: Id(4)] WorkerSnapshot Shown,
+    [property: Id(4)] WorkerSnapshot Snapshot,
     [property: Id(5)] DateTimeOffset Since,
     [property: Id(6)] byte? SwitchTo);
 
@@ -25,7 +25,7 @@ internal readonly record struct WorkerMemberSurrogate(
 internal readonly record struct RankClaimSurrogate(
     [property: Id(0)] int Held,
     [property: Id(1)] int Running,
-    [property: Id(2)] int Wanted,
+    [property: Id(2)] int Waiting,
     [property: Id(3)] int Peak,
     [property: Id(4)] long Tokens);
 
@@ -95,23 +95,23 @@ internal sealed class CreditConverter :
         Registration = wire.Registration,
         Writer = wire.Writer,
         Version = wire.Version,
-        Shown = wire.Shown,
+        Snapshot = wire.Snapshot,
         Since = wire.Since,
         SwitchTo = (WorkerRole?)wire.SwitchTo,
     };
 
     public WorkerReportSurrogate ConvertToSurrogate(in WorkerReport value) => new(
-        value.Spec, value.Registration, value.Writer, value.Version, value.Shown, value.Since, (byte?)value.SwitchTo);
+        value.Spec, value.Registration, value.Writer, value.Version, value.Snapshot, value.Since, (byte?)value.SwitchTo);
 
     public WorkerMember ConvertFromSurrogate(in WorkerMemberSurrogate wire) => new(wire.Id, wire.Spec, wire.Registration);
 
     public WorkerMemberSurrogate ConvertToSurrogate(in WorkerMember value) => new(value.Id, value.Spec, value.Registration);
 
     public RankClaim ConvertFromSurrogate(in RankClaimSurrogate wire) =>
-        new(wire.Held, wire.Running, wire.Wanted, wire.Peak, wire.Tokens);
+        new(wire.Held, wire.Running, wire.Waiting, wire.Peak, wire.Tokens);
 
     public RankClaimSurrogate ConvertToSurrogate(in RankClaim value) =>
-        new(value.Held, value.Running, value.Wanted, value.Peak, value.Tokens);
+        new(value.Held, value.Running, value.Waiting, value.Peak, value.Tokens);
 
     public CreditClaim ConvertFromSurrogate(in CreditClaimSurrogate wire) => new()
     {

@@ -13,7 +13,7 @@ public interface IAffinityGrain : IGrainWithStringKey
 {
     /// <summary>Reports where prefixes and sessions are now. A hint: not awaited and never repeated.</summary>
     [Alias("Tell"), OneWay]
-    Task Tell([Immutable] AffinityNote note);
+    Task Learn([Immutable] AffinityNote note);
 }
 
 /// <summary>Prefix and session keys by rank.</summary>

@@ -41,7 +41,7 @@ public interface IFleetGrain : IGrainWithIntegerKey
 
     /// <summary>Sets the target size of a pool and creates it if missing. Stored when the call completes.</summary>
     [Alias("Scale"), ResponseTimeout("00:00:10")]
-    Task<PoolSnapshot> Scale(string pool, int? wanted);
+    Task<PoolSnapshot> Scale(string pool, int? targetSize);
 }
 
 /// <summary>The fleet at one version.</summary>

@@ -34,7 +34,7 @@ public interface IWorkerPoolGrain : IGrainWithStringKey
 
     /// <summary>Sets the target size.</summary>
     [Alias("Scale"), ResponseTimeout("00:00:05")]
-    Task<PoolSnapshot> Scale(int? wanted);
+    Task<PoolSnapshot> Scale(int? targetSize);
 
     /// <summary>Restores a target size that a gateway remembers, if newer than the stored one.</summary>
     [Alias("Restore"), ResponseTimeout("00:00:05")]
@@ -43,16 +43,16 @@ public interface IWorkerPoolGrain : IGrainWithStringKey
 
 /// <summary>Target size of a pool.</summary>
 /// <param name="Pool">Key of the pool.</param>
-/// <param name="Wanted">The target size; null = unset.</param>
+/// <param name="TargetSize">The target size; null = unset.</param>
 /// <param name="At">When it was set, in ticks; the later one wins.</param>
 [GenerateSerializer, Immutable, Alias("pd.PoolSize")]
-public sealed record PoolSize([property: Id(0)] string Pool, [property: Id(1)] int? Wanted, [property: Id(2)] long At);
+public sealed record PoolSize([property: Id(0)] string Pool, [property: Id(1)] int? TargetSize, [property: Id(2)] long At);
 
 /// <summary>A pool at one version.</summary>
 /// <param name="Key">Its key.</param>
 /// <param name="Epoch">Grows with each activation of its grain.</param>
 /// <param name="Version">Grows with each change within an epoch.</param>
-/// <param name="Wanted">Target size; null = not set.</param>
+/// <param name="TargetSize">Target size; null = not set.</param>
 /// <param name="Workers">The newest report of each member.</param>
 /// <param name="IsBlank">Storage has nothing of it: it is new, or its record is lost.</param>
 /// <param name="TargetAt">When the target size was set, in ticks; 0 = never.</param>
@@ -61,7 +61,7 @@ public sealed record PoolSnapshot(
     [property: Id(0)] string Key,
     [property: Id(1)] long Epoch,
     [property: Id(2)] long Version,
-    [property: Id(3)] int? Wanted,
+    [property: Id(3)] int? TargetSize,
     [property: Id(4)] ImmutableArray<WorkerReport> Workers,
     [property: Id(5)] bool IsBlank = false,
     [property: Id(6)] long TargetAt = 0);

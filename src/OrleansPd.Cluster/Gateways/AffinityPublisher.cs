@@ -37,7 +37,7 @@ internal sealed class AffinityPublisher(GatewayServices services, Func<bool, Aff
             foreach (var (gateway, silo) in others)
             {
                 RequestContext.Set(IPlacementDirector.PlacementHintKey, silo);
-                _ = services.Grains.GetGrain<IAffinityGrain>(gateway).Tell(note);
+                _ = services.Grains.GetGrain<IAffinityGrain>(gateway).Learn(note);
             }
         }
     }

@@ -10,10 +10,10 @@ namespace OrleansPd.Cluster.Gateways;
 internal sealed class Batcher<TQuestion, TAnswer>(
     Func<ImmutableArray<TQuestion>, Task<ImmutableArray<TAnswer>>> ask, CancellationToken stop)
 {
-    private const int MostWaiting = 65_536;
-    private const int MostInOne = 2048;
+    private const int MaxWaiting = 65_536;
+    private const int MaxBatch = 2048;
     private readonly Channel<(TQuestion Question, TaskCompletionSource<TAnswer> Answer)> _waiting =
-        Channel.CreateBounded<(TQuestion, TaskCompletionSource<TAnswer>)>(MostWaiting);
+        Channel.CreateBounded<(TQuestion, TaskCompletionSource<TAnswer>)>(MaxWaiting);
 
     private int _running;
 
@@ -46,7 +46,7 @@ internal sealed class Batcher<TQuestion, TAnswer>(
     private async Task AskAllAsync()
     {
         var batch = new List<(TQuestion Question, TaskCompletionSource<TAnswer> Answer)>();
-        while (batch.Count < MostInOne && _waiting.Reader.TryRead(out var next))
+        while (batch.Count < MaxBatch && _waiting.Reader.TryRead(out var next))
         {
             batch.Add(next);
         }

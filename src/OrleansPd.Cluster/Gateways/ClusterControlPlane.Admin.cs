@@ -64,7 +64,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
                 return AdminAnswer.Done(await ViewAsync(report, cancellationToken).ConfigureAwait(false));
             }
             if (begun && report is { SwitchTo: null } && report.Registration == before.Registration
-                && report.Shown.Phase != WorkerPhase.Gone)
+                && report.Snapshot.Phase != WorkerPhase.Gone)
             {
                 return AdminAnswer.Failed(
                     AdminProblem.EngineRefused, "The worker keeps its role and serves again; the writer's log says why.");
@@ -124,7 +124,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     /// <summary>What is known without the writer.</summary>
     private static WorkerView ViewOf(WorkerReport report) => new()
     {
-        Worker = report.Shown with { ApiKey = null },
+        Worker = report.Snapshot with { ApiKey = null },
         Cost = report.Spec.Cost,
         Since = report.Since,
         Safety = new(false, "its writer does not answer now"),

@@ -64,7 +64,7 @@ public sealed partial class ClusterControlPlane
     /// <summary>Aborts what a dead gateway had in flight, as far as it was reported to this silo.</summary>
     internal void AbortLegsOf(string gateway)
     {
-        var aborted = _services.Witnesses.GatewayDied(gateway, id => ReportOf(id)?.Shown);
+        var aborted = _services.Witnesses.GatewayDied(gateway, id => ReportOf(id)?.Snapshot);
         if (aborted > 0)
         {
             Lines.Add(() => Log.AbortingReported(_log, gateway, aborted));
@@ -85,7 +85,7 @@ public sealed partial class ClusterControlPlane
         {
             lock (_gate)
             {
-                _state?.SharedTick(_clock.GetUtcNow(), _clock.GetTimestamp());
+                _state?.Tick(_clock.GetUtcNow(), _clock.GetTimestamp());
                 CompleteGranted();
             }
         }
@@ -124,12 +124,12 @@ public sealed partial class ClusterControlPlane
         Volatile.Write(ref _reports, reports);
         foreach (var report in reports.Values)
         {
-            var old = before.GetValueOrDefault(report.Id)?.Shown;
-            if (old?.Phase != report.Shown.Phase || old.Epoch != report.Shown.Epoch)
+            var old = before.GetValueOrDefault(report.Id)?.Snapshot;
+            if (old?.Phase != report.Snapshot.Phase || old.Epoch != report.Snapshot.Epoch)
             {
                 Lines.Add(() => Log.PhaseChanged(
-                    _log, report.Shown.Role, report.Id, report.Shown.Epoch, old?.Phase, report.Shown.Phase,
-                    report.Shown.Reason is { } why ? why + "." : null));
+                    _log, report.Snapshot.Role, report.Id, report.Snapshot.Epoch, old?.Phase, report.Snapshot.Phase,
+                    report.Snapshot.Reason is { } why ? why + "." : null));
             }
         }
         if (_state is not { } state)

@@ -17,14 +17,14 @@ public sealed partial class ClusterControlPlane
         foreach (var size in Volatile.Read(ref _sizes).Values)
         {
             var known = pools.GetValueOrDefault(size.Pool) ?? ViewOf(size.Pool, []);
-            pools[size.Pool] = known with { Wanted = size.Wanted };
+            pools[size.Pool] = known with { TargetSize = size.TargetSize };
         }
         try
         {
             var told = await _grains.GetGrain<IFleetGrain>(0).Pools().WaitAsync(cancellationToken).ConfigureAwait(false);
             foreach (var pool in told)
             {
-                pools[pool.Key] = ViewOf(pool.Key, pool.Workers) with { Wanted = pool.Wanted };
+                pools[pool.Key] = ViewOf(pool.Key, pool.Workers) with { TargetSize = pool.TargetSize };
             }
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
@@ -46,7 +46,7 @@ public sealed partial class ClusterControlPlane
         try
         {
             var fleet = _grains.GetGrain<IFleetGrain>(0);
-            pool = await fleet.Scale(target.Pool.ToString(), target.Wanted).WaitAsync(cancellationToken).ConfigureAwait(false);
+            pool = await fleet.Scale(target.Pool.ToString(), target.TargetSize).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -56,14 +56,14 @@ public sealed partial class ClusterControlPlane
         }
         if (!target.DrainSurplus)
         {
-            return PoolAnswer.Done(ViewOf(pool.Key, pool.Workers) with { Wanted = pool.Wanted }, []);
+            return PoolAnswer.Done(ViewOf(pool.Key, pool.Workers) with { TargetSize = pool.TargetSize }, []);
         }
         var views = await Task.WhenAll(pool.Workers.Select(report => ViewAsync(report, cancellationToken))).ConfigureAwait(false);
         var surplus = target.Surplus(views);
         var drained = await Task.WhenAll(surplus.Select(id => DrainAsync(pool, id, cancellationToken))).ConfigureAwait(false);
         var leaving = drained.OfType<WorkerView>().ToDictionary(v => v.Worker.Id);
         var after = views.Select(v => leaving.GetValueOrDefault(v.Worker.Id, v).Worker);
-        return PoolAnswer.Done(PoolView.Of(target.Pool, pool.Wanted, after), [.. leaving.Keys]);
+        return PoolAnswer.Done(PoolView.Of(target.Pool, pool.TargetSize, after), [.. leaving.Keys]);
     }
 
     /// <summary>Null: its writer does not answer, or does not know it any more; it stays among the surplus.</summary>
@@ -82,6 +82,6 @@ public sealed partial class ClusterControlPlane
     }
 
     private static PoolView ViewOf(string key, IEnumerable<WorkerReport> workers) => PoolName.TryParse(key, out var name)
-        ? PoolView.Of(name, null, workers.Select(w => w.Shown))
+        ? PoolView.Of(name, null, workers.Select(w => w.Snapshot))
         : throw new InvalidOperationException($"'{key}' names no pool");
 }

@@ -189,7 +189,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     {
         lock (_gate)
         {
-            return _state?.Tell(id, registration, _clock.GetTimestamp(), _clock.TimestampFrequency);
+            return _state?.NextReport(id, registration, _clock.GetTimestamp(), _clock.TimestampFrequency);
         }
     }
 

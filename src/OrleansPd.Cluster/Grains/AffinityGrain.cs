@@ -10,7 +10,7 @@ namespace OrleansPd.Cluster.Grains;
 [GrainType("affinity")]
 internal sealed class AffinityGrain(ClusterControlPlane plane, ClusterMembers members) : Grain, IAffinityGrain
 {
-    public Task Tell(AffinityNote note)
+    public Task Learn(AffinityNote note)
     {
         if (this.GetPrimaryKeyString() == members.Self)
         {

@@ -13,7 +13,7 @@ internal sealed class FleetFeed(long epoch, CancellationToken leaving)
     private TaskCompletionSource _changed = New();
     private FleetUpdate _newest = new(epoch, 0, []);
 
-    public void Tell(ImmutableArray<WorkerReport> workers, ImmutableArray<PoolSize> sizes)
+    public void Publish(ImmutableArray<WorkerReport> workers, ImmutableArray<PoolSize> sizes)
     {
         _newest = _newest with { Version = _newest.Version + 1, Workers = workers, Sizes = sizes };
         var changed = _changed;

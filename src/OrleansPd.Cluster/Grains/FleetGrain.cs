@@ -17,17 +17,17 @@ internal sealed class FleetGrain(
 {
     // Twice what a gateway takes to come back with what it remembers.
     private readonly FleetRoster _roster = new(2 * TimeSpan.FromSeconds(options.HelloIntervalSecs));
-    private FleetRecovery _memory = null!;
+    private FleetRecovery _recovery = null!;
     private FleetFeed? _feed;
     private long _epoch;
     private FleetRecord _record = new();
-    private bool _untold;
+    private bool _isChanged;
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _epoch = Stored.NextEpoch(stored.State.Epoch, time.Now);
         _record = new FleetRecord { Pools = stored.State.Pools, Prefixes = stored.State.Prefixes, Epoch = _epoch };
-        _memory = new FleetRecovery(_roster, GrainFactory, time, log);
+        _recovery = new FleetRecovery(_roster, GrainFactory, time, log);
         _feed = new FleetFeed(_epoch, members.Leaving);
         await stored.SaveEpochAsync(_record, "the fleet", log);
         if (!stored.RecordExists)
@@ -37,7 +37,7 @@ internal sealed class FleetGrain(
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a pool that does not answer must not hold up gateways that join.
         this.RegisterGrainTimer(
-            LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
+            PollPoolsAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
     }
 
     public IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, CancellationToken cancellationToken) =>
@@ -45,15 +45,15 @@ internal sealed class FleetGrain(
 
     public async Task<GatewayTerm> Join(GatewayHello hello)
     {
-        await _memory.TakeAsync(hello, KeepAsync);
-        _roster.Heard(hello.Gateway, members.Living());
+        await _recovery.RestoreAsync(hello, StorePoolsAsync);
+        _roster.GatewayReported(hello.Gateway, members.Living());
         if (hello.Prefix < 0 && _roster.IsLearning(time.Now))
         {
             return new GatewayTerm(-1); // one that others have would make their rooms this gateway's too
         }
         var prefixes = new RoomPrefixes(_record.Prefixes).Without(members.IsDead);
         var (next, prefix) = prefixes.Take(hello.Gateway, hello.Prefix)
-            ?? throw new InvalidOperationException($"all {RoomPrefixes.Most} prefixes of rooms are taken");
+            ?? throw new InvalidOperationException($"all {RoomPrefixes.Max} prefixes of rooms are taken");
         if (next.Owners.Count != _record.Prefixes.Count || !_record.Prefixes.ContainsKey(prefix) || !stored.RecordExists)
         {
             await StoreAsync(_record.Pools, next.Owners);
@@ -74,22 +74,22 @@ internal sealed class FleetGrain(
     public Task<ImmutableArray<PoolSnapshot>> Pools() =>
         Task.FromResult<ImmutableArray<PoolSnapshot>>([.. _roster.Pools.Select(p => p.Snapshot())]);
 
-    public async Task<PoolSnapshot> Scale(string pool, int? wanted)
+    public async Task<PoolSnapshot> Scale(string pool, int? targetSize)
     {
         var isNew = !_record.Pools.Contains(pool);
         if (!_roster.IsLearning(time.Now))
         {
-            await KeepAsync([pool]);
+            await StorePoolsAsync([pool]);
             // If the pool's stored state was lost, restore it first: storing only the new target size would make the pool look
             // complete.
-            await _memory.GiveBackAsync(pool, Take);
+            await _recovery.RestorePoolAsync(pool, Take);
         }
         if (_roster.IsLearning(time.Now) || (_roster.IsBlank(pool) && !isNew))
         {
             throw new InvalidOperationException(
                 "the stored state of the pool is lost; it is being restored from the gateways, so try again");
         }
-        return await GrainFactory.GetGrain<IWorkerPoolGrain>(pool).Scale(wanted);
+        return await GrainFactory.GetGrain<IWorkerPoolGrain>(pool).Scale(targetSize);
     }
 
     public async Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs)
@@ -98,18 +98,18 @@ internal sealed class FleetGrain(
         var added = new List<WorkerId>();
         foreach (var pool in specs.Where(s => !known.Contains(s.Id ?? WorkerAddress.IdOf(s.Url))).GroupBy(PoolKey.Of))
         {
-            await KeepAsync([pool.Key]);
+            await StorePoolsAsync([pool.Key]);
             added.AddRange(await GrainFactory.GetGrain<IWorkerPoolGrain>(pool.Key).Add([.. pool]));
         }
         return [.. added];
     }
 
-    private async Task KeepAsync(IEnumerable<string> pools)
+    private async Task StorePoolsAsync(IEnumerable<string> pools)
     {
         var all = _record.Pools.Union(pools);
         if (all.Count > _record.Pools.Count)
         {
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(all.Count, FleetRoster.MostPools, nameof(pools));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(all.Count, FleetRoster.MaxPools, nameof(pools));
             await StoreAsync(all, _record.Prefixes);
         }
     }
@@ -121,28 +121,28 @@ internal sealed class FleetGrain(
         _record = next;
     }
 
-    private async Task LookAsync(CancellationToken cancellationToken)
+    private async Task PollPoolsAsync(CancellationToken cancellationToken)
     {
-        await Task.WhenAll(_record.Pools.Select(key => _memory.LookAtAsync(key, Take)));
-        Tell(); // what had to wait
+        await Task.WhenAll(_record.Pools.Select(key => _recovery.PollAsync(key, Take)));
+        Publish(); // what had to wait
     }
 
     private void Take(PoolSnapshot pool)
     {
         if (_record.Pools.Contains(pool.Key))
         {
-            _untold |= _roster.Take(pool.State(), time.Now);
-            Tell();
+            _isChanged |= _roster.Take(pool.State(), time.Now);
+            Publish();
         }
     }
 
-    private void Tell()
+    private void Publish()
     {
-        if (_untold && _roster.HaveSpoken(_record.Pools) && !_roster.IsLearning(time.Now))
+        if (_isChanged && _roster.HaveReported(_record.Pools) && !_roster.IsLearning(time.Now))
         {
-            _untold = false;
-            _feed!.Tell(
-                _roster.Workers, [.. _roster.Pools.Where(p => p.Wanted.At > 0).Select(p => PoolMessages.Size(p.Key, p.Wanted))]);
+            _isChanged = false;
+            _feed!.Publish(
+                _roster.Workers, [.. _roster.Pools.Where(p => p.TargetSize.At > 0).Select(p => PoolMessages.Size(p.Key, p.TargetSize))]);
         }
     }
 }

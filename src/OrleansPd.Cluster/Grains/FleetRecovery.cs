@@ -6,13 +6,13 @@ using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>Gives pools back what storage lost: workers and wanted sizes, as gateways and the fleet remember them.</summary>
+/// <summary>Gives pools back what storage lost: workers and targetSize sizes, as gateways and the fleet remember them.</summary>
 internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, PdTime time, ILogger log)
 {
     /// <summary>Takes what a gateway remembers, where everything stored was lost or that of a pool was.</summary>
     /// <param name="hello">What it says.</param>
     /// <param name="keep">Stores that there are these pools.</param>
-    public async Task TakeAsync(GatewayHello hello, Func<IEnumerable<string>, Task> keep)
+    public async Task RestoreAsync(GatewayHello hello, Func<IEnumerable<string>, Task> keep)
     {
         var lost = hello.Known.GroupBy(r => PoolKey.Of(r.Spec))
             .Where(p => roster.IsLearning(time.Now) || roster.IsBlank(p.Key)).ToArray();
@@ -21,22 +21,22 @@ internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, Pd
         {
             await grains.GetGrain<IWorkerPoolGrain>(pool.Key).Adopt([.. pool]);
         }
-        // Later than its workers: a pool that stores a wanted size is no longer taken for lost.
+        // Later than its workers: a pool that stores a targetSize size is no longer taken for lost.
         var sizes = hello.Sizes.IsDefault ? [] : hello.Sizes;
-        var newer = roster.Newer(sizes.Select(s => (s.Pool, s.Wanted())), time.Now).ToArray();
+        var newer = roster.Newer(sizes.Select(s => (s.Pool, s.ToTargetSize())), time.Now).ToArray();
         await keep(newer.Select(s => s.Pool));
-        foreach (var (pool, wanted) in newer.Where(s => roster.HasSpoken(s.Pool)))
+        foreach (var (pool, targetSize) in newer.Where(s => roster.HasReported(s.Pool)))
         {
-            await grains.GetGrain<IWorkerPoolGrain>(pool).Restore(PoolMessages.Size(pool, wanted));
+            await grains.GetGrain<IWorkerPoolGrain>(pool).Restore(PoolMessages.Size(pool, targetSize));
         }
     }
 
-    /// <summary><see cref="GiveBackAsync"/> again and again: a pool that does not answer is asked at the next look.</summary>
-    public async Task LookAtAsync(string key, Action<PoolSnapshot> take)
+    /// <summary><see cref="RestorePoolAsync"/> again and again: a pool that does not answer is asked at the next look.</summary>
+    public async Task PollAsync(string key, Action<PoolSnapshot> take)
     {
         try
         {
-            await GiveBackAsync(key, take);
+            await RestorePoolAsync(key, take);
         }
         catch (Exception e)
         {
@@ -45,18 +45,18 @@ internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, Pd
     }
 
     /// <summary>Asks a pool what it has, and gives it back what is remembered here and it does not know.</summary>
-    public async Task GiveBackAsync(string key, Action<PoolSnapshot> take)
+    public async Task RestorePoolAsync(string key, Action<PoolSnapshot> take)
     {
         var grain = grains.GetGrain<IWorkerPoolGrain>(key);
         var pool = await grain.Current();
         take(pool);
-        if (pool.IsBlank && roster.Remembered(key) is { IsEmpty: false } remembered)
+        if (pool.IsBlank && roster.ReportsOf(key) is { IsEmpty: false } remembered)
         {
             await grain.Adopt(remembered);
         }
-        if (roster.TargetOf(key) is var wanted && wanted.At > pool.TargetAt)
+        if (roster.TargetOf(key) is var targetSize && targetSize.At > pool.TargetAt)
         {
-            await grain.Restore(PoolMessages.Size(key, wanted));
+            await grain.Restore(PoolMessages.Size(key, targetSize));
         }
     }
 }

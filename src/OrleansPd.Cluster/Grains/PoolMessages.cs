@@ -7,12 +7,12 @@ namespace OrleansPd.Cluster.Grains;
 internal static class PoolMessages
 {
     public static PoolState State(this PoolSnapshot pool) =>
-        new(pool.Key, pool.Epoch, pool.Version, new(pool.Wanted, pool.TargetAt), pool.IsBlank, pool.Workers);
+        new(pool.Key, pool.Epoch, pool.Version, new(pool.TargetSize, pool.TargetAt), pool.IsBlank, pool.Workers);
 
     public static PoolSnapshot Snapshot(this PoolState pool) =>
-        new(pool.Key, pool.Epoch, pool.Version, pool.Wanted.Workers, pool.Workers, pool.IsBlank, pool.Wanted.At);
+        new(pool.Key, pool.Epoch, pool.Version, pool.TargetSize.Workers, pool.Workers, pool.IsBlank, pool.TargetSize.At);
 
-    public static PoolSize Size(string pool, TargetSize wanted) => new(pool, wanted.Workers, wanted.At);
+    public static PoolSize Size(string pool, TargetSize targetSize) => new(pool, targetSize.Workers, targetSize.At);
 
-    public static TargetSize Wanted(this PoolSize size) => new(size.Wanted, size.At);
+    public static TargetSize ToTargetSize(this PoolSize size) => new(size.TargetSize, size.At);
 }

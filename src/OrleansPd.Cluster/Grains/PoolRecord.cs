@@ -11,7 +11,7 @@ internal sealed class PoolRecord
     public ImmutableArray<WorkerMember> Members { get; set; } = [];
 
     [Id(1)]
-    public int? Wanted { get; set; }
+    public int? TargetSize { get; set; }
 
     [Id(2)]
     public long LastRegistration { get; set; }
@@ -26,12 +26,12 @@ internal sealed class PoolRecord
     public static PoolRecord Of(PoolRoster roster, long epoch) => new()
     {
         Members = roster.Members,
-        Wanted = roster.Wanted.Workers,
-        TargetAt = roster.Wanted.At,
+        TargetSize = roster.TargetSize.Workers,
+        TargetAt = roster.TargetSize.At,
         LastRegistration = roster.LastRegistration,
         Epoch = epoch,
     };
 
     public PoolRoster Roster() =>
-        PoolRoster.Empty with { Members = Members, Wanted = new(Wanted, TargetAt), LastRegistration = LastRegistration };
+        PoolRoster.Empty with { Members = Members, TargetSize = new(TargetSize, TargetAt), LastRegistration = LastRegistration };
 }

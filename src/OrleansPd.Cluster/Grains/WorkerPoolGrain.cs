@@ -20,7 +20,7 @@ internal sealed class WorkerPoolGrain(
     private PoolRoster _roster = PoolRoster.Empty;
     private long _epoch;
     private long _version;
-    private bool _told = true;
+    private bool _isReported = true;
 
     private string Key => this.GetPrimaryKeyString();
 
@@ -32,7 +32,7 @@ internal sealed class WorkerPoolGrain(
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a worker that does not answer must not hold up those that report. Each look reads the roster anew.
         this.RegisterGrainTimer(
-            LookAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
+            EnsureWorkersAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
     }
 
     public async Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs)
@@ -44,7 +44,7 @@ internal sealed class WorkerPoolGrain(
         {
             await StoreAsync(next);
             _new.UnionWith(added.Select(m => m.Registration));
-            await LookAsync(CancellationToken.None);
+            await EnsureWorkersAsync(CancellationToken.None);
         }
         return [.. added.Select(m => m.Id)];
     }
@@ -66,27 +66,27 @@ internal sealed class WorkerPoolGrain(
         if (next != _roster)
         {
             await StoreAsync(next);
-            await TellAsync();
+            await ReportAsync();
         }
     }
 
     public Task<PoolSnapshot> Current() => Task.FromResult(Snapshot());
 
-    public async Task<PoolSnapshot> Scale(int? wanted)
+    public async Task<PoolSnapshot> Scale(int? targetSize)
     {
-        await TakeAsync(_roster.Scale(wanted, time.Now));
+        await TakeAsync(_roster.Scale(targetSize, time.Now));
         return Snapshot();
     }
 
-    public Task Restore(PoolSize remembered) => TakeAsync(_roster.Restore(remembered.Wanted()));
+    public Task Restore(PoolSize remembered) => TakeAsync(_roster.Restore(remembered.ToTargetSize()));
 
     private PoolSnapshot Snapshot() =>
-        new PoolState(Key, _epoch, _version, _roster.Wanted, !stored.RecordExists, _roster.Show(time.Now)).Snapshot();
+        new PoolState(Key, _epoch, _version, _roster.TargetSize, !stored.RecordExists, _roster.CurrentReports(time.Now)).Snapshot();
 
     private async Task StoreAsync(PoolRoster next)
     {
         await stored.SaveAsync(PoolRecord.Of(next, _epoch), $"pool {Key}", log);
-        (_roster, _told) = (next, false);
+        (_roster, _isReported) = (next, false);
         _version++;
     }
 
@@ -96,25 +96,25 @@ internal sealed class WorkerPoolGrain(
         {
             return;
         }
-        if (next.Members != _roster.Members || next.Wanted != _roster.Wanted)
+        if (next.Members != _roster.Members || next.TargetSize != _roster.TargetSize)
         {
             await StoreAsync(next);
         }
         else
         {
-            (_roster, _told) = (next, false);
+            (_roster, _isReported) = (next, false);
             _version++;
         }
-        await TellAsync();
+        await ReportAsync();
     }
 
-    private async Task TellAsync()
+    private async Task ReportAsync()
     {
         var version = _version;
         try
         {
             await GrainFactory.GetGrain<IFleetGrain>(0).Changed(Snapshot());
-            _told |= version == _version;
+            _isReported |= version == _version;
         }
         catch (Exception e)
         {
@@ -122,16 +122,16 @@ internal sealed class WorkerPoolGrain(
         }
     }
 
-    private async Task LookAsync(CancellationToken cancellationToken)
+    private async Task EnsureWorkersAsync(CancellationToken cancellationToken)
     {
-        await Task.WhenAll(_roster.Members.Select(LookAtAsync));
-        if (!_told)
+        await Task.WhenAll(_roster.Members.Select(EnsureAsync));
+        if (!_isReported)
         {
-            await TellAsync();
+            await ReportAsync();
         }
     }
 
-    private async Task LookAtAsync(WorkerMember member)
+    private async Task EnsureAsync(WorkerMember member)
     {
         try
         {

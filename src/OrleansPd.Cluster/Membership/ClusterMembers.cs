@@ -61,7 +61,7 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     }
 
     /// <summary>A holder of credits that is no gateway: a trial of a worker whose writer is on that silo.</summary>
-    public string Trial(string worker) => $"{Self}/trial/{worker}";
+    public string ReadinessHolder(string worker) => $"{Self}/trial/{worker}";
 
     /// <summary>Whether a holder of credits is a gateway and not a trial's.</summary>
     public static bool IsGateway(string holder) => Owner(holder) == holder;

@@ -13,7 +13,7 @@ namespace OrleansPd.Cluster.Placement;
 internal sealed class SiloMap(
     IClusterMembershipService membership, ILocalSiloDetails local, IOptions<SiloMetadata> own, IServiceProvider services)
 {
-    private readonly ISiloMetadataCache? _told = services.GetService<ISiloMetadataCache>();
+    private readonly ISiloMetadataCache? _metadata = services.GetService<ISiloMetadataCache>();
 
     /// <summary>The silo of this process.</summary>
     public SiloLocation Here { get; } = LocationOf(local.SiloAddress, own.Value);
@@ -29,11 +29,11 @@ internal sealed class SiloMap(
         membership.CurrentSnapshot.Members.TryGetValue(silo, out var member) && member.Status == SiloStatus.Active;
 
     public SiloLocation LocationOf(SiloAddress silo) =>
-        silo.Equals(local.SiloAddress) ? Here : LocationOf(silo, _told?.GetSiloMetadata(silo));
+        silo.Equals(local.SiloAddress) ? Here : LocationOf(silo, _metadata?.GetSiloMetadata(silo));
 
-    private static SiloLocation LocationOf(SiloAddress silo, SiloMetadata? told) => new(
+    private static SiloLocation LocationOf(SiloAddress silo, SiloMetadata? metadata) => new(
         ClusterMembers.NameOf(silo),
         silo.Endpoint.Address.ToString(),
-        told?.Metadata.GetValueOrDefault(EngineLocation.Node) ?? "",
-        told?.Metadata.GetValueOrDefault(EngineLocation.Zone) ?? "");
+        metadata?.Metadata.GetValueOrDefault(EngineLocation.Node) ?? "",
+        metadata?.Metadata.GetValueOrDefault(EngineLocation.Zone) ?? "");
 }

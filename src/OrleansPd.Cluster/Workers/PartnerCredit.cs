@@ -24,7 +24,7 @@ internal sealed class PartnerCredit(WorkerServices services)
             return false;
         }
         var grain = services.Grains.WorkerGrain(partner.Role, partner.Id);
-        var holder = services.Members.Trial(owner.Value);
+        var holder = services.Members.ReadinessHolder(owner.Value);
         _held = (grain, holder, registration);
         var held = 0;
         for (var i = 0; i < Tries; i++)

@@ -23,7 +23,7 @@ internal sealed partial class WorkerHost
         await _services.Aborter.AbortAsync(worker, rids, mayRepeat: true).ConfigureAwait(false);
         await Task.Delay(TimeSpan.FromMilliseconds(_services.Cluster.AbortSettleMs), _services.Clock, cancellationToken)
             .ConfigureAwait(false);
-        Change(state => state.Cleared(gateway, _services.Clock.GetUtcNow()));
+        Change(state => state.EndClearing(gateway, _services.Clock.GetUtcNow()));
     }
 
     private async Task TickAsync(CancellationToken cancellationToken)

@@ -92,7 +92,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         }
     }
 
-    public WorkerPhase Phase => Report.Shown.Phase;
+    public WorkerPhase Phase => Report.Snapshot.Phase;
 
     /// <summary>Completes when this writer is of no more use: its worker was removed, or one of its loops failed.</summary>
     public Task Ended => Task.WhenAny(_removed.Task, _loops.Died);
@@ -127,7 +127,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
             var now = _services.Clock.GetUtcNow();
             if (_state.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_state.Gateways.Contains))
             {
-                _state.Learned();
+                _state.EndLearning();
             }
             failed = report.Outcomes.Any(o => o.Outcome == LegOutcome.Failed);
             SignalIfChanged(before);
@@ -158,7 +158,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         {
             var now = _services.Clock.GetUtcNow();
             var silos = _services.Silos;
-            return _moves |= _watch.Look(Id, _state.State.Spec, silos.Here, silos.Active, now) is not null && _state.IsCalm(now)
+            return _moves |= _watch.Next(Id, _state.State.Spec, silos.Here, silos.Active, now) is not null && _state.IsCalm(now)
                 && _state.Gateways.All(ClusterMembers.IsGateway);
         }
     }
@@ -190,7 +190,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
             check = _state.BeginReadinessCheck(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
             // Requests beside the check. A worker without a passed check gets none: what is counted there belongs to an old
             // epoch.
-            busy = _state.InFlight > 1 && _state.Report.Shown.Phase == WorkerPhase.Broken;
+            busy = _state.InFlight > 1 && _state.Report.Snapshot.Phase == WorkerPhase.Broken;
         }
         if (check is null)
         {
@@ -236,10 +236,10 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         WorkerSnapshot worker;
         lock (_gate)
         {
-            worker = _state.Report.Shown;
+            worker = _state.Report.Snapshot;
             foreach (var holder in _state.Gateways.Where(h => ClusterMembers.IsOf(h, gateway)).ToArray())
             {
-                if (_state.Lost(holder) is { } rids)
+                if (_state.BeginClearing(holder) is { } rids)
                 {
                     lost.Add((holder, rids));
                 }
@@ -268,8 +268,8 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
             return;
         }
         _changed.Signal();
-        var broke = !_isBroken && _state.Report.Shown.Phase == WorkerPhase.Broken;
-        _isBroken = _state.Report.Shown.Phase == WorkerPhase.Broken;
+        var broke = !_isBroken && _state.Report.Snapshot.Phase == WorkerPhase.Broken;
+        _isBroken = _state.Report.Snapshot.Phase == WorkerPhase.Broken;
         if (broke)
         {
             _monitor.Signal(doubtful: false); // from now on readiness checks are due

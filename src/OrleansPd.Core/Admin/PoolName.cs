@@ -11,7 +11,7 @@ public readonly record struct PoolName(WorkerRole Role, string? Model)
     public const string AnyModel = "-";
 
     /// <summary>Maximum length of a model name, in characters.</summary>
-    public const int MostLetters = 256;
+    public const int MaxLength = 256;
 
     /// <summary>The pool of a worker.</summary>
     public static PoolName Of(WorkerSpec spec)

@@ -33,6 +33,6 @@ public sealed record WorkerView
 /// <param name="Rank">From 0.</param>
 /// <param name="InFlight">Our items in flight.</param>
 /// <param name="Foreign">Requests that do not come from our gateways, computed from the engine's report.</param>
-/// <param name="Window">Capacity in items.</param>
+/// <param name="Capacity">Capacity in items.</param>
 /// <param name="Tokens">Tokens of our items.</param>
-public readonly record struct RankView(int Rank, int InFlight, int Foreign, int Window, long Tokens);
+public readonly record struct RankView(int Rank, int InFlight, int Foreign, int Capacity, long Tokens);

@@ -27,7 +27,7 @@ public sealed record CreditClaim
 /// <summary>What a gateway holds and needs on one rank, in items.</summary>
 /// <param name="Held">Its credits; at least <paramref name="Running"/>.</param>
 /// <param name="Running">In flight now.</param>
-/// <param name="Wanted">Items that wait for a credit.</param>
+/// <param name="Waiting">Items that wait for a credit.</param>
 /// <param name="Peak">Maximum in flight since the last claim.</param>
 /// <param name="Tokens">Tokens in flight.</param>
-public readonly record struct RankClaim(int Held, int Running, int Wanted, int Peak, long Tokens);
+public readonly record struct RankClaim(int Held, int Running, int Waiting, int Peak, long Tokens);

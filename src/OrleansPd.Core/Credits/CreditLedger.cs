@@ -95,7 +95,7 @@ public sealed class CreditLedger
     }
 
     /// <summary>All gateways that may hold credits of a former activation have reported, or are dead.</summary>
-    public void Learned() => _learnUntil = null;
+    public void EndLearning() => _learnUntil = null;
 
     /// <returns>Null when a later claim of the same gateway came first, or the gateway is being removed.</returns>
     public CreditGrant? Sync(CreditClaim claim, DateTimeOffset now)
@@ -112,7 +112,7 @@ public sealed class CreditLedger
         }
         if (claim.IsLeaving)
         {
-            Gone(claim.Gateway);
+            Remove(claim.Gateway);
             return new CreditGrant { Ledger = Id, ValidFor = TimeSpan.Zero };
         }
         holder.Take(claim, now, _capacity.Length);
@@ -129,9 +129,9 @@ public sealed class CreditLedger
     public ImmutableArray<string> Overdue(DateTimeOffset now) =>
         [.. _holders.Where(h => !h.IsLeaving && now - h.Seen > _limits.ValidFor).Select(h => h.Gateway)];
 
-    /// <summary>A gateway is dead: it gets no more credits. Those it held stay taken until <see cref="Gone"/>.</summary>
+    /// <summary>A gateway is dead: it gets no more credits. Those it held stay taken until <see cref="Remove"/>.</summary>
     /// <returns>False when it is unknown or already leaving.</returns>
-    public bool Leaving(string gateway)
+    public bool BeginClearing(string gateway)
     {
         if (_holders.Find(h => h.Gateway == gateway) is not { IsLeaving: false } holder)
         {
@@ -142,14 +142,14 @@ public sealed class CreditLedger
     }
 
     /// <summary>No request of a gateway is on the engine any more: frees its credits.</summary>
-    public void Gone(string gateway) => _holders.RemoveAll(h => h.Gateway == gateway);
+    public void Remove(string gateway) => _holders.RemoveAll(h => h.Gateway == gateway);
 
     /// <summary>Items that gateways may have on a rank: its capacity less the foreign load.</summary>
-    public int Places(int rank) => Math.Max(Math.Min(1, _capacity[rank]), _capacity[rank] - _foreign[rank]);
+    public int Slots(int rank) => Math.Max(Math.Min(1, _capacity[rank]), _capacity[rank] - _foreign[rank]);
 
     private RankGrant Grant(Holder holder, int rank, DateTimeOffset now, ref bool tight)
     {
-        var all = Places(rank);
+        var all = Slots(rank);
         var (heldByOthers, runningByOthers, wanted, tokensOfOthers) = (0, 0, 0, 0L);
         Span<int> needs = stackalloc int[Math.Min(_holders.Count, 64)];
         var (count, at) = (0, -1);
@@ -203,23 +203,23 @@ public sealed class CreditLedger
 
         public long[] Tokens { get; private set; } = [];
 
-        private int[] Wanted { get; set; } = [];
+        private int[] Waiting { get; set; } = [];
 
         public int HeldOn(int rank) => rank < Held.Length ? Math.Max(Held[rank], Running[rank]) : 0;
 
-        public int Need(int rank) => rank < Running.Length ? (int)Math.Min(int.MaxValue, (long)Running[rank] + Wanted[rank]) : 0;
+        public int Need(int rank) => rank < Running.Length ? (int)Math.Min(int.MaxValue, (long)Running[rank] + Waiting[rank]) : 0;
 
         public void Take(CreditClaim claim, DateTimeOffset now, int ranks)
         {
             (Sequence, Seen, IsBrief) = (claim.Sequence, now, claim.IsBrief);
             var all = Math.Max(ranks, claim.Ranks.Length);
             var peak = Peak;
-            (Held, Running, Wanted, Peak, Tokens) = (new int[all], new int[all], new int[all], new int[all], new long[all]);
+            (Held, Running, Waiting, Peak, Tokens) = (new int[all], new int[all], new int[all], new int[all], new long[all]);
             for (var rank = 0; rank < claim.Ranks.Length; rank++)
             {
                 var reported = claim.Ranks[rank];
-                (Held[rank], Running[rank], Wanted[rank], Tokens[rank]) = (
-                    reported.Held, reported.Running, Math.Max(0, reported.Wanted), reported.Tokens);
+                (Held[rank], Running[rank], Waiting[rank], Tokens[rank]) = (
+                    reported.Held, reported.Running, Math.Max(0, reported.Waiting), reported.Tokens);
                 Peak[rank] = Math.Max(rank < peak.Length ? peak[rank] : 0, Math.Max(reported.Peak, reported.Running));
             }
         }

@@ -6,11 +6,11 @@ namespace OrleansPd.Core.Credits;
 /// <param name="Key">Its key.</param>
 /// <param name="Epoch">Grows with each activation of its grain.</param>
 /// <param name="Version">Grows with each change within an epoch.</param>
-/// <param name="Wanted">Its target size.</param>
+/// <param name="TargetSize">Its target size.</param>
 /// <param name="IsBlank">Storage has nothing of it: it is new, or its record is lost.</param>
 /// <param name="Workers">The newest report of each member.</param>
 public sealed record PoolState(
-    string Key, long Epoch, long Version, TargetSize Wanted, bool IsBlank, ImmutableArray<WorkerReport> Workers);
+    string Key, long Epoch, long Version, TargetSize TargetSize, bool IsBlank, ImmutableArray<WorkerReport> Workers);
 
 /// <summary>
 /// The newest state of all pools, and whether it may be published. Storage can lose everything or a part of it; gateways that
@@ -21,11 +21,11 @@ public sealed record PoolState(
 public sealed class FleetRoster(TimeSpan patience)
 {
     /// <summary>Maximum of pools, because operators may name any model.</summary>
-    public const int MostPools = 1024;
+    public const int MaxPools = 1024;
 
     private readonly Dictionary<string, PoolState> _pools = [];
     private readonly Dictionary<string, DateTimeOffset> _blankSince = [];
-    private readonly HashSet<string> _heard = [];
+    private readonly HashSet<string> _reported = [];
     private DateTimeOffset _learnsUntil;
 
     /// <summary>Pools that have reported.</summary>
@@ -45,11 +45,11 @@ public sealed class FleetRoster(TimeSpan patience)
     public bool IsLearning(DateTimeOffset now) => now < _learnsUntil;
 
     /// <summary>A gateway has sent what it knows. When all living gateways have, learning ends.</summary>
-    public void Heard(string gateway, IEnumerable<string> living)
+    public void GatewayReported(string gateway, IEnumerable<string> living)
     {
         ArgumentNullException.ThrowIfNull(living);
-        _heard.Add(gateway);
-        if (living.All(_heard.Contains))
+        _reported.Add(gateway);
+        if (living.All(_reported.Contains))
         {
             _learnsUntil = default;
         }
@@ -62,7 +62,7 @@ public sealed class FleetRoster(TimeSpan patience)
         ArgumentNullException.ThrowIfNull(pool);
         var known = _pools.GetValueOrDefault(pool.Key);
         if (pool.IsBlank
-            && (known is { Workers.IsEmpty: false } or { Wanted.At: > 0 } || (known is null && IsAwaited(pool.Key, now))))
+            && (known is { Workers.IsEmpty: false } or { TargetSize.At: > 0 } || (known is null && IsAwaited(pool.Key, now))))
         {
             return false;
         }
@@ -75,31 +75,31 @@ public sealed class FleetRoster(TimeSpan patience)
         var before = known?.Workers.ToDictionary(w => w.Id) ?? [];
         _pools[pool.Key] = pool with
         {
-            Wanted = known is not null && known.Wanted.At > pool.Wanted.At ? known.Wanted : pool.Wanted,
+            TargetSize = known is not null && known.TargetSize.At > pool.TargetSize.At ? known.TargetSize : pool.TargetSize,
             Workers = [.. pool.Workers.Select(w => before.TryGetValue(w.Id, out var old) && old.IsNewerThan(w) ? old : w)],
         };
         return true;
     }
 
     /// <summary>Whether a pool has reported.</summary>
-    public bool HasSpoken(string pool) => _pools.ContainsKey(pool);
+    public bool HasReported(string pool) => _pools.ContainsKey(pool);
 
     /// <summary>Whether all of these pools have reported.</summary>
-    public bool HaveSpoken(IEnumerable<string> pools) => pools.All(_pools.ContainsKey);
+    public bool HaveReported(IEnumerable<string> pools) => pools.All(_pools.ContainsKey);
 
     /// <summary>Whether a pool has no record and is awaited.</summary>
     public bool IsBlank(string pool) => _blankSince.ContainsKey(pool);
 
     /// <summary>The newest known target size of a pool.</summary>
-    public TargetSize TargetOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.Wanted : default;
+    public TargetSize TargetOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.TargetSize : default;
 
     /// <summary>The target sizes that are newer than those known here; none while learning.</summary>
-    public IEnumerable<(string Pool, TargetSize Wanted)> Newer(
-        IEnumerable<(string Pool, TargetSize Wanted)> remembered, DateTimeOffset now) =>
-        IsLearning(now) ? [] : remembered.Where(r => r.Wanted.At > TargetOf(r.Pool).At);
+    public IEnumerable<(string Pool, TargetSize TargetSize)> Newer(
+        IEnumerable<(string Pool, TargetSize TargetSize)> remembered, DateTimeOffset now) =>
+        IsLearning(now) ? [] : remembered.Where(r => r.TargetSize.At > TargetOf(r.Pool).At);
 
     /// <summary>The newest known reports of a pool's workers.</summary>
-    public ImmutableArray<WorkerReport> Remembered(string pool) => _pools.TryGetValue(pool, out var known) ? known.Workers : [];
+    public ImmutableArray<WorkerReport> ReportsOf(string pool) => _pools.TryGetValue(pool, out var known) ? known.Workers : [];
 
     private bool IsAwaited(string pool, DateTimeOffset now)
     {

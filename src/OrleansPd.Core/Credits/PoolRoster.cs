@@ -13,7 +13,7 @@ public sealed record PoolRoster
     public ImmutableArray<WorkerMember> Members { get; init; } = [];
 
     /// <summary>Target size.</summary>
-    public TargetSize Wanted { get; init; }
+    public TargetSize TargetSize { get; init; }
 
     /// <summary>The highest registration assigned so far.</summary>
     public long LastRegistration { get; init; }
@@ -46,18 +46,18 @@ public sealed record PoolRoster
     }
 
     /// <summary>Sets the target size; null = unset.</summary>
-    public PoolRoster Scale(int? wanted, DateTimeOffset now) =>
-        this with { Wanted = new(wanted, Math.Max(Wanted.At + 1, now.UtcTicks)) };
+    public PoolRoster Scale(int? targetSize, DateTimeOffset now) =>
+        this with { TargetSize = new(targetSize, Math.Max(TargetSize.At + 1, now.UtcTicks)) };
 
     /// <summary>Restores a target size that a gateway remembers, if it is newer.</summary>
-    public PoolRoster Restore(TargetSize remembered) => remembered.At > Wanted.At ? this with { Wanted = remembered } : this;
+    public PoolRoster Restore(TargetSize remembered) => remembered.At > TargetSize.At ? this with { TargetSize = remembered } : this;
 
     /// <summary>Restores members that gateways remember.</summary>
     public PoolRoster Adopt(IEnumerable<WorkerReport> known)
     {
         ArgumentNullException.ThrowIfNull(known);
         var next = this;
-        foreach (var report in known.Where(r => r.Shown.Phase != WorkerPhase.Gone))
+        foreach (var report in known.Where(r => r.Snapshot.Phase != WorkerPhase.Gone))
         {
             next = next.Find(report.Id) is null
                 ? next with
@@ -97,6 +97,6 @@ public sealed record PoolRoster
     }
 
     /// <summary>The newest report of each member.</summary>
-    public ImmutableArray<WorkerReport> Show(DateTimeOffset now) =>
+    public ImmutableArray<WorkerReport> CurrentReports(DateTimeOffset now) =>
         [.. Members.Select(m => Reports.TryGetValue(m.Id, out var report) ? report : m.FirstReport(now))];
 }

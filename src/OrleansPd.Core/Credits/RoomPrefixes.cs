@@ -11,7 +11,7 @@ namespace OrleansPd.Core.Credits;
 public sealed record RoomPrefixes(ImmutableSortedDictionary<int, string> Owners)
 {
     /// <summary>Number of prefixes.</summary>
-    public const int Most = 1 << (Rooms.RoomMint.PrefixBits - 1);
+    public const int Max = 1 << (Rooms.RoomMint.PrefixBits - 1);
 
     public static RoomPrefixes None { get; } = new(ImmutableSortedDictionary<int, string>.Empty);
 
@@ -26,11 +26,11 @@ public sealed record RoomPrefixes(ImmutableSortedDictionary<int, string> Owners)
                 return (this, prefix);
             }
         }
-        if (claimed is >= 0 and < Most && !Owners.ContainsKey(claimed))
+        if (claimed is >= 0 and < Max && !Owners.ContainsKey(claimed))
         {
             return (new(Owners.Add(claimed, gateway)), claimed);
         }
-        for (var prefix = 0; prefix < Most; prefix++)
+        for (var prefix = 0; prefix < Max; prefix++)
         {
             if (!Owners.ContainsKey(prefix))
             {

@@ -27,7 +27,7 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
     public int SlotOf(WorkerId id) => Find(id)?.Slot ?? -1;
 
     public bool IsPresent(WorkerSnapshot worker) =>
-        At(worker.Slot) is { } followed && followed.Id == worker.Id && followed.Report.Shown.Epoch == worker.Epoch;
+        At(worker.Slot) is { } followed && followed.Id == worker.Id && followed.Report.Snapshot.Epoch == worker.Epoch;
 
     /// <summary>Never: half-open requests are granted by the worker's grain.</summary>
     public bool TryHalfOpen(int slot, bool take, DateTimeOffset now) => false;
@@ -54,7 +54,7 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
                 if (report.IsNewerThan(known.Report))
                 {
                     changed = true;
-                    if (known.Report.Shown.Epoch != report.Shown.Epoch)
+                    if (known.Report.Snapshot.Epoch != report.Snapshot.Epoch)
                     {
                         known.NewEpoch();
                         news.Add(known.Slot);
@@ -89,7 +89,7 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
         }
         foreach (var worker in _byId.Values)
         {
-            if (!worker.Report.Shown.IsPairable)
+            if (!worker.Report.Snapshot.IsPairable)
             {
                 (worker.UsableSince, worker.IsArmed) = (null, false);
             }
@@ -109,9 +109,9 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
         Compose();
     }
 
-    private static WorkerSnapshot Show(TrackedWorker worker) => worker.IsArmed || !worker.Report.Shown.IsPairable
-        ? worker.Report.Shown
-        : worker.Report.Shown with { Phase = WorkerPhase.Probing, Reason = "this gateway has no credits on it yet" };
+    private static WorkerSnapshot SnapshotOf(TrackedWorker worker) => worker.IsArmed || !worker.Report.Snapshot.IsPairable
+        ? worker.Report.Snapshot
+        : worker.Report.Snapshot with { Phase = WorkerPhase.Probing, Reason = "this gateway has no credits on it yet" };
 
     private void Leave(TrackedWorker? worker)
     {
@@ -124,13 +124,13 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
 
     private void Compose()
     {
-        var workers = _byId.Values.Where(w => w.Report.Shown.Phase != WorkerPhase.Gone)
+        var workers = _byId.Values.Where(w => w.Report.Snapshot.Phase != WorkerPhase.Gone)
             .OrderBy(w => w.Report.Registration).ThenBy(w => w.Id.Value, StringComparer.Ordinal).ToArray();
         var groups = TransferGroups.Assign(
-            [.. workers.Select(w => (w.Report.Shown.Role, w.Report.Shown.Model, w.Report.Shown.Facts))]);
+            [.. workers.Select(w => (w.Report.Snapshot.Role, w.Report.Snapshot.Model, w.Report.Snapshot.Facts))]);
         Snapshot = new FleetSnapshot(
             Snapshot.Version + 1,
-            [.. workers.Select((w, i) => Show(w) with { Slot = w.Slot, TransferGroup = groups[i] })],
+            [.. workers.Select((w, i) => SnapshotOf(w) with { Slot = w.Slot, TransferGroup = groups[i] })],
             regularTakesOver);
     }
 }

@@ -53,7 +53,7 @@ internal sealed class TrackedWorker(WorkerReport report, int slot)
 
     public void Ended(OutcomeRun outcome, long epoch)
     {
-        if (epoch != Report.Shown.Epoch)
+        if (epoch != Report.Snapshot.Epoch)
         {
             return; // only the epoch that served the leg is charged
         }
@@ -78,7 +78,7 @@ internal sealed class TrackedWorker(WorkerReport report, int slot)
         {
             Sent = [.. _outcomes];
             _outcomes.Clear();
-            OutcomesEpoch = Report.Shown.Epoch;
+            OutcomesEpoch = Report.Snapshot.Epoch;
             Batch++;
         }
     }

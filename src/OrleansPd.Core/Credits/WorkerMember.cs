@@ -17,7 +17,7 @@ public sealed record WorkerMember(WorkerId Id, WorkerSpec Spec, long Registratio
         Writer = 0,
         Version = 0,
         Since = now,
-        Shown = new WorkerSnapshot
+        Snapshot = new WorkerSnapshot
         {
             Id = Id,
             Url = WorkerAddress.Canonical(Spec.Url),

@@ -17,7 +17,7 @@ public sealed record WorkerReport
     public required long Version { get; init; }
 
     /// <summary>The worker. Slot and transfer group are not set: each gateway computes its own.</summary>
-    public required WorkerSnapshot Shown { get; init; }
+    public required WorkerSnapshot Snapshot { get; init; }
 
     /// <summary>When its current stage began.</summary>
     public required DateTimeOffset Since { get; init; }
@@ -25,7 +25,7 @@ public sealed record WorkerReport
     /// <summary>The role to switch to when it has drained; null = none.</summary>
     public WorkerRole? SwitchTo { get; init; }
 
-    public WorkerId Id => Shown.Id;
+    public WorkerId Id => Snapshot.Id;
 
     /// <summary>Two activations of one worker may exist for a moment; the later one is right.</summary>
     public bool IsNewerThan(WorkerReport other)
@@ -35,5 +35,5 @@ public sealed record WorkerReport
     }
 
     /// <summary>For logs: never the key.</summary>
-    public override string ToString() => $"{Shown} writer {Writer} version {Version}";
+    public override string ToString() => $"{Snapshot} writer {Writer} version {Version}";
 }

@@ -16,7 +16,7 @@ internal sealed class RankSet
     // that all may remember as much as they can hold; a decode engine that keeps no prefix cache has a long one.
     private const int FewRanks = 64;
     private const int RanksPerUse = 8;
-    private const int MostUses = 64;
+    private const int MaxUses = 64;
     private const int TokensPerUse = 512;
     private const int UsesWithoutCache = 1 << 14;
     private const long SuspectLoad = 1 << 30;
@@ -44,7 +44,7 @@ internal sealed class RankSet
         _ranks = new int[Count];
         _turns = new int[Count];
         _used = new (int, long)[Count];
-        _usesPerTurn = Count < FewRanks ? 1 : Math.Min(Count / RanksPerUse, MostUses);
+        _usesPerTurn = Count < FewRanks ? 1 : Math.Min(Count / RanksPerUse, MaxUses);
         var slots = workers.Count == 0 ? 0 : workers.Max(w => w.Slot) + 1;
         _firstLeaf = new int[slots];
         _workers = new WorkerSnapshot?[slots];

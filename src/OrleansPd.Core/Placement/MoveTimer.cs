@@ -20,7 +20,7 @@ public sealed class MoveTimer(TimeSpan patience, DateTimeOffset began)
     /// <param name="silos">All silos that can host the grain.</param>
     /// <param name="now">The time.</param>
     /// <returns>The silo to move to; null = stay.</returns>
-    public SiloLocation? Look(
+    public SiloLocation? Next(
         WorkerId worker, WorkerSpec engine, SiloLocation here, IEnumerable<SiloLocation> silos, DateTimeOffset now)
     {
         var best = EngineLocation.Choose(worker, engine, silos);

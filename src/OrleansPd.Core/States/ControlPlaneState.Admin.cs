@@ -33,18 +33,18 @@ public sealed partial class ControlPlaneState
             return PoolAnswer.Failed(AdminProblem.Invalid, problem);
         }
         var key = request.Pool.ToString();
-        if (request.Wanted is { } target && (_targets.ContainsKey(key) || _targets.Count < FleetRoster.MostPools))
+        if (request.TargetSize is { } target && (_targets.ContainsKey(key) || _targets.Count < FleetRoster.MaxPools))
         {
             _targets[key] = target;
         }
-        else if (request.Wanted is null)
+        else if (request.TargetSize is null)
         {
             _targets.Remove(key);
         }
         else
         {
             return PoolAnswer.Failed(
-                AdminProblem.Invalid, $"{FleetRoster.MostPools} pools have a target size; take it from some first.");
+                AdminProblem.Invalid, $"{FleetRoster.MaxPools} pools have a target size; take it from some first.");
         }
         var surplus = request.Surplus(MembersOf(request.Pool).Select(View));
         foreach (var id in surplus)

@@ -11,7 +11,7 @@ namespace OrleansPd.Core.States;
 /// </summary>
 public sealed partial class ControlPlaneState : AdmissionState
 {
-    private static readonly WorkerInput Doubt = new WorkerInput.Doubt("a request has just failed there");
+    private static readonly WorkerInput LegFailed = new WorkerInput.LegFailed("a request has just failed there");
 
     private readonly FleetState _fleet;
     private readonly ReadinessChecks _checks;
@@ -149,7 +149,7 @@ public sealed partial class ControlPlaneState : AdmissionState
             {
                 // A worker that fails at once is always the least loaded: without this it would get every request until the next
                 // probe.
-                _ = _fleet.Apply(worker.Slot, Doubt, now);
+                _ = _fleet.Apply(worker.Slot, LegFailed, now);
             }
         }
         FreeSlotIfGone(worker.Slot);

@@ -90,7 +90,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
     /// <summary>Resumes from the last report of another writer of this worker.</summary>
     public void Resume(int slot, WorkerReport last, DateTimeOffset now)
     {
-        var worker = last.Shown;
+        var worker = last.Snapshot;
         _workers[slot] = _workers[slot]! with
         {
             Spec = last.Spec,

@@ -16,7 +16,7 @@ public sealed partial class GatewayState
     /// <summary>
     /// The report to a worker's writer. Its outcomes are repeated until <see cref="Answered"/>. Null: no such worker.
     /// </summary>
-    public GatewayReport? Tell(WorkerId id, long registration, long timestamp, long frequency)
+    public GatewayReport? NextReport(WorkerId id, long registration, long timestamp, long frequency)
     {
         if (Find(id, registration) is not { } worker)
         {
@@ -24,7 +24,7 @@ public sealed partial class GatewayState
         }
         worker.Pack();
         worker.IsUrgent = false;
-        var demand = worker.Report.Shown.IsPairable ? Admission.Waiting : 0; // a waiting request may use any worker
+        var demand = worker.Report.Snapshot.IsPairable ? Admission.Waiting : 0; // a waiting request may use any worker
         var ranks = ImmutableArray.CreateBuilder<RankClaim>(worker.Ranks);
         for (var rank = 0; rank < worker.Ranks; rank++)
         {

@@ -58,7 +58,7 @@ public sealed partial class GatewayState : AdmissionState
             Admission.Reset(slot);
         }
         Publish(_fleet.Snapshot, now);
-        foreach (var worker in _fleet.Workers.Where(w => w.Report.Shown.Facts != WorkerFacts.Unknown))
+        foreach (var worker in _fleet.Workers.Where(w => w.Report.Snapshot.Facts != WorkerFacts.Unknown))
         {
             Resize(worker);
         }
@@ -101,7 +101,7 @@ public sealed partial class GatewayState : AdmissionState
     }
 
     /// <summary>To be called several times a second: a gap between two calls means that the process did not run.</summary>
-    public void SharedTick(DateTimeOffset now, long timestamp)
+    public void Tick(DateTimeOffset now, long timestamp)
     {
         if (_lastTick != default && now - _lastTick > _limits.Frozen)
         {
@@ -135,7 +135,7 @@ public sealed partial class GatewayState : AdmissionState
 
     private void Resize(TrackedWorker worker)
     {
-        var ranks = Admission.Catalog.Ranks(worker.Report.Shown);
+        var ranks = Admission.Catalog.Ranks(worker.Report.Snapshot);
         if (ranks != worker.Ranks)
         {
             worker.Ranks = ranks;

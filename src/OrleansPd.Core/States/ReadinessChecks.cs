@@ -32,7 +32,7 @@ internal sealed class ReadinessChecks(FleetState fleet, RoomMint mint, DpRankMod
             {
                 if (ReadinessRule.Mismatch(worker, fleet.Snapshot, o => fleet.At(o.Slot) is { WasDescribed: true }) is { } reason)
                 {
-                    _ = fleet.Apply(worker.Slot, new WorkerInput.NotProved(reason), now);
+                    _ = fleet.Apply(worker.Slot, new WorkerInput.ReadinessFailed(reason), now);
                 }
                 return null;
             }

@@ -69,8 +69,8 @@ internal static class ReadinessRule
     {
         if (good is { } proved)
         {
-            WorkerInput input = proved ? new WorkerInput.Proved(worker.Epoch)
-                : new WorkerInput.NotProved(reason ?? "a generation failed");
+            WorkerInput input = proved ? new WorkerInput.ReadinessPassed(worker.Epoch)
+                : new WorkerInput.ReadinessFailed(reason ?? "a generation failed");
             _ = fleet.Apply(slot, input, now);
         }
         if (worker.Phase == WorkerPhase.Broken && fleet.At(slot)?.Epoch == worker.Epoch)

@@ -17,11 +17,11 @@ public sealed partial class WorkerWriterState
     {
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(mint);
-        if (_checking || !ReadinessRule.IsDue(_fleet, _slot, Report.Shown.Phase, now))
+        if (_checking || !ReadinessRule.IsDue(_fleet, _slot, Report.Snapshot.Phase, now))
         {
             return null;
         }
-        var worker = Report.Shown with { TransferGroup = "" };
+        var worker = Report.Snapshot with { TransferGroup = "" };
         WorkerSnapshot? partner = null;
         if (worker.Role != WorkerRole.Regular)
         {
@@ -37,7 +37,7 @@ public sealed partial class WorkerWriterState
                 if (self.Facts == worker.Facts
                     && ReadinessRule.Mismatch(worker, fleet, o => o.Facts != WorkerFacts.Unknown) is { } reason)
                 {
-                    _ = _fleet.Apply(_slot, new WorkerInput.NotProved(reason), now);
+                    _ = _fleet.Apply(_slot, new WorkerInput.ReadinessFailed(reason), now);
                     Publish();
                 }
                 return null;

@@ -128,15 +128,15 @@ public sealed partial class WorkerWriterState
         return new(grant, report.Batch, IsKnown: true);
     }
 
-    /// <summary>A gateway is dead. Its credits stay in use until <see cref="Cleared"/>.</summary>
+    /// <summary>A gateway is dead. Its credits stay in use until <see cref="EndClearing"/>.</summary>
     /// <returns>The ids of its requests on the engine; null when it had none, or is being cleared already.</returns>
-    public ImmutableArray<string>? Lost(string gateway) =>
-        _ledger.Leaving(gateway) ? _gateways.TryGetValue(gateway, out var had) ? had.Rids : [] : null;
+    public ImmutableArray<string>? BeginClearing(string gateway) =>
+        _ledger.BeginClearing(gateway) ? _gateways.TryGetValue(gateway, out var had) ? had.Rids : [] : null;
 
     /// <summary>The requests of a dead gateway were aborted on the engine: its credits are free.</summary>
-    public void Cleared(string gateway, DateTimeOffset now)
+    public void EndClearing(string gateway, DateTimeOffset now)
     {
-        _ledger.Gone(gateway);
+        _ledger.Remove(gateway);
         _gateways.Remove(gateway);
         if (InFlight == 0)
         {
@@ -155,7 +155,7 @@ public sealed partial class WorkerWriterState
         var age = busy.Length == 0 ? 0 : (long)busy.Min().TotalSeconds;
         var problem = age >= _options.StallSuspectSecs ? $"nothing in flight has moved for {age / 10 * 10} s" : null;
         _ = _fleet.Apply(_slot, new WorkerInput.Stall(problem), now);
-        if (age >= _options.StallBrokenSecs && Report.Shown.IsPairable && !_fleet.BreakerAt(_slot).IsOpen)
+        if (age >= _options.StallBrokenSecs && Report.Snapshot.IsPairable && !_fleet.BreakerAt(_slot).IsOpen)
         {
             _ = _fleet.SetBreaker(_slot, Breaker.Opened(_fleet.BreakerLimits, now));
         }
@@ -170,7 +170,7 @@ public sealed partial class WorkerWriterState
     }
 
     /// <summary>Every gateway that may hold credits of a former writer has reported, or is dead.</summary>
-    public void Learned() => _ledger.Learned();
+    public void EndLearning() => _ledger.EndLearning();
 
     public bool IsLearning(DateTimeOffset now) => _ledger.IsLearning(now);
 
@@ -179,7 +179,7 @@ public sealed partial class WorkerWriterState
     /// runs, no request of a dead gateway is left on it.
     /// </summary>
     public bool IsCalm(DateTimeOffset now) =>
-        Report.Shown.Phase == WorkerPhase.Ready && !_checking && !_ledger.IsLearning(now) && !_ledger.IsClearing;
+        Report.Snapshot.Phase == WorkerPhase.Ready && !_checking && !_ledger.IsLearning(now) && !_ledger.IsClearing;
 
     /// <summary>Applies the engine's report of its load.</summary>
     public void Loaded(EngineLoad load, DateTimeOffset now)
@@ -209,11 +209,11 @@ public sealed partial class WorkerWriterState
     /// <summary>The worker as its operator sees it.</summary>
     public WorkerView View() => new()
     {
-        Worker = Report.Shown with { ApiKey = null },
+        Worker = Report.Snapshot with { ApiKey = null },
         Cost = State.Spec.Cost,
         Since = State.Since,
         Ranks = [.. Enumerable.Range(0, _ledger.Ranks).Select(r =>
-            new RankView(r, _ledger.RunningOn(r), _ledger.Foreign(r), _ledger.Places(r), _ledger.TokensOn(r)))],
+            new RankView(r, _ledger.RunningOn(r), _ledger.Foreign(r), _ledger.Slots(r), _ledger.TokensOn(r)))],
         InFlight = InFlight,
         Safety = State.Stage is WorkerPhase.Draining or WorkerPhase.Gone ? Safety : KillSafety.InRotation,
         SwitchTo = State.SwitchTo,
@@ -250,7 +250,7 @@ public sealed partial class WorkerWriterState
             return false;
         }
         _published = _fleet.Snapshot;
-        var snapshot = _published.Workers.FirstOrDefault() ?? Report.Shown with { Phase = WorkerPhase.Gone, Reason = "removed" };
+        var snapshot = _published.Workers.FirstOrDefault() ?? Report.Snapshot with { Phase = WorkerPhase.Gone, Reason = "removed" };
         snapshot = snapshot with { Slot = 0, TransferGroup = "" };
         Report = new WorkerReport
         {
@@ -258,7 +258,7 @@ public sealed partial class WorkerWriterState
             Registration = Registration,
             Writer = Writer,
             Version = ++Version,
-            Shown = snapshot,
+            Snapshot = snapshot,
             Since = State.Since,
             SwitchTo = State.SwitchTo,
         };

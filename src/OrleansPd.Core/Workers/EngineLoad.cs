@@ -17,7 +17,7 @@ public sealed record EngineLoad
     public string? Problem { get; init; }
 
     /// <summary>When the engine was queried, by our clock.</summary>
-    public DateTimeOffset AskedAt { get; init; }
+    public DateTimeOffset QueriedAt { get; init; }
 
-    public static EngineLoad Untold(string problem) => new() { Problem = problem };
+    public static EngineLoad Failed(string problem) => new() { Problem = problem };
 }

@@ -22,7 +22,7 @@ public readonly record struct KillSafety(bool IsSafe, string Why)
         {
             return new(false, own == 1 ? "1 request is in flight on it" : $"{own} requests are in flight on it");
         }
-        if (load is null || load.AskedAt < idleSince)
+        if (load is null || load.QueriedAt < idleSince)
         {
             return new(false, "its engine has not reported its load yet");
         }
@@ -32,7 +32,7 @@ public readonly record struct KillSafety(bool IsSafe, string Why)
         }
         foreach (var rank in load.Ranks)
         {
-            if (rank.Age is { } age && load.AskedAt - age < idleSince)
+            if (rank.Age is { } age && load.QueriedAt - age < idleSince)
             {
                 return new(false, $"the load report of rank {rank.Rank} is older than its last request: a request may be stuck");
             }

@@ -22,7 +22,7 @@ public abstract record WorkerInput
     public sealed record Missed(string Reason, bool Refused) : WorkerInput;
 
     /// <summary>A leg failed there: other workers are preferred until the engine answers again.</summary>
-    public sealed record Doubt(string Reason) : WorkerInput;
+    public sealed record LegFailed(string Reason) : WorkerInput;
 
     /// <summary>The engine's own generating health check ended.</summary>
     /// <param name="Problem">Null when it was good.</param>
@@ -30,16 +30,16 @@ public abstract record WorkerInput
 
     /// <summary>A readiness check succeeded.</summary>
     /// <param name="Epoch">Epoch in which the check started.</param>
-    public sealed record Proved(long Epoch) : WorkerInput;
+    public sealed record ReadinessPassed(long Epoch) : WorkerInput;
 
     /// <summary>A readiness check failed.</summary>
-    public sealed record NotProved(string Reason) : WorkerInput;
+    public sealed record ReadinessFailed(string Reason) : WorkerInput;
 
     /// <summary>A bootstrap facade was set up for this epoch of a prefill worker.</summary>
     /// <param name="Epoch">The worker's epoch.</param>
     /// <param name="Host">Host that is sent to decode engines.</param>
     /// <param name="Port">Its port.</param>
-    public sealed record Fronted(long Epoch, string Host, int Port) : WorkerInput;
+    public sealed record FacadeOpened(long Epoch, string Host, int Port) : WorkerInput;
 
     /// <summary>Whether requests in flight are stalled.</summary>
     /// <param name="Problem">Why they count as stalled; null: they make progress.</param>

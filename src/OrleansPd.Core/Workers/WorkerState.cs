@@ -3,7 +3,7 @@ namespace OrleansPd.Core.Workers;
 /// <summary>
 /// State of one worker, as a value.
 /// <code>
-///  Registered --Described--> Probing --Proved--> Ready --Drain--> Draining --Remove--> Gone
+///  Registered --Described--> Probing --ReadinessPassed--> Ready --Drain--> Draining --Remove--> Gone
 ///      ^                        ^                  |
 ///      '------ Missed too often / refused ---------+   a new process behind the address: Probing, epoch + 1
 /// </code>
@@ -47,7 +47,7 @@ public sealed record WorkerState
     public WorkerPhase Stage { get; init; } = WorkerPhase.Registered;
 
     // A decode engine never looks up a prefill again that restarted between two of its heartbeats: no timeout ends that.
-    private const string Remembered =
+    private const string OldPortsHint =
         "; decode engines may still know the ports of its former process: stop it for longer than two of their heartbeats, "
         + "or use the bootstrap facade";
 
@@ -62,14 +62,14 @@ public sealed record WorkerState
     private bool Stalled { get; init; }
 
     /// <summary>A leg failed there, and the engine has not answered since.</summary>
-    private bool Doubted { get; init; }
+    private bool HasFailedLeg { get; init; }
 
     /// <summary>The stage that a role switch interrupted.</summary>
     private WorkerPhase StageBefore { get; init; }
 
     public WorkerPhase Phase(bool breakerOpen) => Stage != WorkerPhase.Ready ? Stage
         : breakerOpen ? WorkerPhase.Broken
-        : Misses > 0 || Unhealthy || Stalled || Doubted ? WorkerPhase.Suspect
+        : Misses > 0 || Unhealthy || Stalled || HasFailedLeg ? WorkerPhase.Suspect
         : WorkerPhase.Ready;
 
     public WorkerState Apply(WorkerInput input, ProbeLimits limits, DateTimeOffset now) => (input, Stage) switch
@@ -94,15 +94,15 @@ public sealed record WorkerState
         (WorkerInput.Capacity capacity, _) => Capacity(capacity),
         (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
         (WorkerInput.Alive, _) => Alive(),
-        (WorkerInput.Doubt doubt, WorkerPhase.Ready) => this with { Doubted = true, Reason = Reason ?? doubt.Reason },
-        (WorkerInput.Doubt, _) => this,
+        (WorkerInput.LegFailed doubt, WorkerPhase.Ready) => this with { HasFailedLeg = true, Reason = Reason ?? doubt.Reason },
+        (WorkerInput.LegFailed, _) => this,
         (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
         (WorkerInput.Health health, _) => this with
         {
             Unhealthy = health.Problem is not null,
             Reason = Stage == WorkerPhase.Ready ? health.Problem ?? (Misses > 0 || Stalled ? Reason : null) : Reason,
         },
-        (WorkerInput.Proved proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
+        (WorkerInput.ReadinessPassed proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
             this with
             {
                 Stage = WorkerPhase.Ready,
@@ -113,12 +113,12 @@ public sealed record WorkerState
                 DownSince = null,
                 Stalled = false
             },
-        (WorkerInput.Proved proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
-        (WorkerInput.Proved, _) => this,
-        (WorkerInput.NotProved failed, WorkerPhase.Probing) =>
-            this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + Remembered },
-        (WorkerInput.NotProved, _) => this,
-        (WorkerInput.Fronted fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
+        (WorkerInput.ReadinessPassed proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
+        (WorkerInput.ReadinessPassed, _) => this,
+        (WorkerInput.ReadinessFailed failed, WorkerPhase.Probing) =>
+            this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + OldPortsHint },
+        (WorkerInput.ReadinessFailed, _) => this,
+        (WorkerInput.FacadeOpened fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
         (WorkerInput.Stall { Problem: null }, _) when !Stalled => this,
         (WorkerInput.Stall stall, WorkerPhase.Ready) => this with
         {
@@ -166,9 +166,9 @@ public sealed record WorkerState
         return facts == Facts ? this : this with { Facts = facts };
     }
 
-    private WorkerState Alive() => Misses == 0 && Refusals == 0 && !Doubted ? this : this with
+    private WorkerState Alive() => Misses == 0 && Refusals == 0 && !HasFailedLeg ? this : this with
     {
-        Doubted = false,
+        HasFailedLeg = false,
         Misses = 0,
         Refusals = 0,
         DownSince = null,
@@ -199,7 +199,7 @@ public sealed record WorkerState
         {
             Facts = known ? KeepName(facts) : facts,
             WasDescribed = true,
-            Doubted = false,
+            HasFailedLeg = false,
             Misses = 0,
             Refusals = 0,
             DownSince = null,

@@ -273,7 +273,7 @@ public sealed class WorkerMonitor(
             {
                 var askedAt = clock.GetUtcNow();
                 var load = await probe.LoadAsync(worker.Spec, cancellationToken).ConfigureAwait(false);
-                monitored.Loaded(load with { AskedAt = askedAt });
+                monitored.Loaded(load with { QueriedAt = askedAt });
                 Volatile.Write(ref _reportedAt, load.Problem is null ? clock.GetTimestamp() : 0);
                 if (load.Problem is not null && !drains)
                 {

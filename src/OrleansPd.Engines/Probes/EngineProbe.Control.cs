@@ -21,11 +21,11 @@ public sealed partial class EngineProbe
         // SGLang before 0.5.8 has an older form.
         if (!reply.IsUnknownPath)
         {
-            return EngineLoad.Untold(Why(reply, "/v1/loads").Problem!);
+            return EngineLoad.Failed(Why(reply, "/v1/loads").Problem!);
         }
         var old = await GetAsync(worker, "/get_load", LoadTimeout, cancellationToken).ConfigureAwait(false);
         return old.IsOk && LoadReader.OldLoad(old.AnyJson()) is { } oldLoad ? oldLoad
-            : EngineLoad.Untold(Why(old, "/get_load").Problem!);
+            : EngineLoad.Failed(Why(old, "/get_load").Problem!);
     }
 
     public async Task<RoleSwitchAnswer> SwitchRoleAsync(WorkerSpec worker, WorkerRole role, CancellationToken cancellationToken)

@@ -32,7 +32,7 @@ public interface IEngineProbe
 
     /// <summary>The load that the engine reports. Cheap: does not query a scheduler. Default: no report.</summary>
     Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken) =>
-        Task.FromResult(EngineLoad.Untold("it was not queried"));
+        Task.FromResult(EngineLoad.Failed("it was not queried"));
 
     /// <summary>Switches the engine's role. Default: refused.</summary>
     Task<RoleSwitchAnswer> SwitchRoleAsync(WorkerSpec worker, WorkerRole role, CancellationToken cancellationToken) =>

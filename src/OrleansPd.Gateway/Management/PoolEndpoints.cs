@@ -63,7 +63,7 @@ internal sealed class PoolEndpoints(IFleetAdmin admin, AdminAuthentication gate)
         ["pool"] = pool.Name.ToString(),
         ["role"] = WireName.Of(pool.Name.Role),
         ["model"] = pool.Name.Model,
-        ["wanted"] = pool.Wanted,
+        ["wanted"] = pool.TargetSize,
         ["present"] = pool.Present,
         ["ready"] = pool.Ready,
         ["draining"] = pool.Draining,

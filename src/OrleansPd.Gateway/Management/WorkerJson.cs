@@ -61,7 +61,7 @@ internal static class WorkerJson
         ["rank"] = rank.Rank,
         ["in_flight"] = rank.InFlight,
         ["foreign"] = rank.Foreign,
-        ["window"] = rank.Window,
+        ["window"] = rank.Capacity,
         ["tokens"] = rank.Tokens,
     };
 

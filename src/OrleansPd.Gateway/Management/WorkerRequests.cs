@@ -106,7 +106,7 @@ internal static class WorkerRequests
             {
                 case "wanted":
                     isSet = true;
-                    return value.ValueKind == JsonValueKind.Null ? null : Whole(value, name, 0, PoolTarget.Most, out wanted);
+                    return value.ValueKind == JsonValueKind.Null ? null : Whole(value, name, 0, PoolTarget.Max, out wanted);
                 case "drain_surplus":
                     drain = value.ValueKind == JsonValueKind.True;
                     return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? null
@@ -115,7 +115,7 @@ internal static class WorkerRequests
                     return Unknown(name);
             }
         }, nulls: true);
-        problem ??= isSet ? null : $"'wanted' must be a whole number from 0 to {PoolTarget.Most}, or null.";
+        problem ??= isSet ? null : $"'wanted' must be a whole number from 0 to {PoolTarget.Max}, or null.";
         var target = new PoolTarget(pool, wanted, drain);
         problem ??= target.Problem;
         return problem is null ? target : null;

@@ -109,12 +109,12 @@ internal sealed class MetricsEndpoints(
         text.Family("orleanspd_gateway_capacity", "gauge", "Requests that the ranks of a role may hold at once.");
         foreach (var (label, ranks) in roles)
         {
-            text.Sample(ranks.Sum(r => (double)r.Window), label);
+            text.Sample(ranks.Sum(r => (double)r.Capacity), label);
         }
         text.Family("orleanspd_gateway_credits", "gauge", "Of these, how many are free.");
         foreach (var (label, ranks) in roles)
         {
-            text.Sample(ranks.Sum(r => (double)Math.Max(0, r.Window - r.InFlight - r.Foreign)), label);
+            text.Sample(ranks.Sum(r => (double)Math.Max(0, r.Capacity - r.InFlight - r.Foreign)), label);
         }
         text.Family("orleanspd_gateway_in_flight", "gauge", "Items of ours on the ranks of a role.");
         foreach (var (label, ranks) in roles)
@@ -130,7 +130,7 @@ internal sealed class MetricsEndpoints(
 
     private static void WritePools(PromText text, IReadOnlyList<PoolView> pools)
     {
-        Write("orleanspd_gateway_pool_wanted", "Workers that a pool should have; none where nobody said.", pool => pool.Wanted);
+        Write("orleanspd_gateway_pool_wanted", "Workers that a pool should have; none where nobody said.", pool => pool.TargetSize);
         Write("orleanspd_gateway_pool_present", "Workers of a pool that are registered and not leaving.", pool => pool.Present);
         Write("orleanspd_gateway_pool_ready", "Of these, those that can be given requests.", pool => pool.Ready);
 

@@ -53,7 +53,7 @@ internal static class PoolsCommand
         var role = new Argument<string>("ROLE") { Description = "prefill, decode or regular." };
         var size = new Argument<string>("WANTED")
         {
-            Description = $"Target number of engines, 0-{PoolTarget.Most}; '{NoTarget}' removes the target.",
+            Description = $"Target number of engines, 0-{PoolTarget.Max}; '{NoTarget}' removes the target.",
         };
         var model = new Option<string>("--model")
         {
@@ -86,7 +86,7 @@ internal static class PoolsCommand
             }
             using var client = gateway.Client(parsed, context);
             var path = $"/pools/{parsed.GetValue(role)}/{Uri.EscapeDataString(pool.Model ?? PoolName.AnyModel)}";
-            var body = new JsonObject { ["wanted"] = target.Wanted, ["drain_surplus"] = target.DrainSurplus };
+            var body = new JsonObject { ["wanted"] = target.TargetSize, ["drain_surplus"] = target.DrainSurplus };
             var answer = await client.SendAsync(HttpMethod.Put, path, body, cancellationToken);
             var drained = answer["drained"]!.AsArray().Count;
             await context.Out.WriteLineAsync(
@@ -99,7 +99,7 @@ internal static class PoolsCommand
 
     private static int? Wanted(string text) => text == NoTarget ? null
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var wanted) ? wanted
-        : throw new BadInputException($"WANTED: '{text}' is not a whole number from 0 to {PoolTarget.Most}, nor '{NoTarget}'.");
+        : throw new BadInputException($"WANTED: '{text}' is not a whole number from 0 to {PoolTarget.Max}, nor '{NoTarget}'.");
 
     private static void Write(JsonArray pools, CommandContext context)
     {

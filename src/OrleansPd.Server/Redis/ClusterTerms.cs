@@ -81,7 +81,7 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, Redis
     }
 
     private Terms Mine(long until) => new(
-        ContractVersion.Spoken, ContractVersion.Oldest, settings.Cluster.RoomShards,
+        ContractVersion.Current, ContractVersion.Oldest, settings.Cluster.RoomShards,
         typeof(ClusterTerms).Assembly.GetName().Version?.ToString(3) ?? "", until);
 
     private async Task StoreAsync()

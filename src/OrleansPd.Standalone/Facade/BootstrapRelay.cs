@@ -21,9 +21,9 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     private readonly ConcurrentDictionary<string, Lazy<Task<RouteReply>>> _replies = new(StringComparer.Ordinal);
 
     /// <summary>Calls that went to the real server.</summary>
-    public int Asked => Volatile.Read(ref _asked);
+    public int Queries => Volatile.Read(ref _queries);
 
-    private int _asked;
+    private int _queries;
 
     public static HttpClient CreateClient() => new(new SocketsHttpHandler
     {
@@ -43,9 +43,9 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     {
         if (query.Length > MaxCachedQuery || (_replies.Count >= MaxCached && !_replies.ContainsKey(query)))
         {
-            return AskAsync(query);
+            return QueryRouteAsync(query);
         }
-        return _replies.GetOrAdd(query, asked => new(() => AskOnceAsync(asked))).Value;
+        return _replies.GetOrAdd(query, asked => new(() => QueryRouteOnceAsync(asked))).Value;
     }
 
     /// <summary>
@@ -79,10 +79,10 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     }
 
     /// <summary>One call for all who ask the same at the same time; only a good answer is kept.</summary>
-    private async Task<RouteReply> AskOnceAsync(string query)
+    private async Task<RouteReply> QueryRouteOnceAsync(string query)
     {
         await Task.Yield(); // so that it is in the table before it can leave it
-        var reply = await AskAsync(query);
+        var reply = await QueryRouteAsync(query);
         if (!reply.IsOk)
         {
             _replies.TryRemove(query, out _);
@@ -90,7 +90,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         return reply;
     }
 
-    private async Task<RouteReply> AskAsync(string query)
+    private async Task<RouteReply> QueryRouteAsync(string query)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server, "/route" + query));
         var reply = await SendAsync(request, RouteTimeout, CancellationToken.None);
@@ -101,7 +101,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
 
     private async Task<RouteReply?> SendAsync(HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        Interlocked.Increment(ref _asked);
+        Interlocked.Increment(ref _queries);
         using var limit = new CancellationTokenSource(timeout, clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try

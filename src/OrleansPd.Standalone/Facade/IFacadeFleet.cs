@@ -15,5 +15,5 @@ internal interface IFacadeFleet
     ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken);
 
     /// <summary>From now on decode engines are given this address of the prefill worker's bootstrap server.</summary>
-    void Opened(WorkerId prefill, WorkerInput.Fronted address);
+    void Opened(WorkerId prefill, WorkerInput.FacadeOpened address);
 }

@@ -185,7 +185,7 @@ internal static class AffinityCommand
             var leaf = policy.Pick(_set, request, new PickScope(1, tokens, -1, _random));
             var (slot, uncached) = (_set.Slot(leaf), policy.Uncached(_set, leaf, request, tokens));
             policy.Picked(_set, leaf, request);
-            Tell(policy, updates, now);
+            Publish(policy, updates, now);
             _loads.Add(slot, 0, 1, uncached);
             _set.CountUse(leaf, uncached);
             var hits = _caches[slot].Use(blocks);
@@ -200,7 +200,7 @@ internal static class AffinityCommand
             }, end);
         }
 
-        private void Tell(PickPolicy by, AffinityUpdates updates, double now)
+        private void Publish(PickPolicy by, AffinityUpdates updates, double now)
         {
             if (updates.Take(slot => _set.Workers[slot]?.Id) is not { } told || _variant.TellAfter < 0)
             {

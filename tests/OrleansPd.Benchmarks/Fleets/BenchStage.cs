@@ -59,7 +59,7 @@ internal sealed class BenchStage : IAsyncDisposable
         }
     }
 
-    public WorkerSnapshot Shown(SimulatedEngine engine) =>
+    public WorkerSnapshot SnapshotOf(SimulatedEngine engine) =>
         Gateway.ControlPlane.Fleet.Workers.Single(w => w.Url.Port == engine.Port);
 
     /// <exception cref="TimeoutException">It never came.</exception>

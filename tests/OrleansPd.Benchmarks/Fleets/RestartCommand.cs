@@ -98,12 +98,12 @@ internal static class RestartCommand
         try
         {
             await stage.UntilAsync(
-                _ => stage.Shown(prefill) is { Epoch: > 1, Phase: WorkerPhase.Ready }, limit, CancellationToken.None);
+                _ => stage.SnapshotOf(prefill) is { Epoch: > 1, Phase: WorkerPhase.Ready }, limit, CancellationToken.None);
             return Stopwatch.GetElapsedTime(started);
         }
         catch (TimeoutException)
         {
-            Console.Error.WriteLine($"  {stage.Shown(prefill).Reason}");
+            Console.Error.WriteLine($"  {stage.SnapshotOf(prefill).Reason}");
             return null;
         }
     }

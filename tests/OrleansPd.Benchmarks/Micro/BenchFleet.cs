@@ -88,7 +88,7 @@ internal static class BenchFleet
             };
             var worker = state.Register(spec, Start)!;
             state.Apply(worker.Id, new WorkerInput.Described(Facts), Start, 0);
-            state.Apply(worker.Id, new WorkerInput.Proved(1), Start, 0);
+            state.Apply(worker.Id, new WorkerInput.ReadinessPassed(1), Start, 0);
         }
         return state;
     }

@@ -104,7 +104,7 @@ public sealed class ReturnWaitTests
         fleet.Now += TimeSpan.FromHours(1);
         fleet.Apply(prefill, new WorkerInput.Missed("refused", Refused: true));
         fleet.Apply(prefill, new WorkerInput.Missed("refused", Refused: true));
-        Assert.Equal(WorkerPhase.Registered, fleet.Shown(prefill).Phase);
+        Assert.Equal(WorkerPhase.Registered, fleet.SnapshotOf(prefill).Phase);
         return (fleet, prefill);
     }
 
@@ -113,6 +113,6 @@ public sealed class ReturnWaitTests
     private static void Back(TestFleet fleet, WorkerId id)
     {
         fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
-        fleet.Apply(id, new WorkerInput.Proved(1));
+        fleet.Apply(id, new WorkerInput.ReadinessPassed(1));
     }
 }

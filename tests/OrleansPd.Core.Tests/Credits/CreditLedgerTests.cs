@@ -83,11 +83,11 @@ public class CreditLedgerTests
     {
         var ledger = Ledger(4);
         Assert.Equal(4, Ask(ledger, "dead", 0, 0, 4)!.Ranks[0].Credits);
-        Assert.True(ledger.Leaving("dead"));
-        Assert.False(ledger.Leaving("dead"));
+        Assert.True(ledger.BeginClearing("dead"));
+        Assert.False(ledger.BeginClearing("dead"));
         Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
         Assert.Null(Ask(ledger, "dead", 4, 4, 0));
-        ledger.Gone("dead");
+        ledger.Remove("dead");
         Assert.Equal(4, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
     }
 
@@ -134,9 +134,9 @@ public class CreditLedgerTests
                         if (random.Next(8) == 0)
                         {
                             // The gateway dies; its work is aborted, and only then forgotten by the ledger.
-                            ledger.Leaving(gateway.Name);
+                            ledger.BeginClearing(gateway.Name);
                             gateway.Running = 0;
-                            ledger.Gone(gateway.Name);
+                            ledger.Remove(gateway.Name);
                             model[model.IndexOf(gateway)] = new ModelGateway($"{gateway.Name}'");
                         }
                         else if (random.Next(8) == 0)
@@ -150,7 +150,7 @@ public class CreditLedgerTests
                 if (ledger.IsLearning(_now) && _now.Ticks % 5 == 0)
                 {
                     model.ForEach(g => g.Sync(ledger, _now, lost: false, late: false));
-                    ledger.Learned();
+                    ledger.EndLearning();
                 }
                 Assert.True(model.Sum(
                     g => g.Running) <= slots, $"seed {seed}, step {step}: {model.Sum(g => g.Running)} of {slots}");

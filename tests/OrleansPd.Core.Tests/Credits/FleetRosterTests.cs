@@ -45,7 +45,7 @@ public class FleetRosterTests
     {
         _roster.Take(Pool(1, 1, Worker("p0")), Start);
         Assert.False(_roster.Take(Blank(2), Start + TimeSpan.FromHours(1)));
-        Assert.Equal(Worker("p0").Id, _roster.Remembered("prefill/m").Single().Id);
+        Assert.Equal(Worker("p0").Id, _roster.ReportsOf("prefill/m").Single().Id);
         Assert.Single(_roster.Workers);
         Assert.True(_roster.Take(Pool(2, 1, Worker("p0")), Start)); // adopted
     }
@@ -65,10 +65,10 @@ public class FleetRosterTests
         _roster.Take(Pool(1, 1, Worker("p0")), Start);
         Assert.False(_roster.Take(Blank(1, "decode/m"), Start));
         Assert.True(_roster.IsBlank("decode/m"));
-        Assert.False(_roster.HaveSpoken(pools));
+        Assert.False(_roster.HaveReported(pools));
         Assert.False(_roster.Take(Blank(1, "decode/m"), Start + Patience - TimeSpan.FromTicks(1)));
         Assert.True(_roster.Take(Blank(1, "decode/m"), Start + Patience));
-        Assert.True(_roster.HaveSpoken(pools));
+        Assert.True(_roster.HaveReported(pools));
         Assert.False(_roster.IsBlank("decode/m"));
     }
 
@@ -77,9 +77,9 @@ public class FleetRosterTests
     {
         Assert.False(_roster.IsLearning(Start));
         _roster.BeginLearning(Start);
-        _roster.Heard("a", ["a", "b"]);
+        _roster.GatewayReported("a", ["a", "b"]);
         Assert.True(_roster.IsLearning(Start));
-        _roster.Heard("b", ["a", "b"]);
+        _roster.GatewayReported("b", ["a", "b"]);
         Assert.False(_roster.IsLearning(Start));
     }
 
@@ -87,7 +87,7 @@ public class FleetRosterTests
     public void It_does_not_wait_for_ever_for_one_that_is_silent()
     {
         _roster.BeginLearning(Start);
-        _roster.Heard("a", ["a", "b"]);
+        _roster.GatewayReported("a", ["a", "b"]);
         Assert.True(_roster.IsLearning(Start + Patience - TimeSpan.FromTicks(1)));
         Assert.False(_roster.IsLearning(Start + Patience));
     }

@@ -22,11 +22,11 @@ public class WantedSizeTests
     {
         var first = PoolRoster.Empty.Scale(4, Now);
         var second = first.Scale(7, Now); // within one tick
-        Assert.True(second.Wanted.At > first.Wanted.At);
-        Assert.Same(second, second.Restore(first.Wanted));
-        Assert.Equal(second.Wanted, first.Restore(second.Wanted).Wanted);
+        Assert.True(second.TargetSize.At > first.TargetSize.At);
+        Assert.Same(second, second.Restore(first.TargetSize));
+        Assert.Equal(second.TargetSize, first.Restore(second.TargetSize).TargetSize);
         var cleared = second.Scale(null, Now.AddSeconds(1));
-        Assert.Null(cleared.Restore(second.Wanted).Wanted.Workers); // an unset target size is not restored
+        Assert.Null(cleared.Restore(second.TargetSize).TargetSize.Workers); // an unset target size is not restored
     }
 
     [Fact]
@@ -39,7 +39,7 @@ public class WantedSizeTests
         Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
         Assert.True(roster.Take(Pool(3, new(2, 50), workers: [Report()]), Now)); // an older store
         Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
-        Assert.Equal(new TargetSize(4, 100), roster.Pools.Single().Wanted);
+        Assert.Equal(new TargetSize(4, 100), roster.Pools.Single().TargetSize);
     }
 
     [Fact]

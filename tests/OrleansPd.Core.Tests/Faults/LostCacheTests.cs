@@ -21,7 +21,7 @@ public sealed class LostCacheTests
         {
             fleet.Apply(lost, new WorkerInput.Described(TestFleet.Facts(slots: 1000, identity: "seed=2")));
             fleet.Now += TimeSpan.FromSeconds(fleet.Options.PrefillRestartHoldSecs);
-            fleet.Apply(lost, new WorkerInput.Proved(2));
+            fleet.Apply(lost, new WorkerInput.ReadinessPassed(2));
         }
         else
         {

@@ -53,7 +53,7 @@ public sealed class MisfitTests
 
         Assert.Null(d.BeginReadinessCheck(fleet.Snapshot, new RoomMint(1, 0), now));
 
-        Assert.Equal("no prefill worker can exchange KV with it: " + says, d.Report.Shown.Reason);
+        Assert.Equal("no prefill worker can exchange KV with it: " + says, d.Report.Snapshot.Reason);
         var version = d.Version;
         Assert.Null(d.BeginReadinessCheck(fleet.Snapshot, new RoomMint(1, 0), now));
         Assert.Equal(version, d.Version);

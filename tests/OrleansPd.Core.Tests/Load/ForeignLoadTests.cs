@@ -53,7 +53,7 @@ public sealed class ForeignLoadTests
     public void Traffic_of_others_moves_ours_away_and_takes_their_place_but_closes_no_idle_rank()
     {
         var fleet = new TestFleet().With(1, 2, slots: 4);
-        var busy = fleet.Shown(fleet.State.Fleet.Decode[0].Id);
+        var busy = fleet.SnapshotOf(fleet.State.Fleet.Decode[0].Id);
         fleet.ReportLoad(busy.Id, new RankReading(0, 3, 0) { Age = TimeSpan.Zero, Tokens = 3000 });
         var leases = Enumerable.Range(0, 4).Select(_ => fleet.Take()).ToArray();
         Assert.All(leases, l => Assert.NotEqual(busy.Id, l.Decode.Id));
@@ -88,8 +88,8 @@ public sealed class ForeignLoadTests
         var fleet = new TestFleet().With(1, 1, slots: 8);
         var id = fleet.State.Fleet.Decode[0].Id;
         fleet.ReportLoad(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero, MaxRunning = 2, MaxTokens = 1000 });
-        Assert.Equal((2, 1000L), (fleet.Shown(id).Facts.MaxRunningPerRank, fleet.Shown(id).Facts.TokenCapacityPerRank));
-        Assert.Equal(2, fleet.State.View(id)!.Ranks[0].Window);
+        Assert.Equal((2, 1000L), (fleet.SnapshotOf(id).Facts.MaxRunningPerRank, fleet.SnapshotOf(id).Facts.TokenCapacityPerRank));
+        Assert.Equal(2, fleet.State.View(id)!.Ranks[0].Capacity);
         fleet.Take();
         Assert.Equal(RefusalReason.QueueTimeout, fleet.Refused(new PairRequest { PromptTokens = 900 }).Reason); // no KV for it
         fleet.Take(new PairRequest { PromptTokens = 10, MaxNewTokens = 10 });

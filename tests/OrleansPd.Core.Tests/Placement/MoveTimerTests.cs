@@ -13,7 +13,7 @@ public class MoveWatchTests
     private static readonly SiloLocation Far = new("far", "10.0.0.3", "gpu-3", "b");
     private readonly MoveTimer _watch = new(TimeSpan.FromSeconds(10), Start);
 
-    private string? Look(double second, SiloLocation here, params SiloLocation[] silos) => _watch.Look(
+    private string? Next(double second, SiloLocation here, params SiloLocation[] silos) => _watch.Next(
         new WorkerId("w"),
         new WorkerSpec
         {
@@ -26,10 +26,10 @@ public class MoveWatchTests
     [Fact]
     public void It_moves_when_a_nearer_silo_has_been_there_for_a_while()
     {
-        Assert.Null(Look(20, Far, Far));
-        Assert.Null(Look(21, Far, Far, Beside));
-        Assert.Null(Look(30.9, Far, Far, Beside));
-        Assert.Equal("beside", Look(31, Far, Far, Beside));
+        Assert.Null(Next(20, Far, Far));
+        Assert.Null(Next(21, Far, Far, Beside));
+        Assert.Null(Next(30.9, Far, Far, Beside));
+        Assert.Equal("beside", Next(31, Far, Far, Beside));
     }
 
     [Fact]
@@ -37,8 +37,8 @@ public class MoveWatchTests
     {
         for (var second = 0; second < 100; second++)
         {
-            Assert.Null(Look(second, Beside, Near, Far, Beside));
-            Assert.Null(Look(second, Near, Far, Near with { Silo = "another" }));
+            Assert.Null(Next(second, Beside, Near, Far, Beside));
+            Assert.Null(Next(second, Near, Far, Near with { Silo = "another" }));
         }
     }
 
@@ -47,13 +47,13 @@ public class MoveWatchTests
     {
         for (var second = 0.0; second < 200; second++)
         {
-            Assert.Null((int)second % 9 < 8 ? Look(second, Far, Far, Beside) : Look(second, Far, Far));
+            Assert.Null((int)second % 9 < 8 ? Next(second, Far, Far, Beside) : Next(second, Far, Far));
         }
         for (var process = 0; process < 20; process++) // each process of a silo has a new id
         {
             for (var second = 0; second < 9; second++)
             {
-                Assert.Null(Look(200 + (process * 9) + second, Far, Far, Beside with { Silo = $"process {process}" }));
+                Assert.Null(Next(200 + (process * 9) + second, Far, Far, Beside with { Silo = $"process {process}" }));
             }
         }
     }
@@ -63,8 +63,8 @@ public class MoveWatchTests
     {
         for (var second = 0; second < 10; second++)
         {
-            Assert.Null(Look(second, Far, Far, Near, Beside));
+            Assert.Null(Next(second, Far, Far, Near, Beside));
         }
-        Assert.Equal("beside", Look(10, Far, Far, Near, Beside));
+        Assert.Equal("beside", Next(10, Far, Far, Near, Beside));
     }
 }

@@ -20,14 +20,14 @@ public class AffinityNewsTests
         var desk = new GatewayState(options, GatewayLimits.Default, name, new RoomMint(prefix, 0), seed: prefix);
         var reports = prefills.Select(host => Report(host, WorkerRole.Prefill)).Append(Report("d0", WorkerRole.Decode))
             .ToImmutableArray();
-        desk.SharedTick(Now, Now.UtcTicks);
+        desk.Tick(Now, Now.UtcTicks);
         desk.Take(reports, Now, Now.UtcTicks);
         foreach (var (id, registration) in desk.Tracked)
         {
             // Twice: what is granted before the worker was known to be usable does not count.
             for (var i = 0; i < 2; i++)
             {
-                var report = desk.Tell(id, registration, Now.UtcTicks, TimeSpan.TicksPerSecond)!;
+                var report = desk.NextReport(id, registration, Now.UtcTicks, TimeSpan.TicksPerSecond)!;
                 var grant = new CreditGrant
                 {
                     Ledger = 1,
@@ -48,7 +48,7 @@ public class AffinityNewsTests
         {
             Writer = 1,
             Version = 1,
-            Shown = first.Shown with { Phase = WorkerPhase.Ready, Facts = TestFleet.Facts(dp: 2, slots: 1000), Model = "m" },
+            Snapshot = first.Snapshot with { Phase = WorkerPhase.Ready, Facts = TestFleet.Facts(dp: 2, slots: 1000), Model = "m" },
         };
     }
 

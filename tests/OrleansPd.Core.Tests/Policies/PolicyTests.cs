@@ -202,7 +202,7 @@ public sealed class PolicyTests
         var home = fleet.Take(request);
         fleet.EndBoth(home);
         fleet.Apply(home.Prefill!.Id, new WorkerInput.Described(TestFleet.Facts(1, 1000, identity: "seed=2")));
-        fleet.Apply(home.Prefill.Id, new WorkerInput.Proved(2));
+        fleet.Apply(home.Prefill.Id, new WorkerInput.ReadinessPassed(2));
         Assert.NotEqual(home.Prefill.Id, fleet.Take(request).Prefill!.Id); // nobody has it: the one that waited longest is next
     }
 

@@ -124,7 +124,7 @@ public sealed class AdapterTests
         Assert.Equal(fleet.Now.AddSeconds(10), waiting.ReturnBy);
         Assert.Equal("d0", fleet.Take().Decode.Url.Host);
         fleet.Apply(d1, new WorkerInput.Described(TestFleet.Facts() with { AdapterNames = "poet" }));
-        fleet.Apply(d1, new WorkerInput.Proved(1));
+        fleet.Apply(d1, new WorkerInput.ReadinessPassed(1));
         Assert.Equal("d1", waiting.Grant!.Value.Lease!.Decode.Url.Host);
     }
 

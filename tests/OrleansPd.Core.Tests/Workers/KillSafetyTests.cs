@@ -22,7 +22,7 @@ public sealed class KillSafetyTests
     {
         var load = new EngineLoad
         {
-            AskedAt = Idle.AddSeconds(asked),
+            QueriedAt = Idle.AddSeconds(asked),
             Ranks = [new RankReading(
                 0, 0, 0) { Age = TimeSpan.Zero }, new RankReading(1, 0, held) { Age = TimeSpan.FromSeconds(age) }],
         };
@@ -35,7 +35,7 @@ public sealed class KillSafetyTests
     {
         var load = new EngineLoad
         {
-            AskedAt = Idle.AddSeconds(
+            QueriedAt = Idle.AddSeconds(
             1),
             Ranks = [new RankReading(0, 0, 0) { Sending = 1, Age = TimeSpan.Zero }]
         };
@@ -46,8 +46,8 @@ public sealed class KillSafetyTests
     public void An_engine_that_does_not_tell_is_safe_by_our_own_count_once_it_was_asked()
     {
         Assert.False(KillSafety.Of(0, Idle, null).IsSafe);
-        Assert.False(KillSafety.Of(2, Idle, EngineLoad.Untold("connection refused") with { AskedAt = Idle }).IsSafe);
-        Assert.True(KillSafety.Of(0, Idle, EngineLoad.Untold("connection refused") with { AskedAt = Idle }).IsSafe);
+        Assert.False(KillSafety.Of(2, Idle, EngineLoad.Failed("connection refused") with { QueriedAt = Idle }).IsSafe);
+        Assert.True(KillSafety.Of(0, Idle, EngineLoad.Failed("connection refused") with { QueriedAt = Idle }).IsSafe);
     }
 
     [Fact]
@@ -73,10 +73,10 @@ public sealed class KillSafetyTests
         var id = lease.Decode.Id;
         fleet.Apply(id, new WorkerInput.Drain());
         fleet.ReportLoad(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero });
-        Assert.Equal(WorkerPhase.Draining, fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Draining, fleet.SnapshotOf(id).Phase);
         fleet.Now = fleet.Now.AddSeconds(1);
         fleet.EndBoth(lease);
-        Assert.Equal(WorkerPhase.Draining, fleet.Shown(id).Phase); // a report from before, when the request was still running
+        Assert.Equal(WorkerPhase.Draining, fleet.SnapshotOf(id).Phase); // a report from before, when the request was still running
         fleet.Now = fleet.Now.AddSeconds(1);
         fleet.ReportLoad(id, new RankReading(0, 0, 0) { Age = TimeSpan.Zero });
         var gone = fleet.State.View(id)!;

@@ -12,14 +12,14 @@ public sealed class WorkerLifeTests
     public void A_worker_is_ready_only_after_a_generation_went_through_it()
     {
         var id = _fleet.Add(WorkerRole.Decode, "d", ready: false);
-        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Registered, _fleet.SnapshotOf(id).Phase);
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
-        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Probing, _fleet.SnapshotOf(id).Phase);
         _fleet.Apply(id, WorkerInput.Alive.Instance);
-        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
-        _fleet.Apply(id, new WorkerInput.Proved(1));
-        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
-        Assert.Null(_fleet.Shown(id).Reason);
+        Assert.Equal(WorkerPhase.Probing, _fleet.SnapshotOf(id).Phase);
+        _fleet.Apply(id, new WorkerInput.ReadinessPassed(1));
+        Assert.Equal(WorkerPhase.Ready, _fleet.SnapshotOf(id).Phase);
+        Assert.Null(_fleet.SnapshotOf(id).Reason);
     }
 
     [Fact]
@@ -27,9 +27,9 @@ public sealed class WorkerLifeTests
     {
         var id = _fleet.Add(WorkerRole.Decode, "d");
         _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
-        Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Suspect, _fleet.SnapshotOf(id).Phase);
         _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
-        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Registered, _fleet.SnapshotOf(id).Phase);
     }
 
     [Fact]
@@ -43,11 +43,11 @@ public sealed class WorkerLifeTests
             _fleet.End(lease, LegSide.Prefill, LegOutcome.Neutral);
             _fleet.End(lease, LegSide.Decode, lease.Decode.Id == broken ? LegOutcome.Failed : LegOutcome.Succeeded);
         }
-        Assert.Equal((WorkerPhase.Suspect, WorkerPhase.Ready), (_fleet.Shown(broken).Phase, _fleet.Shown(other).Phase));
-        Assert.Equal("a request has just failed there", _fleet.Shown(broken).Reason);
+        Assert.Equal((WorkerPhase.Suspect, WorkerPhase.Ready), (_fleet.SnapshotOf(broken).Phase, _fleet.SnapshotOf(other).Phase));
+        Assert.Equal("a request has just failed there", _fleet.SnapshotOf(broken).Reason);
         Assert.All(Enumerable.Range(0, 4), _ => Assert.Equal(other, _fleet.Take().Decode.Id));
         _fleet.Apply(broken, WorkerInput.Alive.Instance);
-        Assert.Equal((WorkerPhase.Ready, null), (_fleet.Shown(broken).Phase, _fleet.Shown(broken).Reason));
+        Assert.Equal((WorkerPhase.Ready, null), (_fleet.SnapshotOf(broken).Phase, _fleet.SnapshotOf(broken).Reason));
     }
 
     [Fact]
@@ -56,9 +56,9 @@ public sealed class WorkerLifeTests
         var id = _fleet.Add(WorkerRole.Decode, "d");
         _fleet.Apply(id, new WorkerInput.Missed("slow", Refused: false));
         _fleet.Apply(id, new WorkerInput.Missed("slow", Refused: false));
-        Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Suspect, _fleet.SnapshotOf(id).Phase);
         _fleet.Apply(id, WorkerInput.Alive.Instance);
-        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Ready, _fleet.SnapshotOf(id).Phase);
     }
 
     [Fact]
@@ -66,11 +66,11 @@ public sealed class WorkerLifeTests
     {
         var id = _fleet.Add(WorkerRole.Decode, "d");
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
-        Assert.Equal((WorkerPhase.Probing, 2L), (_fleet.Shown(id).Phase, _fleet.Shown(id).Epoch));
-        _fleet.Apply(id, new WorkerInput.Proved(1)); // a check that started in the former epoch
-        Assert.Equal(WorkerPhase.Probing, _fleet.Shown(id).Phase);
-        _fleet.Apply(id, new WorkerInput.Proved(2));
-        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(id).Phase);
+        Assert.Equal((WorkerPhase.Probing, 2L), (_fleet.SnapshotOf(id).Phase, _fleet.SnapshotOf(id).Epoch));
+        _fleet.Apply(id, new WorkerInput.ReadinessPassed(1)); // a check that started in the former epoch
+        Assert.Equal(WorkerPhase.Probing, _fleet.SnapshotOf(id).Phase);
+        _fleet.Apply(id, new WorkerInput.ReadinessPassed(2));
+        Assert.Equal(WorkerPhase.Ready, _fleet.SnapshotOf(id).Phase);
     }
 
     [Fact]
@@ -79,11 +79,11 @@ public sealed class WorkerLifeTests
         var facts = TestFleet.Facts() with { ProcessIdentity = null };
         var id = _fleet.Add(WorkerRole.Decode, "d", facts);
         _fleet.Apply(id, new WorkerInput.Described(facts));
-        Assert.Equal(1, _fleet.Shown(id).Epoch);
+        Assert.Equal(1, _fleet.SnapshotOf(id).Epoch);
         _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
         _fleet.Apply(id, new WorkerInput.Missed("connection refused", Refused: true));
         _fleet.Apply(id, new WorkerInput.Described(facts));
-        Assert.Equal(2, _fleet.Shown(id).Epoch);
+        Assert.Equal(2, _fleet.SnapshotOf(id).Epoch);
     }
 
     [Fact]
@@ -94,9 +94,9 @@ public sealed class WorkerLifeTests
         {
             _fleet.Apply(id, new WorkerInput.Missed("no route", Refused: false));
         }
-        Assert.Equal(WorkerPhase.Registered, _fleet.Shown(id).Phase);
+        Assert.Equal(WorkerPhase.Registered, _fleet.SnapshotOf(id).Phase);
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
-        Assert.Equal((WorkerPhase.Probing, 1L), (_fleet.Shown(id).Phase, _fleet.Shown(id).Epoch));
+        Assert.Equal((WorkerPhase.Probing, 1L), (_fleet.SnapshotOf(id).Phase, _fleet.SnapshotOf(id).Epoch));
     }
 
     [Fact]
@@ -145,7 +145,7 @@ public sealed class WorkerLifeTests
         _fleet.Apply(decode, new WorkerInput.Described(TestFleet.Facts()));
         var first = _fleet.State.BeginReadinessCheck(decode, _fleet.Now)!;
         _fleet.State.EndReadinessCheck(first, good: false, "it failed", _fleet.Now, _fleet.Timestamp);
-        Assert.Equal("it failed", _fleet.Shown(decode).Reason);
+        Assert.Equal("it failed", _fleet.SnapshotOf(decode).Reason);
         var second = _fleet.State.BeginReadinessCheck(decode, _fleet.Now)!;
         Assert.NotEqual(first.Prefill!.Id, second.Prefill!.Id);
     }
@@ -162,11 +162,11 @@ public sealed class WorkerLifeTests
             _fleet.End(lease, LegSide.Prefill, LegOutcome.Failed);
             _fleet.End(lease, LegSide.Decode, LegOutcome.Neutral);
         }
-        Assert.Equal((WorkerPhase.Broken, WorkerPhase.Ready), (_fleet.Shown(p).Phase, _fleet.Shown(d).Phase));
+        Assert.Equal((WorkerPhase.Broken, WorkerPhase.Ready), (_fleet.SnapshotOf(p).Phase, _fleet.SnapshotOf(d).Phase));
         _fleet.Apply(p, new WorkerInput.Described(TestFleet.Facts(slots: 100, identity: "seed=9")));
-        _fleet.Apply(p, new WorkerInput.Proved(2));
+        _fleet.Apply(p, new WorkerInput.ReadinessPassed(2));
         _fleet.End(old, LegSide.Prefill, LegOutcome.Failed);
-        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(p).Phase);
+        Assert.Equal(WorkerPhase.Ready, _fleet.SnapshotOf(p).Phase);
     }
 
     [Fact]
@@ -201,13 +201,13 @@ public sealed class WorkerLifeTests
             alive.Progressed(_fleet.Timestamp);
             if (second == 40)
             {
-                Assert.Equal(WorkerPhase.Suspect, _fleet.Shown(stuck.Decode.Id).Phase);
+                Assert.Equal(WorkerPhase.Suspect, _fleet.SnapshotOf(stuck.Decode.Id).Phase);
                 _fleet.Take(new PairRequest { AvoidDecode = alive.Decode.Id }); // newcomers do not make it look busy
             }
             _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
         }
-        Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
-        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(alive.Decode.Id).Phase);
+        Assert.Equal(WorkerPhase.Broken, _fleet.SnapshotOf(stuck.Decode.Id).Phase);
+        Assert.Equal(WorkerPhase.Ready, _fleet.SnapshotOf(alive.Decode.Id).Phase);
     }
 
     [Fact]
@@ -215,10 +215,10 @@ public sealed class WorkerLifeTests
     {
         var prefill = _fleet.Add(WorkerRole.Prefill, "p");
         _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
-        _fleet.Apply(prefill, new WorkerInput.NotProved("it did not answer"));
-        Assert.StartsWith("it did not answer; decode engines may still know", _fleet.Shown(prefill).Reason);
-        _fleet.Apply(prefill, new WorkerInput.Proved(2));
-        Assert.Null(_fleet.Shown(prefill).Reason);
+        _fleet.Apply(prefill, new WorkerInput.ReadinessFailed("it did not answer"));
+        Assert.StartsWith("it did not answer; decode engines may still know", _fleet.SnapshotOf(prefill).Reason);
+        _fleet.Apply(prefill, new WorkerInput.ReadinessPassed(2));
+        Assert.Null(_fleet.SnapshotOf(prefill).Reason);
     }
 
     [Fact]
@@ -228,10 +228,10 @@ public sealed class WorkerLifeTests
         var stuck = _fleet.Take();
         _fleet.End(stuck, LegSide.Prefill);
         _fleet.Apply(stuck.Decode.Id, new WorkerInput.Described(TestFleet.Facts(slots: 100, identity: "seed=2")));
-        _fleet.Apply(stuck.Decode.Id, new WorkerInput.Proved(2));
+        _fleet.Apply(stuck.Decode.Id, new WorkerInput.ReadinessPassed(2));
         _fleet.Now = _fleet.Now.AddHours(1);
         _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
-        Assert.Equal((WorkerPhase.Ready, 2), (_fleet.Shown(stuck.Decode.Id).Phase, _fleet.Shown(stuck.Decode.Id).Epoch));
+        Assert.Equal((WorkerPhase.Ready, 2), (_fleet.SnapshotOf(stuck.Decode.Id).Phase, _fleet.SnapshotOf(stuck.Decode.Id).Epoch));
     }
 
     [Fact]
@@ -241,7 +241,7 @@ public sealed class WorkerLifeTests
         var stuck = _fleet.Take();
         _fleet.End(stuck, LegSide.Prefill);
         Pass(seconds: 130);
-        Assert.Equal(WorkerPhase.Broken, _fleet.Shown(stuck.Decode.Id).Phase);
+        Assert.Equal(WorkerPhase.Broken, _fleet.SnapshotOf(stuck.Decode.Id).Phase);
         _fleet.Now = _fleet.Now.AddSeconds(_fleet.Options.CbTimeoutDurationSecs);
         for (var i = 0; i < _fleet.Options.CbSuccessThreshold; i++)
         {
@@ -249,7 +249,7 @@ public sealed class WorkerLifeTests
             _fleet.State.EndReadinessCheck(check, true, null, _fleet.Now, _fleet.Timestamp);
         }
         Pass(seconds: 20);
-        Assert.Equal(WorkerPhase.Ready, _fleet.Shown(stuck.Decode.Id).Phase);
+        Assert.Equal(WorkerPhase.Ready, _fleet.SnapshotOf(stuck.Decode.Id).Phase);
 
         void Pass(int seconds)
         {
@@ -268,9 +268,9 @@ public sealed class WorkerLifeTests
         var gone = _fleet.State.View(lease.Decode.Id)!;
         Assert.Equal((WorkerPhase.Gone, 1, false), (gone.Worker.Phase, gone.InFlight, gone.Safety.IsSafe));
         var other = _fleet.Add(WorkerRole.Decode, "d9");
-        Assert.NotEqual(lease.Decode.Slot, _fleet.Shown(other).Slot);
+        Assert.NotEqual(lease.Decode.Slot, _fleet.SnapshotOf(other).Slot);
         _fleet.EndBoth(lease);
         Assert.True(_fleet.State.View(lease.Decode.Id)!.Safety.IsSafe);
-        Assert.Equal(lease.Decode.Slot, _fleet.Shown(_fleet.Add(WorkerRole.Decode, "d10")).Slot);
+        Assert.Equal(lease.Decode.Slot, _fleet.SnapshotOf(_fleet.Add(WorkerRole.Decode, "d10")).Slot);
     }
 }

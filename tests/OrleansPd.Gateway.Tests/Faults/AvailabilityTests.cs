@@ -20,7 +20,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
             1, 1, o => (o.ControlPlane.BootstrapFacade, o.ControlPlane.FacadeHost) = (true, "127.0.0.1"));
         var (lives, dies) = up == EngineRole.Prefill ? (stage.Prefill[0], stage.Decode[0]) : (stage.Decode[0], stage.Prefill[0]);
         await dies.KillAsync();
-        await stage.UntilAsync(() => !stage.Shown(dies).IsPairable, "the gateway has noticed", Tenth);
+        await stage.UntilAsync(() => !stage.SnapshotOf(dies).IsPairable, "the gateway has noticed", Tenth);
         await stage.EmptyAsync();
         var before = lives.Stats.RequestsTotal;
 
@@ -50,7 +50,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         var (prefill, decode) = (stage.Prefill[0], stage.Decode[0]);
         var (lives, dies) = dying == EngineRole.Decode ? (prefill, decode) : (decode, prefill);
         await dies.KillAsync();
-        await stage.UntilAsync(() => !stage.Shown(dies).IsPairable, "the gateway has noticed", Tenth);
+        await stage.UntilAsync(() => !stage.SnapshotOf(dies).IsPairable, "the gateway has noticed", Tenth);
         await stage.EmptyAsync();
         var before = lives.Stats.RequestsTotal;
 
@@ -75,8 +75,8 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         {
             Assert.Equal(HttpStatusCode.ServiceUnavailable, (await stage.AskAsync()).Status);
         }
-        await stage.UntilAsync(() => stage.Shown(prefill).Phase == WorkerPhase.Broken, "the breaker is open");
-        Assert.Equal(WorkerPhase.Ready, stage.Shown(decode).Phase); // the side at fault alone is charged
+        await stage.UntilAsync(() => stage.SnapshotOf(prefill).Phase == WorkerPhase.Broken, "the breaker is open");
+        Assert.Equal(WorkerPhase.Ready, stage.SnapshotOf(decode).Phase); // the side at fault alone is charged
         await stage.EmptyAsync();
         var (sentToPrefill, sentToDecode) = (prefill.Stats.RequestsTotal, decode.Stats.RequestsTotal);
         var refused = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => stage.AskAsync()));
@@ -93,9 +93,9 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         Assert.Equal((sentToPrefill + 1, sentToDecode + 1), (prefill.Stats.RequestsTotal, decode.Stats.RequestsTotal));
 
         prefill.Faults.Clear();
-        await stage.UntilAsync(() => stage.Shown(prefill).Phase == WorkerPhase.Ready, "three good trials close it", Tenth);
+        await stage.UntilAsync(() => stage.SnapshotOf(prefill).Phase == WorkerPhase.Ready, "three good trials close it", Tenth);
         await stage.GoodAsync();
-        Assert.Equal((1, 1L), (prefill.Epoch, stage.Shown(prefill).Epoch));
+        Assert.Equal((1, 1L), (prefill.Epoch, stage.SnapshotOf(prefill).Epoch));
     }
 
     [Theory]
@@ -120,9 +120,9 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         Assert.Equal(HttpStatusCode.OK, health.StatusCode);
 
         var since = stage.Clock.GetUtcNow();
-        await stage.UntilAsync(() => stage.Shown(wedged).Phase == WorkerPhase.Suspect, "it is suspect", Tenth);
+        await stage.UntilAsync(() => stage.SnapshotOf(wedged).Phase == WorkerPhase.Suspect, "it is suspect", Tenth);
         var suspect = stage.Clock.GetUtcNow() - since;
-        await stage.UntilAsync(() => stage.Shown(wedged).Phase == WorkerPhase.Broken, "it is out of rotation", Tenth);
+        await stage.UntilAsync(() => stage.SnapshotOf(wedged).Phase == WorkerPhase.Broken, "it is out of rotation", Tenth);
         var removed = stage.Clock.GetUtcNow() - since;
         output.WriteLine($"suspect after {suspect.TotalSeconds:0.0} s, out of rotation after {removed.TotalSeconds:0.0} s of "
             + "the gateway's clock");
@@ -134,7 +134,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
             await stage.GoodAsync(); // on the others
         }
         wedged.Faults.Clear();
-        await stage.UntilAsync(() => stage.Shown(wedged).Phase == WorkerPhase.Ready, "it is taken back", Tenth);
+        await stage.UntilAsync(() => stage.SnapshotOf(wedged).Phase == WorkerPhase.Ready, "it is taken back", Tenth);
         Assert.All(await Task.WhenAll(stuck), reply => Assert.Equal(HttpStatusCode.OK, reply.Status));
         await stage.EmptyAsync();
     }
@@ -161,7 +161,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         for (var second = 0; second < 60; second++)
         {
             stage.Clock.Advance(TimeSpan.FromSeconds(1));
-            Assert.Equal(WorkerPhase.Probing, stage.Shown(slow).Phase); // never Broken
+            Assert.Equal(WorkerPhase.Probing, stage.SnapshotOf(slow).Phase); // never Broken
             Assert.Equal("no_healthy_workers", (await stage.AskAsync()).Code);
         }
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await stage.ReadinessAsync()).Status);

@@ -57,7 +57,7 @@ public class F01ToF03Tests(ITestOutputHelper output)
         // A failed transfer has two ends; whose fault it was cannot be seen from either.
         Assert.Equal(fault == FaultKind.FailTransfer ? "none" : "prefill", told.Blame());
         Assert.DoesNotContain(stage.Decode, stage.Charged);
-        Assert.Equal(WorkerPhase.Ready, stage.Shown(stage.Decode).Phase);
+        Assert.Equal(WorkerPhase.Ready, stage.SnapshotOf(stage.Decode).Phase);
         Assert.Equal(1, stage.Gateway.Dispatcher.Retries);
     }
 
@@ -87,7 +87,7 @@ public class F01ToF03Tests(ITestOutputHelper output)
     public async Task F03_Prefill_dies_after_its_KV_has_started(bool stream)
     {
         await using var stage = await FaultStage.StartAsync();
-        var epoch = stage.Shown(stage.Prefill).Epoch;
+        var epoch = stage.SnapshotOf(stage.Prefill).Epoch;
         stage.Prefill.Faults.Add(new Fault(FaultKind.PartialKv) { Count = 1 });
         await using var pending = stage.Send("/generate", FaultStage.Body(stream));
         await FaultStage.UntilAsync(() => stage.Prefill.Faults.Active.Count == 0 && stage.Decode.Stats.TransferQueue == 1);
@@ -103,11 +103,11 @@ public class F01ToF03Tests(ITestOutputHelper output)
         Assert.Equal(1, stage.Decode.Stats.AbortedTotal);
         var told = await stage.ToldAsync(reply.Id);
         Assert.Equal(("prefill_broken", "prefill"), (told.Attempts[0]["reason"]!.ToString(), told.Blame()));
-        Assert.Equal(WorkerPhase.Ready, stage.Shown(stage.Decode).Phase);
+        Assert.Equal(WorkerPhase.Ready, stage.SnapshotOf(stage.Decode).Phase);
 
         await stage.Prefill.RestartAsync(FaultStage.Token);
 
-        await FaultStage.UntilAsync(() => stage.Shown(stage.Prefill).Epoch > epoch);
+        await FaultStage.UntilAsync(() => stage.SnapshotOf(stage.Prefill).Epoch > epoch);
     }
 
     [Fact]
@@ -129,7 +129,7 @@ public class F01ToF03Tests(ITestOutputHelper output)
         Assert.All(reply.Events.SkipLast(1), e => Assert.Equal(0, (int)e["index"]!));
         await stage.FreeAsync();
         Assert.Single((await stage.ToldAsync(reply.Id)).Attempts);
-        Assert.Equal(WorkerPhase.Ready, stage.Shown(stage.Decode).Phase);
+        Assert.Equal(WorkerPhase.Ready, stage.SnapshotOf(stage.Decode).Phase);
     }
 
     [Fact]

@@ -31,7 +31,7 @@ public class F04ToF06Tests(ITestOutputHelper output)
         Assert.InRange(free, TimeSpan.Zero, AbortBound);
         var told = await stage.ToldAsync(reply.Id);
         Assert.Equal((reason, "decode"), (told.Attempts[0]["reason"]!.ToString(), told.Blame()));
-        Assert.Equal(WorkerPhase.Ready, stage.Shown(stage.Prefill).Phase);
+        Assert.Equal(WorkerPhase.Ready, stage.SnapshotOf(stage.Prefill).Phase);
     }
 
     [Theory]
@@ -117,6 +117,6 @@ public class F04ToF06Tests(ITestOutputHelper output)
         Assert.Single(told.Attempts);
         Assert.Equal("decode", told.Blame());
         Assert.Equal(1, stage.Gateway.Metrics.Count("decode_broken"));
-        Assert.All(stage.Engines.Where(e => e != stage.Decode), e => Assert.Equal(WorkerPhase.Ready, stage.Shown(e).Phase));
+        Assert.All(stage.Engines.Where(e => e != stage.Decode), e => Assert.Equal(WorkerPhase.Ready, stage.SnapshotOf(e).Phase));
     }
 }

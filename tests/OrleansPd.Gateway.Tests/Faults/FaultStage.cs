@@ -52,7 +52,7 @@ internal sealed class FaultStage : IAsyncDisposable
     public SimulatedEngine Decode => _live.Decode[0];
 
     /// <summary>The workers whose breaker is open: those that were charged.</summary>
-    public IEnumerable<SimulatedEngine> Charged => Engines.Where(e => Shown(e).Phase == WorkerPhase.Broken);
+    public IEnumerable<SimulatedEngine> Charged => Engines.Where(e => SnapshotOf(e).Phase == WorkerPhase.Broken);
 
     public static async Task<FaultStage> StartAsync(
         int prefill = 1, int decode =
@@ -88,7 +88,7 @@ internal sealed class FaultStage : IAsyncDisposable
     public static string Body(bool stream = false, int tokens = 24, string more = "", string prompt = Prompt) =>
         $$"""{"text":"{{prompt}}","sampling_params":{"max_new_tokens":{{tokens}},"ignore_eos":true},"stream":{{(stream ? "true" : "false")}}{{more}}}""";
 
-    public WorkerSnapshot Shown(SimulatedEngine engine) => _live.Shown(engine);
+    public WorkerSnapshot SnapshotOf(SimulatedEngine engine) => _live.SnapshotOf(engine);
 
     /// <summary>Requests that reached the engine since the stage was ready.</summary>
     public long Requests(SimulatedEngine engine) => engine.Stats.RequestsTotal - _before[engine];

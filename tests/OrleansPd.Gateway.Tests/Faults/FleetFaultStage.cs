@@ -95,7 +95,7 @@ internal sealed class FleetFaultStage : IAsyncDisposable
         return stage;
     }
 
-    public WorkerSnapshot Shown(SimulatedEngine engine) => Fleet.Workers.Single(w => w.Url.Port == engine.Port);
+    public WorkerSnapshot SnapshotOf(SimulatedEngine engine) => Fleet.Workers.Single(w => w.Url.Port == engine.Port);
 
     public static string Request(int tokens = 8, string prompt = "The capital of France", bool stream = false) => new JsonObject
     {

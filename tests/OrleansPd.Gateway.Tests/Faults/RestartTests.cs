@@ -18,7 +18,7 @@ public sealed class RestartTests(ITestOutputHelper output)
             1, 1, o => (o.ControlPlane.BootstrapFacade, o.ControlPlane.FacadeHost, o.RetryMaxRetries) = (true, "127.0.0.1", 0));
         var (prefill, decode) = (stage.Prefill[0], stage.Decode[0]);
         await stage.GoodAsync();
-        var old = stage.Shown(prefill).FacadePort;
+        var old = stage.SnapshotOf(prefill).FacadePort;
         prefill.Faults.Add(new Fault(FaultKind.WedgePrefill));
         var stuck = Enumerable.Range(0, 5).Select(_ => stage.AskAsync()).ToArray();
         await stage.UntilAsync(() => decode.Stats.TransferQueue == 5, "decode waits for the KV of five");
@@ -34,8 +34,8 @@ public sealed class RestartTests(ITestOutputHelper output)
 
         prefill.Faults.Clear();
         await stage.UntilAsync(
-            () => stage.Shown(prefill) is { Phase: WorkerPhase.Ready, Epoch: 2 }, "it is ready in its second life", Tenth);
-        Assert.NotEqual(old, stage.Shown(prefill).FacadePort);
+            () => stage.SnapshotOf(prefill) is { Phase: WorkerPhase.Ready, Epoch: 2 }, "it is ready in its second life", Tenth);
+        Assert.NotEqual(old, stage.SnapshotOf(prefill).FacadePort);
         Assert.False(await AnswersAsync(stage, $"http://127.0.0.1:{old}/health")); // so decode engines learn that it is over
         await stage.GoodAsync();
     }
@@ -56,14 +56,14 @@ public sealed class RestartTests(ITestOutputHelper output)
         await LostAsync(stage, prefill, decode);
         await prefill.RestartAsync(FleetFaultStage.Token);
         await stage.UntilAsync(
-            () => stage.Shown(prefill) is { Epoch: 2 }, "the second life was read", TimeSpan.FromMilliseconds(10));
+            () => stage.SnapshotOf(prefill) is { Epoch: 2 }, "the second life was read", TimeSpan.FromMilliseconds(10));
 
         var sent = prefill.Stats.RequestsTotal;
         var since = stage.Clock.GetUtcNow();
         for (var second = 0; second < 14 && stage.Clock.GetUtcNow() - since < TimeSpan.FromSeconds(14); second++)
         {
             Assert.Equal("no_prefill_workers_available", (await stage.AskAsync()).Code);
-            Assert.Contains("held", stage.Shown(prefill).Reason);
+            Assert.Contains("held", stage.SnapshotOf(prefill).Reason);
             stage.Clock.Advance(TimeSpan.FromSeconds(1));
         }
         Assert.Equal((0L, 0L), (sent, prefill.Stats.RequestsTotal)); // not even a trial of our own

@@ -29,7 +29,7 @@ public sealed class FacadeTests
         await Stage.UntilAsync(() => stage.Gateway.Requests.Recent().Any());
         var lease = stage.Gateway.Requests.Recent().First().Calls[0].Attempts[0].Lease;
         Assert.Equal(stage.Prefill[0].BootstrapPort, lease.PrefillTarget.BootstrapPort);
-        Assert.Equal(stage.Shown(stage.Prefill[0]).FacadePort, lease.DecodeTarget.BootstrapPort);
+        Assert.Equal(stage.SnapshotOf(stage.Prefill[0]).FacadePort, lease.DecodeTarget.BootstrapPort);
         Assert.NotEqual(lease.PrefillTarget.BootstrapPort, lease.DecodeTarget.BootstrapPort);
         Assert.Equal("127.0.0.1", lease.DecodeTarget.BootstrapHost);
     }
@@ -112,7 +112,7 @@ public sealed class FacadeTests
         var old = Facade(stage);
         await stage.Prefill[0].RestartAsync(Token);
         await LiveStage.UntilAsync(
-            () => stage.Shown(stage.Prefill[0]) is { Epoch: 2, Phase: WorkerPhase.Ready }, TimeSpan.FromSeconds(20));
+            () => stage.SnapshotOf(stage.Prefill[0]) is { Epoch: 2, Phase: WorkerPhase.Ready }, TimeSpan.FromSeconds(20));
         Assert.NotEqual(old, Facade(stage));
         Assert.Equal(503, (await GetAsync(old + "/health")).Status);
         Assert.Equal(503, (await GetAsync(old + Sentinel)).Status);
@@ -145,7 +145,7 @@ public sealed class FacadeTests
         Assert.Contains("Lost connection with prefill instance", await answer.Content.ReadAsStringAsync(Token));
         Assert.Equal(200, (await GetAsync(Real(stage) + "/health")).Status);
         stage.Prefill[0].Faults.Clear();
-        await LiveStage.UntilAsync(() => stage.Shown(stage.Prefill[0]).Phase == WorkerPhase.Ready, TimeSpan.FromSeconds(20));
+        await LiveStage.UntilAsync(() => stage.SnapshotOf(stage.Prefill[0]).Phase == WorkerPhase.Ready, TimeSpan.FromSeconds(20));
         Assert.Equal(200, (await GetAsync(facade + "health")).Status);
         Assert.Equal(Good, await AskAsync(stage));
     }
@@ -157,7 +157,7 @@ public sealed class FacadeTests
         taken.Start();
         var first = ((IPEndPoint)taken.LocalEndpoint).Port;
         await using var stage = await StartAsync(ports: $"{first}-{first + 40}");
-        Assert.InRange(stage.Shown(stage.Prefill[0]).FacadePort!.Value, first + 1, first + 40);
+        Assert.InRange(stage.SnapshotOf(stage.Prefill[0]).FacadePort!.Value, first + 1, first + 40);
     }
 
     [Theory]
@@ -198,7 +198,7 @@ public sealed class FacadeTests
         });
     }
 
-    private static string Facade(LiveStage stage) => $"http://127.0.0.1:{stage.Shown(stage.Prefill[0]).FacadePort}";
+    private static string Facade(LiveStage stage) => $"http://127.0.0.1:{stage.SnapshotOf(stage.Prefill[0]).FacadePort}";
 
     private static string Real(LiveStage stage) => $"http://127.0.0.1:{stage.Prefill[0].BootstrapPort}";
 

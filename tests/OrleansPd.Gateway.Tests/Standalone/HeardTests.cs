@@ -104,7 +104,7 @@ public sealed class HeardTests
         public Task<EngineLoad> LoadAsync(WorkerSpec worker, CancellationToken cancellationToken)
         {
             Interlocked.Increment(ref worker.Role == WorkerRole.Prefill ? ref _prefillTold : ref _decodeTold);
-            return Task.FromResult(IsSilent ? EngineLoad.Untold("no answer") : new EngineLoad());
+            return Task.FromResult(IsSilent ? EngineLoad.Failed("no answer") : new EngineLoad());
         }
     }
 }

@@ -43,7 +43,7 @@ public sealed class RestartTests
             await prefill.RestartAsync(Token);
             await LiveStage.UntilAsync(
                 () => clients.Any(c => c.IsFaulted)
-                    || (stage.Shown(prefill) is { Phase: WorkerPhase.Ready } shown && shown.Epoch >= 2 + (restart / 2)),
+                    || (stage.SnapshotOf(prefill) is { Phase: WorkerPhase.Ready } shown && shown.Epoch >= 2 + (restart / 2)),
                 TimeSpan.FromSeconds(60));
             var before = answered;
             await LiveStage.UntilAsync(
@@ -59,8 +59,8 @@ public sealed class RestartTests
         await using var stage = await StartAsync(facade: false, prefills: 1);
         await AskAsync(stage);
         await stage.Prefill[0].RestartAsync(Token);
-        await LiveStage.UntilAsync(() => stage.Shown(stage.Prefill[0]) is { Epoch: 2 }, TimeSpan.FromSeconds(60));
-        var held = stage.Shown(stage.Prefill[0]);
+        await LiveStage.UntilAsync(() => stage.SnapshotOf(stage.Prefill[0]) is { Epoch: 2 }, TimeSpan.FromSeconds(60));
+        var held = stage.SnapshotOf(stage.Prefill[0]);
         Assert.Equal(WorkerPhase.Probing, held.Phase);
         Assert.Contains("held until decode engines have dropped", held.Reason);
         using var refused = await SendAsync(stage);

@@ -60,7 +60,7 @@ internal sealed class LiveStage : IAsyncDisposable
         return stage;
     }
 
-    public WorkerSnapshot Shown(SimulatedEngine engine) =>
+    public WorkerSnapshot SnapshotOf(SimulatedEngine engine) =>
         Gateway.ControlPlane.Fleet.Workers.Single(w => w.Url.Port == engine.Port);
 
     /// <summary>Looks again and again, and lets others run in between.</summary>

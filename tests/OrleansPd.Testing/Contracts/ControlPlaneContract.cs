@@ -264,7 +264,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
             Plane.LegEnded(lease, LegSide.Decode, lease.Decode.Id == bad ? LegOutcome.Failed : LegOutcome.Succeeded);
             failures += lease.Decode.Id == bad ? 1 : 0;
         }
-        await UntilAsync(() => Shown(bad).Phase == WorkerPhase.Broken);
+        await UntilAsync(() => SnapshotOf(bad).Phase == WorkerPhase.Broken);
         Assert.Equal(WorkerPhase.Ready, Plane.Fleet.Prefill[0].Phase);
         End(await TakeAsync(), notOn: bad);
 
@@ -279,10 +279,10 @@ public abstract class ControlPlaneContract : IAsyncDisposable
             await Task.Delay(1, Token);
         }
         Assert.Equal(before + 1, Engines.Trials.Count);
-        Assert.Equal(WorkerPhase.Broken, Shown(bad).Phase);
+        Assert.Equal(WorkerPhase.Broken, SnapshotOf(bad).Phase);
         Engines.GenerationProblem = null;
         release.SetResult();
-        await UntilAsync(() => Shown(bad).Phase == WorkerPhase.Ready);
+        await UntilAsync(() => SnapshotOf(bad).Phase == WorkerPhase.Ready);
         Assert.InRange(Engines.Trials.Count, before + 2, before + 3);
     }
 
@@ -487,14 +487,14 @@ public abstract class ControlPlaneContract : IAsyncDisposable
     }
 
     private async Task<(string, int?, int, int)[]> PoolsAsync() =>
-        [.. (await _host!.Admin.PoolsAsync(Token)).Select(p => (p.Name.ToString(), p.Wanted, p.Present, p.Ready))];
+        [.. (await _host!.Admin.PoolsAsync(Token)).Select(p => (p.Name.ToString(), p.TargetSize, p.Present, p.Ready))];
 
-    private async Task<(int? Wanted, int Present, int Missing)> ScaleAsync(PoolName pool, int? wanted)
+    private async Task<(int? TargetSize, int Present, int Missing)> ScaleAsync(PoolName pool, int? wanted)
     {
         var answer = await _host!.Admin.ScaleAsync(new PoolTarget(pool, wanted), Token);
         Assert.True(answer.Pool is not null, answer.Message);
         Assert.Empty(answer.Drained);
-        return (answer.Pool.Wanted, answer.Pool.Present, answer.Pool.Missing);
+        return (answer.Pool.TargetSize, answer.Pool.Present, answer.Pool.Missing);
     }
 
     private static WorkerSpec Spec(string host, WorkerRole role) => new() { Url = new Uri($"http://{host}:30000"), Role = role };
@@ -570,7 +570,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         Assert.Equal(expected, ranks);
     }
 
-    private WorkerSnapshot Shown(WorkerId id) => Plane.Fleet.Workers.Single(w => w.Id == id);
+    private WorkerSnapshot SnapshotOf(WorkerId id) => Plane.Fleet.Workers.Single(w => w.Id == id);
 
     /// <summary>Moves the time in small steps until what runs on other threads has got there.</summary>
     private async Task UntilAsync(Func<bool> condition)

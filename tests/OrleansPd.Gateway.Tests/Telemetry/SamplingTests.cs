@@ -8,14 +8,14 @@ namespace OrleansPd.Gateway.Tests.Telemetry;
 /// <summary>
 /// Which requests get spans where not all do. The listener hears every gateway of the process, so no test runs in parallel.
 /// </summary>
-[Collection(nameof(DrawTests))]
-[CollectionDefinition(nameof(DrawTests), DisableParallelization = true)]
-public sealed class DrawTests : IDisposable
+[Collection(nameof(SamplingTests))]
+[CollectionDefinition(nameof(SamplingTests), DisableParallelization = true)]
+public sealed class SamplingTests : IDisposable
 {
     private readonly ConcurrentQueue<Activity> _ended = new();
     private readonly ActivityListener _listener;
 
-    public DrawTests()
+    public SamplingTests()
     {
         _listener = new ActivityListener
         {

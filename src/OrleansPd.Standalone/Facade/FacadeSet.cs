@@ -12,7 +12,7 @@ namespace OrleansPd.Standalone.Facade;
 /// Keeps one facade for each life of each prefill: opened when a process was read, under an address of its own; when that life is
 /// over its address goes on for a while to say so, and is then closed.
 /// </summary>
-internal sealed class FacadeRow
+internal sealed class FacadeSet
 {
     /// <summary>
     /// Decode engines drop an address after two failed probes, 5 s apart; an engine that knows many takes longer.
@@ -33,7 +33,7 @@ internal sealed class FacadeRow
     private readonly HttpClient _http = BootstrapRelay.CreateClient();
 
     /// <exception cref="ArgumentException">The facade's address or its ports are missing or wrong.</exception>
-    public FacadeRow(IFacadeFleet fleet, ControlPlaneOptions options, TimeProvider clock, ILogger log)
+    public FacadeSet(IFacadeFleet fleet, ControlPlaneOptions options, TimeProvider clock, ILogger log)
     {
         if (string.IsNullOrWhiteSpace(options.FacadeHost)
             || !Uri.TryCreate($"http://{Bracketed(options.FacadeHost)}", UriKind.Absolute, out var url))
@@ -116,7 +116,7 @@ internal sealed class FacadeRow
                     _listenOn, port, RoomWire.MaxBody, facade.AnswerAsync, cancellationToken);
                 _open[prefill.Id] = new Open(facade, listener);
                 _log.FacadeOpened(prefill.Id, prefill.Epoch, _host, listener.Port);
-                _fleet.Opened(prefill.Id, new WorkerInput.Fronted(prefill.Epoch, _host, listener.Port));
+                _fleet.Opened(prefill.Id, new WorkerInput.FacadeOpened(prefill.Epoch, _host, listener.Port));
                 return true;
             }
             catch (Exception e) when (e is IOException or SocketException)
