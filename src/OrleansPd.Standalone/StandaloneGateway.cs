@@ -6,10 +6,10 @@ using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Standalone;
 
-/// <summary>A gateway with the control plane of one process: no cluster, no Redis.</summary>
+/// <summary>A gateway with a control plane in the same process: no cluster, no Redis.</summary>
 public static class StandaloneGateway
 {
-    /// <summary>Starts listening. Engines need not be there yet.</summary>
+    /// <summary>Starts listening. The engines may start later.</summary>
     /// <param name="options">Addresses, engines and limits.</param>
     /// <param name="logging">Where the log goes; null = nowhere.</param>
     /// <param name="cancellationToken">Ends the start.</param>
@@ -20,7 +20,7 @@ public static class StandaloneGateway
     {
         ArgumentNullException.ThrowIfNull(options);
         var clock = TimeProvider.System;
-        // The control plane logs where the gateway logs; its logger lives as long as the control plane does.
+        // The control plane logs to the same place as the gateway; its logger is disposed after it.
         var loggers = LoggerFactory.Create(builder => logging?.Invoke(builder));
         var upstream = EngineClient.Of(options);
         var plane = EmbeddedControlPlane.Create(

@@ -7,15 +7,15 @@ using OrleansPd.Core.Policies;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// Sends the other gateways what the policies have learned. Nothing waits for it: a lost message is a lost hint.
+/// Sends other gateways the affinity entries that the policies of this one have added. Calls are not awaited: a lost message only
+/// loses a hint.
 /// </summary>
 /// <param name="services">The services of the gateway.</param>
-/// <param name="take">Returns what the policies learned: with true all of it, with false what is new since the last call. Null =
-/// nothing to send.</param>
+/// <param name="take">Returns new entries since the last call, with true also known ones; null = nothing to send.</param>
 internal sealed class AffinityPublisher(GatewayServices services, Func<bool, AffinityUpdate?> take)
 {
-    /// <summary>For this long after a gateway has joined, everything is sent, not only what is new.</summary>
-    private static readonly TimeSpan NewcomerLearns = TimeSpan.FromMinutes(1);
+    /// <summary>Time after a gateway has joined during which known entries are sent too.</summary>
+    private static readonly TimeSpan SendAllFor = TimeSpan.FromMinutes(1);
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -29,7 +29,7 @@ internal sealed class AffinityPublisher(GatewayServices services, Func<bool, Aff
             var now = others.Select(o => o.Gateway).ToImmutableHashSet();
             joined = now.IsSubsetOf(known) ? joined : services.Clock.GetTimestamp();
             known = now;
-            if (take(services.Clock.GetElapsedTime(joined) < NewcomerLearns) is not { } update)
+            if (take(services.Clock.GetElapsedTime(joined) < SendAllFor) is not { } update)
             {
                 continue;
             }

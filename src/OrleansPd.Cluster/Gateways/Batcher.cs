@@ -4,8 +4,8 @@ using System.Threading.Channels;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// Gathers single questions into one call at a time: while a call is under way the next batch grows, so a lone question waits for
-/// nobody and many share one message.
+/// Combines single questions into one call at a time. Questions that arrive during a call form the next batch; a question without
+/// a running call is sent immediately.
 /// </summary>
 internal sealed class Batcher<TQuestion, TAnswer>(
     Func<ImmutableArray<TQuestion>, Task<ImmutableArray<TAnswer>>> ask, CancellationToken stop)
@@ -38,7 +38,7 @@ internal sealed class Batcher<TQuestion, TAnswer>(
                 await AskAllAsync().ConfigureAwait(false);
             }
             Volatile.Write(ref _running, 0);
-            // Somebody may have come between the last look and the mark that nobody runs.
+            // A question may have arrived between the last check of the queue and the reset of _running.
         }
         while (_waiting.Reader.TryPeek(out _) && Interlocked.Exchange(ref _running, 1) == 0);
     }

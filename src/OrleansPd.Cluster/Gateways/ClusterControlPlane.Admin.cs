@@ -8,7 +8,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 
-/// <summary>The fleet's administration from any gateway: each wish is a call to the worker's writer or to the fleet.</summary>
+/// <summary>
+/// Administration of the fleet from any gateway: each change is a call to the worker's grain or to the fleet grain.
+/// </summary>
 public sealed partial class ClusterControlPlane : IFleetAdmin
 {
     private static readonly TimeSpan SwitchPoll = TimeSpan.FromMilliseconds(100);
@@ -52,7 +54,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         {
             return answer;
         }
-        // The writer gives up after the same time; it is asked for a little longer, so that its word is the last one.
+        // The grain gives up after the same time; wait 5 s longer, so that its result is seen.
         var until = _clock.GetUtcNow() + TimeSpan.FromSeconds(_options.RoleSwitchTimeoutSecs + 5);
         var begun = false;
         while (_clock.GetUtcNow() < until)
@@ -74,7 +76,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         return AdminAnswer.Failed(AdminProblem.TimedOut, "The switch has not ended in time.");
     }
 
-    /// <summary>Known to this gateway alone: others learn it from their answers.</summary>
+    /// <summary>Affects this gateway only: the others correct their index by the answers of the engine.</summary>
     public ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken)
     {
         lock (_gate)
@@ -121,7 +123,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         }
     }
 
-    /// <summary>What is known without the writer.</summary>
+    /// <summary>The worker without the data of its grain.</summary>
     private static WorkerView ViewOf(WorkerReport report) => new()
     {
         Worker = report.Snapshot with { ApiKey = null },

@@ -11,7 +11,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// What arrives beside the requests: the fleet, deaths of gateways, hints of other gateways; and the heartbeat.
+/// Input besides requests: the fleet, deaths of gateways, affinity entries of other gateways; and the heartbeat.
 /// </summary>
 public sealed partial class ClusterControlPlane
 {
@@ -23,7 +23,7 @@ public sealed partial class ClusterControlPlane
         }
     }
 
-    /// <summary>Starts admission: the fleet grain has given this gateway its room prefix.</summary>
+    /// <summary>Starts admission: the fleet grain has assigned this gateway its room prefix.</summary>
     internal void Join(int prefix)
     {
         lock (_gate)
@@ -54,14 +54,14 @@ public sealed partial class ClusterControlPlane
             var ids = update.Workers.Select(w => w.Id).ToHashSet();
             _unseen = _unseen.RemoveAll(spec => ids.Contains(spec.Id ?? WorkerAddress.IdOf(spec.Url)));
             var sizes = update.Sizes.IsDefault ? [] : update.Sizes;
-            // As with workers, the latest wins.
+            // The newest of each pool is kept, as with workers.
             var newer = sizes.Where(s => !_sizes.TryGetValue(s.Pool, out var known) || s.At > known.At);
             Volatile.Write(ref _sizes, _sizes.SetItems(newer.Select(s => KeyValuePair.Create(s.Pool, s))));
             Take(update.Workers);
         }
     }
 
-    /// <summary>Aborts what a dead gateway had in flight, as far as it was reported to this silo.</summary>
+    /// <summary>Aborts requests of a dead gateway that were reported to this silo.</summary>
     internal void AbortLegsOf(string gateway)
     {
         var aborted = _services.Witnesses.GatewayDied(gateway, id => ReportOf(id)?.Snapshot);
@@ -71,7 +71,7 @@ public sealed partial class ClusterControlPlane
         }
     }
 
-    /// <summary>Takes what another gateway's policies have learned.</summary>
+    /// <summary>Applies affinity entries of another gateway.</summary>
     internal void Learn(AffinityNote note)
     {
         var words = MemoryMarshal.Cast<byte, ulong>(note.Words).ToArray();
@@ -118,7 +118,7 @@ public sealed partial class ClusterControlPlane
     private void Take(ImmutableArray<WorkerReport> workers)
     {
         var before = _reports;
-        // A writer that has just started knows less than this gateway: keep the newest report of each worker.
+        // A grain that was just activated may report less than this gateway knows: keep the newest report of each worker.
         var reports = workers.ToImmutableDictionary(
             r => r.Id, r => before.TryGetValue(r.Id, out var known) && known.IsNewerThan(r) ? known : r);
         Volatile.Write(ref _reports, reports);

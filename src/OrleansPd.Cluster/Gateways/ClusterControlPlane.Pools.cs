@@ -7,7 +7,9 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 
-/// <summary>Pools and their wanted sizes, as the fleet tells them; when it does not, what this gateway knows.</summary>
+/// <summary>
+/// Pools and their target sizes as the fleet grain reports them; if it does not answer, as this gateway knows them.
+/// </summary>
 public sealed partial class ClusterControlPlane
 {
     public async ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken)
@@ -21,8 +23,8 @@ public sealed partial class ClusterControlPlane
         }
         try
         {
-            var told = await _grains.GetGrain<IFleetGrain>(0).Pools().WaitAsync(cancellationToken).ConfigureAwait(false);
-            foreach (var pool in told)
+            var reported = await _grains.GetGrain<IFleetGrain>(0).Pools().WaitAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var pool in reported)
             {
                 pools[pool.Key] = ViewOf(pool.Key, pool.Workers) with { TargetSize = pool.TargetSize };
             }
@@ -31,8 +33,8 @@ public sealed partial class ClusterControlPlane
         {
             _fleet.Failed(e);
         }
-        var shown = pools.Values.Where(p => !p.IsBlank);
-        return [.. shown.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
+        var listed = pools.Values.Where(p => !p.IsBlank);
+        return [.. listed.OrderBy(p => p.Name.Role).ThenBy(p => p.Name.Model, StringComparer.Ordinal)];
     }
 
     public async ValueTask<PoolAnswer> ScaleAsync(PoolTarget target, CancellationToken cancellationToken)
@@ -52,7 +54,7 @@ public sealed partial class ClusterControlPlane
         {
             _fleet.Failed(e);
             return PoolAnswer.Failed(
-                AdminProblem.Unavailable, $"The cluster has not said that it is stored; say it again. ({e.Message})");
+                AdminProblem.Unavailable, $"The cluster has not confirmed that it is stored; try again. ({e.Message})");
         }
         if (!target.DrainSurplus)
         {
@@ -66,7 +68,7 @@ public sealed partial class ClusterControlPlane
         return PoolAnswer.Done(PoolView.Of(target.Pool, pool.TargetSize, after), [.. leaving.Keys]);
     }
 
-    /// <summary>Null: its writer does not answer, or does not know it any more; it stays among the surplus.</summary>
+    /// <summary>Null: the worker's grain does not answer or does not manage it any more; it stays surplus.</summary>
     private async Task<WorkerView?> DrainAsync(PoolSnapshot pool, WorkerId id, CancellationToken cancellationToken)
     {
         var role = pool.Workers.First(w => w.Id == id).Spec.Role;

@@ -5,8 +5,8 @@ using OrleansPd.Core.Rooms;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// Rooms that engines register. Those of our own leases are judged here; all others are the shards'. This is a call of an engine,
-/// not of a request, so it may wait: an acknowledged registration is stored.
+/// Registrations and queries of rooms. Rooms of this gateway's leases are handled here, all others by their shard. Engines make
+/// these calls, not requests, so they may wait: a registration is acknowledged after it is stored.
 /// </summary>
 public sealed partial class ClusterControlPlane
 {

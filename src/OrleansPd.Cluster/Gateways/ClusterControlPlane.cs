@@ -17,10 +17,9 @@ using OrleansPd.Engines.ControlPlanes;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// The control plane of one gateway of a cluster: Core's <see cref="GatewayState"/> under one lock. Requests are admitted from
-/// the newest snapshot and from credits at hand; no call here waits for a grain. Beside the requests run a feed of the fleet,
-/// which subscribes again whenever it ends, and for each worker a link that reports to its writer and asks for credits ahead of
-/// need.
+/// The control plane of one gateway in a cluster: Core's <see cref="GatewayState"/> under one lock. Requests are admitted from
+/// the newest snapshot and from granted credits; no request waits for a grain. In the background run the feed of the fleet, and
+/// for each worker a link that reports to its grain and requests credits ahead of need.
 /// </summary>
 public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, IAsyncDisposable
 {
@@ -41,7 +40,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableDictionary<WorkerId, WorkerReport> _reports = ImmutableDictionary<WorkerId, WorkerReport>.Empty;
     private ImmutableDictionary<string, PoolSize> _sizes = ImmutableDictionary<string, PoolSize>.Empty;
-    // Named by the operator and not seen in the fleet yet. A worker that is removed later is not added again by this process.
+    // Configured workers that are not in the fleet yet. A worker that is removed later is not added again by this process.
     private ImmutableArray<WorkerSpec> _unseen;
     private GatewayState? _state;
     private long _affinityLearned;
@@ -54,7 +53,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
             throw new ArgumentException(
                 "BootstrapFacade is not supported in a cluster: its addresses belong to one process.", nameof(services));
         }
-        // A wrong policy name must fail here, at the start, and not when the first snapshot arrives.
+        // An unknown policy name must fail here, at the start, and not when the first snapshot arrives.
         _ = new GatewayState(services.ControlPlane, services.Limits, "", new RoomMint(0, 0), seed);
         (_services, _options, _cluster, _grains) = (services, services.ControlPlane, services.Cluster, services.Grains);
         (_clock, _seed, _log) = (services.Clock, seed, services.Log);
@@ -98,10 +97,14 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     /// <summary>Keys of prefixes and sessions learned from other gateways.</summary>
     public long AffinityLearned => Interlocked.Read(ref _affinityLearned);
 
-    /// <summary>Log lines that must not block: found under the lock, or on a loop that other silos depend on.</summary>
+    /// <summary>
+    /// Queue for log lines that are written under the lock or on a loop that other silos depend on, so that logging cannot block.
+    /// </summary>
     internal LogQueue Lines { get; }
 
-    /// <summary>Makes rooms for readiness checks of workers whose writer is here; null before this gateway has joined.</summary>
+    /// <summary>
+    /// Mints rooms for readiness checks of workers whose grain is in this process; null before this gateway has joined.
+    /// </summary>
     internal RoomMint? ReadinessRoomMint { get; private set; }
 
     /// <summary>The newest known report of a worker; null = unknown here.</summary>
@@ -111,7 +114,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
 
     internal long? RegistrationOf(WorkerId id) => ReportOf(id)?.Registration;
 
-    /// <summary>Joins the cluster and follows its fleet, in the background; returns at once.</summary>
+    /// <summary>Starts to join the cluster and to follow its fleet; returns immediately.</summary>
     public void Start()
     {
         lock (_gate)

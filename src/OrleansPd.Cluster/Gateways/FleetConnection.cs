@@ -4,13 +4,13 @@ using OrleansPd.Cluster.Telemetry;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// A gateway's connection to the fleet grain: it joins, follows the feed of the fleet, and starts both again when they end.
+/// Connection of a gateway to the fleet grain: joins, follows the feed of the fleet, and restarts both when they end.
 /// </summary>
 internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices services)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Failures are logged after this time: while silos start and stop, single calls fail.</summary>
+    /// <summary>Failures are logged when they last longer: single calls fail while silos start and stop.</summary>
     private static readonly TimeSpan Tolerated = TimeSpan.FromSeconds(2);
 
     private readonly Lock _gate = new();
@@ -18,8 +18,8 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
     private bool _isReported;
 
     /// <summary>
-    /// Sends what this gateway knows at each interval, so that a fleet grain that lost its storage learns it again, and the
-    /// workers its operator named until they are in the fleet.
+    /// Sends at each interval what this gateway knows, so that a fleet grain that lost its storage is restored, and the
+    /// configured workers until they are in the fleet.
     /// </summary>
     public async Task JoinAsync(CancellationToken cancellationToken)
     {
@@ -94,7 +94,7 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
         }
     }
 
-    /// <summary>A call to the fleet grain failed; logged once, when calls have failed for 2 s.</summary>
+    /// <summary>Records a failed call to the fleet grain; logs once, when calls have failed for 2 s.</summary>
     public void Failed(Exception error)
     {
         lock (_gate)

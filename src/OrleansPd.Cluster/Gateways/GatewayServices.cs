@@ -7,7 +7,7 @@ using OrleansPd.Core.Options;
 
 namespace OrleansPd.Cluster.Gateways;
 
-/// <summary>What the parts of a gateway's control plane use; one for the process.</summary>
+/// <summary>Dependencies of a gateway's control plane; one instance per process.</summary>
 internal sealed record GatewayServices(
     ControlPlaneOptions ControlPlane, PdClusterOptions Cluster, GatewayLimits Limits, ClusterMembers Members,
     IGatewayDeaths Deaths, Witnesses Witnesses, SiloMap Silos, IGrainFactory Grains, PdTime Time,

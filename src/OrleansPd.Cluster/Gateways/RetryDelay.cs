@@ -2,7 +2,7 @@ using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Cluster.Gateways;
 
-/// <summary>Between calls that fail: longer each time, and cut short when there is a reason to try again.</summary>
+/// <summary>Pauses between failing calls: 50 ms, doubled up to 1 s, and cut short when there is a reason to try again.</summary>
 internal sealed class RetryDelay(TimeProvider clock)
 {
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(50);
@@ -19,7 +19,7 @@ internal sealed class RetryDelay(TimeProvider clock)
 
     public void Succeeded() => Volatile.Write(ref _failures, 0);
 
-    /// <summary>Ends the pause that is, and begins anew with short ones.</summary>
+    /// <summary>Ends the current pause and restarts with short ones.</summary>
     public void End()
     {
         Volatile.Write(ref _failures, 0);

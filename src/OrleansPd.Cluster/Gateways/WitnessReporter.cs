@@ -5,12 +5,14 @@ using OrleansPd.Cluster.Telemetry;
 
 namespace OrleansPd.Cluster.Gateways;
 
-/// <summary>Reports to another silo what this gateway has in flight, so that it can be aborted when this gateway dies.</summary>
+/// <summary>
+/// Reports the requests in flight of this gateway to another silo, so that they can be aborted if this gateway dies.
+/// </summary>
 internal sealed class WitnessReporter(GatewayServices services, Func<ImmutableArray<LegsOnWorker>> inFlight)
 {
     private readonly RetryDelay _pause = new(services.Clock);
 
-    /// <summary>The cluster has changed: what failed before may work now.</summary>
+    /// <summary>The cluster has changed: a call that failed before may succeed now.</summary>
     public void Retry() => _pause.End();
 
     public async Task RunAsync(CancellationToken cancellationToken)

@@ -8,9 +8,9 @@ using OrleansPd.Engines.Monitoring;
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
-/// Reports to one worker's writer and takes its credits, one call at a time. A call that fails is simply made again: claims
-/// replace each other, and outcomes are numbered. While calls fail it calls more and more seldom, until membership changes: a
-/// writer whose silo is dead cannot answer before.
+/// Reports to one worker's grain and receives credits, one call at a time. A failed call is repeated: claims replace each other,
+/// and outcomes are numbered. Retries slow down to one per second until membership changes, because the grain of a dead silo
+/// cannot answer before.
 /// </summary>
 internal sealed class WorkerLink(
     ClusterControlPlane plane, WorkerId id, long registration, PdClusterOptions options, IGrainFactory grains, TimeProvider clock,
@@ -20,13 +20,13 @@ internal sealed class WorkerLink(
     private readonly AsyncSignal _signal = new(clock);
     private readonly RetryDelay _pause = new(clock);
 
-    /// <summary>There is something to tell.</summary>
+    /// <summary>There is something to report.</summary>
     public void Signal() => _signal.Signal();
 
-    /// <summary>The cluster has changed: what failed before may work now.</summary>
+    /// <summary>The cluster has changed: a call that failed before may succeed now.</summary>
     public void TryAgain() => _pause.End();
 
-    /// <summary>Ends when the worker is not followed any more.</summary>
+    /// <summary>Ends when the worker is not tracked any more.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();
@@ -50,7 +50,7 @@ internal sealed class WorkerLink(
                 await _pause.WaitAsync(cancellationToken).ConfigureAwait(false);
                 continue;
             }
-            // Never faster than this, however much there is to tell: what comes meanwhile goes into one report.
+            // Minimum interval, so that changes that arrive together go into one report.
             await Task.Delay(urgent, clock, cancellationToken).ConfigureAwait(false);
             if (!more)
             {

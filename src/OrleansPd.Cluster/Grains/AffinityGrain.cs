@@ -5,7 +5,7 @@ using OrleansPd.Cluster.Membership;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// The shell through which other gateways tell the one of this silo. Where its silo has gone, it tells nobody and ends.
+/// Receives affinity entries for the gateway of this silo. If the gateway it is addressed to is gone, the entries are dropped.
 /// </summary>
 [GrainType("affinity")]
 internal sealed class AffinityGrain(ClusterControlPlane plane, ClusterMembers members) : Grain, IAffinityGrain

@@ -11,10 +11,10 @@ using OrleansPd.Core.Rooms;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// The shell around one <see cref="RoomShard"/>. Calls interleave: each changes the state at once and then waits for a write that
-/// contains its change, so nothing is read again after the wait. A grain timer expires rooms while there are any; a reminder
-/// wakes a shard whose silo died, which then reads what is stored. Of two activations the later one is the log's writer; the
-/// other can acknowledge nothing and ends.
+/// The grain of one <see cref="RoomShard"/>. Calls interleave: each changes the state immediately, then waits for a write that
+/// contains its change and reads no state afterwards. A grain timer expires rooms while there are any; a reminder activates a
+/// shard whose silo died, which then loads the stored rooms. Of two activations the later one owns the log; the other cannot
+/// acknowledge anything and ends.
 /// </summary>
 [GrainType("bootstraproom")]
 internal sealed class BootstrapRoomGrain(
@@ -24,7 +24,7 @@ internal sealed class BootstrapRoomGrain(
     private const string Reminder = "expire";
     private const int DroppedPerSweep = 16_384;
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
-    // As often as Orleans lets them be: a minute
+    // The shortest period that Orleans allows: one minute.
     private readonly TimeSpan _reminderPeriod = reminders.Value.MinimumReminderPeriod;
     private RoomShard _shard = null!;
     private RoomLogWriter _writer = null!;
@@ -65,7 +65,7 @@ internal sealed class BootstrapRoomGrain(
             }
         }
         Watch();
-        // The first registrations wait for the reminder too: without it nobody would wake the shard after a crash.
+        // The first registrations wait for the reminder too: without it nothing would activate the shard after a crash.
         await Task.WhenAll(CommitAsync(), _reminder ??= RemindAsync());
         return answers.MoveToImmutable();
     }
@@ -99,7 +99,7 @@ internal sealed class BootstrapRoomGrain(
         }
         if (_writer.Refills != _refills)
         {
-            // What lost the rooms has lost the reminder too.
+            // The storage that lost the rooms has probably lost the reminder too.
             _refills = _writer.Refills;
             Log.StoredAgain(logger, $"shard {this.GetPrimaryKeyLong()} of the rooms");
             await (_reminder = RemindAsync());
@@ -130,13 +130,13 @@ internal sealed class BootstrapRoomGrain(
         gone.ForEach(_writer.Drop);
         try
         {
-            // Also with nothing to write: so that a log that was lost is noticed while its rooms live.
+            // Also with nothing to write, so that a lost log is detected while its rooms are valid.
             await CommitAsync();
         }
         catch (Exception e)
         {
             Log.NotStored(logger, $"shard {this.GetPrimaryKeyLong()} of the rooms", e.Message);
-            return; // at the next sweep
+            return; // retried at the next sweep
         }
         if (_shard.Count == 0 && !_writer.HasWork)
         {
@@ -146,7 +146,7 @@ internal sealed class BootstrapRoomGrain(
         }
     }
 
-    /// <summary>An empty shard need not be woken.</summary>
+    /// <summary>An empty shard needs no reminder.</summary>
     private async Task ForgetReminderAsync()
     {
         _reminder = null;

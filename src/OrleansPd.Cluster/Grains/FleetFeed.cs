@@ -5,9 +5,9 @@ using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>The newest fleet for whoever watches: those who are slow miss what lies between, never the last.</summary>
-/// <param name="epoch">The life of the writer.</param>
-/// <param name="leaving">Ends the feed: its silo would otherwise wait for whoever waits for the next change.</param>
+/// <summary>Sends the newest fleet to its watchers. A slow watcher skips versions, never the last one.</summary>
+/// <param name="epoch">Epoch of the fleet grain.</param>
+/// <param name="leaving">Ends the feed: its silo would otherwise not stop while watchers wait for a change.</param>
 internal sealed class FleetFeed(long epoch, CancellationToken leaving)
 {
     private TaskCompletionSource _changed = New();
@@ -21,7 +21,7 @@ internal sealed class FleetFeed(long epoch, CancellationToken leaving)
         changed.TrySetResult();
     }
 
-    /// <summary>From the first that is newer than what the watcher knows; nothing before anything was told.</summary>
+    /// <summary>All updates newer than the version that the watcher knows; none before the first one is published.</summary>
     public async IAsyncEnumerable<FleetUpdate> Watch(
         long epoch, long version, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -34,7 +34,7 @@ internal sealed class FleetFeed(long epoch, CancellationToken leaving)
                 (epoch, version) = (update.Epoch, update.Version);
                 yield return update;
             }
-            // In the grain's own turn again, whichever of the three it was.
+            // Continues in the grain's turn, after a change as well as after a cancellation.
             await changed.WaitAsync(over.Token)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             cancellationToken.ThrowIfCancellationRequested();

@@ -8,14 +8,14 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>The shell around the <see cref="FleetRoster"/> and the prefixes.</summary>
+/// <summary>The grain of the <see cref="FleetRoster"/> and of the room prefixes.</summary>
 [GrainType("fleet"), KeepAlive]
 internal sealed class FleetGrain(
     [PersistentState("fleet", PdClusterOptions.Storage)] IPersistentState<FleetRecord> stored, PdClusterOptions options,
     ClusterMembers members,
     PdTime time, ILogger<FleetGrain> log) : Grain, IFleetGrain
 {
-    // Twice what a gateway takes to come back with what it remembers.
+    // Twice the time in which every gateway reports what it knows.
     private readonly FleetRoster _roster = new(2 * TimeSpan.FromSeconds(options.HelloIntervalSecs));
     private FleetRecovery _recovery = null!;
     private FleetFeed? _feed;
@@ -35,7 +35,7 @@ internal sealed class FleetGrain(
             _roster.BeginLearning(time.Now);
         }
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
-        // Interleaved: a pool that does not answer must not hold up gateways that join.
+        // Interleaved: a pool that does not answer must not delay gateways that join.
         this.RegisterGrainTimer(
             PollPoolsAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
     }
@@ -49,7 +49,7 @@ internal sealed class FleetGrain(
         _roster.GatewayReported(hello.Gateway, members.Living());
         if (hello.Prefix < 0 && _roster.IsLearning(time.Now))
         {
-            return new GatewayTerm(-1); // one that others have would make their rooms this gateway's too
+            return new GatewayTerm(-1); // a prefix of another gateway would create its rooms twice
         }
         var prefixes = new RoomPrefixes(_record.Prefixes).Without(members.IsDead);
         var (next, prefix) = prefixes.Take(hello.Gateway, hello.Prefix)
@@ -124,7 +124,7 @@ internal sealed class FleetGrain(
     private async Task PollPoolsAsync(CancellationToken cancellationToken)
     {
         await Task.WhenAll(_record.Pools.Select(key => _recovery.PollAsync(key, Take)));
-        Publish(); // what had to wait
+        Publish(); // changes that could not be published before
     }
 
     private void Take(PoolSnapshot pool)

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>What is stored of the fleet.</summary>
+/// <summary>The stored state of the fleet.</summary>
 [GenerateSerializer, Alias("pd.FleetRecord")]
 internal sealed class FleetRecord
 {

@@ -6,12 +6,12 @@ using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>Gives pools back what storage lost: workers and targetSize sizes, as gateways and the fleet remember them.</summary>
+/// <summary>Restores pools that storage lost: workers and target sizes, as gateways and the fleet grain know them.</summary>
 internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, PdTime time, ILogger log)
 {
-    /// <summary>Takes what a gateway remembers, where everything stored was lost or that of a pool was.</summary>
-    /// <param name="hello">What it says.</param>
-    /// <param name="keep">Stores that there are these pools.</param>
+    /// <summary>Applies what a gateway knows, if all storage or that of a pool was lost.</summary>
+    /// <param name="hello">The gateway's message.</param>
+    /// <param name="keep">Stores that these pools exist.</param>
     public async Task RestoreAsync(GatewayHello hello, Func<IEnumerable<string>, Task> keep)
     {
         var lost = hello.Known.GroupBy(r => PoolKey.Of(r.Spec))
@@ -21,7 +21,7 @@ internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, Pd
         {
             await grains.GetGrain<IWorkerPoolGrain>(pool.Key).Adopt([.. pool]);
         }
-        // Later than its workers: a pool that stores a targetSize size is no longer taken for lost.
+        // After its workers: once a pool stores a target size it no longer counts as lost.
         var sizes = hello.Sizes.IsDefault ? [] : hello.Sizes;
         var newer = roster.Newer(sizes.Select(s => (s.Pool, s.ToTargetSize())), time.Now).ToArray();
         await keep(newer.Select(s => s.Pool));
@@ -31,7 +31,9 @@ internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, Pd
         }
     }
 
-    /// <summary><see cref="RestorePoolAsync"/> again and again: a pool that does not answer is asked at the next look.</summary>
+    /// <summary>
+    /// <see cref="RestorePoolAsync"/>, with failures logged: a pool that does not answer is queried again at the next interval.
+    /// </summary>
     public async Task PollAsync(string key, Action<PoolSnapshot> take)
     {
         try
@@ -44,7 +46,7 @@ internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, Pd
         }
     }
 
-    /// <summary>Asks a pool what it has, and gives it back what is remembered here and it does not know.</summary>
+    /// <summary>Queries a pool, and restores what it lost and is known here.</summary>
     public async Task RestorePoolAsync(string key, Action<PoolSnapshot> take)
     {
         var grain = grains.GetGrain<IWorkerPoolGrain>(key);

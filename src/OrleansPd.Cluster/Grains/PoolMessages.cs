@@ -3,7 +3,7 @@ using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>Pools as they go over the wire, and as Core holds them.</summary>
+/// <summary>Converts pools between messages and Core's types.</summary>
 internal static class PoolMessages
 {
     public static PoolState State(this PoolSnapshot pool) =>

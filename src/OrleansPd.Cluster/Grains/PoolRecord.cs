@@ -3,7 +3,7 @@ using OrleansPd.Core.Credits;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>What is stored of a pool.</summary>
+/// <summary>The stored state of a pool.</summary>
 [GenerateSerializer, Alias("pd.PoolRecord")]
 internal sealed class PoolRecord
 {

@@ -12,9 +12,9 @@ using OrleansPd.Engines.Attempts;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// The shell around the leases of one service at the control plane of this silo. It is no stateless worker, though it computes
-/// nothing: what is leased must be given back to the silo that holds it, and a stateless worker has no address. Calls interleave;
-/// each lease is changed by its own calls only, in one step.
+/// Holds the leases of one service at the control plane of this silo. It is not a stateless worker, because a lease must be
+/// returned to the silo that granted it, and a stateless worker has no address. Calls interleave; each changes a lease in one
+/// step.
 /// </summary>
 [GrainType("router"), PreferLocalPlacement]
 internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher dispatcher, PdTime time) : Grain, IRouterGrain
@@ -124,7 +124,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
 
     private Task SweepAsync(CancellationToken cancellationToken) => EndAsync(_held.TakeOverdue(time.Now));
 
-    /// <summary>Services that are silent are taken for dead: their legs are aborted, their capacity is free.</summary>
+    /// <summary>Ends leases that the service no longer renews: aborts their legs and frees their capacity.</summary>
     private async Task EndAsync(ImmutableArray<ServiceLease> lost)
     {
         var aborter = dispatcher.Aborter;

@@ -9,9 +9,9 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// The shell around one worker's <see cref="WorkerHost"/>: it starts it, moves calls in, and ends it; and moves it to a silo
-/// nearer to its engine. The next writer goes on from the last report, and learns from the gateways what they hold, as after a
-/// death.
+/// The grain of one worker: starts its <see cref="WorkerHost"/>, forwards calls to it and ends it, and migrates it to a silo
+/// nearer to its engine. After a migration it continues from the last report and queries the gateways for their credits, as after
+/// a crash.
 /// </summary>
 internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGrain, IGrainMigrationParticipant
 {
@@ -32,7 +32,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         }
         if (_host is { } other && other.Registration > member.Registration)
         {
-            return; // a pool that has not heard of the newest yet
+            return; // a pool that does not know the newest registration yet
         }
         await EndAsync();
         Begin(member, Newest(last, services.Plane.ReportOf(member.Id)), isNew);
@@ -40,7 +40,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
 
     public ValueTask<ReportAnswer> Sync(GatewayReport report)
     {
-        // A gateway may come before the pool: what this silo knows of the worker is enough to go on.
+        // A gateway may call before the pool does: this silo's report of the worker is enough to start.
         if (_host is null && services.Plane.ReportOf(new(this.GetPrimaryKeyString())) is { } known
             && known.Registration == report.Registration)
         {
@@ -91,9 +91,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         _ = EndWithAsync(_host);
     }
 
-    /// <summary>
-    /// Ends this activation when its host is of no more use; if the worker is a member, its pool starts another one.
-    /// </summary>
+    /// <summary>Ends this activation when its host ends; if the worker is still a member, its pool activates it again.</summary>
     private async Task EndWithAsync(WorkerHost host)
     {
         await host.Ended; // continues in the grain's turn
@@ -124,10 +122,10 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
     }
 }
 
-/// <summary>The one writer of a prefill engine.</summary>
+/// <summary>Manages one prefill engine.</summary>
 [GrainType("prefillworker"), KeepAlive, BesideEngine]
 internal sealed class PrefillWorkerGrain(WorkerServices services) : WorkerGrain(services), IPrefillWorkerGrain;
 
-/// <summary>The one writer of a decode engine, or of a regular one.</summary>
+/// <summary>Manages one decode or regular engine.</summary>
 [GrainType("decodeworker"), KeepAlive, BesideEngine]
 internal sealed class DecodeWorkerGrain(WorkerServices services) : WorkerGrain(services), IDecodeWorkerGrain;

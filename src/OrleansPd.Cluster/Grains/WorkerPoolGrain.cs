@@ -9,7 +9,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>The shell around one pool's <see cref="PoolRoster"/>.</summary>
+/// <summary>The grain of one pool's <see cref="PoolRoster"/>.</summary>
 [GrainType("workerpool"), KeepAlive]
 internal sealed class WorkerPoolGrain(
     [PersistentState("pool", PdClusterOptions.Storage)] IPersistentState<PoolRecord> stored, PdClusterOptions options,
@@ -30,7 +30,7 @@ internal sealed class WorkerPoolGrain(
         _epoch = Stored.NextEpoch(stored.State.Epoch, time.Now);
         await stored.SaveEpochAsync(PoolRecord.Of(_roster, _epoch), $"pool {Key}", log);
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
-        // Interleaved: a worker that does not answer must not hold up those that report. Each look reads the roster anew.
+        // Interleaved: a worker that does not answer must not delay reports of others. Each tick reads the roster again.
         this.RegisterGrainTimer(
             EnsureWorkersAsync, new() { DueTime = TimeSpan.Zero, Period = interval, Interleave = true, KeepAlive = true });
     }
@@ -118,7 +118,7 @@ internal sealed class WorkerPoolGrain(
         }
         catch (Exception e)
         {
-            Log.FleetAway(log, e.Message); // the next look tells it again
+            Log.FleetAway(log, e.Message); // the next tick reports it again
         }
     }
 

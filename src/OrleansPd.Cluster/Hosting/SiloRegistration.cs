@@ -21,17 +21,17 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Cluster.Hosting;
 
-/// <summary>Puts the control plane of a cluster into a silo.</summary>
+/// <summary>Adds the control plane of a cluster to a silo.</summary>
 public static class SiloRegistration
 {
     /// <summary>
-    /// The grains, and the <see cref="ClusterControlPlane"/> of the gateway in this silo. A grain storage named
-    /// <see cref="PdClusterOptions.Storage"/> and a reminder service must be there too; which, is the executable's choice.
+    /// Adds the grains and the <see cref="ClusterControlPlane"/> of the gateway in this silo. The caller must also add a grain
+    /// storage named <see cref="PdClusterOptions.Storage"/> and a reminder service.
     /// </summary>
     /// <param name="silo">The silo.</param>
-    /// <param name="controlPlane">What the operator wants; equal on all silos but for the workers that are named.</param>
-    /// <param name="cluster">How its parts talk to each other; equal on all silos.</param>
-    /// <param name="clock">The time of our parts; null = the system's.</param>
+    /// <param name="controlPlane">Options of the control plane; equal on all silos except for the workers.</param>
+    /// <param name="cluster">Options of the cluster; equal on all silos.</param>
+    /// <param name="clock">The clock of this library's parts; null = the system clock.</param>
     public static ISiloBuilder AddOrleansPd(
         this ISiloBuilder silo, ControlPlaneOptions controlPlane, PdClusterOptions? cluster = null, TimeProvider? clock = null)
     {
@@ -78,8 +78,8 @@ public static class SiloRegistration
     }
 
     /// <summary>
-    /// Keeps what the grains store in the memory of the silos: for tests, and for a cluster of one process. It is stored by the
-    /// rules of what is sent: Orleans' default for memory writes these records so that it cannot read them back.
+    /// Stores grain state in the memory of the silos: for tests, and for a cluster of one process. Uses the serializer of
+    /// messages, because the default serializer of memory storage cannot read these records back.
     /// </summary>
     public static ISiloBuilder AddOrleansPdMemoryStorage(this ISiloBuilder silo)
     {
@@ -89,7 +89,7 @@ public static class SiloRegistration
                 options.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer)));
     }
 
-    /// <summary>The control plane starts when the silo may be called, and ends before its grains do.</summary>
+    /// <summary>Starts the control plane when the silo accepts calls, and ends it before the grains end.</summary>
     private sealed class PlaneLifecycle(ClusterControlPlane plane, ClusterMembers members) : ILifecycleParticipant<ISiloLifecycle>
     {
         public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(

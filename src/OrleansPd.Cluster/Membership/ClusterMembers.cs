@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace OrleansPd.Cluster.Membership;
 
-/// <summary>Which gateways live: each is named by the address of its silo, which is never another's.</summary>
+/// <summary>The gateways of the cluster. The id of a gateway is the address of its silo, which is never reused.</summary>
 internal sealed class ClusterMembers(IClusterMembershipService membership, ILocalSiloDetails local)
 {
     private readonly CancellationTokenSource _leaving = new();
@@ -11,17 +11,17 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     /// <summary>The gateway of this process.</summary>
     public string Self { get; } = NameOf(local.SiloAddress);
 
-    /// <summary>This silo is on its way out: what its grains would wait for with others is over.</summary>
+    /// <summary>Cancelled when this silo stops: its grains must not wait for others any more.</summary>
     public CancellationToken Leaving => _leaving.Token;
 
     public void Leave() => _leaving.Cancel();
 
     public static string NameOf(SiloAddress silo) => silo.ToParsableString();
 
-    /// <summary>Taken for dead by the cluster. What is not known may be new.</summary>
+    /// <summary>Whether the cluster has declared the gateway dead. An unknown gateway may be new and counts as alive.</summary>
     public bool IsDead(string gateway) => Current.Dead.Contains(Owner(gateway));
 
-    /// <summary>All that may hold something.</summary>
+    /// <summary>All gateways that may hold credits.</summary>
     public IEnumerable<string> Living() => Current.Living;
 
     /// <summary>The other gateways that serve, and their silos.</summary>
@@ -29,9 +29,7 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
         .Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(local.SiloAddress))
         .Select(m => (NameOf(m.SiloAddress), m.SiloAddress));
 
-    /// <summary>
-    /// The silo that stands behind this one in the order of names, and so remembers what this one has; null = it is alone.
-    /// </summary>
+    /// <summary>The next silo in the order of addresses: it stores the requests of this gateway. Null = no other silo.</summary>
     public SiloAddress? Successor()
     {
         var self = local.SiloAddress;
@@ -41,7 +39,7 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
         return living.FirstOrDefault(a => a.CompareTo(self) > 0) ?? living.FirstOrDefault();
     }
 
-    /// <summary>Names each gateway once when it is found dead.</summary>
+    /// <summary>Returns each dead gateway once.</summary>
     public async IAsyncEnumerable<string> DeathsAsync(
         [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -60,10 +58,12 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
         }
     }
 
-    /// <summary>A holder of credits that is no gateway: a trial of a worker whose writer is on that silo.</summary>
+    /// <summary>
+    /// Id under which the readiness checks of a worker hold credits; it contains the silo of the worker's grain.
+    /// </summary>
     public string ReadinessHolder(string worker) => $"{Self}/trial/{worker}";
 
-    /// <summary>Whether a holder of credits is a gateway and not a trial's.</summary>
+    /// <summary>Whether a holder of credits is a gateway, not a readiness check.</summary>
     public static bool IsGateway(string holder) => Owner(holder) == holder;
 
     private View Current

@@ -7,7 +7,7 @@ using OrleansPd.Engines.Attempts;
 namespace OrleansPd.Cluster.Membership;
 
 /// <summary>
-/// What gateways of other silos have on the engines, as they told this process. Bounded by what they have in flight.
+/// Requests that gateways of other silos have on the engines, as reported to this process. Bounded by their requests in flight.
 /// </summary>
 internal sealed class Witnesses(EngineAborter aborter)
 {
@@ -25,10 +25,10 @@ internal sealed class Witnesses(EngineAborter aborter)
         }
     }
 
-    /// <summary>Requests of a gateway that are known here.</summary>
+    /// <summary>Number of requests of a gateway.</summary>
     public int Count(string gateway) => _legs.TryGetValue(gateway, out var legs) ? legs.Sum(l => l.Rids.Length) : 0;
 
-    /// <summary>Aborts what a dead gateway had, all engines at the same time; the number of requests.</summary>
+    /// <summary>Aborts the requests of a dead gateway, on all engines in parallel; returns their number.</summary>
     public int GatewayDied(string gateway, Func<WorkerId, WorkerSnapshot?> find)
     {
         if (!_legs.TryRemove(gateway, out var legs))

@@ -3,22 +3,22 @@ using Orleans.Configuration;
 namespace OrleansPd.Cluster.Options;
 
 /// <summary>
-/// How soon membership can declare a silo dead, and what follows from it. A silo that was declared dead has lost its credits to
-/// others. A process that stands still and continues must therefore notice the pause before it starts anything, if membership
-/// could have declared it dead meanwhile: else two gateways use the same capacity.
+/// The shortest time in which membership can declare a silo dead, and the limit that follows from it. The credits of a dead silo
+/// are granted to others. A process that was paused must therefore detect the pause before it starts a request, if it may have
+/// been declared dead meanwhile: else two gateways use the same capacity.
 /// </summary>
 public static class FailureDetection
 {
     /// <summary>
-    /// A gateway notices pauses by its heartbeat of 100 ms; shorter ones than this are those of any busy machine.
+    /// Minimum for that limit: the heartbeat that detects pauses has 100 ms, and shorter pauses are normal on a busy machine.
     /// </summary>
     public static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(250);
 
     private static readonly TimeSpan ShortestAllowance = TimeSpan.FromMilliseconds(25);
 
     /// <summary>
-    /// The shortest time from the moment at which a silo stops answering to its death: each missed probe takes the whole of the
-    /// shortest probe timeout. An indirect probe gives its target half of that.
+    /// The shortest time from a silo's last answer until it is declared dead: each missed probe takes the minimum probe timeout;
+    /// an indirect probe takes half of it.
     /// </summary>
     public static TimeSpan ShortestTimeToDeath(ClusterMembershipOptions membership)
     {
@@ -29,9 +29,9 @@ public static class FailureDetection
     }
 
     /// <summary>
-    /// After a longer pause a gateway starts nothing until its credits are confirmed. It is below
-    /// <see cref="ShortestTimeToDeath"/> by a quarter of a probe timeout: a probe may have been under way for so long when the
-    /// silo stopped. It is also below the time for which credits hold without a report.
+    /// After a longer pause a gateway starts no request until its credits are confirmed. A quarter of the probe timeout below
+    /// <see cref="ShortestTimeToDeath"/>, because a probe may have been under way when the silo stopped; and below the time for
+    /// which credits are valid without a report.
     /// </summary>
     /// <exception cref="ArgumentException">No limit is both safe and measurable; the message says what to change.</exception>
     public static TimeSpan LongestPause(ClusterMembershipOptions membership, PdClusterOptions cluster)

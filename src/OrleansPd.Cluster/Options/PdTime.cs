@@ -1,6 +1,8 @@
 namespace OrleansPd.Cluster.Options;
 
-/// <summary>The time of our own parts, apart from the silo's: a test may move it without spinning the silo's loops.</summary>
+/// <summary>
+/// The clock of this library's parts; separate from the silo's, so that a test can advance it without running the silo's timers.
+/// </summary>
 internal sealed record PdTime(TimeProvider Clock)
 {
     public DateTimeOffset Now => Clock.GetUtcNow();

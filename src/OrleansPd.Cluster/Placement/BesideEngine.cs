@@ -2,10 +2,10 @@ using Orleans.Placement;
 
 namespace OrleansPd.Cluster.Placement;
 
-/// <summary>A worker's writer stands on the silo beside its engine, or as near as there is one.</summary>
+/// <summary>Places a worker's grain on the silo nearest to its engine.</summary>
 [GenerateSerializer, Immutable, Alias("pd.BesideEngine")]
 internal sealed class BesideEngine : PlacementStrategy;
 
-/// <summary>Marks the grain of a worker; its key is the worker's name.</summary>
+/// <summary>Marks the grain of a worker; its key is the worker's id.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class BesideEngineAttribute() : PlacementAttribute(new BesideEngine());

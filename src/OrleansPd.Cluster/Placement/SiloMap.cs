@@ -7,8 +7,8 @@ using OrleansPd.Core.Placement;
 namespace OrleansPd.Cluster.Placement;
 
 /// <summary>
-/// Where the silos stand, by what they tell of themselves as metadata: <c>node</c> and <c>zone</c>. A silo that was just found
-/// has told nothing yet, and is known by its address alone until it has.
+/// Locations of the silos, from the metadata that they publish: <c>node</c> and <c>zone</c>. A silo whose metadata has not
+/// arrived yet is located by its address only.
 /// </summary>
 internal sealed class SiloMap(
     IClusterMembershipService membership, ILocalSiloDetails local, IOptions<SiloMetadata> own, IServiceProvider services)
@@ -18,7 +18,7 @@ internal sealed class SiloMap(
     /// <summary>The silo of this process.</summary>
     public SiloLocation Here { get; } = LocationOf(local.SiloAddress, own.Value);
 
-    /// <summary>Where others reach it.</summary>
+    /// <summary>Address of this silo for others.</summary>
     public string Address { get; } = local.SiloAddress.Endpoint.ToString();
 
     /// <summary>The silos that serve now.</summary>

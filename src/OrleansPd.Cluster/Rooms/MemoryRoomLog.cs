@@ -2,7 +2,7 @@ using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Rooms;
 
-/// <summary>Rooms that survive a silo only as long as this object does: for tests, and for a cluster of one process.</summary>
+/// <summary>Stores rooms in memory: for tests, and for a cluster of one process.</summary>
 public sealed class MemoryRoomLog : IRoomLog
 {
     private readonly Lock _gate = new();
@@ -57,7 +57,7 @@ public sealed class MemoryRoomLog : IRoomLog
         }
     }
 
-    /// <summary>Forgets everything, as a Redis that was started again without its data.</summary>
+    /// <summary>Drops everything, like a Redis that restarts without its data.</summary>
     public void Clear()
     {
         lock (_gate)

@@ -4,7 +4,7 @@ namespace OrleansPd.Cluster.Rooms;
 
 /// <summary>
 /// Group commit of one shard: changes that arrive during a write go into the next one. Used by one grain, on its scheduler. After
-/// a failed write the waiters get the exception and the changes stay pending. If the log was emptied it is filled again from
+/// a failed write the waiting callers get the exception and the changes stay pending. A log that was lost is filled again from
 /// memory; if it has another writer, nothing more is written.
 /// </summary>
 internal sealed class RoomLogWriter(
@@ -16,16 +16,16 @@ internal sealed class RoomLogWriter(
     private TaskCompletionSource? _next;
     private bool _writing;
 
-    /// <summary>Something waits to be written.</summary>
+    /// <summary>Changes are pending.</summary>
     public bool HasWork => _stored.Count > 0 || _dropped.Count > 0;
 
-    /// <summary>Another activation writes this shard now; this one can store nothing any more.</summary>
+    /// <summary>Another activation is the writer of this shard; this one can store nothing any more.</summary>
     public bool IsSuperseded { get; private set; }
 
     /// <summary>Writes made.</summary>
     public long Writes { get; private set; }
 
-    /// <summary>Times that rooms were found lost from the log and were stored again.</summary>
+    /// <summary>Number of times that lost rooms were stored again.</summary>
     public long Refills { get; private set; }
 
     public void Store(RoomEntry entry)
@@ -40,8 +40,8 @@ internal sealed class RoomLogWriter(
         _dropped.Add(room);
     }
 
-    /// <summary>Completes when all that was handed in before is stored, and the log is known to be ours.</summary>
-    /// <exception cref="Exception">It is not stored now; it will be with the next commit that succeeds.</exception>
+    /// <summary>Completes when all changes made before are stored and this writer is confirmed.</summary>
+    /// <exception cref="Exception">Not stored yet; the next successful commit stores it.</exception>
     public Task CommitAsync()
     {
         _next ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -74,7 +74,7 @@ internal sealed class RoomLogWriter(
             catch (Exception e)
             {
                 waiters.SetException(e);
-                _ = waiters.Task.Exception; // observed, in case its waiters have left
+                _ = waiters.Task.Exception; // observed, in case no caller awaits it any more
             }
         }
         _writing = false;
@@ -90,7 +90,7 @@ internal sealed class RoomLogWriter(
             case RoomLogAnswer.Written:
                 return;
             case RoomLogAnswer.Lost when await log.RefillAsync(shard, writer, rooms = all(), limit.Token):
-                // A log may drop an empty shard: then there is nothing but what is written now.
+                // A log may drop an empty shard: only rooms that were stored before count as lost.
                 Refills += rooms.Any(entry => !_stored.ContainsKey(entry.Room)) ? 1 : 0;
                 return;
             default:

@@ -6,8 +6,8 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
-/// The place that a trial takes on its partner. It is asked for like any gateway's credit, so that a trial never brings an
-/// engine above what it can hold.
+/// The slot that a readiness check uses on the partner of the checked worker. It is requested like a gateway's credit, so that a
+/// check never exceeds the capacity of the partner's engine.
 /// </summary>
 internal sealed class PartnerCredit(WorkerServices services)
 {
@@ -16,7 +16,7 @@ internal sealed class PartnerCredit(WorkerServices services)
     private (IWorkerGrain Grain, string Holder, long Registration)? _held;
     private long _sequence = services.Clock.GetUtcNow().UtcTicks;
 
-    /// <summary>False: there is no place now.</summary>
+    /// <summary>False: no slot is free now.</summary>
     public async Task<bool> TakeAsync(WorkerId owner, WorkerSnapshot partner, CancellationToken cancellationToken)
     {
         if (services.Plane.RegistrationOf(partner.Id) is not { } registration)
@@ -31,7 +31,7 @@ internal sealed class PartnerCredit(WorkerServices services)
         {
             try
             {
-                // Rank 0 is the one that trials use.
+                // Readiness checks use rank 0.
                 var answer = await grain.Sync(Claim(holder, registration, held, 1 - held)).AsTask().WaitAsync(cancellationToken)
                     .ConfigureAwait(false);
                 held = answer.Grant is { Ranks: [var first, ..] } ? Math.Min(1, first.Credits) : 0;
@@ -50,7 +50,7 @@ internal sealed class PartnerCredit(WorkerServices services)
         return false;
     }
 
-    /// <summary>Gives the place back; where that is not heard, it comes back by itself.</summary>
+    /// <summary>Returns the slot; if the call fails, the credit expires.</summary>
     public async Task ReturnAsync()
     {
         if (_held is not { } held)

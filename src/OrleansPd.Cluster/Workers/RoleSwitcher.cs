@@ -7,8 +7,8 @@ using OrleansPd.Engines.Probes;
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
-/// Runs the role switch of a worker that has left rotation, and registers it in its new pool; if the switch fails, puts it back.
-/// The switched worker is a new registration: a different engine with the same address.
+/// Runs the role switch of a worker that has left rotation, and registers it in its new pool; if the switch fails, returns it to
+/// rotation. The switched worker is a new registration: a different engine with the same address.
 /// </summary>
 internal static class RoleSwitcher
 {
@@ -27,7 +27,7 @@ internal static class RoleSwitcher
         {
             if (answer is not { Outcome: RoleSwitchOutcome.Switched })
             {
-                host.Apply(new WorkerInput.SwitchEnded(false)); // whatever happened, the worker returns into rotation
+                host.Apply(new WorkerInput.SwitchEnded(false)); // after any failure the worker returns to rotation
                 host.Signal();
             }
         }
@@ -38,7 +38,7 @@ internal static class RoleSwitcher
         }
         Log.RoleSwitched(services.Log, host.Id, role);
         host.Apply(new WorkerInput.Remove());
-        // First the old pool: the fleet takes the worker for a member until that has forgotten it.
+        // The old pool first: while the worker is its member, the fleet grain does not add it again.
         await services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(switched.Spec)).Forget(host.Id, host.Registration)
             .ConfigureAwait(false);
         await services.Grains.GetGrain<IFleetGrain>(0).Add([switched.Spec with { Role = role }]).ConfigureAwait(false);

@@ -6,12 +6,12 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Workers;
 
-/// <summary>The loops beside the calls of the grain.</summary>
+/// <summary>The background loops of a worker's grain.</summary>
 internal sealed partial class WorkerHost
 {
     /// <summary>
-    /// A writer whose worker is not a member of its pool ends after this time: calls that were sent to it before meet the writer
-    /// that knows of the removal, and a pool that lost its storage has learned its members again.
+    /// A grain whose worker is not a member of its pool ends after this time. Until then it answers late calls with the removal,
+    /// and a pool that lost its storage can restore its members.
     /// </summary>
     private static readonly TimeSpan EndAfter = TimeSpan.FromSeconds(60);
 
@@ -41,8 +41,8 @@ internal sealed partial class WorkerHost
     }
 
     /// <summary>
-    /// Reports each change to the pool, the newest only, until the pool has answered. Ends this writer when the pool has
-    /// forgotten the worker.
+    /// Sends the newest report to the pool after each change, until the pool has confirmed it. Ends this grain when the worker is
+    /// no longer a member.
     /// </summary>
     private async Task ReportAsync(CancellationToken cancellationToken)
     {

@@ -13,9 +13,9 @@ using OrleansPd.Engines.Monitoring;
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
-/// Runs one worker's <see cref="WorkerWriterState"/> for its grain: the monitor, a tick, reports to the pool, and aborts of what
-/// dead gateways left. Its loops run beside the grain's turns, since a probe can take seconds and a claim must not wait for it;
-/// so the state is under a lock, inside which nothing waits or logs.
+/// Runs one worker's <see cref="WorkerWriterState"/> for its grain: the monitor, a tick, reports to the pool, and aborts of dead
+/// gateways' requests. Its loops run outside the grain's turns, because a probe can take seconds and a claim must not wait for
+/// it; so the state is under a lock, inside which nothing waits or logs.
 /// </summary>
 internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 {
@@ -41,7 +41,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         var limits = new CreditLimits(
             TimeSpan.FromSeconds(
                 services.Cluster.CreditSecs), TimeSpan.FromMilliseconds(services.Cluster.LearnMs), CreditLimits.Default.Turn);
-        // Higher than that of the former writer: gateways ignore grants of an older one.
+        // Higher than the number of the former activation: gateways ignore grants of an older one.
         _state = new WorkerWriterState(
             services.ControlPlane, limits, member, last, Math.Max(now.UtcTicks, (last?.Writer ?? 0) + 1), isNew, now);
         _learnAtLeast = last is null ? now : now + TimeSpan.FromMilliseconds(services.Cluster.AbortSettleMs);
@@ -58,7 +58,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 
     public long Registration => _state.Registration;
 
-    /// <summary>The newest report; the next writer continues from it.</summary>
+    /// <summary>The newest report; the next activation continues from it.</summary>
     public WorkerReport Report
     {
         get
@@ -94,7 +94,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 
     public WorkerPhase Phase => Report.Snapshot.Phase;
 
-    /// <summary>Completes when this writer is of no more use: its worker was removed, or one of its loops failed.</summary>
+    /// <summary>Completes when this host has no more to do: its worker was removed, or one of its loops failed.</summary>
     public Task Ended => Task.WhenAny(_removed.Task, _loops.Died);
 
     public void Start()
@@ -115,7 +115,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     {
         if (_services.Members.IsDead(report.Claim.Gateway))
         {
-            return new(null, 0, IsKnown: true); // a process that stood still, was declared dead and runs again
+            return new(null, 0, IsKnown: true); // a process that was paused, declared dead and runs again
         }
         ReportAnswer answer;
         var failed = false;
@@ -123,7 +123,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         {
             var before = _state.Version;
             answer = _state.Take(report, _services.Clock.GetUtcNow());
-            // Witnesses abort meanwhile what gateways that died with the former writer had in flight.
+            // Meanwhile other silos abort the requests of gateways that died together with the former activation.
             var now = _services.Clock.GetUtcNow();
             if (_state.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_state.Gateways.Contains))
             {
@@ -148,9 +148,9 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     }
 
     /// <summary>
-    /// Whether the writer should move to a silo nearer to its engine now. It moves only while the worker serves, no readiness
-    /// check runs and no dead gateway's capacity is being cleared, since the next writer learns from the gateways alone. Once
-    /// this is true, no readiness check begins any more.
+    /// Whether the grain should move to a silo nearer to its engine now. It moves only while the worker serves, no readiness
+    /// check runs and no dead gateway's capacity is being cleared, because the next activation only learns from the gateways.
+    /// Once true, no readiness check starts any more.
     /// </summary>
     public bool ShouldMove()
     {
@@ -167,7 +167,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 
     public void Loaded(EngineLoad load) => Change(state => state.Loaded(load, _services.Clock.GetUtcNow()));
 
-    /// <summary>Lets the monitor check the worker at once.</summary>
+    /// <summary>Makes the monitor check the worker immediately.</summary>
     public void Signal() => _monitor.Signal(doubtful: false);
 
     /// <summary>The engine has changed what it reports: read it again soon.</summary>
@@ -188,7 +188,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
                 return null;
             }
             check = _state.BeginReadinessCheck(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
-            // Requests beside the check. A worker without a passed check gets none: what is counted there belongs to an old
+            // Requests besides the check. A worker without a passed check gets none: requests counted there belong to an old
             // epoch.
             busy = _state.InFlight > 1 && _state.Report.Snapshot.Phase == WorkerPhase.Broken;
         }
@@ -212,7 +212,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         Change(state => state.EndReadinessCheck(check, good, reason, _services.Clock.GetUtcNow()));
     }
 
-    /// <summary>Takes the worker out of rotation to give it another role; answers when that has begun.</summary>
+    /// <summary>Takes the worker out of rotation to switch its role; returns when that has begun.</summary>
     public Task<AdminAnswer> SwitchRoleAsync(WorkerRole role)
     {
         lock (_gate)
@@ -229,7 +229,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         return Task.FromResult(AdminAnswer.Done(View()));
     }
 
-    /// <summary>Aborts on the engine what a dead gateway has in flight there; then its capacity is free.</summary>
+    /// <summary>Aborts the requests of a dead gateway on the engine; then their capacity is free.</summary>
     public void GatewayDied(string gateway)
     {
         var lost = new List<(string Holder, ImmutableArray<string> Rids)>();

@@ -6,21 +6,19 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Workers;
 
-/// <summary>
-/// The workers whose writer is in this process: told when a gateway dies. And those whose writer is asked for from here.
-/// </summary>
+/// <summary>The workers whose grain is in this process, and those whose grain a pool in this process is about to call.</summary>
 internal sealed class WorkerRegistry : IKnownWorkers, IGatewayDeaths
 {
     private readonly ConcurrentDictionary<WorkerId, WorkerHost> _hosts = new();
     private readonly ConcurrentDictionary<WorkerId, WorkerMember> _expected = new();
 
-    /// <summary>Workers whose writer runs here.</summary>
+    /// <summary>Workers whose grain is in this process.</summary>
     public IEnumerable<WorkerId> Here => _hosts.Keys;
 
-    /// <summary>A pool in this process is about to ask for the writer of a worker that nobody may have heard of yet.</summary>
+    /// <summary>A pool in this process is about to call the grain of a worker that others may not know yet.</summary>
     public void Expect(WorkerMember member) => _expected[member.Id] = member;
 
-    /// <summary>Its writer has answered: others know it from now on.</summary>
+    /// <summary>The grain has answered: others know the worker from now on.</summary>
     public void Arrived(WorkerMember member) => _expected.TryRemove(member.Id, out _);
 
     public WorkerSpec? SpecOf(WorkerId id) => _expected.GetValueOrDefault(id)?.Spec;

@@ -10,7 +10,7 @@ using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Cluster.Workers;
 
-/// <summary>What a worker's writer works with; one for the process.</summary>
+/// <summary>Dependencies of the worker grains; one instance per process.</summary>
 internal sealed record WorkerServices(
     ControlPlaneOptions ControlPlane, PdClusterOptions Cluster, IEngineProbe Probe, EngineAborter Aborter, ClusterMembers Members,
     ClusterControlPlane Plane, WorkerRegistry Registry, SiloMap Silos, IGrainFactory Grains, PdTime Time, ILogger<WorkerHost> Log)

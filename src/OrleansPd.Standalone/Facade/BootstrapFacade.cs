@@ -6,9 +6,9 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>
-/// Stands before the bootstrap server of one life of one prefill, for decode engines (protocol: what they may ask of
-/// <c>bootstrap_host:bootstrap_port</c>). Its <c>/health</c> is the gateway's judgement, not the engine's: two answers that are
-/// not 200 make a decode engine drop the prefill and fail its rooms, which is how a dead prefill is fenced off.
+/// The facade of one epoch of one prefill engine's bootstrap server; decode engines use it in place of that server. Its
+/// <c>/health</c> reports the gateway's view of the worker, not the engine's: after two answers other than 200 a decode engine
+/// drops the prefill and fails its rooms, so a dead prefill is fenced off.
 /// </summary>
 internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill, BootstrapRelay relay)
 {
@@ -18,7 +18,7 @@ internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill
 
     public long Epoch => prefill.Epoch;
 
-    /// <summary>The life it stands for goes on, as far as we know.</summary>
+    /// <summary>Whether the epoch is still current.</summary>
     public bool IsAlive
     {
         get
@@ -65,13 +65,13 @@ internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill
         await (fleet.RegisterRank(room, rank, prefill) switch
         {
             RankRegistration.Stored => TextAsync(context, 200, "OK"),
-            RankRegistration.Conflict => TextAsync(context, 409, $"The room {room} is another's."),
+            RankRegistration.Conflict => TextAsync(context, 409, $"Another rank owns the room {room}."),
             _ => TextAsync(context, 503, "The room table is full."),
         });
     }
 
     /// <summary>
-    /// What we know ourselves; for the rest the real server is asked, and what it tells is checked against the leases.
+    /// Answers from the gateway's rooms; queries the real server for unknown ones and checks its answers against the leases.
     /// </summary>
     private async Task QueryAsync(HttpContext context)
     {
@@ -86,15 +86,15 @@ internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill
         var unknown = rooms.Where((_, i) => ranks[i] < 0).ToArray();
         if (unknown.Length > 0)
         {
-            var told = new int[unknown.Length];
-            await relay.QueryAsync(unknown, told, context.RequestAborted);
+            var reported = new int[unknown.Length];
+            await relay.QueryAsync(unknown, reported, context.RequestAborted);
             for (int i = 0, next = 0; i < rooms.Length; i++)
             {
                 if (ranks[i] < 0)
                 {
                     // Full is no reason to keep it from the engine; a conflict is: its KV would go to a request that is not its
                     // own.
-                    var rank = told[next++];
+                    var rank = reported[next++];
                     ranks[i] = rank >= 0 && fleet.RegisterRank(rooms[i], rank, prefill) != RankRegistration.Conflict ? rank : -1;
                 }
             }

@@ -13,14 +13,14 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     /// <summary>Below the 5 s after which a decode engine gives up.</summary>
     private static readonly TimeSpan RouteTimeout = TimeSpan.FromSeconds(4);
 
-    /// <summary>Shorter: engines repeat this call by themselves, and are stopped while it lasts.</summary>
+    /// <summary>Shorter: engines repeat this call automatically, and it blocks them.</summary>
     private static readonly TimeSpan QueryTimeout = TimeSpan.FromSeconds(2);
 
     private const int MaxCached = 4096;
     private const int MaxCachedQuery = 256;
     private readonly ConcurrentDictionary<string, Lazy<Task<RouteReply>>> _replies = new(StringComparer.Ordinal);
 
-    /// <summary>Calls that went to the real server.</summary>
+    /// <summary>Calls to the real server.</summary>
     public int Queries => Volatile.Read(ref _queries);
 
     private int _queries;
@@ -38,7 +38,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         Timeout = Timeout.InfiniteTimeSpan,
     };
 
-    /// <param name="query">As it came, with its question mark.</param>
+    /// <param name="query">The query string as received, with its question mark.</param>
     public Task<RouteReply> RouteAsync(string query)
     {
         if (query.Length > MaxCachedQuery || (_replies.Count >= MaxCached && !_replies.ContainsKey(query)))
@@ -48,9 +48,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         return _replies.GetOrAdd(query, asked => new(() => QueryRouteOnceAsync(asked))).Value;
     }
 
-    /// <summary>
-    /// Who owns these rooms, as far as the real server knows; -1 where it does not, or does not answer in time.
-    /// </summary>
+    /// <summary>The owners of these rooms as the real server knows them; -1 = unknown or no answer in time.</summary>
     public async Task QueryAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken)
     {
         ranks.Span.Fill(-1);
@@ -74,14 +72,14 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // An answer we cannot read tells nothing; the engine asks again.
+            // Unreadable answer: treated as unknown; the engine queries again.
         }
     }
 
-    /// <summary>One call for all who ask the same at the same time; only a good answer is kept.</summary>
+    /// <summary>Concurrent equal queries share one call; only a successful answer is cached.</summary>
     private async Task<RouteReply> QueryRouteOnceAsync(string query)
     {
-        await Task.Yield(); // so that it is in the table before it can leave it
+        await Task.Yield(); // so that the entry is in the table before it can be removed
         var reply = await QueryRouteAsync(query);
         if (!reply.IsOk)
         {
@@ -94,7 +92,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server, "/route" + query));
         var reply = await SendAsync(request, RouteTimeout, CancellationToken.None);
-        // "Not registered yet" is what an engine repeats; nothing it could do better with another status.
+        // An engine retries after any status but 200.
         return reply?.WithoutHttpPort()
             ?? new RouteReply(503, "text/plain; charset=utf-8", "The prefill's bootstrap server does not answer."u8.ToArray());
     }

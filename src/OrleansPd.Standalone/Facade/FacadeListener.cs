@@ -11,10 +11,10 @@ using Microsoft.Extensions.Options;
 
 namespace OrleansPd.Standalone.Facade;
 
-/// <summary>One Kestrel listener in front of one delegate: a facade needs no routing, no container and no middleware.</summary>
+/// <summary>A Kestrel listener that passes all requests to one delegate, without routing, container and middleware.</summary>
 internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisposable
 {
-    /// <summary>Decode engines probe every 5 s over a kept connection; SGLang's own server keeps it for 75 s.</summary>
+    /// <summary>Decode engines probe every 5 s over a kept-alive connection; SGLang's own server keeps it for 75 s.</summary>
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(120);
 
     private readonly RequestDelegate _handler;
@@ -44,8 +44,8 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
 
     /// <param name="address">Null = all addresses of this machine.</param>
     /// <param name="port">0 = any free one.</param>
-    /// <param name="maxBody">Largest request body in bytes.</param>
-    /// <param name="handler">Answers.</param>
+    /// <param name="maxBody">Maximum size of a request body, in bytes.</param>
+    /// <param name="handler">Answers the requests.</param>
     /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="IOException">The port is taken.</exception>
     public static async Task<FacadeListener> StartAsync(
@@ -67,7 +67,7 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
         }
     }
 
-    /// <summary>Closes at once; whoever is connected is cut off.</summary>
+    /// <summary>Closes immediately, with all connections.</summary>
     public async ValueTask DisposeAsync()
     {
         await _server.StopAsync(new CancellationToken(canceled: true));

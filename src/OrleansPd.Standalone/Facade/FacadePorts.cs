@@ -4,13 +4,13 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>
-/// Which port a life of a prefill gets. Decode engines keep what they learned under <c>host:port</c> for as long as that address
-/// answers, so an address must not come to mean another process. In a range the port follows from who the process is: a gateway
-/// that is restarted finds the same port for a prefill that is still the same, and most likely another for one that is not.
+/// Chooses the port for an epoch of a prefill. Decode engines cache data under <c>host:port</c> while that address answers, so an
+/// address must not be reused for another process. In a range the port is a hash of the process identity: a restarted gateway
+/// finds the same port for the same prefill process, and most likely another one for a new process.
 /// </summary>
 internal sealed class FacadePorts(PortRange? range)
 {
-    /// <summary>Ports to try, the best first; 0 = any free one.</summary>
+    /// <summary>Ports to try, in order of preference; 0 = any free port.</summary>
     public IEnumerable<int> For(WorkerSnapshot prefill, IReadOnlySet<int> taken)
     {
         if (range is not { } ports)
@@ -29,7 +29,7 @@ internal sealed class FacadePorts(PortRange? range)
         }
     }
 
-    /// <summary>FNV-1a: the same in every process, which <c>GetHashCode</c> is not.</summary>
+    /// <summary>FNV-1a: the same in every process, unlike <c>GetHashCode</c>.</summary>
     private static uint Hash(string text)
     {
         var hash = 2166136261u;

@@ -9,13 +9,13 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>
-/// Keeps one facade for each life of each prefill: opened when a process was read, under an address of its own; when that life is
-/// over its address goes on for a while to say so, and is then closed.
+/// Runs one facade for each epoch of each prefill, at a new address per epoch. After the end of an epoch its address answers 503
+/// for 60 s, so that decode engines drop it, and is then closed.
 /// </summary>
 internal sealed class FacadeSet
 {
     /// <summary>
-    /// Decode engines drop an address after two failed probes, 5 s apart; an engine that knows many takes longer.
+    /// Decode engines drop an address after two failed probes, 5 s apart; an engine that knows many addresses takes longer.
     /// </summary>
     private static readonly TimeSpan FencedFor = TimeSpan.FromSeconds(60);
 
@@ -44,7 +44,7 @@ internal sealed class FacadeSet
         (_fleet, _clock, _log) = (fleet, clock, log);
         _signal = new AsyncSignal(clock);
         _host = WorkerAddress.Host(url);
-        // What others call us by need not be an address of this machine, unless nobody but this machine is meant.
+        // FacadeHost need not be an address of this machine (it may be translated), so only a loopback address is bound.
         _listenOn = IPAddress.TryParse(_host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address) ? address : null;
         _ports = new FacadePorts(options.FacadePortRange is { } range ? PortRange.Parse(range) : null);
     }
@@ -81,7 +81,7 @@ internal sealed class FacadeSet
         }
     }
 
-    /// <summary>Takes facades whose life is over out of use, and closes those that have said so for long enough.</summary>
+    /// <summary>Fences facades whose epoch has ended, and closes those that were fenced for 60 s.</summary>
     private async Task FenceAsync()
     {
         var now = _clock.GetUtcNow();
@@ -104,7 +104,7 @@ internal sealed class FacadeSet
 
     private async Task<bool> OpenAsync(WorkerSnapshot prefill, CancellationToken cancellationToken)
     {
-        // Where nobody told the port, engines use their own flag, which is 8998 unless somebody set it.
+        // If the port is not reported, it is the default of SGLang's flag.
         var server = new Uri($"http://{prefill.BootstrapHost}:{prefill.BootstrapPort ?? 8998}");
         var facade = new BootstrapFacade(_fleet, prefill, new BootstrapRelay(_http, server, _clock));
         var taken = _open.Values.Concat(_fenced.Select(f => f.Facade)).Select(f => f.Listener.Port).ToHashSet();
@@ -121,7 +121,7 @@ internal sealed class FacadeSet
             }
             catch (Exception e) when (e is IOException or SocketException)
             {
-                // Somebody else has the port: the next one.
+                // The port is in use: try the next one.
             }
         }
         _log.NoFacadePort(prefill.Id);

@@ -3,7 +3,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Standalone.Facade;
 
-/// <summary>What the facades need from the control plane behind them. Called from any thread.</summary>
+/// <summary>The part of the control plane that the facades use. Called from any thread.</summary>
 internal interface IFacadeFleet
 {
     FleetSnapshot Fleet { get; }
@@ -14,6 +14,6 @@ internal interface IFacadeFleet
     /// <summary>Looks up the ranks of rooms; -1 = unknown.</summary>
     ValueTask QueryRanksAsync(ReadOnlyMemory<long> rooms, Memory<int> ranks, CancellationToken cancellationToken);
 
-    /// <summary>From now on decode engines are given this address of the prefill worker's bootstrap server.</summary>
+    /// <summary>The prefill worker's bootstrap server is now available to decode engines at this address.</summary>
     void Opened(WorkerId prefill, WorkerInput.FacadeOpened address);
 }

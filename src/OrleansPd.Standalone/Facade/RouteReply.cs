@@ -2,15 +2,15 @@ using System.Text.Json;
 
 namespace OrleansPd.Standalone.Facade;
 
-/// <summary>What the real bootstrap server answered, as it is to be passed on.</summary>
+/// <summary>An answer of the real bootstrap server, to be relayed.</summary>
 internal sealed record RouteReply(int Status, string? ContentType, byte[] Body)
 {
     public bool IsOk => Status == 200;
 
     /// <summary>
-    /// Makes <c>prefill_http_port</c> null, and leaves every other byte alone. A decode engine that retracts a request posts it
-    /// to that port on the host it was told, which is ours: there it would meet nothing, or this gateway, which would take it for
-    /// a new request. With null the engine fails a retracted request at once.
+    /// Sets <c>prefill_http_port</c> to null and keeps all other bytes. A decode engine that retracts a request posts it to that
+    /// port at the facade's host, where nothing or this gateway listens, which would treat it as a new request. With null the
+    /// engine fails a retracted request immediately.
     /// </summary>
     public RouteReply WithoutHttpPort()
     {
@@ -35,7 +35,7 @@ internal sealed record RouteReply(int Status, string? ContentType, byte[] Body)
         }
         catch (JsonException)
         {
-            // Not ours to judge: passed on as it is.
+            // Not JSON: relayed unchanged.
         }
         return this;
     }
