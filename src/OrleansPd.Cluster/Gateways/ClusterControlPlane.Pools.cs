@@ -48,7 +48,8 @@ public sealed partial class ClusterControlPlane
         try
         {
             var fleet = _grains.GetGrain<IFleetGrain>(0);
-            pool = await fleet.Scale(target.Pool.ToString(), target.TargetSize).WaitAsync(cancellationToken).ConfigureAwait(false);
+            pool = await fleet.Scale(target.Pool.ToString(), target.TargetSize).WaitAsync(cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {

@@ -142,7 +142,8 @@ internal sealed class FleetGrain(
         {
             _isChanged = false;
             _feed!.Publish(
-                _roster.Workers, [.. _roster.Pools.Where(p => p.TargetSize.At > 0).Select(p => PoolMessages.Size(p.Key, p.TargetSize))]);
+                _roster.Workers, [.. _roster.Pools.Where(p => p.TargetSize.At > 0)
+                    .Select(p => PoolMessages.Size(p.Key, p.TargetSize))]);
         }
     }
 }

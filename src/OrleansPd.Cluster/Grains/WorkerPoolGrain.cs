@@ -81,7 +81,8 @@ internal sealed class WorkerPoolGrain(
     public Task Restore(PoolSize remembered) => TakeAsync(_roster.Restore(remembered.ToTargetSize()));
 
     private PoolSnapshot Snapshot() =>
-        new PoolState(Key, _epoch, _version, _roster.TargetSize, !stored.RecordExists, _roster.CurrentReports(time.Now)).Snapshot();
+        new PoolState(Key, _epoch, _version, _roster.TargetSize, !stored.RecordExists, _roster.CurrentReports(time.Now))
+            .Snapshot();
 
     private async Task StoreAsync(PoolRoster next)
     {

@@ -50,7 +50,8 @@ public sealed record PoolRoster
         this with { TargetSize = new(targetSize, Math.Max(TargetSize.At + 1, now.UtcTicks)) };
 
     /// <summary>Restores a target size that a gateway remembers, if it is newer.</summary>
-    public PoolRoster Restore(TargetSize remembered) => remembered.At > TargetSize.At ? this with { TargetSize = remembered } : this;
+    public PoolRoster Restore(TargetSize remembered) =>
+        remembered.At > TargetSize.At ? this with { TargetSize = remembered } : this;
 
     /// <summary>Restores members that gateways remember.</summary>
     public PoolRoster Adopt(IEnumerable<WorkerReport> known)

@@ -250,7 +250,8 @@ public sealed partial class WorkerWriterState
             return false;
         }
         _published = _fleet.Snapshot;
-        var snapshot = _published.Workers.FirstOrDefault() ?? Report.Snapshot with { Phase = WorkerPhase.Gone, Reason = "removed" };
+        var snapshot = _published.Workers.FirstOrDefault()
+            ?? Report.Snapshot with { Phase = WorkerPhase.Gone, Reason = "removed" };
         snapshot = snapshot with { Slot = 0, TransferGroup = "" };
         Report = new WorkerReport
         {

@@ -94,7 +94,7 @@ public sealed record WorkerState
         (WorkerInput.Capacity capacity, _) => Capacity(capacity),
         (WorkerInput.Described read, _) => Described(read.Facts, limits, now),
         (WorkerInput.Alive, _) => Alive(),
-        (WorkerInput.LegFailed doubt, WorkerPhase.Ready) => this with { HasFailedLeg = true, Reason = Reason ?? doubt.Reason },
+        (WorkerInput.LegFailed failed, WorkerPhase.Ready) => this with { HasFailedLeg = true, Reason = Reason ?? failed.Reason },
         (WorkerInput.LegFailed, _) => this,
         (WorkerInput.Missed missed, _) => Missed(missed, limits, now),
         (WorkerInput.Health health, _) => this with
@@ -102,7 +102,7 @@ public sealed record WorkerState
             Unhealthy = health.Problem is not null,
             Reason = Stage == WorkerPhase.Ready ? health.Problem ?? (Misses > 0 || Stalled ? Reason : null) : Reason,
         },
-        (WorkerInput.ReadinessPassed proved, WorkerPhase.Probing) when proved.Epoch == Epoch =>
+        (WorkerInput.ReadinessPassed passed, WorkerPhase.Probing) when passed.Epoch == Epoch =>
             this with
             {
                 Stage = WorkerPhase.Ready,
@@ -113,12 +113,13 @@ public sealed record WorkerState
                 DownSince = null,
                 Stalled = false
             },
-        (WorkerInput.ReadinessPassed proved, WorkerPhase.Ready) when proved.Epoch == Epoch => this with { Stalled = false },
+        (WorkerInput.ReadinessPassed passed, WorkerPhase.Ready) when passed.Epoch == Epoch => this with { Stalled = false },
         (WorkerInput.ReadinessPassed, _) => this,
         (WorkerInput.ReadinessFailed failed, WorkerPhase.Probing) =>
             this with { Reason = HoldUntil == default ? failed.Reason : failed.Reason + OldPortsHint },
         (WorkerInput.ReadinessFailed, _) => this,
-        (WorkerInput.FacadeOpened fronted, _) => fronted.Epoch == Epoch ? this with { Facade = (fronted.Host, fronted.Port) } : this,
+        (WorkerInput.FacadeOpened opened, _) =>
+            opened.Epoch == Epoch ? this with { Facade = (opened.Host, opened.Port) } : this,
         (WorkerInput.Stall { Problem: null }, _) when !Stalled => this,
         (WorkerInput.Stall stall, WorkerPhase.Ready) => this with
         {

@@ -130,7 +130,7 @@ internal sealed class MetricsEndpoints(
 
     private static void WritePools(PromText text, IReadOnlyList<PoolView> pools)
     {
-        Write("orleanspd_gateway_pool_wanted", "Workers that a pool should have; none where nobody said.", pool => pool.TargetSize);
+        Write("orleanspd_gateway_pool_wanted", "Workers that a pool should have; none if not set.", pool => pool.TargetSize);
         Write("orleanspd_gateway_pool_present", "Workers of a pool that are registered and not leaving.", pool => pool.Present);
         Write("orleanspd_gateway_pool_ready", "Of these, those that can be given requests.", pool => pool.Ready);
 

@@ -48,7 +48,12 @@ public class AffinityNewsTests
         {
             Writer = 1,
             Version = 1,
-            Snapshot = first.Snapshot with { Phase = WorkerPhase.Ready, Facts = TestFleet.Facts(dp: 2, slots: 1000), Model = "m" },
+            Snapshot = first.Snapshot with
+            {
+                Phase = WorkerPhase.Ready,
+                Facts = TestFleet.Facts(dp: 2, slots: 1000),
+                Model = "m",
+            },
         };
     }
 

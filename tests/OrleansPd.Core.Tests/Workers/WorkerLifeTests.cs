@@ -231,7 +231,8 @@ public sealed class WorkerLifeTests
         _fleet.Apply(stuck.Decode.Id, new WorkerInput.ReadinessPassed(2));
         _fleet.Now = _fleet.Now.AddHours(1);
         _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
-        Assert.Equal((WorkerPhase.Ready, 2), (_fleet.SnapshotOf(stuck.Decode.Id).Phase, _fleet.SnapshotOf(stuck.Decode.Id).Epoch));
+        Assert.Equal(
+            (WorkerPhase.Ready, 2), (_fleet.SnapshotOf(stuck.Decode.Id).Phase, _fleet.SnapshotOf(stuck.Decode.Id).Epoch));
     }
 
     [Fact]
