@@ -32,7 +32,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         {
             if (_state.Find(id) is not { } worker)
             {
-                return NotRegistered(id);
+                return AdminAnswer.NotRegistered(id);
             }
             _ = _state.Apply(
                 id, new WorkerInput.Patched(patch.ApplyTo(worker.Spec)), _clock.GetUtcNow(), _clock.GetTimestamp());
@@ -48,7 +48,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
             Signal(id);
             return removed;
         });
-        return new(view is null ? NotRegistered(id) : AdminAnswer.Done(view));
+        return new(view is null ? AdminAnswer.NotRegistered(id) : AdminAnswer.Done(view));
     }
 
     public ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken) => new(Locked(_state.Pools));
@@ -70,7 +70,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         {
             if (_state.Find(id) is not { } worker)
             {
-                return (NotRegistered(id), 0);
+                return (AdminAnswer.NotRegistered(id), 0);
             }
             var refused = RoleSwitch.Check(worker, role, () => _state.View(id)!);
             if (refused is null)
@@ -120,11 +120,8 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         return ValueTask.CompletedTask;
     }
 
-    private static AdminAnswer NotRegistered(WorkerId id) =>
-        AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
-
     private AdminAnswer Viewed(WorkerId id) =>
-        Locked(() => _state.View(id)) is { } view ? AdminAnswer.Done(view) : NotRegistered(id);
+        Locked(() => _state.View(id)) is { } view ? AdminAnswer.Done(view) : AdminAnswer.NotRegistered(id);
 
     /// <summary>Runs a switch that has begun and puts the worker back into rotation, in its old role or the new one.</summary>
     private async Task<AdminAnswer> SwitchAsync(

@@ -35,7 +35,7 @@ public sealed partial class EmbeddedControlPlane
     /// <param name="before">The fleet before the transition.</param>
     private void Changed(FleetSnapshot before)
     {
-        CompleteGranted();
+        _waiters.CompleteGranted();
         var after = _state.Fleet;
         if (ReferenceEquals(before, after))
         {
@@ -87,28 +87,10 @@ public sealed partial class EmbeddedControlPlane
     /// <summary>One registration of a worker, as its monitor sees it.</summary>
     private sealed class Monitored(EmbeddedControlPlane plane, WorkerState worker) : IMonitoredWorker
     {
-        public WorkerState? Current
-        {
-            get
-            {
-                lock (plane._gate)
-                {
-                    return plane.Current(worker.Id, worker.Registration);
-                }
-            }
-        }
+        public WorkerState? Current => plane.Locked(() => plane.Current(worker.Id, worker.Registration));
 
-        public WorkerPhase Phase
-        {
-            get
-            {
-                lock (plane._gate)
-                {
-                    return plane.Current(worker.Id, worker.Registration) is null
-                        ? WorkerPhase.Gone : plane._state.PhaseOf(worker.Id);
-                }
-            }
-        }
+        public WorkerPhase Phase => plane.Locked(() => plane.Current(worker.Id, worker.Registration) is null
+            ? WorkerPhase.Gone : plane._state.PhaseOf(worker.Id));
 
         public void Apply(WorkerInput input) => plane.Apply(worker.Id, worker.Registration, input);
 
@@ -122,14 +104,9 @@ public sealed partial class EmbeddedControlPlane
             return null;
         });
 
-        public ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken)
-        {
-            lock (plane._gate)
-            {
-                return new(plane.Current(worker.Id, worker.Registration) is null
-                    ? null : plane._state.BeginReadinessCheck(worker.Id, plane._clock.GetUtcNow()));
-            }
-        }
+        public ValueTask<ReadinessCheck?> BeginReadinessCheckAsync(CancellationToken cancellationToken) =>
+            new(plane.Locked(() => plane.Current(worker.Id, worker.Registration) is null
+                ? null : plane._state.BeginReadinessCheck(worker.Id, plane._clock.GetUtcNow())));
 
         public ValueTask EndReadinessCheckAsync(ReadinessCheck check, bool? good, string? reason)
         {

@@ -42,9 +42,9 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
         _seed = seed;
         _lines = new LogQueue(log.LinesDropped);
         _loops = new LoopGuard(log.LoopDied);
-        _waiters = new Waiters(_gate, clock, TimedOut, Abandoned);
         var mint = new RoomMint(RoomMint.PrefixOf(seed), RoomMint.CounterAt(clock.GetUtcNow()));
         _state = new ControlPlaneState(options, mint, seed);
+        _waiters = new Waiters(_gate, clock) { State = _state };
         _facades = options.BootstrapFacade ? new FacadeSet(this, options, clock, log) : null;
     }
 
@@ -67,7 +67,6 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
 
     /// <param name="options">The operator's settings.</param>
     /// <param name="probe">Queries the engines.</param>
-    /// <param name="clock">The time.</param>
     /// <param name="seed">Of rooms and of random choices; different for gateways that share engines.</param>
     /// <param name="log">Receives changes of workers.</param>
     /// <exception cref="ArgumentException">A policy's name or a worker's address is wrong.</exception>
@@ -105,15 +104,13 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
         return Task.CompletedTask;
     }
 
-    /// <summary>
-    /// Refuses waiting and new requests and stops the monitors. Legs in flight may still be reported.
-    /// </summary>
+    /// <summary>Refuses waiting and new requests and stops the monitors. Legs in flight may still be reported.</summary>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
         lock (_gate)
         {
             _state.Stop();
-            CompleteGranted();
+            _waiters.CompleteGranted();
         }
         await _loops.StopAsync(cancellationToken);
         // Bounded: a log that blocks must not keep the process alive.
@@ -130,7 +127,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
         lock (_gate)
         {
             answer = _state.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
-            CompleteGranted();
+            _waiters.CompleteGranted();
             if (answer.Grant is { } grant)
             {
                 return new(grant);
@@ -208,26 +205,6 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
             Changed(before);
             return result;
         }
-    }
-
-    private bool TimedOut(WaitingRequest waiting)
-    {
-        var ended = _state.TimedOut(waiting, _clock.GetUtcNow(), _clock.GetTimestamp());
-        CompleteGranted();
-        return ended;
-    }
-
-    private bool Abandoned(WaitingRequest waiting)
-    {
-        var ended = _state.Abandon(waiting, _clock.GetUtcNow(), _clock.GetTimestamp());
-        CompleteGranted();
-        return ended;
-    }
-
-    private void CompleteGranted()
-    {
-        _state.TakeGranted(_waiters.Granted);
-        _waiters.CompleteGranted();
     }
 
     private async Task TickAsync(CancellationToken cancellationToken)

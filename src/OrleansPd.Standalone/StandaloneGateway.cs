@@ -12,7 +12,6 @@ public static class StandaloneGateway
     /// <summary>Starts listening. The engines may start later.</summary>
     /// <param name="options">Addresses, engines and limits.</param>
     /// <param name="logging">Where the log goes; null = nowhere.</param>
-    /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="IOException">The port is taken.</exception>
     /// <exception cref="ArgumentException">A policy's name or a worker's address is wrong.</exception>
     public static async Task<GatewayServer> StartAsync(

@@ -5,7 +5,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>
-/// Receives, for one gateway, what the policies of other gateways learn. Its key is the gateway's id; it is placed on that
+/// Receives, for one gateway, the affinity entries of other gateways. Its key is the gateway's id; it is placed on that
 /// gateway's silo.
 /// </summary>
 [Alias("pd.IAffinityGrain")]

@@ -19,13 +19,11 @@ public interface IFleetGrain : IGrainWithIntegerKey
     [Alias("Watch")]
     IAsyncEnumerable<FleetUpdate> Watch(long epoch, long version, CancellationToken cancellationToken = default);
 
-    /// <summary>Announces a gateway; called again at an interval. Its prefix is kept while its silo lives.</summary>
+    /// <summary>Announces a gateway; called again at an interval. It keeps its prefix until its silo is declared dead.</summary>
     [Alias("Join"), ResponseTimeout("00:00:05")]
     Task<GatewayTerm> Join(GatewayHello hello);
 
-    /// <summary>
-    /// Reports a changed pool. Interleaves, because a pool reports while the fleet grain awaits a call to it.
-    /// </summary>
+    /// <summary>Reports a changed pool. Interleaves, because a pool reports while the fleet grain awaits a call to it.</summary>
     [Alias("Changed"), AlwaysInterleave, ResponseTimeout("00:00:02")]
     Task Changed(PoolSnapshot pool);
 
@@ -33,9 +31,7 @@ public interface IFleetGrain : IGrainWithIntegerKey
     [Alias("Pools"), ResponseTimeout("00:00:02")]
     Task<ImmutableArray<PoolSnapshot>> Pools();
 
-    /// <summary>
-    /// Adds workers to their pools and creates missing pools. Returns the ids of the workers that were added.
-    /// </summary>
+    /// <summary>Adds workers to their pools and creates missing pools. Returns the ids of the workers that were added.</summary>
     [Alias("Add"), ResponseTimeout("00:00:10")]
     Task<ImmutableArray<WorkerId>> Add(ImmutableArray<WorkerSpec> specs);
 

@@ -11,7 +11,6 @@ namespace OrleansPd.Client.Contracts;
 public interface IWorkerGrain : IGrainWithStringKey
 {
     /// <summary>Starts or continues to manage a registration; the pool calls it at an interval.</summary>
-    /// <param name="member">The worker.</param>
     /// <param name="last">Its last report; null = none.</param>
     /// <param name="isNew">It was just added: no gateway can hold credits.</param>
     [Alias("Ensure"), ResponseTimeout("00:00:02")]
@@ -39,9 +38,7 @@ public interface IWorkerGrain : IGrainWithStringKey
     [Alias("SwitchRole"), ResponseTimeout("00:00:05")]
     Task<AdminAnswer> SwitchRole(WorkerRole role);
 
-    /// <summary>
-    /// The engine's facts changed: reads them again soon, not at the next interval. Does not wait for that.
-    /// </summary>
+    /// <summary>The engine's facts changed: reads them again soon, not at the next interval. Does not wait for that.</summary>
     [Alias("ReadAgain"), ResponseTimeout("00:00:02")]
     Task ReadAgain();
 }

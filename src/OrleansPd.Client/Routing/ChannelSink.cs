@@ -5,9 +5,7 @@ using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Client.Routing;
 
-/// <summary>
-/// An answer as parts in a bounded channel: a slow reader slows the engine's stream instead of filling memory.
-/// </summary>
+/// <summary>An answer as parts in a bounded channel: a slow reader slows the engine's stream instead of filling memory.</summary>
 public sealed class ChannelSink : IAnswerSink
 {
     private readonly Channel<AnswerPart> _parts = Channel.CreateBounded<AnswerPart>(64);
@@ -15,8 +13,24 @@ public sealed class ChannelSink : IAnswerSink
     /// <summary>The parts; completes with the answer.</summary>
     public ChannelReader<AnswerPart> Parts => _parts.Reader;
 
-    /// <summary>No part follows.</summary>
-    public void Complete(Exception? error = null) => _parts.Writer.TryComplete(error);
+    /// <summary>Runs a call with this sink, then completes the parts and disposes the body. Failures go to the reader.</summary>
+    public async Task RunAsync(RequestDispatcher dispatcher, DispatchCall call, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(dispatcher);
+        ArgumentNullException.ThrowIfNull(call);
+        using (call.Body)
+        {
+            try
+            {
+                await dispatcher.RunAsync(call, this, cancellationToken).ConfigureAwait(false);
+                _parts.Writer.TryComplete();
+            }
+            catch (Exception e)
+            {
+                _parts.Writer.TryComplete(e);
+            }
+        }
+    }
 
     public async ValueTask AnswerAsync(AnswerHead head, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {

@@ -18,7 +18,6 @@ public sealed class PdClient : IAsyncDisposable
     private readonly RequestDispatcher _dispatcher;
 
     /// <param name="grains">The grain factory of a cluster client or of a silo.</param>
-    /// <param name="clock">The time.</param>
     public PdClient(IGrainFactory grains, TimeProvider clock)
     {
         ArgumentNullException.ThrowIfNull(grains);
@@ -43,24 +42,8 @@ public sealed class PdClient : IAsyncDisposable
         var call = Calls.Make(path, body.Span);
         var sink = new ChannelSink();
         var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _ = RunAsync();
+        _ = sink.RunAsync(_dispatcher, call, stop.Token);
         return AnswerAsync(sink.Parts.ReadAllAsync(CancellationToken.None), stop, cancellationToken);
-
-        async Task RunAsync()
-        {
-            using (call.Body)
-            {
-                try
-                {
-                    await _dispatcher.RunAsync(call, sink, stop.Token).ConfigureAwait(false);
-                    sink.Complete();
-                }
-                catch (Exception e)
-                {
-                    sink.Complete(e);
-                }
-            }
-        }
     }
 
     /// <summary>Lets a silo dispatch the request and relays its answer.</summary>

@@ -46,7 +46,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     {
         if (ReportOf(id) is not { } before)
         {
-            return NotRegistered(id);
+            return AdminAnswer.NotRegistered(id);
         }
         var answer = await _grains.WorkerGrain(before.Spec.Role, id).SwitchRole(role).WaitAsync(cancellationToken)
             .ConfigureAwait(false);
@@ -69,7 +69,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
                 && report.Snapshot.Phase != WorkerPhase.Gone)
             {
                 return AdminAnswer.Failed(
-                    AdminProblem.EngineRefused, "The worker keeps its role and serves again; the writer's log says why.");
+                    AdminProblem.EngineRefused, "The worker keeps its role and serves again; its silo logs the reason.");
             }
             await Task.Delay(SwitchPoll, _clock, cancellationToken).ConfigureAwait(false);
         }
@@ -94,18 +94,15 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         }
     }
 
-    private static AdminAnswer NotRegistered(WorkerId id) =>
-        AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
-
     private async ValueTask<AdminAnswer> AskAsync(
         WorkerId id, Func<IWorkerGrain, Task<WorkerView?>> ask, CancellationToken cancellationToken)
     {
         if (ReportOf(id) is not { } report)
         {
-            return NotRegistered(id);
+            return AdminAnswer.NotRegistered(id);
         }
         var view = await ask(_grains.WorkerGrain(report.Spec.Role, id)).WaitAsync(cancellationToken).ConfigureAwait(false);
-        return view is null ? NotRegistered(id) : AdminAnswer.Done(view);
+        return view is null ? AdminAnswer.NotRegistered(id) : AdminAnswer.Done(view);
     }
 
     private async Task<WorkerView> ViewAsync(WorkerReport report, CancellationToken cancellationToken)
@@ -129,7 +126,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         Worker = report.Snapshot with { ApiKey = null },
         Cost = report.Spec.Cost,
         Since = report.Since,
-        Safety = new(false, "its writer does not answer now"),
+        Safety = new(false, "its grain does not answer"),
         SwitchTo = report.SwitchTo,
     };
 }

@@ -39,8 +39,10 @@ public sealed partial class ClusterControlPlane
             _prefix = prefix;
             var counter = RoomMint.CounterAt(_clock.GetUtcNow());
             ReadinessRoomMint = new RoomMint((prefix * 2) + 1, counter);
-            Volatile.Write(ref _state, new GatewayState(
-                _options, _services.Limits, _services.Members.Self, new RoomMint(prefix * 2, counter), _seed));
+            var mint = new RoomMint(prefix * 2, counter);
+            var state = new GatewayState(_options, _services.Limits, _services.Members.Self, mint, _seed);
+            _waiters.State = state;
+            Volatile.Write(ref _state, state);
             Take([.. _reports.Values]);
         }
         Lines.Add(() => Log.Joined(_log, _services.Members.Self, prefix));
@@ -86,7 +88,7 @@ public sealed partial class ClusterControlPlane
             lock (_gate)
             {
                 _state?.Tick(_clock.GetUtcNow(), _clock.GetTimestamp());
-                CompleteGranted();
+                _waiters.CompleteGranted();
             }
         }
     }
@@ -137,7 +139,7 @@ public sealed partial class ClusterControlPlane
             return;
         }
         _ = state.Take([.. reports.Values], _clock.GetUtcNow(), _clock.GetTimestamp());
-        CompleteGranted();
+        _waiters.CompleteGranted();
         foreach (var (id, registration) in state.Tracked)
         {
             if (!_links.ContainsKey((id, registration)) && !_loops.Stopping.IsCancellationRequested)

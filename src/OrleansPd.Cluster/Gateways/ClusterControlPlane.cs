@@ -60,7 +60,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         _unseen = [.. _options.Workers.Select(worker => EngineLocation.NamedOn(services.Silos.Here, worker))];
         Lines = new LogQueue(count => Log.LinesDropped(_log, count));
         _loops = new LoopGuard((error, loop) => Log.PlaneLoopDied(_log, error, loop));
-        _waiters = new Waiters(_gate, _clock, TimedOut, Abandoned);
+        _waiters = new Waiters(_gate, _clock);
         _fleet = new FleetConnection(this, services);
         _witness = new WitnessReporter(services, LegsInFlight);
     }
@@ -137,7 +137,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         lock (_gate)
         {
             _state?.Stop();
-            CompleteGranted();
+            _waiters.CompleteGranted();
         }
     }
 
@@ -159,7 +159,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
                     new(RefusalReason.NoWorkers, "This gateway has not joined its cluster yet.", TimeSpan.FromSeconds(1))));
             }
             answer = state.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
-            CompleteGranted();
+            _waiters.CompleteGranted();
             if (answer.Grant is { } grant)
             {
                 return new(grant);
@@ -178,7 +178,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
             {
                 return;
             }
-            CompleteGranted();
+            _waiters.CompleteGranted();
             var worker = side == LegSide.Prefill ? lease.Prefill! : lease.Decode;
             if (state.IsUrgent(worker.Slot) && RegistrationOf(worker.Id) is { } registration
                 && _links.TryGetValue((worker.Id, registration), out var link))
@@ -202,7 +202,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         lock (_gate)
         {
             _state!.Answered(id, report, answer, sentAt, _clock.GetUtcNow(), _clock.GetTimestamp());
-            CompleteGranted();
+            _waiters.CompleteGranted();
             return _state.IsUrgent(id, report.Registration);
         }
     }
@@ -213,26 +213,6 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         {
             return _state is null ? default! : read(_state);
         }
-    }
-
-    private bool TimedOut(WaitingRequest waiting)
-    {
-        var ended = _state!.TimedOut(waiting, _clock.GetUtcNow(), _clock.GetTimestamp());
-        CompleteGranted();
-        return ended;
-    }
-
-    private bool Abandoned(WaitingRequest waiting)
-    {
-        var ended = _state!.Abandon(waiting, _clock.GetUtcNow(), _clock.GetTimestamp());
-        CompleteGranted();
-        return ended;
-    }
-
-    private void CompleteGranted()
-    {
-        _state?.TakeGranted(_waiters.Granted);
-        _waiters.CompleteGranted();
     }
 
     private void SignalAll()

@@ -45,9 +45,7 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
         }
     }
 
-    /// <summary>
-    /// Follows the fleet. A feed ends with its silo; the next one starts after the newest update received.
-    /// </summary>
+    /// <summary>Follows the fleet. A feed ends with its silo; the next one starts after the newest update received.</summary>
     public async Task FollowAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();

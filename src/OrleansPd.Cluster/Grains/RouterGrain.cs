@@ -92,7 +92,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         var call = Calls.Make(path, body);
         var sink = new ChannelSink();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var running = RunAsync();
+        var running = sink.RunAsync(dispatcher, call, stop.Token);
         try
         {
             await foreach (var part in sink.Parts.ReadAllAsync(cancellationToken))
@@ -104,21 +104,6 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         {
             await stop.CancelAsync();
             await running;
-        }
-        async Task RunAsync()
-        {
-            using (call.Body)
-            {
-                try
-                {
-                    await dispatcher.RunAsync(call, sink, stop.Token);
-                    sink.Complete();
-                }
-                catch (Exception e)
-                {
-                    sink.Complete(e);
-                }
-            }
         }
     }
 

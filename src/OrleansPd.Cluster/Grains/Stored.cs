@@ -5,7 +5,7 @@ using OrleansPd.Cluster.Telemetry;
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>
-/// Writes a grain's state. If storage was emptied meanwhile, it is filled again from memory. If another activation has changed
+/// Writes a grain's state. If storage was lost meanwhile, it is filled again from memory. If another activation has changed
 /// the state, it is not overwritten: the exception ends this activation, and the next one reads the state.
 /// </summary>
 internal static class Stored

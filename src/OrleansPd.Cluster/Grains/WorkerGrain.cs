@@ -58,7 +58,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
 
     public Task<AdminAnswer> SwitchRole(WorkerRole role) => _host is { } host
         ? host.SwitchRoleAsync(role)
-        : Task.FromResult(AdminAnswer.Failed(AdminProblem.NotFound, $"No worker '{this.GetPrimaryKeyString()}' is registered."));
+        : Task.FromResult(AdminAnswer.NotRegistered(new(this.GetPrimaryKeyString())));
 
     public Task ReadAgain()
     {

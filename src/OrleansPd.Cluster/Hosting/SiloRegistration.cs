@@ -28,7 +28,6 @@ public static class SiloRegistration
     /// Adds the grains and the <see cref="ClusterControlPlane"/> of the gateway in this silo. The caller must also add a grain
     /// storage named <see cref="PdClusterOptions.Storage"/> and a reminder service.
     /// </summary>
-    /// <param name="silo">The silo.</param>
     /// <param name="controlPlane">Options of the control plane; equal on all silos except for the workers.</param>
     /// <param name="cluster">Options of the cluster; equal on all silos.</param>
     /// <param name="clock">The clock of this library's parts; null = the system clock.</param>

@@ -5,6 +5,8 @@ namespace OrleansPd.Cluster.Membership;
 /// <summary>The gateways of the cluster. The id of a gateway is the address of its silo, which is never reused.</summary>
 internal sealed class ClusterMembers(IClusterMembershipService membership, ILocalSiloDetails local)
 {
+    // Part of ids that silos exchange.
+    private const string ReadinessMark = "/trial/";
     private readonly CancellationTokenSource _leaving = new();
     private View? _view;
 
@@ -61,7 +63,7 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     /// <summary>
     /// Id under which the readiness checks of a worker hold credits; it contains the silo of the worker's grain.
     /// </summary>
-    public string ReadinessHolder(string worker) => $"{Self}/trial/{worker}";
+    public string ReadinessHolder(string worker) => Self + ReadinessMark + worker;
 
     /// <summary>Whether a holder of credits is a gateway, not a readiness check.</summary>
     public static bool IsGateway(string holder) => Owner(holder) == holder;
@@ -81,7 +83,7 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     }
 
     private static string Owner(string holder) =>
-        holder.IndexOf("/trial/", StringComparison.Ordinal) is > 0 and var end ? holder[..end] : holder;
+        holder.IndexOf(ReadinessMark, StringComparison.Ordinal) is > 0 and var end ? holder[..end] : holder;
 
     public static bool IsOf(string holder, string gateway) => Owner(holder) == gateway;
 

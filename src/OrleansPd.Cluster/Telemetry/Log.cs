@@ -15,7 +15,7 @@ internal static partial class Log
     public static partial void NotReported(ILogger logger, WorkerId worker, string reason);
 
     [LoggerMessage(3003, LogLevel.Critical,
-        "Worker {Worker}: loop '{Loop}' of its writer failed; the writer ends and its pool starts another one")]
+        "Worker {Worker}: loop '{Loop}' of its grain failed; the grain ends and its pool activates it again")]
     public static partial void LoopDied(ILogger logger, Exception exception, WorkerId worker, string loop);
 
     [LoggerMessage(3004, LogLevel.Debug,
@@ -54,7 +54,7 @@ internal static partial class Log
     [LoggerMessage(3010, LogLevel.Critical, "The control plane's loop '{Loop}' failed; this process shuts down")]
     public static partial void PlaneLoopDied(ILogger logger, Exception exception, string loop);
 
-    [LoggerMessage(3011, LogLevel.Debug, "The writer of worker {Worker} does not answer: {Reason}")]
+    [LoggerMessage(3011, LogLevel.Debug, "The grain of worker {Worker} does not answer: {Reason}")]
     public static partial void WriterAway(ILogger logger, WorkerId worker, string reason);
 
     [LoggerMessage(3012, LogLevel.Warning, "{What} could not be stored; the next change or sweep retries: {Reason}")]
@@ -66,7 +66,7 @@ internal static partial class Log
     [LoggerMessage(3015, LogLevel.Warning, "Worker {Worker} did not become a {Role} worker and keeps its role: {Reason}")]
     public static partial void RoleNotSwitched(ILogger logger, WorkerId worker, WorkerRole role, string? reason);
 
-    [LoggerMessage(3019, LogLevel.Information, "The writer of worker {Worker} moves to a silo nearer to its engine")]
+    [LoggerMessage(3019, LogLevel.Information, "The grain of worker {Worker} moves to a silo nearer to its engine")]
     public static partial void Moves(ILogger logger, WorkerId worker);
 
     [LoggerMessage(3013, LogLevel.Warning, "{What} was lost from storage and has been stored again from memory")]
@@ -75,6 +75,6 @@ internal static partial class Log
     [LoggerMessage(3020, LogLevel.Warning, "{Count} log lines were dropped because the log could not keep up")]
     public static partial void LinesDropped(ILogger logger, long count);
 
-    [LoggerMessage(3021, LogLevel.Information, "Worker {Worker} is no longer a member of its pool; its writer ends")]
+    [LoggerMessage(3021, LogLevel.Information, "Worker {Worker} is no longer a member of its pool; its grain ends")]
     public static partial void WriterEnds(ILogger logger, WorkerId worker);
 }

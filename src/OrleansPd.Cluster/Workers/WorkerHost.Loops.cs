@@ -52,7 +52,7 @@ internal sealed partial class WorkerHost
         var failed = false;
         while (true)
         {
-            var (report, gone) = Newest();
+            var (report, gone) = Read(state => (state.Report, state.IsGone));
             if (report.Version > reported)
             {
                 try
@@ -93,13 +93,5 @@ internal sealed partial class WorkerHost
             return false;
         }
         return await pool.Report(report).WaitAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    private (WorkerReport Report, bool IsGone) Newest()
-    {
-        lock (_gate)
-        {
-            return (_state.Report, _state.IsGone);
-        }
     }
 }

@@ -59,38 +59,11 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     public long Registration => _state.Registration;
 
     /// <summary>The newest report; the next activation continues from it.</summary>
-    public WorkerReport Report
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _state.Report;
-            }
-        }
-    }
+    public WorkerReport Report => Read(state => state.Report);
 
-    public bool IsGone
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _state.IsGone;
-            }
-        }
-    }
+    public bool IsGone => Read(state => state.IsGone);
 
-    public WorkerState? Current
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _state.State;
-            }
-        }
-    }
+    public WorkerState? Current => Read(state => state.State);
 
     public WorkerPhase Phase => Report.Snapshot.Phase;
 
@@ -139,13 +112,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         return answer;
     }
 
-    public WorkerView View()
-    {
-        lock (_gate)
-        {
-            return _state.View() with { Silo = _services.Silos.Address };
-        }
-    }
+    public WorkerView View() => Read(state => state.View()) with { Silo = _services.Silos.Address };
 
     /// <summary>
     /// Whether the grain should move to a silo nearer to its engine now. It moves only while the worker serves, no readiness
@@ -248,6 +215,14 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         foreach (var (holder, rids) in lost)
         {
             _loops.Run("abort", stop => ClearAsync(holder, rids, worker, stop));
+        }
+    }
+
+    private T Read<T>(Func<WorkerWriterState, T> read)
+    {
+        lock (_gate)
+        {
+            return read(_state);
         }
     }
 

@@ -1,3 +1,5 @@
+using OrleansPd.Core.Workers;
+
 namespace OrleansPd.Core.Admin;
 
 /// <summary>Result of an operator's change: the worker afterwards, or the problem.</summary>
@@ -7,6 +9,8 @@ namespace OrleansPd.Core.Admin;
 public readonly record struct AdminAnswer(WorkerView? Worker, AdminProblem? Problem, string? Message)
 {
     public static AdminAnswer Done(WorkerView worker) => new(worker, null, null);
+
+    public static AdminAnswer NotRegistered(WorkerId id) => Failed(AdminProblem.NotFound, $"No worker '{id}' is registered.");
 
     public static AdminAnswer Failed(AdminProblem problem, string message) => new(null, problem, message);
 }

@@ -33,9 +33,7 @@ public interface IFleetAdmin
     /// </summary>
     ValueTask<ImmutableArray<PoolView>> PoolsAsync(CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Sets the target size of a pool. A cluster stores it; a single process keeps it until it ends.
-    /// </summary>
+    /// <summary>Sets the target size of a pool. A cluster stores it; a single process keeps it until it ends.</summary>
     ValueTask<PoolAnswer> ScaleAsync(PoolTarget target, CancellationToken cancellationToken);
 
     /// <summary>The caches of a worker's engine were flushed: drops its prefixes from the index.</summary>

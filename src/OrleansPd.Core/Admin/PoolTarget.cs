@@ -20,7 +20,7 @@ public sealed record PoolTarget(PoolName Pool, int? TargetSize, bool DrainSurplu
         !Enum.IsDefined(Pool.Role) ? "The role must be prefill, decode or regular."
         : Pool.Model is { } model && !IsName(model)
             ? $"The model must be a name of 1 to {PoolName.MaxLength} characters without blanks around it, "
-                + "or '-' where engines tell it."
+                + "or '-' for the model that the engines report."
         : TargetSize is < 0 or > Max ? $"'wanted' must be a whole number from 0 to {Max}, or null."
         : DrainSurplus && TargetSize is null ? "'drain_surplus' needs a 'wanted' number."
         : null;

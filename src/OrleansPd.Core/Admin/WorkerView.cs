@@ -14,7 +14,7 @@ public sealed record WorkerView
     /// <summary>When its current stage began; for a removed worker when it was removed.</summary>
     public required DateTimeOffset Since { get; init; }
 
-    /// <summary>Its ranks; a single one stands for all when engines choose ranks. Empty for a removed worker.</summary>
+    /// <summary>Its ranks; one entry for all of them if the engine chooses ranks. Empty for a removed worker.</summary>
     public ImmutableArray<RankView> Ranks { get; init; } = [];
 
     /// <summary>Our legs in flight on it, readiness checks included.</summary>

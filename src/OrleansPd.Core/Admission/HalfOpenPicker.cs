@@ -22,8 +22,8 @@ internal sealed class HalfOpenPicker(IAdmissionFleet fleet)
             var prefill = group.Prefill is null ? -1 : Usable(group.Prefill, request, now, out prefillHalfOpen);
             if (decode >= 0 && (prefill >= 0 || group.Prefill is null))
             {
-                Take(decodeHalfOpen, group.Decode, decode, now);
-                Take(prefillHalfOpen, group.Prefill, prefill, now);
+                _ = decodeHalfOpen && fleet.TryHalfOpen(group.Decode.Slot(decode), take: true, now);
+                _ = prefillHalfOpen && fleet.TryHalfOpen(group.Prefill!.Slot(prefill), take: true, now);
                 pick = new(group, prefill, decode, prefillHalfOpen, decodeHalfOpen)
                 {
                     Route = group.IsRegular ? RouteReason.OnlyRegular : RouteReason.Pair,
@@ -49,13 +49,5 @@ internal sealed class HalfOpenPicker(IAdmissionFleet fleet)
             }
         }
         return leaf;
-    }
-
-    private void Take(bool halfOpen, RankSet? set, int leaf, DateTimeOffset now)
-    {
-        if (halfOpen)
-        {
-            _ = fleet.TryHalfOpen(set!.Slot(leaf), take: true, now);
-        }
     }
 }

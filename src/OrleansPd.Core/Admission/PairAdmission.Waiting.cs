@@ -3,7 +3,7 @@ using OrleansPd.Core.Routing;
 
 namespace OrleansPd.Core.Admission;
 
-/// <summary>Requests that wait: who joins, who is served next, and when a wait ends without a lease.</summary>
+/// <summary>Requests that wait: joining, the choice of the next one, and the end of a wait without a lease.</summary>
 internal sealed partial class PairAdmission
 {
     /// <summary>Requests of one lane that are tried for a grant, where the first of them do not fit.</summary>
@@ -46,10 +46,7 @@ internal sealed partial class PairAdmission
     }
 
     /// <param name="pool">The model.</param>
-    /// <param name="request">The request.</param>
     /// <param name="returnBy">Until when it waits for workers to return; null = it waits for capacity.</param>
-    /// <param name="now">The time.</param>
-    /// <param name="timestamp">The same as a timestamp.</param>
     private AcquireAnswer Wait(
         ModelPool pool, in PairRequest request, DateTimeOffset? returnBy, DateTimeOffset now, long timestamp)
     {
@@ -107,7 +104,6 @@ internal sealed partial class PairAdmission
 
     /// <summary>The first request of a lane that can be served now; null = none.</summary>
     /// <param name="pool">The model.</param>
-    /// <param name="lane">One of its lanes.</param>
     /// <param name="barrier">No later request is served before this one; null = none.</param>
     /// <param name="rival">Another request that can be served; later ones are skipped. Null = none.</param>
     private WaitingRequest? FirstThatFits(ModelPool pool, WaitQueue lane, WaitingRequest? barrier, WaitingRequest? rival)

@@ -38,7 +38,7 @@ internal sealed partial class PairAdmission
     {
         _options = options;
         _fleet = fleet;
-        Rooms = rooms;
+        Rooms = rooms.Table;
         Catalog = new PairCatalog(options, new LoadTable(usesCredits: updates is not null));
         _leases = new LeaseTable(options, Catalog, rooms);
         _halfOpen = new HalfOpenPicker(fleet);
@@ -49,7 +49,7 @@ internal sealed partial class PairAdmission
 
     public PairCatalog Catalog { get; }
 
-    public RoomBook Rooms { get; }
+    public RoomTable Rooms { get; }
 
     public bool NeedsPrefix => _policies.NeedsPrefix;
 

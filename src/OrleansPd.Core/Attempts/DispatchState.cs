@@ -68,7 +68,7 @@ public readonly record struct DispatchEvent(DispatchEventKind Kind, LegEnd End =
 /// <item>both are sent at once;</item>
 /// <item>the first failure before output decides the verdict and cancels the other leg;</item>
 /// <item>decode's first good output commits, even while the prefill's answer is open (it is read to its end: closing it would
-/// abort the request, protocol §2.7);</item>
+/// abort the request);</item>
 /// <item>after that only decode, the client and time limits decide: a late prefill error does not reach the client;</item>
 /// <item>an answer that needs both legs (input log probabilities) commits when both have succeeded.</item>
 /// </list>
@@ -132,7 +132,7 @@ public readonly record struct DispatchState
             return next.CommitIfWhole(out actions);
         }
         // Decode output proves that the KV has arrived, so a later prefill failure does not matter to the client, unless the
-        // answer needs the prefill's part. In a batch only the KV of one prompt is proved: an engine that reports a failed prompt
+        // answer needs the prefill's part. In a batch it proves only the KV of one prompt: an engine that reports a failed prompt
         // has informed its partner, but one whose leg broke off has not, and decode would wait for the other prompts.
         var outranked = IsCommitted || (HasOutput && !NeedsPrefillAnswer);
         if (Verdict is not null || (outranked && !(IsBatch && end.BrokeOff)))

@@ -12,7 +12,7 @@ public enum LegEndKind
     /// <summary>4xx that the client's request caused.</summary>
     ClientError,
 
-    /// <summary>4xx that members added by the gateway caused (room, rank, header, a rid of ours): protocol §2.8.</summary>
+    /// <summary>4xx that members added by the gateway caused (room, rank, header, a rid of ours).</summary>
     GatewayError,
 
     /// <summary>429 or 503: the engine works but has no capacity.</summary>

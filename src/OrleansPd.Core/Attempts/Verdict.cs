@@ -33,15 +33,11 @@ public sealed record Verdict(string Reason, int Status, Blame Blame, bool Retrya
 
     public static Verdict ShuttingDown { get; } = new("shutting_down", 503, Blame.None, false, null, "The gateway is stopping.");
 
-    /// <summary>
-    /// The request was aborted by its id before an engine had it; status and text are those of engines.
-    /// </summary>
+    /// <summary>The request was aborted by its id before an engine had it; status and text are those of engines.</summary>
     public static Verdict AbortedEarly { get; } =
         new("client_aborted", 500, Blame.Client, false, null, "Aborted by AbortReq before an engine had it.");
 
-    /// <summary>
-    /// The pair is not at fault: the same one may be tried again, once per request without using its retries.
-    /// </summary>
+    /// <summary>The pair is not at fault: the same one may be tried again, once per request without using its retries.</summary>
     public bool Resend { get; private init; }
 
     public bool IsSuccess => ReferenceEquals(this, Success);

@@ -17,7 +17,7 @@ public sealed record CreditClaim
     /// <summary>The gateway has no requests here and needs no credits.</summary>
     public bool IsLeaving { get; init; }
 
-    /// <summary>The credits will be given back soon: gateways that get less because of them should ask again soon.</summary>
+    /// <summary>The credits will be returned soon: gateways that get less because of them should report again soon.</summary>
     public bool IsBrief { get; init; }
 
     /// <summary>One per rank; empty = the gateway does not know the ranks yet.</summary>

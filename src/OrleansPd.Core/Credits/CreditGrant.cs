@@ -14,7 +14,7 @@ public sealed record CreditGrant
     /// <summary>One per rank.</summary>
     public ImmutableArray<RankGrant> Ranks { get; init; } = [];
 
-    /// <summary>Other gateways need this gateway's credits, or it got less than it needs: it should ask again soon.</summary>
+    /// <summary>Other gateways need this gateway's credits, or it got less than it needs: it should report again soon.</summary>
     public bool IsTight { get; init; }
 }
 

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// Credits of all gateways on one worker. On each rank the sum of credits never exceeds the capacity: a gateway gives credits
-/// back before others get them, and those of a dead gateway stay taken until its requests are gone from the engine. Not
+/// Credits of all gateways on one worker. On each rank the sum of credits never exceeds the capacity: a gateway returns credits
+/// before others get them, and those of a dead gateway stay taken until its requests are gone from the engine. Not
 /// thread-safe.
 /// </summary>
 public sealed class CreditLedger
@@ -19,7 +19,6 @@ public sealed class CreditLedger
     /// <param name="id">Higher than of all former activations of this worker's grain.</param>
     /// <param name="limits">How long credits are valid.</param>
     /// <param name="learn">False only if no gateway can hold credits: the worker is new.</param>
-    /// <param name="now">The time.</param>
     public CreditLedger(long id, CreditLimits limits, bool learn, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(limits);
@@ -175,7 +174,7 @@ public sealed class CreditLedger
         var free = Math.Max(0, all - heldByOthers);
         var credits = IsLearning(now) ? Math.Min(holder.HeldOn(rank), Math.Max(free, holder.Running[rank]))
             : Math.Min(share, free);
-        // The answer may be lost: a credit counts as given back only when the gateway reports that.
+        // The answer may be lost: a credit is free only when the gateway reports that it returned it.
         holder.Held[rank] = Math.Max(credits, holder.HeldOn(rank));
         tight |= wanted > all || _holders.Any(h => h.IsBrief && h != holder) || credits < Math.Min(all, holder.Need(rank));
         return new RankGrant(

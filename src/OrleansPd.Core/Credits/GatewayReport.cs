@@ -24,9 +24,7 @@ public sealed record GatewayReport
     /// <summary>Outcomes of legs in order; equal consecutive ones are one entry.</summary>
     public ImmutableArray<OutcomeRun> Outcomes { get; init; } = [];
 
-    /// <summary>
-    /// Time since any request of this gateway there made progress; zero = progress, or no requests.
-    /// </summary>
+    /// <summary>Time since any request of this gateway there made progress; zero = progress, or no requests.</summary>
     public TimeSpan Stalled { get; init; }
 
     /// <summary>Ids of this gateway's requests on the engine: aborted if the gateway dies.</summary>

@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
-/// Which gateway mints rooms under which prefix. A prefix belongs to its gateway while that lives. Another may get it afterwards,
+/// The prefix under which each gateway mints rooms. A gateway keeps its prefix until its silo is dead; then another may get it,
 /// because counters start at the current time. Each gateway has two prefixes of <see cref="Rooms.RoomMint"/>: one for requests,
 /// one for readiness checks.
 /// </summary>

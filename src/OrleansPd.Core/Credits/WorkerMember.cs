@@ -4,7 +4,7 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>A worker as a member of its pool.</summary>
-/// <param name="Id">Its name.</param>
+/// <param name="Id">Its id.</param>
 /// <param name="Spec">As its operator configured it.</param>
 /// <param name="Registration">Unique for each registration of a worker in the cluster; later ones are higher.</param>
 public sealed record WorkerMember(WorkerId Id, WorkerSpec Spec, long Registration)

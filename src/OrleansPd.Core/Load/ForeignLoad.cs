@@ -21,7 +21,6 @@ public readonly record struct ForeignLoad(int Requests, long TokensEach, DateTim
 
     /// <param name="reading">The engine's report.</param>
     /// <param name="own">Maximum number of our requests that the report can contain.</param>
-    /// <param name="now">The time.</param>
     public ForeignLoad Read(in RankReading reading, int own, DateTimeOffset now)
     {
         // Without a timestamp, a report is fresh when the engine's clock in it has advanced.

@@ -83,7 +83,7 @@ internal sealed class LoadTable(bool usesCredits = false)
     public void SetLimits(WorkerSnapshot worker, int ranks, ControlPlaneOptions options)
     {
         Reserve(worker.Slot, ranks);
-        var share = ranks < worker.DpSize ? worker.DpSize : 1; // the engine chooses the rank: one cell stands for all
+        var share = ranks < worker.DpSize ? worker.DpSize : 1; // the engine chooses the rank: one entry stands for all
         for (var rank = 0; rank < ranks; rank++)
         {
             ref var cell = ref At(worker.Slot, rank);

@@ -35,9 +35,7 @@ internal struct RankLoad
     public int Others;
     public long OthersTokens;
 
-    /// <summary>
-    /// Free items and tokens. The estimated load of others never closes a rank that has none of our requests.
-    /// </summary>
+    /// <summary>Free items and tokens. The estimated load of others never closes a rank that has none of our requests.</summary>
     public readonly (int Items, long Tokens) Room => Running == 0
         ? (Capacity, long.MaxValue)
         : (Capacity - Running - Foreign, MaxTokens - Tokens - ForeignTokens - OthersTokens);

@@ -3,18 +3,16 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Load;
 
-/// <summary>Matches an engine's report of its ranks with our cells.</summary>
+/// <summary>Matches an engine's report of its ranks with the rows of the load table.</summary>
 internal static class RankReadings
 {
-    /// <summary>
-    /// The report for one cell; if one cell stands for all ranks, their sum, with the age of the oldest.
-    /// </summary>
-    public static RankReading? For(ImmutableArray<RankReading> ranks, int cell, int cells)
+    /// <summary>The report for one row; if one row stands for all ranks, their sum, with the age of the oldest.</summary>
+    public static RankReading? For(ImmutableArray<RankReading> ranks, int row, int rows)
     {
         RankReading? found = null;
         foreach (var rank in ranks)
         {
-            if (rank.Rank == cell || (cells == 1 && rank.Rank >= 0))
+            if (rank.Rank == row || (rows == 1 && rank.Rank >= 0))
             {
                 found = found is { } sum ? Add(sum, rank) : rank;
             }

@@ -11,9 +11,9 @@ internal sealed class RankSet
     // A score is load, then priority, then the turn of the leaf: equally loaded ranks are used in rotation.
     private const int TurnBits = 24;
 
-    // Where equals are many, each is taken some times before it is the next one's turn: what is used once in a while has its
-    // connection, and all that belongs to it, in no cache, or closed for idleness. Who hasPrefixCache prompts has short turns,
-    // that all may remember as much as they can hold; a decode engine that keeps no prefix cache has a long one.
+    // With FewRanks or more equally loaded ranks, one rank gets several requests in a row before the next: a rank used rarely
+    // loses its warm connection and caches. Ranks with a prefix cache rotate sooner, so that all caches are filled; decode
+    // engines without one rotate late.
     private const int FewRanks = 64;
     private const int RanksPerUse = 8;
     private const int MaxUses = 64;
@@ -156,7 +156,6 @@ internal sealed class RankSet
     }
 
     /// <summary>Counts a use of a rank; after enough of them the next of the equally loaded ranks is used.</summary>
-    /// <param name="leaf">The leaf.</param>
     /// <param name="tokens">Tokens of the request.</param>
     /// <param name="hasPrefixCache">Whether its engine keeps a prefix cache.</param>
     public void CountUse(int leaf, long tokens, bool hasPrefixCache = true)

@@ -30,7 +30,6 @@ internal sealed class RankTree
 
     public long this[int leaf] => _nodes[_width + leaf];
 
-    /// <param name="leaf">The leaf.</param>
     /// <param name="score">Lower is better; <see cref="Closed"/> = must not be chosen.</param>
     /// <param name="items">Items there is room for.</param>
     /// <param name="tokens">Tokens there is room for.</param>

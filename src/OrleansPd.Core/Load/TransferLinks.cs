@@ -52,7 +52,6 @@ internal sealed class TransferLinks
     /// <param name="decodes">Decode workers that the prefill worker can be paired with.</param>
     /// <param name="prefills">Prefill workers that the decode worker can be paired with.</param>
     /// <param name="good">Whether the KV arrived.</param>
-    /// <param name="now">The time.</param>
     /// <returns>The side whose worker is at fault for this failure, and how many failures are charged to it with this call: more
     /// than one when the worker is found at fault, 1 for each failure after that. Side null: nothing is charged.</returns>
     public (LegSide? Side, int Failures) Record(

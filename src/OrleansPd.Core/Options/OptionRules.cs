@@ -6,7 +6,6 @@ namespace OrleansPd.Core.Options;
 /// <summary>Checks options against the attributes of their properties.</summary>
 public static class OptionRules
 {
-    /// <param name="options">The options.</param>
     /// <param name="path">Where they are, such as <c>Workers:0:</c>; empty = at the top.</param>
     public static IEnumerable<OptionProblem> Check(object options, string path = "")
     {

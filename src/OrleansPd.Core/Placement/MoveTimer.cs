@@ -14,11 +14,9 @@ public sealed class MoveTimer(TimeSpan patience, DateTimeOffset began)
     private DateTimeOffset _since;
 
     /// <summary>Call at least once a second.</summary>
-    /// <param name="worker">The worker.</param>
     /// <param name="engine">Its specification, with the labels of its location.</param>
     /// <param name="here">The silo of the grain.</param>
     /// <param name="silos">All silos that can host the grain.</param>
-    /// <param name="now">The time.</param>
     /// <returns>The silo to move to; null = stay.</returns>
     public SiloLocation? Next(
         WorkerId worker, WorkerSpec engine, SiloLocation here, IEnumerable<SiloLocation> silos, DateTimeOffset now)

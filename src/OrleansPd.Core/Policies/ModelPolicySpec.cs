@@ -6,10 +6,7 @@ namespace OrleansPd.Core.Policies;
 /// <param name="Decode">Policy for its decode workers.</param>
 public sealed record ModelPolicySpec(string Model, string Prefill, string Decode)
 {
-    /// <exception cref="FormatException">It is not of that form, or a policy is unknown.</exception>
-    public static ModelPolicySpec Parse(string text) => TryParse(text, out var problem) ?? throw new FormatException(problem);
-
-    /// <returns>Null when the text is not of that form or a policy is unknown; <paramref name="problem"/> says which.</returns>
+    /// <returns>Null when the form is wrong or a policy is unknown; <paramref name="problem"/> is the reason.</returns>
     public static ModelPolicySpec? TryParse(string text, out string? problem)
     {
         ArgumentNullException.ThrowIfNull(text);

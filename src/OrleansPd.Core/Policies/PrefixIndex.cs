@@ -49,7 +49,6 @@ internal sealed class PrefixIndex
     /// <summary>The largest depth on the grid up to this one.</summary>
     public static int AtOrBelow(int depth) => depth <= 0 ? 0 : GridDepth(GridCount(depth) - 1);
 
-    /// <param name="blocks">The prompt.</param>
     /// <param name="holder">The rank that has it now; not 0, and without the top bit.</param>
     /// <param name="updates">Collects keys that are new here; null = there are no other gateways.</param>
     public void Add(ReadOnlySpan<ulong> blocks, uint holder, AffinityUpdates? updates = null)

@@ -49,9 +49,7 @@ public class PairLease
     /// <summary>When an event of either leg was last seen, as a <c>TimeProvider</c> timestamp; 0 = none yet.</summary>
     public long LastProgress => Volatile.Read(ref _lastProgress);
 
-    /// <summary>
-    /// Ids of the items at the engines; set by the dispatcher when it sends them. Empty before.
-    /// </summary>
+    /// <summary>Ids of the items at the engines; set by the dispatcher when it sends them. Empty before.</summary>
     public IReadOnlyList<string> Rids { get; set; } = [];
 
     /// <summary>

@@ -41,7 +41,7 @@ public readonly record struct RouteExplanation
         {
             return "";
         }
-        var place = Route switch
+        var target = Route switch
         {
             RouteReason.Pair => "pair",
             RouteReason.RegularBusy => "pair (short prompt, but no regular worker had room)",
@@ -52,7 +52,7 @@ public readonly record struct RouteExplanation
         };
         var prefill = PrefillPolicy is null ? "" : Side("prefill", PrefillPolicy, PrefillScore, PrefillCandidates);
         var decode = Side(PrefillPolicy is null ? "regular" : "decode", DecodePolicy!, DecodeScore, DecodeCandidates);
-        return $"{place}; {prefill}{decode}"
+        return $"{target}; {prefill}{decode}"
             + string.Create(CultureInfo.InvariantCulture,
                 $"{UncachedTokens} tokens to compute; waited {Waited.TotalMilliseconds:0} ms")
             + (IsHalfOpen ? "; half-open request to a worker whose breaker is open" : "");

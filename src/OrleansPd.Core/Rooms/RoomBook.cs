@@ -4,17 +4,15 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Rooms;
 
-/// <summary>The rooms of one gateway: mints them for leases, knows who owns them, and closes them with their lease.</summary>
+/// <summary>The rooms of one gateway: mints them for leases, stores their owners, and closes them with their lease.</summary>
 internal sealed class RoomBook(ControlPlaneOptions options, RoomMint mint)
 {
-    private readonly RoomTable _table = new(TimeSpan.FromSeconds(options.RoomTtlSecs), options.MaxRooms);
-
-    public RoomStats Stats => _table.Stats;
+    public RoomTable Table { get; } = new(TimeSpan.FromSeconds(options.RoomTtlSecs), options.MaxRooms);
 
     /// <summary>
-    /// Mints the rooms of a new lease and enters them. Those of a prefill with one rank are not entered: no engine ever queries
-    /// them. Where we choose the rank no engine queries them either; they are entered all the same, for some 100 ns each, because
-    /// an engine that registers another rank than the one we sent is a fault that must be seen.
+    /// Mints and enters the rooms of a new lease. Rooms of a prefill with one rank are not entered: no engine queries them. If
+    /// the gateway chooses the rank, engines do not query them either; they are entered nevertheless (about 100 ns each) to
+    /// detect an engine that registers another rank than the one it was sent.
     /// </summary>
     public long[] Open(WorkerSnapshot prefill, int rank, WorkerSnapshot decode, int items)
     {
@@ -25,7 +23,7 @@ internal sealed class RoomBook(ControlPlaneOptions options, RoomMint mint)
             rooms[i] = mint.Next(prefill, rank, options.DpRanks);
             if (prefill.DpSize > 1)
             {
-                _table.Open(rooms[i], prefill, owner, decode);
+                Table.Open(rooms[i], prefill, owner, decode);
             }
         }
         return rooms;
@@ -38,21 +36,9 @@ internal sealed class RoomBook(ControlPlaneOptions options, RoomMint mint)
         {
             foreach (var room in lease.Rooms.Span)
             {
-                _table.Close(room);
+                Table.Close(room);
             }
         }
     }
 
-    /// <inheritdoc cref="RoomTable.Register"/>
-    public RankRegistration Register(long room, int rank, WorkerSnapshot? prefill, DateTimeOffset now) =>
-        _table.Register(room, rank, prefill, now);
-
-    /// <inheritdoc cref="RoomTable.Owner"/>
-    public RoomOwner? Owner(long room, DateTimeOffset now) => _table.Owner(room, now);
-
-    /// <inheritdoc cref="RoomTable.NewEpoch"/>
-    public void NewEpoch(int slot) => _table.NewEpoch(slot);
-
-    /// <inheritdoc cref="RoomTable.Sweep"/>
-    public void Sweep(DateTimeOffset now) => _table.Sweep(now);
 }

@@ -1,15 +1,14 @@
 namespace OrleansPd.Core.Rooms;
 
 /// <summary>
-/// One shard of the cluster's registered rooms: rooms that no live lease of the gateway that was asked pins. Its rules are those
-/// of
-/// <see cref="RoomTable"/>.
+/// One shard of the cluster's registered rooms: rooms that belong to no lease of the gateway at which they were registered. The
+/// rules are those of <see cref="RoomTable"/>.
 /// </summary>
 /// <param name="ttl">Time from a room's last registration to its expiry.</param>
 /// <param name="maxRooms">Maximum number of rooms; beyond, registrations are refused.</param>
 public sealed class RoomShard(TimeSpan ttl, int maxRooms)
 {
-    // Storage must learn of each room that is dropped: only Expire drops rooms.
+    // Each dropped room must be removed from storage too, so only Expire drops rooms.
     private readonly RoomTable _table = new(ttl, maxRooms, dropsPerCall: 0);
 
     public int Count => _table.Count;
@@ -17,10 +16,8 @@ public sealed class RoomShard(TimeSpan ttl, int maxRooms)
     /// <summary>All rooms, the expired ones that have not been dropped included.</summary>
     public IReadOnlyList<RoomEntry> Entries => [.. _table.Registered];
 
-    /// <param name="room">The room.</param>
     /// <param name="rank">The prefill rank that owns it.</param>
-    /// <param name="now">The time.</param>
-    /// <param name="entry">To be stored before the registration is acknowledged, if it stands.</param>
+    /// <param name="entry">To be stored before the registration is acknowledged, if the result is Stored.</param>
     public RankRegistration Register(long room, int rank, DateTimeOffset now, out RoomEntry entry)
     {
         entry = new RoomEntry(room, rank, now + ttl);
@@ -30,7 +27,7 @@ public sealed class RoomShard(TimeSpan ttl, int maxRooms)
     /// <returns>-1 when the room is unknown.</returns>
     public int Query(long room, DateTimeOffset now) => _table.Owner(room, now)?.Rank ?? -1;
 
-    /// <summary>Takes back a room from storage. A room that is known already keeps its entry.</summary>
+    /// <summary>Restores a room from storage. A room that is known already keeps its entry.</summary>
     public void Restore(RoomEntry entry, DateTimeOffset now) => _table.Restore(entry, now);
 
     /// <summary>Drops expired rooms until the list has <paramref name="most"/> of them.</summary>

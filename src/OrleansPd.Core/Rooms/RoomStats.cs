@@ -1,14 +1,12 @@
 namespace OrleansPd.Core.Rooms;
 
-/// <summary>
-/// Counters of the room table. <c>Opened + Entered == Closed + Expired + Held</c>: no room is lost.
-/// </summary>
+/// <summary>Counters of the room table. <c>Opened + Entered == Closed + Expired + Held</c>: no room is lost.</summary>
 public readonly record struct RoomStats
 {
     /// <summary>Rooms in the table now.</summary>
     public int Held { get; init; }
 
-    /// <summary>Rooms pinned by a live lease.</summary>
+    /// <summary>Rooms pinned by a running lease.</summary>
     public int Pinned { get; init; }
 
     /// <summary>Rooms entered by leases.</summary>

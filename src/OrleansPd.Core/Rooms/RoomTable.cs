@@ -7,10 +7,10 @@ namespace OrleansPd.Core.Rooms;
 /// <summary>
 /// Which prefill rank owns a room. The rules for gateways and for the cluster's shards:
 /// <list type="bullet">
-/// <item>The room of a live lease is pinned: it does not expire and leaves the table when the lease ends.</item>
+/// <item>The room of a running lease is pinned: it does not expire and leaves the table when the lease ends.</item>
 /// <item>Any other room expires one TTL after its last registration. A query does not extend it, as with SGLang's own server: a
 /// decode engine that polls for a lost room must not keep it.</item>
-/// <item>The first rank stands. Another rank is refused and counted; the same rank restarts the TTL.</item>
+/// <item>The first rank wins. Another rank is refused and counted; the same rank restarts the TTL.</item>
 /// <item>A full table refuses; it drops no room that is pinned or younger than the TTL.</item>
 /// </list>
 /// One dictionary; registered rooms are linked by age through their ids. Nothing is allocated unless the dictionary grows.
@@ -52,7 +52,6 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
         .Select(room => new RoomEntry(room.Key, room.Value.Rank, new(room.Value.Deadline, TimeSpan.Zero)));
 
     /// <summary>Enters the room of a new lease, pinned.</summary>
-    /// <param name="room">The room.</param>
     /// <param name="prefill">The worker whose rank owns it.</param>
     /// <param name="rank">That rank; -1 while the engine has not reported which one it chose.</param>
     /// <param name="decode">The worker that waits for its KV.</param>
@@ -65,7 +64,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
             {
                 return; // two leases never share a room
             }
-            // Registered before it was leased. We mint the rooms: the rank of the lease stands.
+            // Registered before it was leased. We mint the rooms, so the rank of the lease wins.
             Unlink(known);
             _conflicts += rank >= 0 && known.Rank != rank ? 1 : 0;
             rank = rank >= 0 ? rank : known.Rank;
@@ -102,11 +101,9 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
         }
     }
 
-    /// <param name="room">The room.</param>
     /// <param name="rank">The rank that owns it.</param>
     /// <param name="prefill">The worker of that rank; null = the registration did not come through a prefill's own
     /// address.</param>
-    /// <param name="now">The time.</param>
     public RankRegistration Register(long room, int rank, WorkerSnapshot? prefill, DateTimeOffset now)
     {
         for (var i = 0; i < dropsPerCall && TryDrop(now, out _); i++)
@@ -157,7 +154,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
             : null;
     }
 
-    /// <summary>Takes back a registered room from storage. A room that is known already keeps its entry.</summary>
+    /// <summary>Restores a registered room from storage. A room that is known already keeps its entry.</summary>
     public void Restore(in RoomEntry stored, DateTimeOffset now)
     {
         if (stored.Deadline > now && _rooms.TryAdd(stored.Room, new Entry { Rank = stored.Rank }))
@@ -167,7 +164,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
         }
     }
 
-    /// <summary>The slot has a new worker, or its worker a new process: rooms of the former one are void.</summary>
+    /// <summary>The slot has a new worker, or its worker a new process: rooms of the former one are invalid.</summary>
     public void NewEpoch(int slot)
     {
         if (slot >= _epochs.Length)
@@ -214,9 +211,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
 
     private ref Entry Find(long room) => ref CollectionsMarshal.GetValueRefOrNullRef(_rooms, room);
 
-    /// <summary>
-    /// Links a room by age. New registrations are the newest; only restored rooms have to look for their place.
-    /// </summary>
+    /// <summary>Links a room by age. New registrations are the newest; only a restored room may belong further back.</summary>
     private void Link(long room, DateTimeOffset deadline)
     {
         var older = _newest;

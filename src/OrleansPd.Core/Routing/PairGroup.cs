@@ -3,9 +3,7 @@ using OrleansPd.Core.Policies;
 
 namespace OrleansPd.Core.Routing;
 
-/// <summary>
-/// Workers that can serve a request together: a transfer group of a model, or the regular workers of a model.
-/// </summary>
+/// <summary>Workers that can serve a request together: a transfer group of a model, or the regular workers of a model.</summary>
 internal sealed class PairGroup(string key, string? model, RankSet? prefill, RankSet decode)
 {
     /// <summary>Unique among the groups of a model.</summary>

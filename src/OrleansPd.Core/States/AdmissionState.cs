@@ -99,8 +99,6 @@ public abstract class AdmissionState
     /// <param name="worker">The worker that served the leg.</param>
     /// <param name="halfOpen">The leg was the half-open request of an open breaker.</param>
     /// <param name="outcome">How the leg ended.</param>
-    /// <param name="now">The time.</param>
-    /// <param name="timestamp">The same as a timestamp.</param>
     private protected abstract void LegReleased(
         WorkerSnapshot worker, bool halfOpen, LegOutcome outcome, DateTimeOffset now, long timestamp);
 

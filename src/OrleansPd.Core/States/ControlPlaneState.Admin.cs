@@ -214,7 +214,7 @@ public sealed partial class ControlPlaneState
             InFlight = own,
             // A worker that was removed by force was not monitored to its end: only our own legs are known.
             Safety = own > 0 ? KillSafety.Of(own, gone.At, null)
-                : gone.Forced ? new(true, "removed by force; nothing of ours is in flight, its engine was not asked")
+                : gone.Forced ? new(true, "removed by force; nothing of ours is in flight, its engine was not queried")
                 : gone.Safety,
         };
     }

@@ -77,8 +77,6 @@ public sealed partial class ControlPlaneState : AdmissionState
     }
 
     /// <summary>To be called about once a second: finds workers that make no progress, and serves waiting requests.</summary>
-    /// <param name="now">The time.</param>
-    /// <param name="timestamp">The same as a timestamp.</param>
     /// <param name="frequency">Timestamp units a second.</param>
     public void Tick(DateTimeOffset now, long timestamp, long frequency)
     {
@@ -88,14 +86,7 @@ public sealed partial class ControlPlaneState : AdmissionState
         foreach (var worker in _fleet.Snapshot.Workers)
         {
             Admission.Catalog.Fade(worker, now);
-            var age = worker.Slot < ages.Length ? ages[worker.Slot] / frequency : 0;
-            var stall = age < Options.StallSuspectSecs ? WorkerInput.Stall.None
-                : new WorkerInput.Stall($"nothing in flight has moved for {age / 10 * 10} s");
-            _ = _fleet.Apply(worker.Slot, stall, now);
-            if (age >= Options.StallBrokenSecs && worker.IsPairable && !_fleet.BreakerAt(worker.Slot).IsOpen)
-            {
-                _ = _fleet.SetBreaker(worker.Slot, Breaker.Opened(_fleet.BreakerLimits, now));
-            }
+            _fleet.ApplyStall(worker.Slot, worker.Slot < ages.Length ? ages[worker.Slot] / frequency : 0, now);
         }
         PublishIfChanged(now, timestamp);
         Admission.Pump(now, timestamp); // the load of other clients may have faded
@@ -104,11 +95,8 @@ public sealed partial class ControlPlaneState : AdmissionState
     /// <summary>A readiness check of the worker that is due; null when none is, or there is no partner for it.</summary>
     public ReadinessCheck? BeginReadinessCheck(WorkerId id, DateTimeOffset now) => _checks.Begin(id, now);
 
-    /// <param name="check">The check that ended.</param>
-    /// <param name="good">Null: it was called off and proves nothing.</param>
+    /// <param name="good">Null: it was cancelled: no outcome.</param>
     /// <param name="reason">Why it was not good.</param>
-    /// <param name="now">The time.</param>
-    /// <param name="timestamp">The same as a timestamp.</param>
     public void EndReadinessCheck(ReadinessCheck check, bool? good, string? reason, DateTimeOffset now, long timestamp)
     {
         _checks.End(check, good, reason, now);
@@ -127,11 +115,9 @@ public sealed partial class ControlPlaneState : AdmissionState
         PublishIfChanged(now, timestamp);
     }
 
-    /// <param name="room">The room.</param>
     /// <param name="rank">The rank that owns it.</param>
     /// <param name="prefill">The worker of that rank; null = the registration did not come through a prefill's own
     /// address.</param>
-    /// <param name="now">The time.</param>
     public RankRegistration RegisterRank(long room, int rank, WorkerSnapshot? prefill, DateTimeOffset now) =>
         Admission.Rooms.Register(room, rank, prefill, now);
 

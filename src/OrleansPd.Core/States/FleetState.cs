@@ -87,7 +87,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         return worker;
     }
 
-    /// <summary>Resumes from the last report of another writer of this worker.</summary>
+    /// <summary>Resumes from the last report of a former activation of the worker's grain.</summary>
     public void Resume(int slot, WorkerReport last, DateTimeOffset now)
     {
         var worker = last.Snapshot;
@@ -138,6 +138,18 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         var changed = _breakers[slot].IsOpen != next.IsOpen;
         _breakers[slot] = next;
         return changed && PublishIfChanged(slot);
+    }
+
+    /// <summary>Applies the time for which no request in flight on the worker has made progress.</summary>
+    public void ApplyStall(int slot, long seconds, DateTimeOffset now)
+    {
+        var stall = seconds < options.StallSuspectSecs ? WorkerInput.Stall.None
+            : new WorkerInput.Stall($"nothing in flight has moved for {seconds / 10 * 10} s");
+        _ = Apply(slot, stall, now);
+        if (seconds >= options.StallBrokenSecs && SnapshotOf(slot)?.IsPairable == true && !BreakerAt(slot).IsOpen)
+        {
+            _ = SetBreaker(slot, Breaker.Opened(BreakerLimits, now));
+        }
     }
 
     /// <summary>Slots of all registrations with that name: the current one, and gone ones with requests in flight.</summary>

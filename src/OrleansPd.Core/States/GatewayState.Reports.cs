@@ -4,17 +4,17 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.States;
 
-/// <summary>The gateway's reports to the workers' writers, and the credits in their answers.</summary>
+/// <summary>The gateway's reports to the workers' grains, and the credits in their answers.</summary>
 public sealed partial class GatewayState
 {
-    /// <summary>Whether to report to the worker's writer at once instead of at the next tick.</summary>
+    /// <summary>Whether to report to the worker's grain immediately instead of at the next tick.</summary>
     public bool IsUrgent(WorkerId id, long registration) => Find(id, registration) is { } worker && IsUrgent(worker);
 
     /// <summary>The same, by the worker's slot in <see cref="AdmissionState.Fleet"/>.</summary>
     public bool IsUrgent(int slot) => _fleet.At(slot) is { } worker && IsUrgent(worker);
 
     /// <summary>
-    /// The report to a worker's writer. Its outcomes are repeated until <see cref="Answered"/>. Null: no such worker.
+    /// The report to a worker's grain. Its outcomes are repeated until <see cref="Answered"/>. Null: no such worker.
     /// </summary>
     public GatewayReport? NextReport(WorkerId id, long registration, long timestamp, long frequency)
     {
@@ -82,7 +82,7 @@ public sealed partial class GatewayState
             _fleet.Arm(worker);
             Publish(_fleet.Snapshot, now);
         }
-        // Credits that we give up are free for others only after the next report.
+        // Returned credits are free for others only after the next report.
         worker.IsUrgent |= less || worker.Ranks != grant.Ranks.Length;
         Admission.Pump(now, timestamp);
     }

@@ -117,7 +117,7 @@ public sealed partial class GatewayState : AdmissionState
     }
 
     /// <summary>
-    /// Registers a room that this gateway leased or knows. Null: the room is unknown here, ask its shard.
+    /// Registers a room that this gateway leased or knows. Null: the room is unknown here; its shard must be called.
     /// </summary>
     public RankRegistration? Register(long room, int rank, DateTimeOffset now) =>
         Admission.Rooms.Owner(room, now) is null ? null : Admission.Rooms.Register(room, rank, null, now);
@@ -143,7 +143,7 @@ public sealed partial class GatewayState : AdmissionState
         }
     }
 
-    /// <summary>Uses no credit until its writer has confirmed it.</summary>
+    /// <summary>Stops using credits until the workers' grains have confirmed them.</summary>
     private void SuspendCredits()
     {
         foreach (var worker in _fleet.All)

@@ -27,7 +27,7 @@ public interface IControlPlane
     ValueTask<PairGrant> AcquireAsync(PairRequest request, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Ends one leg of a lease: frees what that leg held and charges its worker's breaker if the outcome says so. Each leg of a
+    /// Ends one leg of a lease: frees what that leg held and counts a failure of the worker on its breaker. Each leg of a
     /// lease ends exactly once; a second report of the same leg changes nothing. When both have ended the rooms are closed.
     /// </summary>
     void LegEnded(PairLease lease, LegSide side, LegOutcome outcome);

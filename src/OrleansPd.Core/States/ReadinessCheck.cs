@@ -3,7 +3,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.States;
 
-/// <summary>A generation of our own that proves whether a worker serves. Its outcome must be reported in any case.</summary>
+/// <summary>A generation of our own that tests whether a worker serves. Its outcome must be reported in any case.</summary>
 /// <param name="Prefill">Null for a regular worker.</param>
 /// <param name="Decode">The decode worker, or the regular one.</param>
 /// <param name="Room">Its room; 0 for a regular worker.</param>

@@ -50,10 +50,8 @@ internal sealed class ReadinessChecks(FleetState fleet, RoomMint mint, DpRankMod
         return ReadinessRule.Check(worker, partner, mint, ranks);
     }
 
-    /// <param name="check">The check that ended.</param>
-    /// <param name="good">Null: it was called off and proves nothing.</param>
+    /// <param name="good">Null: it was cancelled: no outcome.</param>
     /// <param name="reason">Why it was not good.</param>
-    /// <param name="now">The time.</param>
     public void End(ReadinessCheck check, bool? good, string? reason, DateTimeOffset now)
     {
         foreach (var worker in (ReadOnlySpan<WorkerSnapshot?>)[check.Decode, check.Prefill])

@@ -7,7 +7,7 @@ namespace OrleansPd.Core.States;
 
 /// <summary>
 /// When a readiness check of a worker is due, with which partner, and what its outcome means. Used by the state of one process
-/// and by the writer of a worker in a cluster.
+/// and by a worker's grain in a cluster.
 /// </summary>
 internal static class ReadinessRule
 {
@@ -61,9 +61,8 @@ internal static class ReadinessRule
     /// <param name="fleet">The workers.</param>
     /// <param name="slot">The worker's slot in <paramref name="fleet"/>.</param>
     /// <param name="worker">The worker as it was when the check began.</param>
-    /// <param name="good">Null: the check was called off and proves nothing.</param>
+    /// <param name="good">Null: the check was cancelled: no outcome.</param>
     /// <param name="reason">Why it was not good.</param>
-    /// <param name="now">The time.</param>
     public static void Apply(
         FleetState fleet, int slot, WorkerSnapshot worker, bool? good, string? reason, DateTimeOffset now)
     {

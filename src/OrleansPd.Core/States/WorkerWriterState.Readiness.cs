@@ -3,7 +3,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.States;
 
-/// <summary>The worker's readiness checks. A worker has one writer, so it has one check at a time in the whole cluster.</summary>
+/// <summary>The worker's readiness checks. One check of a worker runs at a time in the whole cluster.</summary>
 public sealed partial class WorkerWriterState
 {
     private bool _checking;
@@ -12,7 +12,6 @@ public sealed partial class WorkerWriterState
     /// <summary>A readiness check that is due; null when none is, or there is no partner for it.</summary>
     /// <param name="fleet">The newest known fleet.</param>
     /// <param name="mint">Mints the room.</param>
-    /// <param name="now">The time.</param>
     public ReadinessCheck? BeginReadinessCheck(FleetSnapshot fleet, RoomMint mint, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(fleet);
@@ -33,7 +32,7 @@ public sealed partial class WorkerWriterState
             partner = ReadinessRule.Partner(worker, fleet, _attempts, _ => true);
             if (partner is null)
             {
-                // The transfer groups of the snapshot hold for the facts in it, which may be older than this writer's.
+                // The transfer groups of the snapshot belong to its facts, which may be older than the grain's.
                 if (self.Facts == worker.Facts
                     && ReadinessRule.Mismatch(worker, fleet, o => o.Facts != WorkerFacts.Unknown) is { } reason)
                 {
@@ -52,10 +51,8 @@ public sealed partial class WorkerWriterState
         return ReadinessRule.Check(worker, partner, mint, _options.DpRanks);
     }
 
-    /// <param name="check">The check that ended.</param>
-    /// <param name="good">Null: it was called off and proves nothing.</param>
+    /// <param name="good">Null: it was cancelled: no outcome.</param>
     /// <param name="reason">Why it was not good.</param>
-    /// <param name="now">The time.</param>
     public void EndReadinessCheck(ReadinessCheck check, bool? good, string? reason, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(check);

@@ -10,8 +10,9 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.States;
 
 /// <summary>
-/// One worker of a cluster as its single writer holds it: epoch, breaker, credits, and the gateways' requests there. It reads no
-/// clock and waits for nothing. The host publishes <see cref="Report"/> to the fleet whenever <see cref="Version"/> has grown.
+/// The state of one worker of a cluster in its grain, which is its single writer: epoch, breaker, credits, and the gateways'
+/// requests there. It reads no clock and waits for nothing. The host publishes <see cref="Report"/> to the fleet whenever
+/// <see cref="Version"/> has grown.
 /// </summary>
 public sealed partial class WorkerWriterState
 {
@@ -28,11 +29,9 @@ public sealed partial class WorkerWriterState
 
     /// <param name="options">The operator's settings.</param>
     /// <param name="limits">How long credits are valid.</param>
-    /// <param name="member">The worker.</param>
-    /// <param name="last">The last report of the former writer; null = none is known.</param>
-    /// <param name="writer">Number of this writer; higher than those of all writers before it.</param>
+    /// <param name="last">The last report of the former activation; null = none is known.</param>
+    /// <param name="writer">Number of this activation; higher than those of all before it.</param>
     /// <param name="isNew">No gateway can hold credits: the worker was added just now.</param>
-    /// <param name="now">The time.</param>
     public WorkerWriterState(
         ControlPlaneOptions options, CreditLimits limits, WorkerMember member, WorkerReport? last, long writer, bool isNew,
         DateTimeOffset now)
@@ -56,16 +55,16 @@ public sealed partial class WorkerWriterState
 
     public long Registration => _member.Registration;
 
-    /// <summary>Number of this writer.</summary>
+    /// <summary>Number of this activation of the grain.</summary>
     public long Writer => _ledger.Id;
 
     /// <summary>Grows when <see cref="Report"/> has changed.</summary>
     public long Version { get; private set; }
 
-    /// <summary>What the fleet is to know of the worker.</summary>
+    /// <summary>What the fleet knows of the worker.</summary>
     public WorkerReport Report { get; private set; } = null!;
 
-    /// <summary>Drained or removed: the pool drops it, and this writer has nothing more to do.</summary>
+    /// <summary>Drained or removed: the pool drops it, and the grain has no more to do.</summary>
     public bool IsGone => State.Stage == WorkerPhase.Gone;
 
     public WorkerState State => _fleet.At(_slot)!;
@@ -153,12 +152,7 @@ public sealed partial class WorkerWriterState
         // Progress of one gateway clears all: the engine works.
         var busy = _gateways.Where(g => g.Value.Rids.Length > 0).Select(g => g.Value.Stalled + (now - g.Value.SeenAt)).ToArray();
         var age = busy.Length == 0 ? 0 : (long)busy.Min().TotalSeconds;
-        var problem = age >= _options.StallSuspectSecs ? $"nothing in flight has moved for {age / 10 * 10} s" : null;
-        _ = _fleet.Apply(_slot, new WorkerInput.Stall(problem), now);
-        if (age >= _options.StallBrokenSecs && Report.Snapshot.IsPairable && !_fleet.BreakerAt(_slot).IsOpen)
-        {
-            _ = _fleet.SetBreaker(_slot, Breaker.Opened(_fleet.BreakerLimits, now));
-        }
+        _fleet.ApplyStall(_slot, age, now);
         for (var rank = 0; rank < _ledger.Ranks; rank++)
         {
             var others = _foreign[rank].At(now);
@@ -169,14 +163,14 @@ public sealed partial class WorkerWriterState
         return _ledger.Overdue(now);
     }
 
-    /// <summary>Every gateway that may hold credits of a former writer has reported, or is dead.</summary>
+    /// <summary>Every gateway that may hold credits of a former activation has reported, or is dead.</summary>
     public void EndLearning() => _ledger.EndLearning();
 
     public bool IsLearning(DateTimeOffset now) => _ledger.IsLearning(now);
 
     /// <summary>
-    /// The next writer could learn all from the gateways and from <see cref="Report"/>: the worker serves, no readiness check
-    /// runs, no request of a dead gateway is left on it.
+    /// Whether the next activation could restore everything from the gateways and <see cref="Report"/>: the worker serves, no
+    /// readiness check runs, no request of a dead gateway is left on it.
     /// </summary>
     public bool IsCalm(DateTimeOffset now) =>
         Report.Snapshot.Phase == WorkerPhase.Ready && !_checking && !_ledger.IsLearning(now) && !_ledger.IsClearing;
@@ -219,14 +213,14 @@ public sealed partial class WorkerWriterState
         SwitchTo = State.SwitchTo,
     };
 
-    // A draining worker grants no credits; the count is exact once all gateways have given theirs back.
+    // A draining worker grants no credits; the count is exact once all gateways have returned theirs.
     private KillSafety Safety => InFlight == 0 && _ledger.Held > 0
-        ? new(false, "gateways have not given up their capacity on it yet")
+        ? new(false, "gateways have not returned their capacity on it yet")
         : KillSafety.Of(InFlight, _idleSince, _load);
 
     private void Charge(OutcomeRun run, DateTimeOffset now)
     {
-        // More outcomes than this change no breaker any more.
+        // Further outcomes would not change the breaker.
         for (var i = 0; i < Math.Min(run.Count, 10_000) && run.Outcome != LegOutcome.Neutral; i++)
         {
             var breaker = _fleet.BreakerAt(_slot);

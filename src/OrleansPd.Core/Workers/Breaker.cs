@@ -18,7 +18,7 @@ public readonly record struct Breaker
     /// <summary>While open: when the next half-open request may start.</summary>
     public DateTimeOffset RetryAt { get; private init; }
 
-    // The window is two halves; the older is dropped when the newer is full. Cheap, and at most half a window inaccurate.
+    // The window has two halves; the older one is dropped when the newer one is over. At most half a window inaccurate.
     private DateTimeOffset HalfStart { get; init; }
 
     private int Good { get; init; }
@@ -68,9 +68,7 @@ public readonly record struct Breaker
         return granted;
     }
 
-    /// <param name="limits">The limits.</param>
     /// <param name="good">Null: cancelled, no outcome.</param>
-    /// <param name="now">The time.</param>
     public Breaker HalfOpenEnded(BreakerLimits limits, bool? good, DateTimeOffset now) => (IsOpen, good) switch
     {
         (false, _) => this,

@@ -4,7 +4,7 @@ namespace OrleansPd.Core.Workers;
 
 /// <summary>
 /// An engine's load report, or why there is none. Figures may be stale: an engine updates them while it computes and while it
-/// is idle, but not while its requests only wait (protocol §6.1). So each has an age.
+/// is idle, but not while its requests only wait. So each has an age.
 /// </summary>
 public sealed record EngineLoad
 {

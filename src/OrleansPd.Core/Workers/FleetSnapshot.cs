@@ -39,9 +39,7 @@ public sealed class FleetSnapshot
     /// <summary>Names of the models that workers serve, sorted.</summary>
     public ImmutableArray<string> Models { get; }
 
-    /// <summary>
-    /// Null when a request can be served (a pair in one transfer group, or a regular worker); else the reason.
-    /// </summary>
+    /// <summary>Null when a request can be served (a pair in one transfer group, or a regular worker); else the reason.</summary>
     public string? WhyNotReady { get; }
 
     public bool IsReady => WhyNotReady is null;

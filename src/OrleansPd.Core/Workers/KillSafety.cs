@@ -7,13 +7,13 @@ public readonly record struct KillSafety(bool IsSafe, string Why)
 {
     public static KillSafety InRotation { get; } = new(false, "it takes requests; drain it first");
 
-    /// <summary>Judges a worker that takes no new requests.</summary>
+    /// <summary>Assesses a worker that takes no new requests.</summary>
     /// <param name="own">Our legs in flight on it, readiness checks included.</param>
     /// <param name="idleSince">When the last of them ended.</param>
     /// <param name="load">Its engine's last load report; null = not queried yet.</param>
     /// <remarks>
     /// A report from before our last leg ended proves nothing: a failed leg may have left KV behind. An engine that reports no
-    /// load (no such route, or dead) is judged by our own count. An engine whose report is stale is not safe: reports stop
+    /// load (no such route, or dead) is assessed by our own count. An engine whose report is stale is not safe: reports stop
     /// exactly when requests are stuck in the transfer queues.
     /// </remarks>
     public static KillSafety Of(int own, DateTimeOffset idleSince, EngineLoad? load)

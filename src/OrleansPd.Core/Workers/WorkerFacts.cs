@@ -61,9 +61,7 @@ public sealed record WorkerFacts
     /// <summary>Maximum of prompt plus answer, in tokens.</summary>
     public int? ContextLength { get; init; }
 
-    /// <summary>
-    /// Distinguishes one engine process from the next at the same address; null = not reported.
-    /// </summary>
+    /// <summary>Distinguishes one engine process from the next at the same address; null = not reported.</summary>
     public string? ProcessIdentity { get; init; }
 
     /// <summary>

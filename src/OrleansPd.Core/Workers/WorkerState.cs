@@ -7,7 +7,7 @@ namespace OrleansPd.Core.Workers;
 ///      ^                        ^                  |
 ///      '------ Missed too often / refused ---------+   a new process behind the address: Probing, epoch + 1
 /// </code>
-/// A Ready worker is shown as <see cref="WorkerPhase.Suspect"/> while probes fail or requests make no progress, and as
+/// A Ready worker is published as <see cref="WorkerPhase.Suspect"/> while probes fail or requests make no progress, and as
 /// <see cref="WorkerPhase.Broken"/> while its breaker is open. The breaker is a separate value because every leg changes it.
 /// </summary>
 public sealed record WorkerState
@@ -46,7 +46,7 @@ public sealed record WorkerState
     /// <summary>Registered, Probing, Ready, Draining or Gone.</summary>
     public WorkerPhase Stage { get; init; } = WorkerPhase.Registered;
 
-    // A decode engine never looks up a prefill again that restarted between two of its heartbeats: no timeout ends that.
+    // A decode engine keeps the cached ports of a prefill that restarted between two of its heartbeats: they never expire.
     private const string OldPortsHint =
         "; decode engines may still know the ports of its former process: stop it for longer than two of their heartbeats, "
         + "or use the bootstrap facade";
@@ -229,7 +229,7 @@ public sealed record WorkerState
     }
 
     /// <summary>
-    /// An engine with updated weights reports their path as its name (protocol §1.7). Its partners are updated a moment earlier
+    /// An engine with updated weights reports their path as its name. Its partners are updated a moment earlier
     /// or later, so a name that changed at once would split the pair for that moment: the first name stays for the epoch.
     /// </summary>
     private WorkerFacts KeepName(WorkerFacts facts) => Facts switch

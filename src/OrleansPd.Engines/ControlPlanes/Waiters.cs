@@ -1,5 +1,6 @@
 using OrleansPd.Core.Admission;
 using OrleansPd.Core.Requests;
+using OrleansPd.Core.States;
 
 namespace OrleansPd.Engines.ControlPlanes;
 
@@ -9,16 +10,12 @@ namespace OrleansPd.Engines.ControlPlanes;
 /// </summary>
 /// <param name="gate">The lock of the control plane.</param>
 /// <param name="clock">The time.</param>
-/// <param name="timeOut">Ends a wait with a refusal; false = it has ended already. Called under the lock.</param>
-/// <param name="abandon">Ends a wait without an outcome; false = it has ended already. Called under the lock.</param>
-public sealed class Waiters(
-    Lock gate, TimeProvider clock, Func<WaitingRequest, bool> timeOut, Func<WaitingRequest, bool> abandon)
+public sealed class Waiters(Lock gate, TimeProvider clock)
 {
-    /// <summary>
-    /// Requests whose wait has ended. The control plane fills the list and calls <see cref="CompleteGranted"/>, both under the
-    /// lock.
-    /// </summary>
-    public List<WaitingRequest> Granted { get; } = [];
+    private readonly List<WaitingRequest> _granted = [];
+
+    /// <summary>Set under the lock, before the first request waits.</summary>
+    public AdmissionState? State { get; set; }
 
     /// <summary>Waits for the outcome; outside the lock.</summary>
     /// <exception cref="OperationCanceledException">The token fired before there was an outcome.</exception>
@@ -30,24 +27,26 @@ public sealed class Waiters(
         return await waiting.Outcome.Task.ConfigureAwait(false);
     }
 
-    /// <summary>Completes the callers of <see cref="Granted"/> and clears it; under the lock.</summary>
+    /// <summary>Completes the callers whose wait has ended; under the lock, after each transition of the state.</summary>
     public void CompleteGranted()
     {
-        foreach (var waiting in Granted)
+        State?.TakeGranted(_granted);
+        foreach (var waiting in _granted)
         {
             waiting.Outcome.TrySetResult(waiting.Grant!.Value);
         }
-        Granted.Clear();
+        _granted.Clear();
     }
 
     private void TimedOut(WaitingRequest waiting)
     {
         lock (gate)
         {
-            if (timeOut(waiting))
+            if (State!.TimedOut(waiting, clock.GetUtcNow(), clock.GetTimestamp()))
             {
                 waiting.Outcome.TrySetResult(waiting.Grant!.Value);
             }
+            CompleteGranted();
         }
     }
 
@@ -55,10 +54,11 @@ public sealed class Waiters(
     {
         lock (gate)
         {
-            if (abandon(waiting))
+            if (State!.Abandon(waiting, clock.GetUtcNow(), clock.GetTimestamp()))
             {
                 waiting.Outcome.TrySetCanceled(cancellationToken);
             }
+            CompleteGranted();
         }
     }
 }

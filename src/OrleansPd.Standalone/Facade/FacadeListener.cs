@@ -46,7 +46,6 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
     /// <param name="port">0 = any free one.</param>
     /// <param name="maxBody">Maximum size of a request body, in bytes.</param>
     /// <param name="handler">Answers the requests.</param>
-    /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="IOException">The port is taken.</exception>
     public static async Task<FacadeListener> StartAsync(
         IPAddress? address, int port, long maxBody, RequestDelegate handler, CancellationToken cancellationToken)

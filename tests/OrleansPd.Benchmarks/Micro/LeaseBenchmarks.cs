@@ -60,7 +60,7 @@ public class RoomBenchmarks
         var mint = new RoomMint(2, 0);
         for (var i = 0; i < Held; i++)
         {
-            _rooms.Register(mint.Next(BenchFleet.Ranks, i % BenchFleet.Ranks), i % BenchFleet.Ranks, null, Now);
+            _rooms.Table.Register(mint.Next(BenchFleet.Ranks, i % BenchFleet.Ranks), i % BenchFleet.Ranks, null, Now);
         }
         _worker = BenchFleet.State(1, "least_load").Fleet.Prefill[0];
     }
@@ -69,14 +69,14 @@ public class RoomBenchmarks
     public int OpenAndClose()
     {
         Close(_rooms.Open(_worker, 3, _worker, 1));
-        return _rooms.Stats.Held == Held ? Held : throw new InvalidOperationException("a room was lost");
+        return _rooms.Table.Stats.Held == Held ? Held : throw new InvalidOperationException("a room was lost");
     }
 
     [Benchmark]
     public RoomOwner? OpenQueryAndClose()
     {
         var rooms = _rooms.Open(_worker, 3, _worker, 1);
-        var owner = _rooms.Owner(rooms[0], Now) ?? throw new InvalidOperationException("the room is not known");
+        var owner = _rooms.Table.Owner(rooms[0], Now) ?? throw new InvalidOperationException("the room is not known");
         Close(rooms);
         return owner;
     }

@@ -122,7 +122,7 @@ public class RoomTableTests(ITestOutputHelper output)
         var prefill = Worker(WorkerRole.Prefill, "one", 3, dp: 1);
         Assert.Single(rooms.Open(prefill, 0, Decode, 1));
         rooms.Close(Lease(17, rank: 0, prefill));
-        Assert.Equal(default, rooms.Stats);
+        Assert.Equal(default, rooms.Table.Stats);
     }
 
     [Fact]
