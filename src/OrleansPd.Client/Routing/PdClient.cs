@@ -15,6 +15,7 @@ public sealed class PdClient : IAsyncDisposable
 {
     private readonly IRouterGrain _router;
     private readonly RouterControlPlane _plane;
+    private readonly DispatchTelemetry _telemetry = new();
     private readonly RequestDispatcher _dispatcher;
 
     /// <param name="grains">The grain factory of a cluster client or of a silo.</param>
@@ -27,7 +28,8 @@ public sealed class PdClient : IAsyncDisposable
         _router = grains.GetGrain<IRouterGrain>(name.ToString("N"));
         _plane = new RouterControlPlane(_router, clock);
         var rids = new RidSource((uint)HashCode.Combine(name, clock.GetUtcNow().Ticks));
-        _dispatcher = new RequestDispatcher(_plane, new HandlerUpstream(), rids, new LiveRids(), new DispatchOptions(), clock);
+        _dispatcher = new RequestDispatcher(
+            _plane, new HandlerUpstream(), rids, new LiveRids(), new DispatchOptions(), clock, _telemetry);
     }
 
     /// <summary>
@@ -56,7 +58,11 @@ public sealed class PdClient : IAsyncDisposable
         return AnswerAsync(_router.Dispatch(path, body.ToArray(), stop.Token), stop, cancellationToken);
     }
 
-    public ValueTask DisposeAsync() => _plane.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        _telemetry.Dispose();
+        return _plane.DisposeAsync();
+    }
 
     private static async Task<PdAnswer> AnswerAsync(
         IAsyncEnumerable<AnswerPart> parts, CancellationTokenSource stop, CancellationToken cancellationToken)

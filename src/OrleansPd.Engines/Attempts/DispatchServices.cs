@@ -15,7 +15,7 @@ internal sealed record DispatchServices(
     private int _openPrefillLegs;
     private int _openDecodeLegs;
 
-    public DispatchMeter Meter { get; } = new(Telemetry);
+    public DispatchMeter Meter { get; } = new(Telemetry.Metrics);
 
     public EngineAborter Aborter { get; } = new(Upstream, Options, Clock);
 

@@ -15,14 +15,14 @@ public sealed class DispatchTelemetry : IDisposable
     /// <param name="sampleRatio">See <see cref="SampleRatio"/>.</param>
     public DispatchTelemetry(IMeterFactory? meters = null, double sampleRatio = 1)
     {
-        Meter = meters?.Create(Name) ?? (_owned = new Meter(Name));
+        Metrics = new(meters?.Create(Name) ?? (_owned = new Meter(Name)));
         SampleRatio = sampleRatio;
     }
 
     /// <summary>A span for each leg, child of the span of its request.</summary>
     public ActivitySource Source { get; } = new(Name);
 
-    public Meter Meter { get; }
+    public MetricSet Metrics { get; }
 
     /// <summary>
     /// Share of the requests without a trace context of their client that are traced, 0 to 1. Default 1: the listener decides.
@@ -35,6 +35,4 @@ public sealed class DispatchTelemetry : IDisposable
         Source.Dispose();
         _owned?.Dispose();
     }
-
-    internal Histogram<double> Seconds(string name, string help) => Meter.CreateHistogram<double>(name, "s", help);
 }

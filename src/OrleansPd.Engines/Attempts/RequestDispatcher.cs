@@ -35,6 +35,7 @@ public sealed class RequestDispatcher
             controlPlane, upstream, rids, liveRids, options, clock, telemetry ?? new(),
             logger ?? NullLogger<RequestDispatcher>.Instance);
         _attempts = new(_services);
+        Declare(_services.Telemetry.Metrics);
     }
 
     /// <summary>Prefill legs that have not ended, including those that are drained after their request.</summary>
@@ -48,9 +49,6 @@ public sealed class RequestDispatcher
 
     /// <summary>Streams that were continued on another pair after their decode engine had failed.</summary>
     public long Resumed => _attempts.Resumed;
-
-    /// <summary>Durations of the stages of requests.</summary>
-    public DispatchMeter Meter => _services.Meter;
 
     public EngineAborter Aborter => _services.Aborter;
 
@@ -72,10 +70,27 @@ public sealed class RequestDispatcher
         return call.IsSingle ? _attempts.RunAsync(call, sink, clientGone) : RunManyAsync(call, sink, clientGone);
     }
 
+    private void Declare(MetricSet metrics)
+    {
+        metrics.Gauge("orleanspd_gateway_open_legs", "Requests to engines that have not ended, by role.", "{request}", () =>
+            [
+                new(OpenPrefillLegs, new KeyValuePair<string, object?>("role", "prefill")),
+                new(OpenDecodeLegs, new KeyValuePair<string, object?>("role", "decode")),
+            ]);
+        metrics.Counter("orleanspd_gateway_retries_total", "Attempts after the first.", () => Retries);
+        metrics.Counter("orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", () => Resumed);
+        metrics.Counter("orleanspd_gateway_aborts_total", "Abort calls to engines.", () => Aborter.Sent);
+        metrics.Counter(
+            "orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", () => Aborter.Failed);
+        metrics.Gauge(
+            "orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.", "{request}",
+            () => Aborter.Waiting);
+    }
+
     private async ValueTask<IReadOnlyList<DispatchReport>> RunManyAsync(
         DispatchCall call, IAnswerSink sink, CancellationToken clientGone)
     {
-        // Engines put all samples of a PD request into one room, where they collide (protocol §2.6).
+        // Engines put all samples of a PD request into one room, where they collide.
         if (call.Shape.Samples == 1)
         {
             var reports = await _attempts.RunAsync(call, sink, clientGone).ConfigureAwait(false);

@@ -88,8 +88,9 @@ public static class GatewayServices
         })
         .AddSingleton(new RidSource(seed))
         .AddSingleton<LiveRids>()
+        .AddMetrics()
         .AddSingleton(provider => new DispatchTelemetry(
-            provider.GetService<IMeterFactory>(), options.EnableTrace ? options.TraceSampleRatio : 1))
+            provider.GetRequiredService<IMeterFactory>(), options.EnableTrace ? options.TraceSampleRatio : 1))
         .AddSingleton<RequestDispatcher>();
 
     private static void AddSecurity(this IServiceCollection services, GatewayOptions options) => services

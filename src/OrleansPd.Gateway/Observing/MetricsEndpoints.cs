@@ -14,11 +14,11 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Gateway.Observing;
 
 /// <summary>
-/// <c>GET /metrics</c>: the counters of the gateway and the state of its fleet. <c>GET /engine_metrics</c>: the metrics of all
-/// engines in one text, each sample labelled with its engine.
+/// <c>GET /metrics</c>: the declared metrics of the gateway (<see cref="MetricSet"/>) and the state of its fleet.
+/// <c>GET /engine_metrics</c>: the metrics of all engines in one text, each sample labelled with its engine.
 /// </summary>
 internal sealed class MetricsEndpoints(
-    GatewayMetrics metrics, RequestDispatcher dispatcher, IControlPlane controlPlane, EngineBroadcast engines, RoutedPairs pairs,
+    GatewayMetrics metrics, IControlPlane controlPlane, EngineBroadcast engines, RoutedPairs pairs,
     IFleetAdmin? admin = null)
     : IEndpoints
 {
@@ -36,22 +36,6 @@ internal sealed class MetricsEndpoints(
         var output = new StringBuilder(16 * 1024);
         var text = new PromText(output);
         metrics.Write(text);
-        var stages = dispatcher.Meter;
-        text.Buckets("orleanspd_gateway_token_gap_seconds", "Between events of a stream that has content (inter-token latency).",
-            stages.TokenGap);
-        text.Buckets("orleanspd_gateway_queue_wait_seconds", "From the wish for a pair to its lease or refusal.",
-            stages.QueueWait);
-        text.Buckets("orleanspd_gateway_prefill_seconds", "From sending both legs to the prefill's good end.", stages.Prefill);
-        text.Buckets("orleanspd_gateway_kv_wait_seconds", "From the prefill's end to decode's first event.", stages.KvWait);
-        text.Family("orleanspd_gateway_open_legs", "gauge", "Requests to engines that have not ended, by role.");
-        text.Sample(dispatcher.OpenPrefillLegs, "role=\"prefill\"").Sample(dispatcher.OpenDecodeLegs, "role=\"decode\"");
-        text.Counter("orleanspd_gateway_retries_total", "Attempts after the first.", dispatcher.Retries);
-        text.Counter("orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", dispatcher.Resumed);
-        text.Counter("orleanspd_gateway_aborts_total", "Abort calls to engines.", dispatcher.Aborter.Sent);
-        text.Counter("orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.",
-            dispatcher.Aborter.Failed);
-        text.Gauge("orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.",
-            dispatcher.Aborter.Waiting);
         text.Gauge("orleanspd_gateway_routed_pairs", "Pairs held by callers of /route_pd.", pairs.Count);
         WriteFleet(text, controlPlane.Fleet);
         if (admin is not null)
@@ -68,10 +52,10 @@ internal sealed class MetricsEndpoints(
 
     private async Task MergeAsync(HttpContext context)
     {
-        var said = await engines.CallAsync(
+        var answers = await engines.CallAsync(
             controlPlane.Fleet.Workers, "GET", "/metrics", default, Patience, context.RequestAborted);
         context.Response.ContentType = ContentType;
-        await context.Response.WriteAsync(EngineMetricsMerge.Of(said), context.RequestAborted);
+        await context.Response.WriteAsync(EngineMetricsMerge.Of(answers), context.RequestAborted);
     }
 
     private static void WriteRooms(PromText text, RoomStats rooms)

@@ -29,21 +29,44 @@ internal sealed class PromText(StringBuilder text)
 
     public void Counter(string name, string help, long value) => Family(name, "counter", help).Sample(value);
 
-    public void Buckets(string name, string help, TimeBuckets buckets)
+    /// <summary>Writes a declared metric with all its samples.</summary>
+    public void Write(MetricFamily family)
     {
-        Family(name, "histogram", help);
-        long total = 0;
-        for (var i = 0; i <= buckets.Bounds.Length; i++)
+        Family(family.Name, family.Type, family.Help);
+        foreach (var sample in family.Read?.Invoke() ?? [])
         {
-            total += buckets.CountOf(i);
-            var bound = i < buckets.Bounds.Length ? buckets.Bounds[i].ToString(CultureInfo.InvariantCulture) : "+Inf";
+            Sample(sample.Value, Labels(sample.Tags));
+        }
+        if (family.Histogram is { } histogram)
+        {
+            Buckets(family.Name, histogram);
+        }
+    }
+
+    private void Buckets(string name, TimeHistogram histogram)
+    {
+        long total = 0;
+        for (var i = 0; i <= histogram.Bounds.Length; i++)
+        {
+            total += histogram.CountOf(i);
+            var bound = i < histogram.Bounds.Length ? histogram.Bounds[i].ToString(CultureInfo.InvariantCulture) : "+Inf";
             Line(name + "_bucket", $"le=\"{bound}\"", total);
         }
-        Line(name + "_sum", "", buckets.Sum);
+        Line(name + "_sum", "", histogram.Sum);
         Line(name + "_count", "", total);
     }
 
-    /// <summary>A label's value as the format wants it.</summary>
+    private static string Labels(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        var labels = "";
+        foreach (var (name, value) in tags)
+        {
+            labels += $"{(labels.Length > 0 ? "," : "")}{name}=\"{Escape((string)value!)}\"";
+        }
+        return labels;
+    }
+
+    /// <summary>Escapes the value of a label.</summary>
     public static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal)
         .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 

@@ -81,14 +81,18 @@ public sealed partial class MetricsTests
         };
         listener.SetMeasurementEventCallback<double>(
             (instrument, _, _, _) => seen.AddOrUpdate(instrument.Name, 1, (_, n) => n + 1));
+        listener.SetMeasurementEventCallback<long>(
+            (instrument, _, _, _) => seen.AddOrUpdate(instrument.Name, 1, (_, n) => n + 1));
         listener.Start();
         await using var stage = await Stage.StartAsync();
         await stage.StreamAsync(
             "/generate", """{"text":"x","stream":true,"sampling_params":{"max_new_tokens":4,"ignore_eos":true}}""");
         await stage.EmptyAsync();
+        listener.RecordObservableInstruments();
         foreach (var name in (
             string[])["orleanspd.gateway.queue.wait", "orleanspd.gateway.prefill.duration", "orleanspd.gateway.kv.wait",
-            "orleanspd.gateway.first_content", "orleanspd.gateway.request.duration"])
+            "orleanspd.gateway.first_content", "orleanspd.gateway.request.duration", "orleanspd.gateway.active_requests",
+            "orleanspd.gateway.requests", "orleanspd.gateway.retries", "orleanspd.gateway.open_legs"])
         {
             Assert.True(seen.ContainsKey(name), $"{name} is not among {string.Join(", ", seen.Keys)}");
         }
