@@ -111,7 +111,7 @@ internal sealed class GenerationEndpoints(
     }
 
     /// <summary>
-    /// The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ... (protocol §1.2).
+    /// The ids as the engine will name the requests: a string on a batch becomes <c>rid_0</c>, <c>rid_1</c>, ....
     /// </summary>
     private static string[] ClientRids(SharedBody body, RequestShape shape)
     {

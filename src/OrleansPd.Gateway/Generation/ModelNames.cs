@@ -7,8 +7,8 @@ using OrleansPd.Gateway.Options;
 namespace OrleansPd.Gateway.Generation;
 
 /// <summary>
-/// From the name in a request to the model that workers serve: the model's own name, an alias of the operator's, the name of a
-/// LoRA adapter that engines have loaded, or <c>base:adapter</c>, which engines take apart themselves.
+/// Resolves the name in a request to a served model. A name is a model's own name, a configured alias, the name of a loaded LoRA
+/// adapter, or <c>base:adapter</c>, which engines split themselves.
 /// </summary>
 internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPlane)
 {
@@ -18,7 +18,7 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
 
     private volatile Adapters? _adapters;
 
-    /// <summary>The names beside the models' own: aliases of what is served, and adapters that engines have loaded.</summary>
+    /// <summary>Additional names: aliases of served models and loaded adapters.</summary>
     public IEnumerable<OtherName> OtherNames
     {
         get
@@ -45,8 +45,8 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
     }
 
     /// <summary>
-    /// With one model any name passes, as SGLang's own tools send <c>default</c>, unless the operator is strict; with several the
-    /// name must be known.
+    /// If one model is served, any name is accepted (SGLang's tools send <c>default</c>), unless
+    /// <see cref="GatewayOptions.StrictModel"/> is set. If several are served, the name must be known.
     /// </summary>
     public bool TryFind(string? name, out FoundModel found, out AnswerError? error)
     {
@@ -81,9 +81,7 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
         return false;
     }
 
-    /// <summary>
-    /// What a name of an adapter stands for: its own, or <c>base:adapter</c>; default where it stands for none.
-    /// </summary>
+    /// <summary>Resolves the name of an adapter, or <c>base:adapter</c>; default if it is neither.</summary>
     private FoundModel Adapter(string name, FleetSnapshot fleet, FrozenDictionary<string, string> adapters)
     {
         if (adapters.TryGetValue(name, out var owner))
@@ -121,18 +119,13 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
     private sealed record Adapters(FleetSnapshot Fleet, FrozenDictionary<string, string> Names);
 }
 
-/// <param name="Model">The model that workers serve; null = any, since there is one.</param>
-/// <param name="Adapter">The adapter of it that is meant; null = none, or one that the body names beside the model.</param>
+/// <param name="Model">The served model; null = any, because there is only one.</param>
+/// <param name="Adapter">The adapter of the model; null = none, or the body names it in another member.</param>
 internal readonly record struct FoundModel(string? Model, string? Adapter)
 {
-    /// <summary>
-    /// The body's own <c>model</c> says <c>base:adapter</c>, which the OpenAI routes of engines take apart themselves.
-    /// </summary>
+    /// <summary>The body's <c>model</c> is <c>base:adapter</c>, which the OpenAI routes of engines split themselves.</summary>
     public bool IsInName { get; init; }
 }
 
-/// <summary>A name by which a model, or an adapter of it, can be asked for.</summary>
-/// <param name="Name">The name.</param>
-/// <param name="Model">The model.</param>
-/// <param name="IsAdapter">It stands for an adapter of the model.</param>
+/// <summary>An additional name of a model or of one of its adapters.</summary>
 internal readonly record struct OtherName(string Name, string Model, bool IsAdapter);

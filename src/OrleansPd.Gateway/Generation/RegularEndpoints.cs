@@ -10,7 +10,7 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Gateway.Generation;
 
 /// <summary>
-/// Embeddings, classification, scores and reranking: such models do not split into prefill and decode (protocol §1.5), so a
+/// Embeddings, classification, scores and reranking: such models do not split into prefill and decode, so a
 /// regular worker of the model serves them.
 /// </summary>
 internal sealed class RegularEndpoints(

@@ -8,7 +8,7 @@ namespace OrleansPd.Gateway.Generation;
 
 /// <summary>
 /// Refuses every route that is not served. Engines have generation routes without bootstrap members: passed on, such a request
-/// reaches a prefill engine without a room and can end it (protocol §1.5, §2.8). So only known routes are passed on.
+/// reaches a prefill engine without a room and can end it. So only known routes are passed on.
 /// </summary>
 internal sealed class UnsupportedEndpoints : IEndpoints
 {

@@ -17,7 +17,7 @@ internal enum AdapterChange
 
 /// <summary>
 /// Makes a change of adapters visible before the call that made it returns: reads the engines again at once, then waits until
-/// this gateway's fleet shows the change, 2 s at most. An engine that does not list its adapters (protocol §3.10) never shows it;
+/// this gateway's fleet shows the change, 2 s at most. An engine that does not list its adapters never shows it;
 /// requests that name an unlisted adapter go to any engine.
 /// </summary>
 internal sealed class AdapterWatch(IControlPlane controlPlane, TimeProvider clock, IFleetAdmin? admin = null)

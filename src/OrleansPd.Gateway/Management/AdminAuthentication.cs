@@ -5,7 +5,7 @@ namespace OrleansPd.Gateway.Management;
 
 /// <summary>
 /// Requires the admin key. Where none is configured a client's key suffices, if clients need one; else the route is open. These
-/// are the levels of an SGLang engine (protocol §1.1).
+/// are the levels of an SGLang engine.
 /// </summary>
 internal sealed class AdminAuthentication(KeyRing keys)
 {

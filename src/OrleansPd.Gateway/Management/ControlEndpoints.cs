@@ -11,7 +11,7 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
-/// SGLang's control calls, each sent to every engine (protocol §1.7). Trainers call them between steps, operators by hand. All of
+/// SGLang's control calls, each sent to every engine. Trainers call them between steps, operators by hand. All of
 /// them change something, so all of them need the admin key.
 /// </summary>
 internal sealed class ControlEndpoints(
@@ -116,7 +116,7 @@ internal sealed class ControlEndpoints(
         }
     }
 
-    /// <summary>Aborts requests with the client's id that engines know by other ids (protocol §2.6, §2.7).</summary>
+    /// <summary>Aborts requests with the client's id that engines know by other ids.</summary>
     private Task AbortAsync(ReadOnlyMemory<byte> body)
     {
         if (MemberIn(body, "abort_all") is { ValueKind: JsonValueKind.True })

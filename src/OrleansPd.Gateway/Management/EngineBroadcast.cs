@@ -13,7 +13,7 @@ using OrleansPd.Net.Http1;
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
-/// One call to many engines at the same time: a control call acts on one engine (protocol §1.7), a caller of a gateway means all
+/// One call to many engines at the same time: a control call acts on one engine, a caller of a gateway means all
 /// of them. An engine that does not answer delays the others by no more than the call's time-out.
 /// </summary>
 internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upstream, TimeProvider clock)

@@ -13,7 +13,7 @@ using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 
-/// <summary>What SGLang's tools query from a router about its engines (protocol §12.2).</summary>
+/// <summary>What SGLang's tools query from a router about its engines.</summary>
 internal sealed class InfoEndpoints(
     IControlPlane controlPlane, ModelNames models, EngineBroadcast engines, TimeProvider clock, ILogger<InfoEndpoints> logger)
     : IEndpoints

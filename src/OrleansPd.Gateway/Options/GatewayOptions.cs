@@ -4,7 +4,7 @@ using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Options;
 
-/// <summary>What the HTTP side of the gateway is told by its operator. Configuration section <c>Gateway</c>.</summary>
+/// <summary>Options of the HTTP side of the gateway. Configuration section <c>Gateway</c>.</summary>
 public sealed class GatewayOptions
 {
     /// <summary>Address to listen on. Default 0.0.0.0, as the SGLang router.</summary>
@@ -18,14 +18,14 @@ public sealed class GatewayOptions
     public int Port { get; set; } = 30000;
 
     /// <summary>
-    /// Largest request body in bytes, 1 KiB to 2 GiB - 64 KiB. Default 512 MiB, as the SGLang router's --max-payload-size.
+    /// Maximum request body in bytes, 1 KiB to 2 GiB - 64 KiB. Default 512 MiB, as the SGLang router's --max-payload-size.
     /// </summary>
     [Range(1024, 2147418112)]
     [Flag(FlagGroup.Listening, "BYTES", "Maximum size of a request body.")]
     public long MaxPayloadSize { get; set; } = 512L * 1024 * 1024;
 
     /// <summary>
-    /// Whole life of a request in seconds, retries and queueing included, 1-86400. Default 1800, as the SGLang router's
+    /// Maximum time of a request in seconds, including retries and queueing, 1-86400. Default 1800, as the SGLang router's
     /// --request-timeout-secs.
     /// </summary>
     [Range(1, 86400)]
@@ -33,16 +33,16 @@ public sealed class GatewayOptions
     public int RequestTimeoutSecs { get; set; } = 1800;
 
     /// <summary>
-    /// Longest time in seconds without the first output of decode, 1-86400. Default 280: below the 300 s after which engines
-    /// give a transfer up, so that the reason is known and both sides are freed by us.
+    /// Maximum time in seconds until decode's first output, 1-86400. Default 280: less than the 300 s after which engines abandon
+    /// a transfer, so that the gateway aborts both legs first and knows the reason.
     /// </summary>
     [Range(1, 86400)]
     [Flag(FlagGroup.Requests, "SECONDS", "Maximum time until the first output.", Ours = true)]
     public int FirstOutputTimeoutSecs { get; set; } = 280;
 
     /// <summary>
-    /// Longest silence in seconds of a stream that has begun, 0-86400; 0 = no limit. Default 300: an engine that is paused, or
-    /// that retracts its requests for a weight update, is silent for up to some 180 s and goes on afterwards.
+    /// Maximum time in seconds between two outputs of a stream, 0-86400; 0 = no limit. Default 300: an engine that is paused, or
+    /// that retracts its requests for a weight update, sends nothing for up to about 180 s and then continues.
     /// </summary>
     [Range(0, 86400)]
     [Flag(FlagGroup.Requests, "SECONDS", "Maximum time between two outputs of a stream; 0 = no limit.", Ours = true)]
@@ -56,16 +56,15 @@ public sealed class GatewayOptions
     public int RetryMaxRetries { get; set; } = 1;
 
     /// <summary>
-    /// Go on with another pair when a decode engine fails in the middle of a stream; the client sees one uninterrupted stream.
-    /// Default false. What cannot go on (n > 1, log probabilities, grammars, tools, reasoning) ends with an error event as
-    /// before.
+    /// Continue a stream on another pair when its decode engine fails; the client sees one uninterrupted stream. Default false.
+    /// Streams that cannot be continued (n > 1, log probabilities, grammars, tools, reasoning) end with an error event.
     /// </summary>
     [Flag(FlagGroup.Requests, "", "Continue a stream on another pair when its decode engine fails.", Ours = true)]
     public bool ResumeStreams { get; set; }
 
     /// <summary>
-    /// Seconds in which a stopping gateway still takes requests while it says that it is not ready, 0-600. Default 0; set it to
-    /// what a load balancer in front needs to notice.
+    /// Seconds during which a stopping gateway accepts requests while <c>/readiness</c> answers 503, 0-600. Default 0; set it to
+    /// the time that the load balancer needs to notice.
     /// </summary>
     [Range(0, 600)]
     [Flag(FlagGroup.Stopping, "SECONDS",
@@ -73,15 +72,15 @@ public sealed class GatewayOptions
     public int ShutdownDelaySecs { get; set; }
 
     /// <summary>
-    /// Seconds that requests in flight get to end before they are aborted, 0-86400. Default 180, as the SGLang router.
+    /// Seconds for requests in flight to finish before they are aborted, 0-86400. Default 180, as the SGLang router.
     /// </summary>
     [Range(0, 86400)]
     [Flag(FlagGroup.Stopping, "SECONDS", "Time for requests in flight to finish before they are aborted.")]
     public int ShutdownGracePeriodSecs { get; set; } = 180;
 
     /// <summary>
-    /// Milliseconds between closing a decode's connection and telling it to abort a request that has given no output yet,
-    /// 0-60000. Default 0: at once. For engine builds that do not bear an abort in the middle of a transfer.
+    /// Milliseconds between closing the connection to a decode engine and its abort call, for a request without output, 0-60000.
+    /// Default 0: at once. For engine builds that fail if a request is aborted during its KV transfer.
     /// </summary>
     [Range(0, 60000)]
     [Flag(FlagGroup.Requests, "MILLISECONDS",
@@ -97,39 +96,40 @@ public sealed class GatewayOptions
     public bool StrictModel { get; set; }
 
     /// <summary>
-    /// Further names of models, each as <c>alias=model</c>. Default none. An alias is looked up before anything else, so one that
-    /// has a served model's own name takes its place.
+    /// Additional names of models, each as <c>alias=model</c>. Default none. Aliases are looked up first, so an alias with the
+    /// name of a served model hides that model.
     /// </summary>
     [Flag(FlagGroup.Requests, "ALIAS=MODEL", "Additional name of a model; repeatable.", Ours = true)]
     public List<string> ModelAlias { get; init; } = [];
 
-    /// <summary>Sections of a request's JSON may nest this deep, 8-512. Default 64.</summary>
+    /// <summary>Maximum nesting depth of a request's JSON, 8-512. Default 64.</summary>
     [Range(8, 512)]
     [Flag(FlagGroup.Requests, "LEVELS", "Maximum nesting depth of a request's JSON.", Ours = true)]
     public int MaxJsonDepth { get; set; } = 64;
 
-    /// <summary>Most prompts in one batch request, 1-65536. Default 1024.</summary>
+    /// <summary>Maximum prompts in one batch request, 1-65536. Default 1024.</summary>
     [Range(1, 65536)]
     [Flag(FlagGroup.Requests, "PROMPTS", "Maximum prompts in one request.", Ours = true)]
     public int MaxBatch { get; set; } = 1024;
 
-    /// <summary>Most samples (<c>n</c>) of one prompt, 1-1024. Default 128.</summary>
+    /// <summary>Maximum samples (<c>n</c>) of one prompt, 1-1024. Default 128.</summary>
     [Range(1, 1024)]
     [Flag(FlagGroup.Requests, "SAMPLES", "Maximum samples (n) per prompt.", Ours = true)]
     public int MaxSamples { get; set; } = 128;
 
     /// <summary>
-    /// Bearer token that <c>/register_dp_rank</c> and <c>/query_dp_ranks</c> ask for; null = none, anyone who reaches the gateway
-    /// may call them. Default null: no released engine sends one.
+    /// Bearer token required on <c>/register_dp_rank</c> and <c>/query_dp_ranks</c>; null = not required. Default null: no
+    /// released engine sends one.
     /// </summary>
     [Flag(FlagGroup.RoomsAndBootstrapFacade, "TOKEN",
         "Bearer token required on /register_dp_rank and /query_dp_ranks.", Default = "none: no token required", Ours = true)]
     public string? RankToken { get; set; }
 
     /// <summary>
-    /// Key that calls which change the fleet or its engines (<c>/workers</c>, <c>/flush_cache</c>, <c>/pause_generation</c>,
-    /// <c>/update_weights_*</c>, <c>/route_pd</c>, ...) must bring as <c>Authorization: Bearer</c>; null or empty
-    /// = none. Default null: whoever reaches the port may change the fleet, so set one, or guard the port.
+    /// Key required as <c>Authorization: Bearer</c> on calls that change the fleet or its engines (<c>/workers</c>,
+    /// <c>/flush_cache</c>, <c>/pause_generation</c>, <c>/update_weights_*</c>, <c>/route_pd</c>, ...); null or empty = not
+    /// required. Default null: any client that reaches the port can change the fleet, so set a key or restrict access to the
+    /// port.
     /// </summary>
     [Flag(FlagGroup.Management, "KEY",
         "Key required on calls that change engines or the fleet (/workers, /flush_cache, ...).",
@@ -137,14 +137,14 @@ public sealed class GatewayOptions
     public string? AdminApiKey { get; set; }
 
     /// <summary>
-    /// Key that clients must bring as <c>Authorization: Bearer</c> on all routes but health and metrics; null or empty = none.
+    /// Key required as <c>Authorization: Bearer</c> on all routes except health and metrics; null or empty = not required.
     /// Default null. Kept as a hash.
     /// </summary>
     public string? ApiKey { get; set; }
 
     /// <summary>
-    /// Named clients' keys with limits, each as <c>name=N,key=K</c> or <c>name=N,sha256=HEX</c> and any of <c>rpm=</c> (requests
-    /// a minute), <c>tpm=</c> (tokens a minute), <c>concurrency=</c>, <c>priority=</c> (-100 to 100, higher is served first).
+    /// Keys and limits of named clients, each as <c>name=N,key=K</c> or <c>name=N,sha256=HEX</c> and any of <c>rpm=</c> (requests
+    /// per minute), <c>tpm=</c> (tokens per minute), <c>concurrency=</c>, <c>priority=</c> (-100 to 100, higher is served first).
     /// Default none.
     /// </summary>
     [Flag(FlagGroup.Security, "SPEC",
@@ -153,8 +153,8 @@ public sealed class GatewayOptions
     public List<string> ClientKeys { get; init; } = [];
 
     /// <summary>
-    /// Addresses that workers may have which are added while the gateway runs: networks (10.0.0.0/8), host names, or *.domain,
-    /// with :port if wanted. Default none: all but link-local addresses, where clouds hand out credentials.
+    /// Addresses allowed for workers that are added at run time: networks (10.0.0.0/8), host names or *.domain, optionally with
+    /// :port. Default none: all but link-local addresses, where clouds serve credentials.
     /// </summary>
     [Flag(FlagGroup.Security, "ADDRESS",
         "Networks and hosts whose engines may be added at run time.", Default = "all but link-local addresses", Ours = true)]
@@ -170,13 +170,15 @@ public sealed class GatewayOptions
     [Flag(FlagGroup.Security, "FILE", "PEM key of that certificate.")]
     public string? TlsKeyPath { get; set; }
 
-    /// <summary>PEM files of authorities that sign engines' certificates, in place of the system's. Default none.</summary>
+    /// <summary>
+    /// PEM files of the authorities that sign engines' certificates; they replace those of the system. Default none.
+    /// </summary>
     [Flag(FlagGroup.Security, "FILE",
         "PEM certificates of the authorities that sign the certificates of https engines.", Default = "those of the system")]
     public List<string> CaCertPaths { get; init; } = [];
 
     /// <summary>
-    /// PEM file of the certificate that is shown to engines; null = none. Default null. Needs <see cref="ClientKeyPath"/>.
+    /// PEM file of the certificate presented to engines; null = none. Default null. Needs <see cref="ClientKeyPath"/>.
     /// </summary>
     [Flag(FlagGroup.Security, "FILE", "PEM certificate presented to engines.")]
     public string? ClientCertPath { get; set; }
@@ -190,7 +192,7 @@ public sealed class GatewayOptions
     public bool EnableTrace { get; set; }
 
     /// <summary>
-    /// Collector of spans: <c>host:port</c> or a URL. Port 4318 and URLs with a path are spoken to by HTTP, others by gRPC.
+    /// Collector of spans: <c>host:port</c> or a URL. Port 4318 and URLs with a path use HTTP, others gRPC.
     /// Default localhost:4317, as the SGLang router.
     /// </summary>
     [Required]
@@ -198,38 +200,36 @@ public sealed class GatewayOptions
     public string OtlpTracesEndpoint { get; set; } = "localhost:4317";
 
     /// <summary>
-    /// Share of requests that are traced where the client has not decided, 0-1. Default 0.1. A client's own decision is kept.
+    /// Share of requests to trace if the client has not decided, 0-1. Default 0.1. A client's decision is kept.
     /// </summary>
     [Range(0, 1)]
     [Flag(FlagGroup.Traces, "SHARE", "Share of requests to trace if the client has not decided.", Ours = true)]
     public double TraceSampleRatio { get; set; } = 0.1;
 
     /// <summary>
-    /// Headers in which a client's request id is looked for, first to last; the answer has it as <c>x-request-id</c>. Default,
-    /// where none is given: x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
+    /// Headers to read a client's request id from, in this order; the answer has it as <c>x-request-id</c>. Default if empty:
+    /// x-request-id, x-correlation-id, x-trace-id, request-id, as the SGLang router.
     /// </summary>
     [Flag(FlagGroup.Logs, "HEADER",
         "Headers to read a request's id from, in this order.", Default = "x-request-id x-correlation-id x-trace-id request-id")]
     public List<string> RequestIdHeaders { get; init; } = [];
 
     /// <summary>
-    /// Which client speaks to engines: <see cref="UpstreamKind.Direct"/>, made for this job, or
-    /// <see cref="UpstreamKind.Handler"/>, the HTTP client of .NET, which does the same at more than twice the price. Default
-    /// Direct.
+    /// HTTP client towards engines: <see cref="UpstreamKind.Direct"/>, the gateway's own, or <see cref="UpstreamKind.Handler"/>,
+    /// the one of .NET, which needs more than twice the CPU time. Default Direct.
     /// </summary>
     [Flag(FlagGroup.Requests, "CLIENT",
         "HTTP client towards engines: direct (the gateway's own) or handler (the one of .NET).", Ours = true)]
     public UpstreamKind Upstream { get; set; } = UpstreamKind.Direct;
 
     /// <summary>
-    /// What carries bytes: <see cref="TransportKind.Loop"/>, made for this job, or <see cref="TransportKind.Sockets"/>, Kestrel's
-    /// and .NET's own, which does the same at a higher price. Default Loop; where it cannot be had (not Linux, or neither x86-64
-    /// nor ARM64), Sockets.
+    /// Sockets: <see cref="TransportKind.Loop"/>, event loops of the gateway, or <see cref="TransportKind.Sockets"/>, those of
+    /// Kestrel and .NET, which need more CPU time. Default Loop. Loop needs Linux on x86-64 or ARM64; elsewhere Sockets is used.
     /// </summary>
     [Flag(FlagGroup.Requests, "TRANSPORT",
         "Sockets: loop (event loops of the gateway, on Linux) or sockets (those of Kestrel and .NET).", Ours = true)]
     public TransportKind Transport { get; set; } = TransportKind.Loop;
 
-    /// <summary>What the control plane is told.</summary>
+    /// <summary>Options of the control plane.</summary>
     public ControlPlaneOptions ControlPlane { get; init; } = new();
 }

@@ -5,14 +5,14 @@ using Microsoft.AspNetCore.Http;
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>
-/// Keys as SHA-256 hashes. A given key is hashed and compared in constant time: hashes have one length, so the time tells neither
-/// how much of a key was right nor how long it is.
+/// Keys as SHA-256 hashes. Hashes are compared in constant time, so the timing reveals neither a matching prefix nor the length
+/// of a key.
 /// </summary>
 internal static class BearerKey
 {
     private const string Scheme = "Bearer ";
 
-    /// <summary>The hash of a configured key; null where none is configured.</summary>
+    /// <summary>The hash of a configured key; null if none is configured.</summary>
     public static byte[]? HashOf(string? key)
     {
         if (string.IsNullOrEmpty(key))
@@ -24,14 +24,14 @@ internal static class BearerKey
         return hash;
     }
 
-    /// <summary>The header <c>Authorization</c>; null where there is none, or more than one.</summary>
+    /// <summary>The header <c>Authorization</c>; null if there is none or more than one.</summary>
     public static string? HeaderOf(HttpRequest request)
     {
         var header = request.Headers.Authorization;
         return header.Count == 1 ? header.ToString() : null;
     }
 
-    /// <summary>Whether the request brings the key of this hash.</summary>
+    /// <summary>Whether the request has the key with this hash.</summary>
     public static bool Matches(HttpRequest request, ReadOnlySpan<byte> expected)
     {
         Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];
@@ -39,7 +39,7 @@ internal static class BearerKey
             && CryptographicOperations.FixedTimeEquals(given, expected);
     }
 
-    /// <summary>Hashes the key in a header; false where it has no <c>Bearer</c> scheme.</summary>
+    /// <summary>Hashes the key in a header; false if it has no <c>Bearer</c> scheme.</summary>
     public static bool TryHash(string header, Span<byte> hash)
     {
         if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
@@ -52,8 +52,8 @@ internal static class BearerKey
 
     private static void Hash(ReadOnlySpan<char> key, Span<byte> hash)
     {
-        var most = Encoding.UTF8.GetMaxByteCount(key.Length);
-        var bytes = most <= 1024 ? stackalloc byte[most] : new byte[most];
+        var max = Encoding.UTF8.GetMaxByteCount(key.Length);
+        var bytes = max <= 1024 ? stackalloc byte[max] : new byte[max];
         _ = SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(key, bytes)], hash);
     }
 }

@@ -2,7 +2,7 @@ using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Security;
 
-/// <summary>One client and what is left of its limits. Thread-safe.</summary>
+/// <summary>One client and its remaining limits. Thread-safe.</summary>
 internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -16,8 +16,8 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
     public ClientKeySpec Spec => spec;
 
     /// <summary>
-    /// Lets a request begin and charges it, or says which limit is in the way and for how long. A request of more tokens than a
-    /// minute has is let through when the minute is full, and the next ones wait for what it took too much.
+    /// Admits a request and charges it, or returns an error that names the limit and the time to wait. A request with more tokens
+    /// than the limit of a minute is admitted when the full limit is available; the next requests wait until the debt is paid.
     /// </summary>
     public AnswerError? Enter(long tokens)
     {
@@ -36,10 +36,10 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
             {
                 return Refuse($"{spec.RequestsPerMinute} requests a minute", Minute * ((1 - _requests) / spec.RequestsPerMinute));
             }
-            var wanted = Math.Min(tokens, spec.TokensPerMinute);
-            if (spec.TokensPerMinute > 0 && _tokens < wanted)
+            var needed = Math.Min(tokens, spec.TokensPerMinute);
+            if (spec.TokensPerMinute > 0 && _tokens < needed)
             {
-                return Refuse($"{spec.TokensPerMinute} tokens a minute", Minute * ((wanted - _tokens) / spec.TokensPerMinute));
+                return Refuse($"{spec.TokensPerMinute} tokens a minute", Minute * ((needed - _tokens) / spec.TokensPerMinute));
             }
             _requests -= 1;
             _tokens -= tokens;

@@ -5,13 +5,13 @@ using OrleansPd.Gateway.Wire;
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>
-/// Checks the client's key before anything else is read, on every route that is not open by name: a route that is added later is
-/// closed until it is added to the list.
+/// Checks the client's key before anything else is read, on every route except those in <see cref="Open"/>, so that a new route
+/// needs a key by default.
 /// </summary>
 internal sealed class ClientAuthentication(KeyRing keys)
 {
     /// <summary>
-    /// Open as on an SGLang engine: health and metrics reveal nothing about requests. Room calls have a token of their own.
+    /// Open as on an SGLang engine: health and metrics reveal nothing about requests. Room calls check the rank token.
     /// </summary>
     private static readonly string[] Open =
     [

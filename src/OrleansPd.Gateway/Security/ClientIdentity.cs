@@ -3,15 +3,15 @@ using Microsoft.AspNetCore.Http;
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>
-/// That a request showed one of our keys, and whose. There is one for each key, and a request has it as a feature: those are
-/// kept in a list that a connection uses again, where <see cref="HttpContext.Items"/> would be a new dictionary each time.
+/// The owner of an accepted key: one object per key, set as a feature of the request. Features are stored in a list that the
+/// connection reuses; <see cref="HttpContext.Items"/> would allocate a dictionary per request.
 /// </summary>
 /// <param name="account">Null for the admin's key, which has no limits.</param>
 internal sealed class ClientIdentity(ClientAccount? account)
 {
     public ClientAccount? Account => account;
 
-    /// <returns>Null where no key of ours was shown.</returns>
+    /// <returns>Null if the request has no accepted key.</returns>
     public static ClientIdentity? Of(HttpContext context) => context.Features.Get<ClientIdentity>();
 
     public void GiveTo(HttpContext context) => context.Features.Set(this);

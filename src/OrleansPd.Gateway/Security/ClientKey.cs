@@ -2,12 +2,12 @@ using Microsoft.AspNetCore.Http;
 
 namespace OrleansPd.Gateway.Security;
 
-/// <summary>What a client brought as <c>Authorization</c>.</summary>
+/// <summary>The client's header <c>Authorization</c>.</summary>
 internal static class ClientKey
 {
     /// <summary>
-    /// The header for engines that have no key of their own configured; null = none, or one of ours: that opens this gateway
-    /// and is nobody else's business.
+    /// The header to forward to engines for which no key is configured; null if there is none, or if it is a key of this gateway:
+    /// engines must not see it.
     /// </summary>
     public static string? ForEngines(HttpContext context)
     {

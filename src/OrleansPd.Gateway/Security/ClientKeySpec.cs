@@ -4,34 +4,34 @@ using System.Text;
 
 namespace OrleansPd.Gateway.Security;
 
-/// <summary>A named client's key and what it may do, as an operator writes it: <c>name=alice,key=...,rpm=60</c>.</summary>
+/// <summary>A named client's key and limits, as configured: <c>name=alice,key=...,rpm=60</c>.</summary>
 public sealed record ClientKeySpec
 {
-    /// <summary>For logs and answers; letters, digits, dot, dash and underscore.</summary>
+    /// <summary>Used in logs and answers. 1-64 letters, digits, dots, dashes and underscores.</summary>
     public required string Name { get; init; }
 
     /// <summary>SHA-256 of the key; the key itself is not kept.</summary>
     public required ReadOnlyMemory<byte> Hash { get; init; }
 
-    /// <summary>Requests a minute, bursts of one minute's worth; 0 = no limit.</summary>
+    /// <summary>Requests per minute; all of them may come at once. 0 = no limit.</summary>
     public int RequestsPerMinute { get; init; }
 
     /// <summary>
-    /// Prompt tokens and asked-for answer tokens a minute, estimated and charged when a request begins; 0 = no limit.
+    /// Prompt tokens plus maximum answer tokens per minute, estimated and charged when a request begins; 0 = no limit.
     /// </summary>
     public int TokensPerMinute { get; init; }
 
-    /// <summary>Requests at the same time; 0 = no limit.</summary>
+    /// <summary>Concurrent requests; 0 = no limit.</summary>
     public int Concurrency { get; init; }
 
-    /// <summary>Higher is served first where requests wait, -100 to 100; default 0.</summary>
+    /// <summary>Priority in the admission queue, -100 to 100, higher first; default 0.</summary>
     public int Priority { get; init; }
 
     /// <summary>
     /// Reads <c>name=N,key=K</c> or <c>name=N,sha256=HEX</c>, and optionally <c>rpm</c>, <c>tpm</c>, <c>concurrency</c>,
     /// <c>priority</c>.
     /// </summary>
-    /// <exception cref="FormatException">What is wrong, without the text of the key.</exception>
+    /// <exception cref="FormatException">The text is invalid. The message does not contain the key.</exception>
     public static ClientKeySpec Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);

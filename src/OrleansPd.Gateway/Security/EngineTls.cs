@@ -5,11 +5,11 @@ using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Security;
 
-/// <summary>Certificates out of the operator's files.</summary>
+/// <summary>Loads the certificates that the options name.</summary>
 internal static class EngineTls
 {
-    /// <summary>How engines are spoken to by https; null = as the system has it.</summary>
-    /// <exception cref="ArgumentException">A file is missing or is no certificate; the message names it.</exception>
+    /// <summary>TLS settings for https engines; null = the defaults of the system.</summary>
+    /// <exception cref="ArgumentException">A file is missing or invalid; the message names it.</exception>
     public static SslClientAuthenticationOptions? Of(GatewayOptions options)
     {
         if (options.CaCertPaths.Count == 0 && options.ClientCertPath is null && options.ClientKeyPath is null)
@@ -39,7 +39,7 @@ internal static class EngineTls
     }
 
     /// <summary>The listener's certificate; null = plain HTTP.</summary>
-    /// <exception cref="ArgumentException">As above.</exception>
+    /// <exception cref="ArgumentException">A file is missing or invalid.</exception>
     public static X509Certificate2? Listener(GatewayOptions options) => options.TlsCertPath is null && options.TlsKeyPath is null
         ? null
         : Load(options.TlsCertPath, options.TlsKeyPath, "--tls-cert-path", "--tls-key-path");

@@ -5,12 +5,11 @@ using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Security;
 
-/// <summary>The keys that open this gateway, kept as hashes, see <see cref="BearerKey"/>.</summary>
+/// <summary>The keys that this gateway accepts, kept as hashes, see <see cref="BearerKey"/>.</summary>
 /// <remarks>
-/// A header that opened the gateway is not hashed again on the same connection: Kestrel reuses the string object of a header that
-/// equals, byte for byte, that of the connection's last request, and only the reference is compared here, so the time tells
-/// nothing about the key. The connection keeps that one string until another key opens or it is closed; Kestrel keeps the latest
-/// one too. A header that did not open is not kept, and keys never change while this object lives.
+/// An accepted header is not hashed again on the same connection. Kestrel reuses the string object of a header that equals the
+/// one in the connection's previous request, and only references are compared here, so the timing reveals nothing about a key.
+/// The connection keeps the last accepted header only. Keys never change during the lifetime of this object.
 /// </remarks>
 internal sealed class KeyRing
 {
@@ -31,18 +30,18 @@ internal sealed class KeyRing
         _rankToken = BearerKey.HashOf(options.RankToken);
     }
 
-    /// <summary>Whether clients need a key at all.</summary>
+    /// <summary>Whether clients need a key.</summary>
     public bool AsksClients => _clients.Length > 0;
 
     public bool HasAdmin => _admin is not null;
 
     public bool IsAdmin(HttpRequest request) => _admin is not null && BearerKey.Matches(request, _admin);
 
-    /// <summary>Whether the request may register and query rooms: it brings the rank token, or none is configured.</summary>
+    /// <summary>Whether the request may register and query rooms: it has the rank token, or none is configured.</summary>
     public bool MayUseRooms(HttpRequest request) => _rankToken is null || BearerKey.Matches(request, _rankToken);
 
-    /// <summary>The client, or the admin; a key that is both counts as the client's, which has limits.</summary>
-    /// <returns>Null where the key is not one of ours.</returns>
+    /// <summary>The client or the admin. A key that is both counts as the client's, which has limits.</summary>
+    /// <returns>Null if the key is missing or unknown.</returns>
     public ClientIdentity? IdentityOf(HttpRequest request)
     {
         if ((_clients.Length == 0 && _admin is null) || BearerKey.HeaderOf(request) is not { } header)
@@ -80,11 +79,6 @@ internal sealed class KeyRing
         return client ?? found;
     }
 
-    /// <summary>The header that opened the gateway last on a connection.</summary>
-    private sealed class Accepted(string header, ClientIdentity identity)
-    {
-        public string Header => header;
-
-        public ClientIdentity Identity => identity;
-    }
+    /// <summary>The last accepted header of a connection.</summary>
+    private sealed record Accepted(string Header, ClientIdentity Identity);
 }

@@ -4,9 +4,9 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>
-/// Which addresses a worker may have that is added while the gateway runs. Whoever may add workers makes this process call
-/// addresses of their choice, so without a list the addresses at which clouds hand out credentials are refused, and with one all
-/// that are not on it.
+/// Addresses allowed for workers that are added while the gateway runs. Adding a worker makes this process call its address
+/// (server-side request forgery). Without a list, the metadata addresses where clouds serve credentials are refused; with a list,
+/// all addresses that are not on it.
 /// </summary>
 public sealed class WorkerAllowList
 {
@@ -16,10 +16,10 @@ public sealed class WorkerAllowList
     private readonly List<(string Host, int? Port)> _hosts = [];
 
     /// <param name="entries">
-    /// Each an address, a network (<c>10.0.0.0/8</c>), a host name, or one that begins with <c>*.</c>; hosts may end in
-    /// <c>:port</c>. None = all but link-local addresses.
+    /// Each an address, a network (<c>10.0.0.0/8</c>), a host name or <c>*.domain</c>; a host may end with <c>:port</c>.
+    /// Empty = all but link-local addresses.
     /// </param>
-    /// <exception cref="FormatException">An entry is none of these.</exception>
+    /// <exception cref="FormatException">An entry is invalid.</exception>
     public WorkerAllowList(IEnumerable<string> entries)
     {
         ArgumentNullException.ThrowIfNull(entries);
@@ -50,8 +50,8 @@ public sealed class WorkerAllowList
     }
 
     /// <summary>
-    /// Why a worker may not be at that address; null when it may. A host name is allowed by name, or when every address that it
-    /// has now is in a network of the list.
+    /// The reason why the address is refused; null if it is allowed. A host name is allowed by name, or if all addresses that it
+    /// resolves to are in networks of the list.
     /// </summary>
     public async ValueTask<string?> CheckAsync(Uri url, CancellationToken cancellationToken)
     {
@@ -66,7 +66,7 @@ public sealed class WorkerAllowList
         {
             return addresses.Any(IsMetadata) ? "link-local addresses are refused: --worker-url-allow can name them" : null;
         }
-        return addresses.Length > 0 && addresses.All(a => _networks.Any(n => n.Contains(Plain(a))))
+        return addresses.Length > 0 && addresses.All(a => _networks.Any(n => n.Contains(Unmapped(a))))
             ? null
             : "the address is not on the list of --worker-url-allow";
     }
@@ -88,8 +88,7 @@ public sealed class WorkerAllowList
         : host.Equals(pattern, StringComparison.OrdinalIgnoreCase);
 
     private static bool IsMetadata(IPAddress address) =>
-        Plain(address) is var plain && (LinkLocal.Any(n => n.Contains(plain)) || plain.Equals(OtherMetadata));
+        Unmapped(address) is var plain && (LinkLocal.Any(n => n.Contains(plain)) || plain.Equals(OtherMetadata));
 
-    /// <summary>An IPv4 address in IPv6 clothes is the same address.</summary>
-    private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    private static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 }

@@ -11,13 +11,13 @@ internal static class BodyReader
 {
     private const int FirstSize = 16 * 1024;
 
-    /// <summary>What is shorter is copied as quickly as it is arranged for.</summary>
-    private const int WorthAiming = 8 * 1024;
+    /// <summary>For a shorter rest of a body, copying costs no more than receiving into the target buffer.</summary>
+    private const int MinDirectBytes = 8 * 1024;
 
     /// <returns>Null when the body is larger than allowed.</returns>
-    public static async ValueTask<SharedBody?> ReadAsync(HttpRequest request, long most, CancellationToken cancellationToken)
+    public static async ValueTask<SharedBody?> ReadAsync(HttpRequest request, long maxBytes, CancellationToken cancellationToken)
     {
-        if (request.ContentLength > most)
+        if (request.ContentLength > maxBytes)
         {
             return null;
         }
@@ -29,16 +29,16 @@ internal static class BodyReader
         {
             while (true)
             {
-                if (length > 0 && request.ContentLength - length >= WorthAiming && !request.IsHttps)
+                if (length > 0 && request.ContentLength - length >= MinDirectBytes && !request.IsHttps)
                 {
-                    // What has not come yet comes to where it is wanted. With TLS the connection's bytes are not the body's.
+                    // The transport receives the rest directly into this buffer. Not with TLS: its bytes are encrypted.
                     target ??= request.HttpContext.Features.Get<IBodyTarget>();
                     target?.ReceiveInto(buffer.AsMemory(length, (int)request.ContentLength!.Value - length));
                 }
                 var read = await reader.ReadAsync(cancellationToken);
                 var part = read.Buffer;
                 var needed = length + part.Length;
-                if (needed > most)
+                if (needed > maxBytes)
                 {
                     reader.AdvanceTo(part.End);
                     return null;

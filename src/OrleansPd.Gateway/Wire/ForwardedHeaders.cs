@@ -4,8 +4,8 @@ using Microsoft.Extensions.Primitives;
 namespace OrleansPd.Gateway.Wire;
 
 /// <summary>
-/// The few client headers that engines are sent. An allow-list: whatever chooses ranks or overrides bootstrap members
-/// (<c>X-Data-Parallel-Rank</c>, <c>x-override-*</c>, protocol §2.2) can then never slip through.
+/// The client headers that are forwarded to engines. An allow-list, because engines also read headers that choose ranks or
+/// override bootstrap members (<c>X-Data-Parallel-Rank</c>, <c>x-override-*</c>).
 /// </summary>
 internal static class ForwardedHeaders
 {
@@ -14,10 +14,10 @@ internal static class ForwardedHeaders
 
     private static readonly string[] SessionNames = ["x-session-id", "x-smg-routing-key", "x-user-id"];
 
-    /// <param name="withTrace">Pass the client's trace context on as it is; false where spans of ours stand between.</param>
+    /// <param name="withTrace">Forward the client's trace context; false if the gateway sends its own.</param>
     public static IReadOnlyList<KeyValuePair<string, string>>? Of(IHeaderDictionary headers, bool withTrace = true)
     {
-        // Mostly there is none or one: a list comes with room for four.
+        // An array grown one by one: usually there is no header or one, and a list would allocate four entries.
         KeyValuePair<string, string>[]? found = null;
         foreach (var name in Names)
         {
@@ -31,7 +31,7 @@ internal static class ForwardedHeaders
         return found;
     }
 
-    /// <summary>What ties requests to a worker by header; null = none.</summary>
+    /// <summary>The session key for policies with affinity; null = the client sent none.</summary>
     public static string? SessionOf(IHeaderDictionary headers)
     {
         foreach (var name in SessionNames)

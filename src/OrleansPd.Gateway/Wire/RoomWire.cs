@@ -6,18 +6,18 @@ using OrleansPd.Core.Rooms;
 namespace OrleansPd.Gateway.Wire;
 
 /// <summary>
-/// The JSON of <c>/register_dp_rank</c> and <c>/query_dp_ranks</c>. Lenient where SGLang's server is (integers as text, unknown
-/// members, any content type), with bounds where it has none.
+/// The JSON of <c>/register_dp_rank</c> and <c>/query_dp_ranks</c>. As lenient as SGLang's server (integers as text, unknown
+/// members, any content type), but with limits.
 /// </summary>
 internal static class RoomWire
 {
-    /// <summary>Most rooms in one query.</summary>
+    /// <summary>Maximum number of rooms in one query.</summary>
     public const int MaxRooms = 65_536;
 
-    /// <summary>Largest body in bytes: that many rooms as text of 63 bits, with quotes, comma and blanks.</summary>
+    /// <summary>Maximum body in bytes: enough for that many 63-bit rooms as text.</summary>
     public const int MaxBody = 2 << 20;
 
-    /// <returns>What is wrong; null when it was read.</returns>
+    /// <returns>The error; null if the body is valid.</returns>
     public static string? ReadRegistration(ReadOnlyMemory<byte> body, out long room, out int rank)
     {
         (room, rank) = (0, 0);
@@ -42,7 +42,7 @@ internal static class RoomWire
         }
     }
 
-    /// <returns>What is wrong; null when it was read.</returns>
+    /// <returns>The error; null if the body is valid.</returns>
     public static string? ReadQuery(ReadOnlyMemory<byte> body, out long[] rooms)
     {
         rooms = [];
@@ -74,7 +74,7 @@ internal static class RoomWire
         }
     }
 
-    /// <summary>Known rooms as text, unknown ones (rank -1) left out.</summary>
+    /// <summary>The answer to a query: ranks by room. Unknown rooms (rank -1) are left out.</summary>
     public static ReadOnlyMemory<byte> Ranks(ReadOnlySpan<long> rooms, ReadOnlySpan<int> ranks)
     {
         var output = new ArrayBufferWriter<byte>();
@@ -113,7 +113,7 @@ internal static class RoomWire
         return null;
     }
 
-    private static bool TryRead(JsonElement value, long most, out long number)
+    private static bool TryRead(JsonElement value, long max, out long number)
     {
         number = 0;
         var read = value.ValueKind switch
@@ -123,6 +123,6 @@ internal static class RoomWire
                 long.TryParse(value.GetRawText().AsSpan()[1..^1], NumberStyles.Integer, CultureInfo.InvariantCulture, out number),
             _ => false,
         };
-        return read && number >= 0 && number <= most;
+        return read && number >= 0 && number <= max;
     }
 }

@@ -2,15 +2,13 @@ using System.Text.Json.Nodes;
 
 namespace OrleansPd.Gateway.Wire;
 
-/// <summary>
-/// Engines tell all their arguments, keys in clear text included (protocol §1.6); none of that leaves the gateway.
-/// </summary>
+/// <summary>Engines report all their arguments, including keys in clear text. These keys must not leave the gateway.</summary>
 internal static class Secrets
 {
     private static readonly string[] Words =
         ["api_key", "apikey", "token_secret", "auth_token", "password", "secret", "credential"];
 
-    /// <summary>Takes every member out whose name is a secret's, at any depth.</summary>
+    /// <summary>Removes, at any depth, every member whose name suggests a secret.</summary>
     public static void Remove(JsonNode? node)
     {
         switch (node)
