@@ -32,7 +32,7 @@ public class AffinityTests
     [Theory]
     [InlineData("cache_aware")]
     [InlineData("session")]
-    public async Task What_went_through_one_gateway_goes_to_the_same_worker_through_another(string policy)
+    public async Task A_session_of_one_gateway_goes_to_the_same_worker_at_another(string policy)
     {
         await using var stage = await ClusterStage.StartAsync(
             silos: 2, prefill: 3, decode: 1, options: o => o.PrefillPolicy = policy);
@@ -65,11 +65,11 @@ public class AffinityTests
         await stage.ReadyAsync();
         while (late.Plane.AffinityLearned < Prompts * 36)
         {
-            // Nothing of this is new to the first gateway; it tells of it because somebody has come.
+            // None of these keys is new at the first gateway; it sends them because a gateway has joined.
             await UseAsync();
             await Task.Delay(20, ClusterStage.Token);
         }
-        // A rank on which the newcomer holds no place yet would be passed over.
+        // A rank on which the new gateway has no credit yet would be skipped.
         var usable = new HashSet<WorkerId>();
         while (usable.Count < 3)
         {

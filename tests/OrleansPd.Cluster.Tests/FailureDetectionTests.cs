@@ -13,7 +13,7 @@ public class FailureDetectionTests
     private static readonly int[] Missed = [1, 2, 3, 4, 10, 100];
 
     [Fact]
-    public void What_ships_notices_a_pause_of_875_ms_and_declares_nobody_dead_before_a_second()
+    public void The_defaults_detect_a_pause_of_875_ms_and_declare_no_silo_dead_before_one_second()
     {
         var membership = Membership(new NodeOptions());
         Assert.Equal(TimeSpan.FromSeconds(1), FailureDetection.ShortestTimeToDeath(membership));

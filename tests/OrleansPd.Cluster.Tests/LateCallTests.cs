@@ -11,7 +11,7 @@ public class LateCallTests
         $$$"""{"text":"request {{{number}}}","sampling_params":{"max_new_tokens":{{{tokens}}},"temperature":0,"ignore_eos":true}}""";
 
     [Fact]
-    public async Task Calls_that_take_too_long_refuse_requests_cleanly_and_what_they_bring_late_is_not_lost()
+    public async Task Calls_that_time_out_refuse_requests_and_their_late_credits_are_not_lost()
     {
         var late = new LateCalls("Sync");
         await using var stage = await ClusterStage.StartAsync(
@@ -22,7 +22,7 @@ public class LateCallTests
         await stage.ReadyAsync();
         var (holder, other) = (stage.Nodes[0], stage.Nodes[1]);
 
-        // One gateway has all places; the other can get none, since whom it asks does not answer in time.
+        // One gateway has all credits; the other gets none, because the grain does not answer in time.
         var long_ = Enumerable.Range(0, 4).Select(i => stage.PostAsync(holder, Body(i, 800))).ToArray();
         await ClusterStage.UntilAsync(
             () => stage.Decode[0].Stats.Running == 4,
@@ -36,7 +36,7 @@ public class LateCallTests
         Assert.All(await Task.WhenAll(long_), answer => Assert.Equal(HttpStatusCode.OK, answer.Status));
         Assert.Equal(2, late.Held); // at the door of either worker's writer; behind each stand the calls that came after
 
-        // All that was held now happens, long after its callers gave up. No place is lost by it, and none is there twice.
+        // All delayed calls run now, long after their callers timed out. No credit is lost, and none exists twice.
         late.Open();
         for (var round = 0; round < 2; round++)
         {

@@ -33,7 +33,7 @@ public class LeaseTests
                 try
                 {
                     var (status, body) = await stage.PostAsync(nodes[number % nodes.Count], Body(number, 3));
-                    // Whoever had its gateway killed, or lost its legs with it, comes again.
+                    // Clients whose gateway was killed, or whose legs ended with it, send their request again.
                     if (status == HttpStatusCode.OK)
                     {
                         Interlocked.Increment(ref served);
@@ -75,7 +75,7 @@ public class LeaseTests
             $"{n.Plane.Leases} leases, {n.Plane.Waiting} wait, {n.Plane.Fleet.WhyNotReady ?? "ready"}, {string.Join(", ", n.Plane.Fleet.Workers)}"));
 
     [Fact]
-    public async Task What_one_gateway_does_not_use_another_gets()
+    public async Task Credits_that_one_gateway_does_not_use_go_to_another()
     {
         await using var stage = await ClusterStage.StartAsync(silos: 2, prefill: 1, decode: 1, engine: FourSlots,
             options: o => o.MaxRunningPerDecodeRank = 4);
@@ -97,7 +97,7 @@ public class LeaseTests
     }
 
     [Fact]
-    public async Task The_places_of_a_dead_gateway_are_others_after_its_death()
+    public async Task The_credits_of_a_dead_gateway_are_granted_to_others()
     {
         await using var stage = await ClusterStage.StartAsync(silos: 2, prefill: 1, decode: 1, engine: FourSlots,
             options: o => o.MaxRunningPerDecodeRank = 4);
@@ -119,7 +119,7 @@ public class LeaseTests
     }
 
     [Fact]
-    public async Task A_broken_worker_is_tried_by_one_trial_at_a_time_in_the_whole_cluster()
+    public async Task A_broken_worker_gets_one_readiness_check_at_a_time_in_the_whole_cluster()
     {
         await using var stage = await ClusterStage.StartAsync(silos: 3, prefill: 1, decode: 2, options: o =>
         {

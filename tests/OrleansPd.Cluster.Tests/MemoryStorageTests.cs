@@ -13,7 +13,7 @@ namespace OrleansPd.Cluster.Tests;
 public class MemoryStorageTests
 {
     [Fact]
-    public async Task What_grains_store_in_memory_can_be_read_back()
+    public async Task Grain_state_in_memory_storage_can_be_read_back()
     {
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) => silo.AddOrleansPdMemoryStorage());

@@ -23,7 +23,7 @@ public class PlacementTests
         $$$"""{"text":"request {{{number}}}","sampling_params":{"max_new_tokens":8,"temperature":0,"ignore_eos":true}}""";
 
     [Fact]
-    public async Task A_writer_stands_beside_its_engine_falls_back_to_its_zone_and_comes_back_while_requests_run()
+    public async Task A_worker_grain_runs_beside_its_engine_falls_back_to_its_zone_and_returns_while_requests_run()
     {
         var places = new ConcurrentQueue<(string Node, string Zone)>([("a", "west"), ("b", "east"), ("c", "east")]);
         await using var stage = await ClusterStage.StartAsync(
@@ -74,7 +74,7 @@ public class PlacementTests
     }
 
     [Fact]
-    public async Task A_writer_that_moves_goes_on_with_what_gateways_hold()
+    public async Task A_worker_grain_that_moves_continues_with_the_credits_of_gateways()
     {
         var places = new ConcurrentQueue<(string Node, string Zone)>([("a", "west")]);
         await using var stage = await ClusterStage.StartAsync(
@@ -99,7 +99,7 @@ public class PlacementTests
         await stage.ReadyAsync();
         Assert.Equal(before, first.Plane.Fleet.Workers.Select(w => (w.Id, w.Epoch))); // no restart was seen in it
 
-        // One place is left of four, whoever asks: the new writer has learned of the three.
+        // One credit of four is left: the new activation knows the other three.
         var last = await second.Plane.AcquireAsync(new() { MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
         Assert.True(last.Lease is not null, last.Refusal?.ToString());
         foreach (var node in stage.Nodes)
@@ -141,7 +141,7 @@ public class PlacementTests
             () => stage.Nodes.All(n => On(n) == (NodeOf(n) == node ? workers : 0)),
             () => string.Join("; ", stage.Nodes.Select(
                 n => $"{NodeOf(n)}: {On(n)} writers, {string.Join(", ", n.Plane.Fleet.Workers)}")),
-            // A trial that its silo's death cut short keeps its place, and so the writer, until that expires.
+            // A readiness check interrupted by its silo's death keeps its credit, and so the grain, until the credit expires.
             atMostSecs: 180);
     }
 }

@@ -28,7 +28,7 @@ public class RequestPathTests
     }
 
     [Fact]
-    public async Task Admission_and_reports_complete_at_once_where_credits_are_at_hand()
+    public async Task Admission_and_reports_complete_synchronously_with_credits()
     {
         await using var stage = await ClusterStage.StartAsync(silos: 2, prefill: 1, decode: 1);
         await stage.ReadyAsync();
@@ -48,7 +48,7 @@ public class RequestPathTests
         }
     }
 
-    /// <summary>A gateway hears of a worker before it is given places there: the first request may wait for them.</summary>
+    /// <summary>A gateway knows a worker before it has credits there: the first request may wait for them.</summary>
     private static async Task HaveCreditsAsync(ClusterStage.Node node)
     {
         var grant = await node.Plane.AcquireAsync(new PairRequest { MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);

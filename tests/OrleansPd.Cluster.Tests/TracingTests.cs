@@ -8,7 +8,7 @@ namespace OrleansPd.Cluster.Tests;
 public class TracingTests
 {
     [Fact]
-    public async Task A_call_has_a_span_on_both_ends_where_somebody_s_span_is_around_it_and_none_elsewhere()
+    public async Task A_call_inside_a_span_has_a_span_on_both_ends_and_others_have_none()
     {
         var spans = new ConcurrentQueue<Activity>();
         using var listener = new ActivityListener

@@ -8,7 +8,7 @@ namespace OrleansPd.Cluster.Tests;
 public class WitnessTests
 {
     [Fact]
-    public async Task What_a_gateway_has_is_known_to_another_silo_even_when_the_grain_that_was_told_has_ended()
+    public async Task Requests_of_a_gateway_are_known_to_another_silo_even_after_the_witness_grain_has_ended()
     {
         var gate = new CallGate();
         await using var stage = await ClusterStage.StartAsync(
@@ -21,7 +21,7 @@ public class WitnessTests
         var answer = stage.PostAsync(
             gateway, """{"text":"a long answer","sampling_params":{"max_new_tokens":150,"temperature":0,"ignore_eos":true}}""");
         await ClusterStage.UntilAsync(() => witnesses.Count(name) > 0, () => "the other silo was told nothing");
-        gate.Close(); // nobody tells it again
+        gate.Close(); // no further report arrives
         await stage.Cluster.Client.GetGrain<IManagementGrain>(0)
             .ForceActivationCollection(TimeSpan.Zero, TestContext.Current.CancellationToken);
         Assert.NotEqual(0, witnesses.Count(name));

@@ -153,7 +153,7 @@ public sealed class ControlPlanePropertyTests
             }
         }
 
-        /// <summary>The promise is made here: a window may be told smaller later, while leases are out.</summary>
+        /// <summary>Checked at each grant: the capacity may be lowered later, while leases are held.</summary>
         private void Granted(PairLease granted)
         {
             var lease = (HeldLease)granted;
@@ -218,7 +218,7 @@ public sealed class ControlPlanePropertyTests
                         : WorkerRole.Prefill, _fleet.Now, _fleet.Timestamp);
                     break;
                 default:
-                    // Only an engine that is idle switches: whoever drives it waits for that.
+                    // Only an idle engine switches: the host waits for that.
                     if (State.InFlightAndChecks(worker.Id) == 0)
                     {
                         _fleet.Apply(worker.Id, new WorkerInput.SwitchEnded(_random.Next(2) == 0));

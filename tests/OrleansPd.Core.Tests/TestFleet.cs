@@ -66,7 +66,7 @@ internal sealed class TestFleet
 
     public WorkerState? Apply(WorkerId id, WorkerInput input) => State.Apply(id, input, Now, Timestamp);
 
-    /// <summary>The engine tells its load when it is asked now.</summary>
+    /// <summary>The engine reports its load at a query now.</summary>
     public void ReportLoad(WorkerId id, params RankReading[] ranks) =>
         State.Loaded(id, new EngineLoad { QueriedAt = Now, Ranks = [.. ranks] }, Now, Timestamp);
 

@@ -16,7 +16,6 @@ public interface IWitnessGrain : IGrainWithStringKey
 }
 
 /// <summary>Requests of a gateway on one engine.</summary>
-/// <param name="Worker">The worker.</param>
 /// <param name="Rids">Their request ids.</param>
 [GenerateSerializer, Immutable, Alias("pd.LegsOnWorker")]
 public sealed record LegsOnWorker([property: Id(0)] WorkerId Worker, [property: Id(1)] ImmutableArray<string> Rids);

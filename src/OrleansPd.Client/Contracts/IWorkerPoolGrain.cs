@@ -49,7 +49,6 @@ public interface IWorkerPoolGrain : IGrainWithStringKey
 public sealed record PoolSize([property: Id(0)] string Pool, [property: Id(1)] int? TargetSize, [property: Id(2)] long At);
 
 /// <summary>A pool at one version.</summary>
-/// <param name="Key">Its key.</param>
 /// <param name="Epoch">Grows with each activation of its grain.</param>
 /// <param name="Version">Grows with each change within an epoch.</param>
 /// <param name="TargetSize">Target size; null = not set.</param>

@@ -6,10 +6,8 @@ namespace OrleansPd.Client.Contracts;
 /// <summary>Keys of pool and worker grains.</summary>
 public static class PoolKey
 {
-    /// <summary>Key of a worker's pool.</summary>
     public static string Of(WorkerSpec spec) => PoolName.Of(spec).ToString();
 
-    /// <summary>The grain of a worker.</summary>
     public static IWorkerGrain WorkerGrain(this IGrainFactory grains, WorkerRole role, WorkerId id)
     {
         ArgumentNullException.ThrowIfNull(grains);

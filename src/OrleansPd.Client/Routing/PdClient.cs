@@ -49,8 +49,6 @@ public sealed class PdClient : IAsyncDisposable
     }
 
     /// <summary>Lets a silo dispatch the request and relays its answer.</summary>
-    /// <param name="path">As for <see cref="StreamAsync"/>.</param>
-    /// <param name="body">As for <see cref="StreamAsync"/>.</param>
     /// <param name="cancellationToken">Aborts both legs.</param>
     public Task<PdAnswer> DispatchAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken = default)
     {

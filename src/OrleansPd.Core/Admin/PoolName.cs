@@ -3,7 +3,6 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Admin;
 
 /// <summary>Name of a pool: the workers of one role and one model, as their operator configured it.</summary>
-/// <param name="Role">The role.</param>
 /// <param name="Model">The model; null = as the engines report.</param>
 public readonly record struct PoolName(WorkerRole Role, string? Model)
 {
@@ -13,7 +12,6 @@ public readonly record struct PoolName(WorkerRole Role, string? Model)
     /// <summary>Maximum length of a model name, in characters.</summary>
     public const int MaxLength = 256;
 
-    /// <summary>The pool of a worker.</summary>
     public static PoolName Of(WorkerSpec spec)
     {
         ArgumentNullException.ThrowIfNull(spec);

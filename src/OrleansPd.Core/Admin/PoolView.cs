@@ -3,7 +3,6 @@ using OrleansPd.Core.Workers;
 namespace OrleansPd.Core.Admin;
 
 /// <summary>A pool as the management API returns it.</summary>
-/// <param name="Name">Its name.</param>
 /// <param name="TargetSize">Target size; null = not set.</param>
 /// <param name="Present">Registered workers that are not draining, in any state.</param>
 /// <param name="Ready">Those of them that can serve.</param>

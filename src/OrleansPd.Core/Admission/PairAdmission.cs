@@ -86,7 +86,6 @@ internal sealed partial class PairAdmission
         return true;
     }
 
-    /// <summary>Takes a new snapshot of the fleet.</summary>
     public void Update(FleetSnapshot fleet, DateTimeOffset now)
     {
         Catalog.Update(fleet);

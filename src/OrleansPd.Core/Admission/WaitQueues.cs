@@ -68,7 +68,6 @@ internal sealed class WaitQueues
     /// <summary>The request waits no longer, and its caller has been answered.</summary>
     public void Answered(WaitingRequest waiting) => _ended.Remove(waiting);
 
-    /// <summary>Moves the requests whose wait has ended to the caller's list.</summary>
     public void TakeEnded(List<WaitingRequest> into)
     {
         into.AddRange(_ended);

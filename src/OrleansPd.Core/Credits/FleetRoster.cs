@@ -3,7 +3,6 @@ using System.Collections.Immutable;
 namespace OrleansPd.Core.Credits;
 
 /// <summary>A pool at one version, as its grain reported it.</summary>
-/// <param name="Key">Its key.</param>
 /// <param name="Epoch">Grows with each activation of its grain.</param>
 /// <param name="Version">Grows with each change within an epoch.</param>
 /// <param name="TargetSize">Its target size.</param>
@@ -31,7 +30,6 @@ public sealed class FleetRoster(TimeSpan patience)
     /// <summary>Pools that have reported.</summary>
     public IEnumerable<PoolState> Pools => _pools.Values;
 
-    /// <summary>Their workers.</summary>
     public ImmutableArray<WorkerReport> Workers => [.. _pools.Values.SelectMany(p => p.Workers)];
 
     /// <summary>
@@ -81,7 +79,6 @@ public sealed class FleetRoster(TimeSpan patience)
         return true;
     }
 
-    /// <summary>Whether a pool has reported.</summary>
     public bool HasReported(string pool) => _pools.ContainsKey(pool);
 
     /// <summary>Whether all of these pools have reported.</summary>

@@ -12,7 +12,6 @@ public sealed record PoolRoster
 
     public ImmutableArray<WorkerMember> Members { get; init; } = [];
 
-    /// <summary>Target size.</summary>
     public TargetSize TargetSize { get; init; }
 
     /// <summary>The highest registration assigned so far.</summary>

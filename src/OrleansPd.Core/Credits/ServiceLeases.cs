@@ -7,7 +7,6 @@ namespace OrleansPd.Core.Credits;
 /// <summary>A lease of a service, and its legs that have not ended.</summary>
 public sealed record ServiceLease(PairLease Lease, DateTimeOffset Until, ImmutableArray<LegSide> Left)
 {
-    /// <summary>The workers of the pair.</summary>
     public IEnumerable<WorkerSnapshot> Workers => Lease.Prefill is { } prefill ? [prefill, Lease.Decode] : [Lease.Decode];
 }
 

@@ -14,7 +14,6 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
 
     public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
 
-    /// <summary>Workers of the fleet.</summary>
     public IReadOnlyCollection<TrackedWorker> Workers => _byId.Values;
 
     /// <summary>All workers, including removed ones that are not idle yet.</summary>

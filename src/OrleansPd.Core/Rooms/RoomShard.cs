@@ -42,7 +42,6 @@ public sealed class RoomShard(TimeSpan ttl, int maxRooms)
 }
 
 /// <summary>A registered room.</summary>
-/// <param name="Room">Its id.</param>
 /// <param name="Rank">The prefill rank that owns it.</param>
 /// <param name="Deadline">When it expires.</param>
 public readonly record struct RoomEntry(long Room, int Rank, DateTimeOffset Deadline);

@@ -32,7 +32,6 @@ internal sealed class ModelPolicies
     public PoolPolicies Of(string? model) =>
         _own.Count > 0 && model is not null && _own.TryGetValue(model, out var own) ? own : _shared;
 
-    /// <summary>The caches of a worker are empty.</summary>
     public void CachesFlushed(int slot)
     {
         _shared.Picker.CachesFlushed(slot);

@@ -81,7 +81,6 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
     public void Learn(LegSide side, RankSet set, int leaf, ReadOnlySpan<ulong> keys) =>
         (side == LegSide.Prefill ? prefillPolicy : decodePolicy).Learn(set, leaf, keys);
 
-    /// <summary>The caches of a worker are empty.</summary>
     public void CachesFlushed(int slot)
     {
         prefillPolicy.CachesFlushed(slot);

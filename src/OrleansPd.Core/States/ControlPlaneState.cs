@@ -42,7 +42,6 @@ public sealed partial class ControlPlaneState : AdmissionState
     public WorkerPhase PhaseOf(WorkerId id) =>
         _fleet.SlotOf(id) is >= 0 and var slot ? _fleet.SnapshotOf(slot)!.Phase : WorkerPhase.Gone;
 
-    /// <summary>Items in flight on a worker.</summary>
     public int InFlight(WorkerId id) => _fleet.Find(id) is { } worker ? Admission.Catalog.InFlight(worker.Slot) : 0;
 
     /// <returns>Null when a worker with that name is registered already.</returns>

@@ -13,7 +13,7 @@ namespace OrleansPd.Cluster.Tests.Grains;
 public class WriterEndTests
 {
     [Fact]
-    public async Task A_writer_whose_loop_failed_ends_and_another_one_takes_over()
+    public async Task A_worker_grain_whose_loop_failed_is_activated_again()
     {
         var engines = new FakeProbe();
         engines.Up("p");

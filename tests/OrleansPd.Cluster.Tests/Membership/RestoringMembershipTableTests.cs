@@ -193,7 +193,7 @@ public class RestoringMembershipTableTests(ITestOutputHelper output)
         await removed.ReadAsync();
         await a.KillAsync(removed);
         await stage.Redis.HashDeleteAsync("s/members/c", removed.Address.ToString()); // as Orleans' cleanup does
-        clock.Advance(TimeSpan.FromHours(2)); // it stood still meanwhile
+        clock.Advance(TimeSpan.FromHours(2)); // it was paused
         Assert.Null(await removed.StatusAsync(removed));
         Assert.Null(await a.StatusAsync(removed));
     }

@@ -23,7 +23,7 @@ public class Measurements(ITestOutputHelper output)
     });
 
     [Fact(Explicit = true)]
-    public Task Redis_is_away_and_comes_back_empty() => OutagesAsync(
+    public Task Redis_is_unavailable_and_returns_empty() => OutagesAsync(
         cluster => RedisOutage.CauseAsync(cluster, Outage, cluster.Silos[0], cluster.Silos[1]));
 
     [Fact(Explicit = true)]

@@ -10,7 +10,7 @@ namespace OrleansPd.Cluster.Tests.Processes;
 public class PlaceAndPoolTests
 {
     [Fact]
-    public async Task Writers_leave_a_silo_that_is_killed_and_come_back_with_its_node()
+    public async Task Worker_grains_leave_a_killed_silo_and_return_with_its_node()
     {
         await using var cluster = await ProcessCluster.StartAsync(
             silos: 2, prefill: 1, decode: 1, engine: null, probeTimeoutMs: null, "--node", "node-{n}");
@@ -28,7 +28,7 @@ public class PlaceAndPoolTests
     }
 
     [Fact]
-    public async Task A_wanted_size_survives_the_death_of_every_silo()
+    public async Task A_target_size_survives_the_death_of_every_silo()
     {
         await using var cluster = await ProcessCluster.StartAsync(silos: 2, prefill: 1, decode: 1);
         await ScaleAsync(cluster.Silos[0], "decode/-", 5);
@@ -36,7 +36,7 @@ public class PlaceAndPoolTests
         await cluster.Silos[0].KillAsync();
         await ToldAsync(cluster.Silos[1]);
         await cluster.Silos[1].KillAsync();
-        // Only Redis knows it now. A silo that starts waits for those that wrote that they live less than fifteen seconds ago.
+        // Only Redis knows it now. A silo that starts waits for silos whose heartbeat is less than 15 s old.
         await using var redis = await cluster.Redis.ConnectAsync();
         await ProcessCluster.UntilAsync(
             async () => (await LifeSignsAsync(redis)).All(sign => sign < DateTimeOffset.UtcNow.AddSeconds(-16)),

@@ -30,7 +30,7 @@ public class RoomSurvivalTests
             }
             catch (HttpRequestException)
             {
-                // The silo died before it said so: nothing was promised.
+                // The silo died before it acknowledged the registration.
             }
         }));
         await ProcessCluster.UntilAsync(() => Task.FromResult(Count() >= Rooms / 2), () => Task.FromResult($"{Count()}"), 60);
@@ -43,7 +43,7 @@ public class RoomSurvivalTests
         Assert.Equal(HttpStatusCode.OK, await ProcessCluster.RegisterAsync(
             left, acknowledged[0], (int)found[$"{acknowledged[0]}"]!));
 
-        // They are served until their time is over, and are dropped from Redis too, with nobody asking.
+        // They are served until they expire, and are dropped from Redis too, without a call.
         await using var redis = await cluster.Redis.ConnectAsync();
         await ProcessCluster.UntilAsync(
             async () => await StoredAsync() == 0, async () => $"{await StoredAsync()} are stored", 120);

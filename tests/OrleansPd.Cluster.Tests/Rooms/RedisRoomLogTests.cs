@@ -28,7 +28,7 @@ public class RedisRoomLogTests
     }
 
     [Fact]
-    public async Task A_shard_that_was_lost_is_told_from_one_that_has_another_writer()
+    public async Task A_lost_shard_is_distinguished_from_one_with_another_writer()
     {
         await using var server = await RedisProcess.StartAsync();
         await using var redis = await server.ConnectAsync();

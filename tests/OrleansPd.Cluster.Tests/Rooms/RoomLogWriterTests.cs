@@ -10,7 +10,7 @@ public class RoomLogWriterTests
     private readonly MemoryRoomLog _memory = new();
 
     [Fact]
-    public async Task What_comes_while_a_write_is_under_way_shares_the_next_one()
+    public async Task Changes_during_a_write_share_the_next_one()
     {
         var log = new SlowLog(_memory);
         var (writer, _) = await OpenAsync(log);
@@ -77,7 +77,7 @@ public class RoomLogWriterTests
     }
 
     [Fact]
-    public async Task What_could_not_be_stored_is_refused_and_stored_with_the_next()
+    public async Task Changes_of_a_failed_write_are_stored_with_the_next_one()
     {
         var log = new SlowLog(_memory) { Failure = new IOException("away") };
         var (writer, _) = await OpenAsync(log);

@@ -19,7 +19,7 @@ public class RoomReminderTests
     private const string TimerTick = "InvokeCallbackAsync";
 
     [Fact]
-    public async Task Rooms_of_a_silo_that_died_expire_with_nobody_asking()
+    public async Task Rooms_of_a_dead_silo_expire_without_a_call()
     {
         await using var server = await RedisProcess.StartAsync();
         await using var redis = await server.ConnectAsync();
@@ -50,7 +50,7 @@ public class RoomReminderTests
 
         await ClusterStage.UntilAsync(
             () => shards.All(shard => Stored(shard) == 0), () => string.Join(", ", calls), atMostSecs: 90);
-        // Nobody asked: what came first to each shard, on a silo that lives, was a reminder; then its own timer did the rest.
+        // No call was made: a reminder activated each shard on a living silo, and its timer did the rest.
         var woken = calls.Where(c => shards.Contains(c.Shard)).ToArray();
         Assert.DoesNotContain(woken, c => c.Silo.Equals(victim.Handle.SiloAddress));
         Assert.Equal(shards.Order(), woken.Select(c => c.Shard).Distinct().Order());
@@ -67,7 +67,7 @@ public class RoomReminderTests
 
     private sealed record Call(SiloAddress Silo, long Shard, string Method);
 
-    /// <summary>Notes who calls shards of the rooms.</summary>
+    /// <summary>Records the calls to shards of the rooms.</summary>
     private sealed class Calls(SiloAddress silo, ConcurrentQueue<Call> seen) : IIncomingGrainCallFilter
     {
         public Task Invoke(IIncomingGrainCallContext context)

@@ -1,7 +1,7 @@
 namespace OrleansPd.Cluster.Tests.Support;
 
 /// <summary>
-/// Holds back every grain call of a silo while it is closed: whoever awaits one on a request's path then hangs.
+/// Delays every grain call of a silo while it is closed: a request that awaited one would hang.
 /// </summary>
 internal sealed class CallGate : IOutgoingGrainCallFilter
 {

@@ -100,7 +100,7 @@ internal sealed class ClusterStage : IAsyncDisposable
     public async Task KillAsync(Node node)
     {
         _nodes.Remove(node.Handle);
-        // The silo first: a gateway that ends its requests in order would still give its places back.
+        // The silo first: a gateway that ends its requests in order would still return its credits.
         await Cluster.KillSiloAsync(node.Handle);
         await node.Gateway.DisposeAsync();
     }

@@ -27,7 +27,7 @@ public class PoolTests
     [InlineData("Decode/m")]
     [InlineData("1/m")]
     [InlineData("both/m")]
-    public void What_names_no_pool_is_none(string? text) => Assert.False(PoolName.TryParse(text, out _));
+    public void An_invalid_pool_name_is_refused(string? text) => Assert.False(PoolName.TryParse(text, out _));
 
     [Theory]
     [InlineData(-1, false, "m", "'wanted'")]
@@ -46,7 +46,7 @@ public class PoolTests
     [InlineData(2, 0, 1)]
     [InlineData(3, 0, 0)]
     [InlineData(5, 2, 0)]
-    public void Who_leaves_does_not_count_and_who_is_broken_does(int? wanted, int missing, int surplus)
+    public void Draining_workers_do_not_count_as_present_and_broken_ones_do(int? wanted, int missing, int surplus)
     {
         var pool = PoolView.Of(Decode, wanted, [
             Worker("a", WorkerPhase.Ready), Worker("b", WorkerPhase.Suspect), Worker("c", WorkerPhase.Broken),

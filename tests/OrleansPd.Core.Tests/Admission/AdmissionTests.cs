@@ -34,7 +34,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void Whatever_the_interleaving_no_window_is_exceeded_and_all_credits_come_back() =>
+    public void In_any_interleaving_no_capacity_is_exceeded_and_all_credits_are_returned() =>
         SeededRandom.ForEachSeed(60, random =>
     {
         var policy = PolicyTable.Names[random.Next(PolicyTable.Names.Count)];
@@ -114,7 +114,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void Those_who_wait_are_served_by_priority_then_by_arrival()
+    public void Waiting_requests_are_served_by_priority_then_by_arrival()
     {
         var fleet = new TestFleet().With(1, 1, slots: 1);
         var lease = fleet.Take();
@@ -133,7 +133,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void A_newcomer_does_not_overtake_who_waits()
+    public void A_new_request_does_not_overtake_waiting_ones()
     {
         var fleet = new TestFleet().With(1, 1, slots: 2);
         var leases = new[] { fleet.Take(), fleet.Take() };
@@ -187,7 +187,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void The_queue_has_a_bound_and_says_when_to_come_again()
+    public void The_queue_is_bounded_and_refusals_have_retry_after()
     {
         var fleet = new TestFleet(new() { Policy = "least_load", QueueSize = 1 }).With(1, 1, slots: 1);
         fleet.Take();
@@ -198,7 +198,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void Who_left_or_waited_too_long_holds_nothing()
+    public void Cancelled_and_timed_out_requests_hold_nothing()
     {
         var fleet = new TestFleet().With(1, 1, slots: 1);
         var lease = fleet.Take();
@@ -227,7 +227,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void Reasons_are_told_apart()
+    public void Reasons_are_distinguished()
     {
         var fleet = new TestFleet();
         Assert.Equal(RefusalReason.NoWorkers, fleet.Refused().Reason);
@@ -246,7 +246,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void Engines_that_tell_little_pair_with_whom_they_do_not_contradict()
+    public void Engines_that_report_little_pair_with_workers_that_do_not_differ()
     {
         var fleet = new TestFleet();
         fleet.Add(WorkerRole.Prefill, "p");

@@ -3,7 +3,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Admission;
 
-/// <summary>Requests wait for workers that have just gone away, for as long as the operator says and no longer.</summary>
+/// <summary>Requests wait for workers that have just become unusable, for the configured time.</summary>
 public sealed class ReturnWaitTests
 {
     private static readonly PairRequest Patient = new() { MaxWait = TimeSpan.FromMinutes(5) };
@@ -22,7 +22,7 @@ public sealed class ReturnWaitTests
     }
 
     [Fact]
-    public void Who_waited_in_vain_is_told_what_is_missing_and_who_comes_then_is_told_at_once()
+    public void A_wait_in_vain_ends_with_the_reason_and_later_requests_are_refused_immediately()
     {
         var (fleet, _) = Away();
         var waiting = fleet.Ask(Patient).Waiting!;
@@ -46,7 +46,7 @@ public sealed class ReturnWaitTests
     }
 
     [Fact]
-    public void Where_the_workers_are_back_and_full_the_wait_goes_on_for_capacity()
+    public void When_the_workers_are_back_and_full_the_request_waits_for_capacity()
     {
         var (fleet, prefill) = Away();
         var waiting = Enumerable.Range(0, 6).Select(_ => fleet.Ask(Patient).Waiting!).ToArray();
@@ -69,7 +69,7 @@ public sealed class ReturnWaitTests
     }
 
     [Fact]
-    public void Nobody_waits_for_workers_that_never_served_or_that_are_leaving()
+    public void No_request_waits_for_workers_that_never_served_or_that_drain()
     {
         var fleet = new TestFleet().With(0, 1);
         fleet.Add(WorkerRole.Prefill, "p0", ready: false);

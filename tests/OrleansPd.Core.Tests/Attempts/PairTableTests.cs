@@ -22,7 +22,7 @@ public class PairTableTests
     private static (int Status, bool HasEngineText, Blame Blame, bool Retry) Row(LegSide side, LegEndKind kind)
     {
         var self = side == LegSide.Prefill ? Blame.Prefill : Blame.Decode;
-        // The client has asked for decode's answer: decode's 500 is passed on as it is, a prefill's means that the service is not
+        // The client gets decode's answer: decode's 500 is passed on, a prefill's means that the service is not
         // there.
         var fault = side == LegSide.Prefill ? (503, false) : (500, true);
         return kind switch
@@ -171,7 +171,7 @@ public class PairTableTests
     }
 
     [Fact]
-    public void A_regular_worker_is_charged_for_what_it_does_itself()
+    public void A_regular_worker_is_charged_for_its_own_failures()
     {
         Assert.All(Failures, kind =>
         {

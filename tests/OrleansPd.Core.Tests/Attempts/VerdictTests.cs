@@ -20,7 +20,7 @@ public class VerdictTests
     [InlineData(LegEndKind.Overloaded, 503)]
     [InlineData(LegEndKind.Aborted, 500)]
     [InlineData(LegEndKind.TransferFailed, 500)]
-    public void Nobody_is_charged_for(LegEndKind kind, int status)
+    public void No_side_is_charged_for(LegEndKind kind, int status)
     {
         var end = new LegEnd(kind, status);
         var verdict = Verdict.OfFailure(LegSide.Prefill, end, regular: false);

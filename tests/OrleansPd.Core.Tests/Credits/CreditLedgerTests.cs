@@ -35,7 +35,7 @@ public class CreditLedgerTests
     }
 
     [Fact]
-    public void One_place_goes_round()
+    public void One_slot_rotates_among_gateways()
     {
         var got = new HashSet<int>();
         for (var turn = 0; turn < 3; turn++)
@@ -48,7 +48,7 @@ public class CreditLedgerTests
     }
 
     [Fact]
-    public void What_one_gives_up_is_another_s_only_after_the_writer_heard_of_it()
+    public void Returned_credits_are_granted_to_others_only_after_the_report()
     {
         var ledger = Ledger(4);
         Assert.Equal(4, Ask(ledger, "a", 0, 0, 0)!.Ranks[0].Credits);
@@ -69,7 +69,7 @@ public class CreditLedgerTests
     }
 
     [Fact]
-    public void A_new_writer_grants_nothing_beyond_what_is_claimed_until_it_has_learned()
+    public void A_new_activation_grants_no_more_than_claimed_until_all_gateways_have_reported()
     {
         var ledger = Ledger(4, learn: true);
         Assert.Equal(0, Ask(ledger, "new", 0, 0, 4)!.Ranks[0].Credits);
@@ -79,7 +79,7 @@ public class CreditLedgerTests
     }
 
     [Fact]
-    public void What_a_dead_gateway_held_stays_taken_until_its_work_is_gone()
+    public void Credits_of_a_dead_gateway_stay_in_use_until_its_requests_are_aborted()
     {
         var ledger = Ledger(4);
         Assert.Equal(4, Ask(ledger, "dead", 0, 0, 4)!.Ranks[0].Credits);
@@ -107,7 +107,7 @@ public class CreditLedgerTests
     [InlineData(4, 3)]
     [InlineData(7, 5)]
     [InlineData(64, 2)]
-    public void Never_more_in_flight_than_places_whatever_is_lost_late_or_dead(int slots, int gateways)
+    public void Requests_in_flight_never_exceed_the_slots_whatever_is_lost_late_or_dead(int slots, int gateways)
     {
         for (var seed = 0; seed < 60; seed++)
         {

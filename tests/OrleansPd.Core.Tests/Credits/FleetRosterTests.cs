@@ -41,7 +41,7 @@ public class FleetRosterTests
     }
 
     [Fact]
-    public void A_pool_whose_store_was_lost_takes_nothing_away_and_is_given_back_what_it_had()
+    public void A_pool_that_lost_its_storage_removes_nothing_and_is_restored()
     {
         _roster.Take(Pool(1, 1, Worker("p0")), Start);
         Assert.False(_roster.Take(Blank(2), Start + TimeSpan.FromHours(1)));
@@ -59,7 +59,7 @@ public class FleetRosterTests
     }
 
     [Fact]
-    public void A_blank_pool_that_nobody_remembers_has_spoken_when_patience_is_over()
+    public void An_empty_pool_unknown_to_all_gateways_counts_as_reported_after_the_wait()
     {
         string[] pools = ["prefill/m", "decode/m"];
         _roster.Take(Pool(1, 1, Worker("p0")), Start);
@@ -73,7 +73,7 @@ public class FleetRosterTests
     }
 
     [Fact]
-    public void A_fleet_of_which_nothing_is_stored_learns_until_all_that_live_have_spoken()
+    public void A_fleet_without_stored_state_waits_for_the_reports_of_all_living_gateways()
     {
         Assert.False(_roster.IsLearning(Start));
         _roster.BeginLearning(Start);
@@ -84,7 +84,7 @@ public class FleetRosterTests
     }
 
     [Fact]
-    public void It_does_not_wait_for_ever_for_one_that_is_silent()
+    public void It_does_not_wait_for_ever_for_a_silent_gateway()
     {
         _roster.BeginLearning(Start);
         _roster.GatewayReported("a", ["a", "b"]);

@@ -41,7 +41,7 @@ public class ServiceLeasesTests
     }
 
     [Fact]
-    public void A_sign_of_life_makes_it_good_again()
+    public void An_answered_probe_makes_it_ready_again()
     {
         var lease = Hold();
         _leases.Renew(lease.Id, ["r1"], _fleet.Now + TimeSpan.FromSeconds(9));

@@ -30,7 +30,7 @@ public class WantedSizeTests
     }
 
     [Fact]
-    public void What_a_pool_has_lost_is_remembered_and_given_back()
+    public void A_pool_that_lost_its_workers_is_restored()
     {
         var roster = new FleetRoster(Patience);
         Assert.True(roster.Take(Pool(1, new(4, 100)), Now));
@@ -43,7 +43,7 @@ public class WantedSizeTests
     }
 
     [Fact]
-    public void Gateways_give_back_what_is_newer_once_it_is_not_too_early()
+    public void Gateways_restore_newer_target_sizes_after_the_wait()
     {
         var roster = new FleetRoster(Patience);
         (string, TargetSize)[] reported = [("decode/-", new(4, 100)), ("prefill/-", new(2, 100))];
@@ -54,7 +54,7 @@ public class WantedSizeTests
     }
 
     [Fact]
-    public void An_empty_pool_of_which_nobody_remembers_anything_is_waited_for_once()
+    public void An_empty_pool_unknown_to_all_gateways_is_awaited_once()
     {
         var roster = new FleetRoster(Patience);
         var blank = Pool(1, default, isBlank: true);

@@ -12,7 +12,7 @@ public sealed class LostCacheTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void F42_what_an_engine_has_lost_is_not_believed_any_longer_and_the_rest_is(bool restarted)
+    public void F42_cache_entries_that_an_engine_has_lost_are_dropped_and_the_others_kept(bool restarted)
     {
         var fleet = new TestFleet(new() { Policy = "cache_aware" }).With(prefill: 3, decode: 1, slots: 1000);
         var homes = Enumerable.Range(1, 60).ToDictionary(c => c, c => Ask(fleet, c));

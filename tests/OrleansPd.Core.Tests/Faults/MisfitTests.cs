@@ -43,7 +43,7 @@ public sealed class MisfitTests
 
     [Theory]
     [MemberData(nameof(Misfits))]
-    public void F33_in_a_cluster_the_worker_is_shown_with_the_reason_too(string says, WorkerFacts prefill)
+    public void F33_in_a_cluster_the_worker_is_listed_with_the_reason_too(string says, WorkerFacts prefill)
     {
         var now = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
         var p = Writer(WorkerRole.Prefill, "p", prefill, 1, now);

@@ -11,7 +11,7 @@ public sealed class RankFaultTests
     [InlineData(DpRankMode.Explicit)]
     [InlineData(DpRankMode.Modulo)]
     [InlineData(DpRankMode.Engine)]
-    public void F21_with_one_rank_no_leg_says_a_word_of_ranks(DpRankMode recipe)
+    public void F21_with_one_rank_no_leg_has_rank_members(DpRankMode recipe)
     {
         var fleet = new TestFleet(new() { Policy = "round_robin", DpRanks = recipe }).With(prefill: 2, decode: 2, slots: 100);
         foreach (var lease in Enumerable.Range(0, 20).Select(_ => fleet.Take()))

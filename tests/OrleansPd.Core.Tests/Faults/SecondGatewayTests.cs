@@ -9,7 +9,7 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
     private const int Workers = 5;
 
     [Fact]
-    public void F34_by_consistent_hashing_a_cold_gateway_decides_as_the_warm_one()
+    public void F34_with_consistent_hashing_a_cold_gateway_decides_like_the_warm_one()
     {
         var (warm, cold) = (Gateway("consistent_hashing", 1), Gateway("consistent_hashing", 2, reversed: true));
         for (ulong key = 1; key <= 1000; key++)
@@ -23,7 +23,7 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void F34_by_caches_a_cold_gateway_herds_nobody_and_misses_each_prompt_once_at_most()
+    public void F34_with_cache_aware_a_cold_gateway_concentrates_no_load_and_misses_each_prompt_once_at_most()
     {
         var cold = Gateway("cache_aware", 3);
         ulong[] Prompt(int conversation) =>
@@ -34,7 +34,7 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
         {
             for (var conversation = 1; conversation <= 200; conversation++)
             {
-                Others(cold, conversation); // others come between, so that turns do not repeat by themselves
+                Others(cold, conversation); // other requests in between, so that the rotation does not repeat
                 var lease = cold.Take(new PairRequest { PrefixBlocks = Prompt(conversation), PromptTokens = 2560 });
                 var here = (lease.Prefill!.Id, lease.PrefillRank);
                 misses += homes.TryGetValue(conversation, out var home) && home == here ? 0 : 1;

@@ -41,7 +41,7 @@ public sealed class ForeignLoadTests
     }
 
     [Fact]
-    public void What_is_not_seen_again_fades()
+    public void Load_that_is_not_reported_again_fades()
     {
         var load = default(ForeignLoad).Read(new RankReading(0, 16, 0) { Age = TimeSpan.Zero }, 0, Now);
         Assert.Equal([16, 16, 8, 4, 0], new[] { 0, 5, 10, 20, 60 }.Select(s => load.At(Now.AddSeconds(s))));
@@ -50,14 +50,14 @@ public sealed class ForeignLoadTests
     }
 
     [Fact]
-    public void Traffic_of_others_moves_ours_away_and_takes_their_place_but_closes_no_idle_rank()
+    public void Traffic_of_others_moves_ours_away_and_uses_capacity_but_closes_no_idle_rank()
     {
         var fleet = new TestFleet().With(1, 2, slots: 4);
         var busy = fleet.SnapshotOf(fleet.State.Fleet.Decode[0].Id);
         fleet.ReportLoad(busy.Id, new RankReading(0, 3, 0) { Age = TimeSpan.Zero, Tokens = 3000 });
         var leases = Enumerable.Range(0, 4).Select(_ => fleet.Take()).ToArray();
         Assert.All(leases, l => Assert.NotEqual(busy.Id, l.Decode.Id));
-        Assert.Equal(busy.Id, fleet.Take().Decode.Id); // one place is left there beside theirs
+        Assert.Equal(busy.Id, fleet.Take().Decode.Id); // one slot is left there besides theirs
         fleet.Refused();
         fleet.ReportLoad(busy.Id, new RankReading(0, 50, 0) { Age = TimeSpan.FromMinutes(1) });
         Assert.Equal(3, fleet.State.View(busy.Id)!.Ranks[0].Foreign);
@@ -83,7 +83,7 @@ public sealed class ForeignLoadTests
     }
 
     [Fact]
-    public void What_the_engine_really_holds_becomes_the_window()
+    public void The_capacity_that_the_engine_reports_is_used()
     {
         var fleet = new TestFleet().With(1, 1, slots: 8);
         var id = fleet.State.Fleet.Decode[0].Id;
@@ -97,7 +97,7 @@ public sealed class ForeignLoadTests
     }
 
     [Fact]
-    public void One_cell_that_stands_for_all_ranks_takes_their_sum()
+    public void One_entry_for_all_ranks_gets_their_sum()
     {
         var fleet = new TestFleet(new() { Policy = "least_load", DpRanks = DpRankMode.Engine }).With(1, 1, dp: 2);
         var id = fleet.State.Fleet.Decode[0].Id;

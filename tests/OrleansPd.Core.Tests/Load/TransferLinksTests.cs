@@ -14,7 +14,7 @@ public class TransferLinksTests
         _links.Record(prefill, decode, decodes: 3, prefills: 3, good, now);
 
     [Fact]
-    public void One_failure_charges_nobody_and_avoids_nothing()
+    public void One_failure_charges_no_worker_and_avoids_no_link()
     {
         Assert.Equal(default, Record(1, 10, false, Start));
         Assert.False(_links.AnyAvoided);
@@ -142,7 +142,7 @@ public class TransferLinksTests
         });
 
     [Fact]
-    public void Rare_failures_everywhere_charge_nobody() => SeededRandom.ForEachSeed(200, random =>
+    public void Rare_failures_everywhere_charge_no_worker() => SeededRandom.ForEachSeed(200, random =>
     {
         var fleet = new Fleet(random, random.Next(2, 9), random.Next(2, 9), new Fault(null, [], 0), noise: 0.002);
         fleet.Run(5_000);

@@ -43,7 +43,7 @@ public class MoveWatchTests
     }
 
     [Fact]
-    public void A_silo_that_comes_and_goes_draws_nobody()
+    public void A_silo_that_restarts_again_and_again_moves_no_grain()
     {
         for (var second = 0.0; second < 200; second++)
         {

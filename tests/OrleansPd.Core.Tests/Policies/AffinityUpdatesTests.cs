@@ -9,7 +9,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Policies;
 
-/// <summary>Gateways that tell each other of prefixes and sessions choose as one.</summary>
+/// <summary>Gateways that exchange the ranks of prefixes and sessions choose like one gateway.</summary>
 public class AffinityNewsTests
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -73,7 +73,7 @@ public class AffinityNewsTests
     [Theory]
     [InlineData("cache_aware")]
     [InlineData("session")]
-    public void What_one_gateway_has_put_somewhere_another_finds_there(string policy)
+    public void A_prefix_placed_by_one_gateway_is_found_by_another(string policy)
     {
         // Numbered otherwise in each gateway: the words name workers, not slots.
         var (left, right) = (Gateway("a", 1, policy, "p0", "p1", "p2"), Gateway("b", 2, policy, "p2", "p0", "p1"));
@@ -87,7 +87,7 @@ public class AffinityNewsTests
     }
 
     [Fact]
-    public void Nothing_is_said_twice_unless_somebody_is_new()
+    public void Known_keys_are_not_sent_again_unless_a_gateway_has_joined()
     {
         var desk = Gateway("a", 1, "cache_aware", "p0");
         Ask(desk, Prompt(1, 40));
@@ -100,7 +100,7 @@ public class AffinityNewsTests
     }
 
     [Fact]
-    public void Only_the_new_end_of_a_conversation_is_told()
+    public void Only_the_new_end_of_a_conversation_is_sent()
     {
         var desk = Gateway("a", 1, "cache_aware", "p0");
         Ask(desk, Prompt(1, 30));
@@ -110,7 +110,7 @@ public class AffinityNewsTests
     }
 
     [Fact]
-    public void What_is_not_asked_for_is_bounded()
+    public void Keys_that_are_not_taken_are_bounded()
     {
         var desk = Gateway("a", 1, "cache_aware", "p0", "p1");
         for (var i = 1; i <= 2000; i++)

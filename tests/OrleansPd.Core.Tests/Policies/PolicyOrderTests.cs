@@ -14,7 +14,7 @@ public sealed class PolicyOrderTests(ITestOutputHelper output)
     [InlineData(4, 2)]
     [InlineData(1, 8)]
     [InlineData(2, 1)]
-    public void On_shared_prefixes_affinity_is_best_and_load_without_prefixes_is_as_blind_as_turns(int workers, int ranks)
+    public void On_shared_prefixes_affinity_is_best_and_least_load_is_no_better_than_round_robin(int workers, int ranks)
     {
         var turns = Mean("round_robin", new(), workers, ranks);
         Assert.InRange(Mean("cache_aware", new(), workers, ranks), 0, 0.8 * turns);
@@ -46,7 +46,7 @@ public sealed class PolicyOrderTests(ITestOutputHelper output)
     [InlineData("cache_aware", 1.0)]
     [InlineData("least_load", 1.01)]
     [InlineData("consistent_hashing", 1.5)]
-    public void A_prefix_that_everyone_has_draws_nobody(string policy, double most)
+    public void A_prefix_that_all_ranks_have_attracts_no_request(string policy, double most)
     {
         var common = new SharedPrefixWorkload
         {

@@ -19,7 +19,7 @@ public sealed class PolicyTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public void No_policy_refuses_while_there_is_room_or_uses_who_may_not_be_used(string policy)
+    public void No_policy_refuses_while_there_is_room_or_uses_an_unusable_worker(string policy)
     {
         var fleet = Fleet(policy, workers: 4, dp: 2, slots: 3);
         fleet.Apply(fleet.State.Fleet.Prefill[0].Id, new WorkerInput.Drain());
@@ -60,7 +60,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void Idle_equals_are_taken_in_turn_each_once_where_they_are_few()
+    public void Few_idle_ranks_are_used_in_rotation_one_request_each()
     {
         var fleet = Fleet("least_load", workers: 63);
         var taken = Enumerable.Range(0, 126).Select(_ => One(fleet, 100)).ToArray();
@@ -71,11 +71,11 @@ public sealed class PolicyTests
     [Theory]
     [InlineData(100, 16, 16)] // an eighth of them: sixteen uses
     [InlineData(5000, 2, 32)] // or 8,192 tokens, which the second prompt passes
-    public void Where_idle_equals_are_many_each_has_some_requests_before_the_next(int tokens, int each, int rounds)
+    public void Of_many_idle_ranks_each_gets_several_requests_before_the_next(int tokens, int each, int rounds)
     {
         var fleet = Fleet("least_load", workers: 128);
         var taken = Enumerable.Range(0, each * rounds).Select(_ => One(fleet, tokens)).ToArray();
-        // A prefill's turn is short: what it remembers is as much as what its neighbours do.
+        // Prefill ranks rotate soon, so that all of them fill their caches.
         Assert.All(taken.Chunk(each), turn => Assert.Single(turn.Select(l => l.Prefill).Distinct()));
         Assert.Equal(rounds, taken.Select(l => l.Prefill).Distinct().Count());
         // A decode engine remembers nothing.
@@ -83,7 +83,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void A_decode_engine_that_is_chosen_for_its_cache_has_short_turns_too()
+    public void A_decode_engine_with_a_prefix_cache_rotates_soon_too()
     {
         var fleet = new TestFleet(new() { Policy = "least_load", DecodePolicy = "cache_aware", PrefixIndexBlocks = 1 << 14 })
             .With(128, 128, 1, 1000);
@@ -94,7 +94,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void A_turn_gives_nobody_more_than_one_who_is_idle()
+    public void Rotation_never_prefers_a_rank_with_more_load()
     {
         var fleet = Fleet("least_load", workers: 128);
         var leases = Enumerable.Range(0, 256).Select(_ => fleet.Take(new PairRequest { PromptTokens = 100 })).ToArray();
@@ -181,7 +181,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void A_prefix_that_everyone_shares_herds_nobody() => SeededRandom.ForEachSeed(10, random =>
+    public void A_prefix_that_all_requests_share_does_not_concentrate_them() => SeededRandom.ForEachSeed(10, random =>
     {
         var fleet = Fleet("cache_aware", workers: 8, dp: 2);
         var leases = new List<PairLease>();
@@ -203,7 +203,7 @@ public sealed class PolicyTests
         fleet.EndBoth(home);
         fleet.Apply(home.Prefill!.Id, new WorkerInput.Described(TestFleet.Facts(1, 1000, identity: "seed=2")));
         fleet.Apply(home.Prefill.Id, new WorkerInput.ReadinessPassed(2));
-        Assert.NotEqual(home.Prefill.Id, fleet.Take(request).Prefill!.Id); // nobody has it: the one that waited longest is next
+        Assert.NotEqual(home.Prefill.Id, fleet.Take(request).Prefill!.Id); // no rank has it: the next in rotation is used
     }
 
     [Theory]
@@ -237,7 +237,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void Samples_of_one_prompt_stay_near_while_there_is_room()
+    public void Samples_of_one_prompt_stay_on_one_pair_while_it_has_room()
     {
         var fleet = Fleet("least_load", workers: 3, slots: 3);
         var first = fleet.Take();
@@ -247,6 +247,6 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void An_unknown_policy_is_told_at_once() =>
+    public void An_unknown_policy_is_refused_at_the_start() =>
         Assert.Contains("least_load", Assert.Throws<ArgumentException>(() => new TestFleet(new() { Policy = "best" })).Message);
 }

@@ -32,7 +32,7 @@ public sealed class RoomMintTests
     }
 
     [Fact]
-    public void A_restarted_gateway_does_not_meet_its_former_life()
+    public void A_restarted_gateway_does_not_repeat_its_former_rooms()
     {
         var start = DateTimeOffset.UnixEpoch.AddYears(56);
         var before = new RoomMint(7, RoomMint.CounterAt(start));

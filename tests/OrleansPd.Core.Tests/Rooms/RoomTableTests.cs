@@ -9,7 +9,7 @@ using OrleansPd.Testing;
 
 namespace OrleansPd.Core.Tests.Rooms;
 
-/// <summary>Runs alone: what others allocate meanwhile would be taken for what the table keeps.</summary>
+/// <summary>Not run in parallel: allocations of other tests would be counted as the table's.</summary>
 [CollectionDefinition(nameof(RoomTableTests), DisableParallelization = true)]
 public class MeasuresMemory;
 
@@ -23,7 +23,7 @@ public class RoomTableTests(ITestOutputHelper output)
     private static readonly WorkerSnapshot Decode = Worker(WorkerRole.Decode, "d", 2);
 
     [Fact]
-    public void F17_Another_rank_for_a_room_is_refused_and_counted_until_the_first_ones_process_is_gone()
+    public void F17_Another_rank_for_a_room_is_refused_and_counted_until_the_first_process_has_ended()
     {
         var table = new RoomTable(Ttl, 100);
         Assert.Equal(RankRegistration.Stored, table.Register(17, 3, Prefill, Start));
@@ -34,7 +34,7 @@ public class RoomTableTests(ITestOutputHelper output)
 
         table.NewEpoch(Prefill.Slot);
 
-        // The next life of the engine knows nothing of the room: what it says is no second truth.
+        // The next epoch of the engine does not know the room: its registration must not replace the owner.
         Assert.Equal(RankRegistration.Stored, table.Register(17, 2, Prefill, Start));
         Assert.Equal((2, 2L), (table.Owner(17, Start)!.Value.Rank, table.Stats.Conflicts));
     }
@@ -44,7 +44,7 @@ public class RoomTableTests(ITestOutputHelper output)
     [InlineData(119, true)]
     [InlineData(121, false)]
     [InlineData(241, false)]
-    public void F19_A_room_is_known_for_120_s_and_that_of_a_live_pair_for_as_long_as_it_lives(int seconds, bool known)
+    public void F19_A_room_is_known_for_120_s_and_that_of_a_lease_until_the_lease_ends(int seconds, bool known)
     {
         var later = Start + TimeSpan.FromSeconds(seconds);
         foreach (var swept in new[] { false, true })
@@ -105,7 +105,7 @@ public class RoomTableTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Where_the_engine_chooses_the_room_is_unowned_until_it_tells()
+    public void If_the_engine_chooses_the_rank_the_room_has_no_owner_until_it_registers()
     {
         var table = new RoomTable(Ttl, 100);
         table.Open(17, Prefill, -1, Decode);
@@ -116,7 +116,7 @@ public class RoomTableTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_prefill_with_one_rank_takes_no_place()
+    public void A_prefill_with_one_rank_enters_no_room()
     {
         var rooms = new RoomBook(new ControlPlaneOptions(), new RoomMint(1, 0));
         var prefill = Worker(WorkerRole.Prefill, "one", 3, dp: 1);
@@ -162,7 +162,7 @@ public class RoomTableTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Any order of events: what the table says is what a plain list of what happened says, and no room is lost.
+    /// Any order of events: the table agrees with a plain list of the events, and no room is lost.
     /// </summary>
     [Fact]
     public void Every_room_closes_or_expires_and_no_leased_one_vanishes() => SeededRandom.ForEachSeed(150, random =>
@@ -272,7 +272,7 @@ public class RoomTableTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Leases_enter_their_rooms_and_take_them_out_whoever_waited()
+    public void Leases_enter_and_remove_their_rooms_with_and_without_a_wait()
     {
         var fleet = new TestFleet().With(1, 1, dp: 2, slots: 1);
         var leases = new List<PairLease> { fleet.Take(), fleet.Take() };

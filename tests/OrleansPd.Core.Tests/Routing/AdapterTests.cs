@@ -22,12 +22,12 @@ public sealed class AdapterTests
         }
         var both = Fleet(policy, ("poet", "poet"), ("", ""), ("", ""), ("cook\npoet", "cook\npoet"));
         Assert.Equal(("p3", "d3"), Hosts(both.Take(Asking("cook\npoet"))));
-        // Nobody is known to have it: engines may have more than they tell.
+        // No worker is known to have it: engines may have more adapters than they report.
         Assert.NotNull(fleet.Take(Asking("nobody")).Prefill);
     }
 
     [Fact]
-    public void The_windows_of_those_that_have_it_are_kept_and_who_waits_for_them_holds_up_nobody_else()
+    public void The_capacity_of_workers_with_the_adapter_is_kept_and_requests_that_wait_for_them_delay_no_others()
     {
         var fleet = Fleet("least_load", ("", ""), ("poet", "poet"));
         var poems = Enumerable.Range(0, 4).Select(_ => fleet.Take(Asking("poet"))).ToArray();
@@ -42,7 +42,7 @@ public sealed class AdapterTests
     }
 
     [Fact]
-    public void Who_waits_for_an_adapter_and_came_first_is_served_first()
+    public void A_request_for_an_adapter_that_arrived_first_is_served_first()
     {
         var fleet = Fleet("least_load", ("poet", "poet"));
         var held = Enumerable.Range(0, 4).Select(_ => fleet.Take()).ToArray();

@@ -26,7 +26,7 @@ public sealed class ModelPolicyTests
     [InlineData("a=random,random,random")]
     [InlineData("a=Random")]
     [InlineData("a=fastest")]
-    public void What_is_no_entry_is_refused_with_a_word_why(string text)
+    public void An_invalid_entry_is_refused_with_a_reason(string text)
     {
         Assert.Null(ModelPolicySpec.TryParse(text, out var problem));
         Assert.NotEmpty(problem!);
@@ -49,7 +49,7 @@ public sealed class ModelPolicyTests
     }
 
     [Fact]
-    public void Prefixes_are_asked_for_where_any_model_needs_them_and_kept_apart()
+    public void Prefixes_are_computed_if_any_model_needs_them_and_indexed_per_model()
     {
         Assert.False(new TestFleet(new() { Policy = "random", ModelPolicy = { "b=least_load" } }).State.NeedsPrefix);
         var fleet = Models(new() { Policy = "random", ModelPolicy = { "b=cache_aware" }, PrefixIndexBlocks = 1024 }, "a", "b");

@@ -12,7 +12,7 @@ public sealed class RecipeTests
     [InlineData(DpRankMode.Explicit, 1, 1, false, false, false)]
     [InlineData(DpRankMode.Modulo, 4, 2, false, true, false)]
     [InlineData(DpRankMode.Engine, 4, 2, false, false, false)]
-    public void Each_leg_is_told_what_its_recipe_says(
+    public void Each_leg_gets_the_members_of_its_rank_mode(
         DpRankMode recipe, int prefillDp, int decodeDp, bool prefillRank, bool decodeRank, bool partner)
     {
         var fleet = new TestFleet(new() { Policy = "round_robin", DpRanks = recipe });

@@ -27,7 +27,7 @@ public sealed class RouteTests
     }
 
     [Fact]
-    public void What_is_cached_on_the_regular_worker_does_not_count()
+    public void Tokens_cached_on_the_regular_worker_do_not_count()
     {
         var fleet = Mixed(1000, policy: "cache_aware");
         var prompt = new PairRequest { PromptTokens = 6000, PrefixBlocks = Blocks(60) };
@@ -41,7 +41,7 @@ public sealed class RouteTests
     }
 
     [Fact]
-    public void Where_no_regular_worker_has_room_a_short_prompt_goes_to_a_pair_and_says_so()
+    public void A_short_prompt_goes_to_a_pair_when_no_regular_worker_has_room_and_the_route_explains_it()
     {
         var fleet = Mixed(1000);
         var request = new PairRequest { PromptTokens = 10 };
@@ -51,7 +51,7 @@ public sealed class RouteTests
     }
 
     [Fact]
-    public void Without_a_usable_pair_a_request_is_refused_unless_the_fall_back_is_on()
+    public void Without_a_usable_pair_a_request_is_refused_unless_the_fallback_is_on()
     {
         foreach (var fallback in new[] { false, true })
         {
@@ -82,7 +82,7 @@ public sealed class RouteTests
     }
 
     [Fact]
-    public void The_fall_back_is_for_pairs_that_cannot_be_used_not_for_those_that_are_full()
+    public void The_fallback_is_for_unusable_pairs_not_for_full_ones()
     {
         var fleet = Mixed(fallback: true);
         var leases = Enumerable.Range(0, 4).Select(_ => fleet.Take()).ToArray();
@@ -100,7 +100,7 @@ public sealed class RouteTests
     }
 
     [Fact]
-    public void A_lease_says_why_it_is_as_it_is()
+    public void A_lease_explains_its_route()
     {
         var fleet = new TestFleet().With(1, 2, slots: 1);
         var first = fleet.Take(new PairRequest { PromptTokens = 700 });

@@ -44,7 +44,7 @@ public sealed class BreakerTests
     }
 
     [Fact]
-    public void Half_open_grants_one_trial_at_a_time_and_enough_good_ones_close_it()
+    public void Half_open_admits_one_request_at_a_time_and_enough_good_ones_close_it()
     {
         var open = Breaker.Opened(Limits, Start);
         Assert.False(open.TryHalfOpen(Limits, Start.AddSeconds(4.9), out _));
@@ -57,7 +57,7 @@ public sealed class BreakerTests
     }
 
     [Fact]
-    public void A_bad_trial_opens_it_for_another_round()
+    public void A_failed_half_open_request_opens_it_again()
     {
         _ = Breaker.Opened(Limits, Start).TryHalfOpen(Limits, Start.AddSeconds(5), out var trying);
         var next = trying.HalfOpenEnded(Limits, good: false, Start.AddSeconds(6));
@@ -66,7 +66,7 @@ public sealed class BreakerTests
     }
 
     [Fact]
-    public void A_trial_that_never_reports_is_given_to_another_when_its_lease_is_over()
+    public void A_half_open_request_without_an_outcome_blocks_the_next_one_only_until_its_time_limit()
     {
         _ = Breaker.Opened(Limits, Start).TryHalfOpen(Limits, Start.AddSeconds(5), out var trying);
         Assert.False(trying.TryHalfOpen(Limits, Start.AddSeconds(34.9), out _));
@@ -74,7 +74,7 @@ public sealed class BreakerTests
     }
 
     [Fact]
-    public void What_began_before_it_opened_neither_closes_nor_prolongs_it()
+    public void Legs_that_started_before_it_opened_neither_close_nor_prolong_it()
     {
         var open = Breaker.Opened(Limits, Start);
         Assert.Equal(open, open.Succeeded(Limits, Start.AddSeconds(1)).Failed(Limits, Start.AddSeconds(2)));

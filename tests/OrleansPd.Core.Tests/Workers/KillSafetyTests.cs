@@ -8,7 +8,7 @@ public sealed class KillSafetyTests
     private static readonly DateTimeOffset Idle = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Theory]
-    // own, asked after idle (s), age of the figures (s), requests the engine has: safe?
+    // own legs, query after idle (s), age of the figures (s), requests on the engine: safe?
     [InlineData(1, 5, 0, 0, false)]
     [InlineData(0, 5, 0, 0, true)]
     [InlineData(0, 5, 4.9, 0, true)]
@@ -17,7 +17,7 @@ public sealed class KillSafetyTests
     [InlineData(0, 5, 0, 1, false)]
     [InlineData(0, 600, 599, 0, true)]
     [InlineData(0, 600, 601, 0, false)] // stands still: stuck
-    public void Safe_is_what_is_idle_by_our_count_and_by_figures_from_after_our_last_leg(
+    public void A_worker_is_safe_when_idle_by_our_count_and_by_figures_newer_than_our_last_leg(
         int own, double asked, double age, int held, bool safe)
     {
         var load = new EngineLoad
@@ -43,7 +43,7 @@ public sealed class KillSafetyTests
     }
 
     [Fact]
-    public void An_engine_that_does_not_tell_is_safe_by_our_own_count_once_it_was_asked()
+    public void An_engine_without_a_load_report_is_safe_by_our_own_count_after_a_query()
     {
         Assert.False(KillSafety.Of(0, Idle, null).IsSafe);
         Assert.False(KillSafety.Of(2, Idle, EngineLoad.Failed("connection refused") with { QueriedAt = Idle }).IsSafe);

@@ -4,7 +4,7 @@ using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Tests.Workers;
 
-public sealed class WorkerLifeTests
+public sealed class WorkerPhaseTests
 {
     private readonly TestFleet _fleet = new(new ControlPlaneOptions { Policy = "least_load", PrefillRestartHoldSecs = 15 });
 
@@ -33,7 +33,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void A_request_that_failed_there_makes_it_suspect_at_once_and_a_probe_decides()
+    public void A_failed_request_makes_the_worker_suspect_until_the_next_probe()
     {
         var (broken, other) = (_fleet.Add(WorkerRole.Decode, "d1"), _fleet.Add(WorkerRole.Decode, "d2"));
         _ = _fleet.Add(WorkerRole.Prefill, "p");
@@ -74,7 +74,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void An_engine_that_cannot_be_told_apart_is_a_new_one_after_it_was_away()
+    public void An_engine_without_an_identity_counts_as_restarted_after_an_absence()
     {
         var facts = TestFleet.Facts() with { ProcessIdentity = null };
         var id = _fleet.Add(WorkerRole.Decode, "d", facts);
@@ -123,7 +123,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void Two_newcomers_prove_each_other_once()
+    public void Two_new_workers_check_each_other_once()
     {
         var prefill = _fleet.Add(WorkerRole.Prefill, "p", ready: false);
         var decode = _fleet.Add(WorkerRole.Decode, "d", ready: false);
@@ -137,7 +137,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void A_trial_that_fails_is_tried_with_the_next_partner()
+    public void A_failed_readiness_check_is_repeated_with_the_next_partner()
     {
         var decode = _fleet.Add(WorkerRole.Decode, "d", ready: false);
         _fleet.Add(WorkerRole.Prefill, "p0");
@@ -151,7 +151,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void Only_the_side_at_fault_is_charged_and_only_the_life_that_served()
+    public void Only_the_side_at_fault_is_charged_and_only_the_epoch_that_served()
     {
         _fleet.With(1, 1, slots: 100);
         var (p, d) = (_fleet.State.Fleet.Prefill[0].Id, _fleet.State.Fleet.Decode[0].Id);
@@ -170,7 +170,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void A_broken_prefill_gets_no_decode_leg_until_its_one_trial_is_due()
+    public void A_broken_prefill_gets_no_decode_leg_until_a_half_open_request_is_due()
     {
         _fleet.With(1, 1, slots: 100);
         for (var i = 0; i < 10; i++)
@@ -188,7 +188,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void A_worker_behind_a_green_health_check_is_found_by_the_age_of_what_is_in_flight()
+    public void A_hanging_worker_with_a_good_health_check_is_found_by_the_age_of_its_requests()
     {
         _fleet.With(1, 2, slots: 100);
         var stuck = _fleet.Take();
@@ -202,7 +202,7 @@ public sealed class WorkerLifeTests
             if (second == 40)
             {
                 Assert.Equal(WorkerPhase.Suspect, _fleet.SnapshotOf(stuck.Decode.Id).Phase);
-                _fleet.Take(new PairRequest { AvoidDecode = alive.Decode.Id }); // newcomers do not make it look busy
+                _fleet.Take(new PairRequest { AvoidDecode = alive.Decode.Id }); // new requests do not hide the stall
             }
             _fleet.State.Tick(_fleet.Now, _fleet.Timestamp, TimeSpan.TicksPerSecond);
         }
@@ -211,7 +211,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void A_prefill_that_decode_engines_did_not_miss_says_what_may_be_in_its_way()
+    public void A_prefill_that_restarted_unnoticed_by_decode_engines_reports_the_possible_reason()
     {
         var prefill = _fleet.Add(WorkerRole.Prefill, "p");
         _fleet.Apply(prefill, new WorkerInput.Described(TestFleet.Facts(identity: "seed=2")));
@@ -222,7 +222,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void What_a_former_life_left_unanswered_is_not_held_against_the_new_one()
+    public void Requests_of_a_former_epoch_do_not_stall_the_new_one()
     {
         _fleet.With(1, 2, slots: 100);
         var stuck = _fleet.Take();
@@ -236,7 +236,7 @@ public sealed class WorkerLifeTests
     }
 
     [Fact]
-    public void A_worker_that_generates_again_is_not_broken_anew_by_a_leg_that_never_ends()
+    public void A_worker_that_generates_again_is_not_broken_again_by_a_leg_that_never_ends()
     {
         _fleet.With(1, 2, slots: 100);
         var stuck = _fleet.Take();
