@@ -59,7 +59,7 @@ public sealed partial class EmbeddedControlPlane
         }
         foreach (var (id, monitor) in _monitors.Where(m => Current(m.Key, m.Value.Registration) is null).ToArray())
         {
-            monitor.Signal(doubtful: false);
+            monitor.Signal(legFailed: false);
             _monitors.Remove(id);
             _lines.Add(() => _log.Removed(id));
         }
@@ -72,11 +72,11 @@ public sealed partial class EmbeddedControlPlane
         _state.Find(id) is { } worker && worker.Registration == registration ? worker : null;
 
     /// <summary>Lets the worker's monitor check it at once. Under the lock.</summary>
-    private void Signal(WorkerId id, bool doubtful = false)
+    private void Signal(WorkerId id, bool legFailed = false)
     {
         if (_monitors.TryGetValue(id, out var monitor))
         {
-            monitor.Signal(doubtful);
+            monitor.Signal(legFailed);
         }
     }
 

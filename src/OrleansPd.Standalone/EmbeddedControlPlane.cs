@@ -146,7 +146,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
             Changed(before);
             if (outcome == LegOutcome.Failed && (side == LegSide.Prefill ? lease.Prefill : lease.Decode) is { } worker)
             {
-                Signal(worker.Id, doubtful: true);
+                Signal(worker.Id, legFailed: true);
             }
         }
     }

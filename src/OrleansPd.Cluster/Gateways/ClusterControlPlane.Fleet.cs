@@ -43,13 +43,13 @@ public sealed partial class ClusterControlPlane
             var state = new GatewayState(_options, _services.Limits, _services.Members.Self, mint, _seed);
             _waiters.State = state;
             Volatile.Write(ref _state, state);
-            Take([.. _reports.Values]);
+            Apply([.. _reports.Values]);
         }
         Lines.Add(() => Log.Joined(_log, _services.Members.Self, prefix));
         _joined.TrySetResult();
     }
 
-    internal void Take(FleetUpdate update)
+    internal void Apply(FleetUpdate update)
     {
         lock (_gate)
         {
@@ -59,7 +59,7 @@ public sealed partial class ClusterControlPlane
             // The newest of each pool is kept, as with workers.
             var newer = sizes.Where(s => !_sizes.TryGetValue(s.Pool, out var known) || s.At > known.At);
             Volatile.Write(ref _sizes, _sizes.SetItems(newer.Select(s => KeyValuePair.Create(s.Pool, s))));
-            Take(update.Workers);
+            Apply(update.Workers);
         }
     }
 
@@ -114,10 +114,10 @@ public sealed partial class ClusterControlPlane
     private ImmutableArray<LegsOnWorker> LegsInFlight() =>
         [.. Read(state => state.LiveRids())?.Select(w => new LegsOnWorker(w.Key, w.Value.ToImmutable())) ?? []];
 
-    private AffinityUpdate? TakeAffinity(bool all) => Read(state => state.TakeUpdates(all));
+    private AffinityUpdate? NewAffinity(bool all) => Read(state => state.TakeUpdates(all));
 
     /// <summary>Under the lock.</summary>
-    private void Take(ImmutableArray<WorkerReport> workers)
+    private void Apply(ImmutableArray<WorkerReport> workers)
     {
         var before = _reports;
         // A grain that was just activated may report less than this gateway knows: keep the newest report of each worker.
@@ -138,7 +138,7 @@ public sealed partial class ClusterControlPlane
         {
             return;
         }
-        _ = state.Take([.. reports.Values], _clock.GetUtcNow(), _clock.GetTimestamp());
+        _ = state.Apply([.. reports.Values], _clock.GetUtcNow(), _clock.GetTimestamp());
         _waiters.CompleteGranted();
         foreach (var (id, registration) in state.Tracked)
         {

@@ -126,7 +126,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
             _loops.Run("witness", _witness.RunAsync);
             if (_cluster.AffinityIntervalMs > 0)
             {
-                _loops.Run("affinity", new AffinityPublisher(_services, TakeAffinity).RunAsync);
+                _loops.Run("affinity", new AffinityPublisher(_services, NewAffinity).RunAsync);
             }
         }
     }

@@ -64,7 +64,7 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
                     if ((update.Epoch, update.Version).CompareTo((epoch, version)) > 0)
                     {
                         (epoch, version) = (update.Epoch, update.Version);
-                        plane.Take(update);
+                        plane.Apply(update);
                     }
                 }
             }

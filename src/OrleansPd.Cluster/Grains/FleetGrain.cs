@@ -67,7 +67,7 @@ internal sealed class FleetGrain(
 
     public Task Changed(PoolSnapshot pool)
     {
-        Take(pool);
+        Apply(pool);
         return Task.CompletedTask;
     }
 
@@ -82,7 +82,7 @@ internal sealed class FleetGrain(
             await StorePoolsAsync([pool]);
             // If the pool's stored state was lost, restore it first: storing only the new target size would make the pool look
             // complete.
-            await _recovery.RestorePoolAsync(pool, Take);
+            await _recovery.RestorePoolAsync(pool, Apply);
         }
         if (_roster.IsLearning(time.Now) || (_roster.IsBlank(pool) && !isNew))
         {
@@ -123,15 +123,15 @@ internal sealed class FleetGrain(
 
     private async Task PollPoolsAsync(CancellationToken cancellationToken)
     {
-        await Task.WhenAll(_record.Pools.Select(key => _recovery.PollAsync(key, Take)));
+        await Task.WhenAll(_record.Pools.Select(key => _recovery.PollAsync(key, Apply)));
         Publish(); // changes that could not be published before
     }
 
-    private void Take(PoolSnapshot pool)
+    private void Apply(PoolSnapshot pool)
     {
         if (_record.Pools.Contains(pool.Key))
         {
-            _isChanged |= _roster.Take(pool.State(), time.Now);
+            _isChanged |= _roster.Apply(pool.State(), time.Now);
             Publish();
         }
     }

@@ -54,7 +54,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
             var refusal = grant.Refusal!;
             return new PairOffer { Refusal = (byte)refusal.Reason, Message = refusal.Message, RetryAfter = refusal.RetryAfter };
         }
-        _held.Hold(lease, time.Now);
+        _held.Add(lease, time.Now);
         return new PairOffer
         {
             Lease = lease.Id,

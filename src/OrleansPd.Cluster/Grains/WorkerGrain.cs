@@ -46,7 +46,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
         {
             Begin(new WorkerMember(known.Id, known.Spec, known.Registration), known, isNew: false);
         }
-        return new(_host?.Take(report) ?? new ReportAnswer(null, 0, IsKnown: false));
+        return new(_host?.Sync(report) ?? new ReportAnswer(null, 0, IsKnown: false));
     }
 
     public Task<WorkerView?> View() => Task.FromResult(_host?.View());

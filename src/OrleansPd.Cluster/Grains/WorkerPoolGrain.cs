@@ -51,12 +51,12 @@ internal sealed class WorkerPoolGrain(
 
     public async Task Adopt(ImmutableArray<WorkerReport> known)
     {
-        await TakeAsync(_roster.Adopt(known));
+        await SaveAsync(_roster.Adopt(known));
     }
 
     public async Task<bool> Report(WorkerReport report)
     {
-        await TakeAsync(_roster.Take(report));
+        await SaveAsync(_roster.Apply(report));
         return _roster.Find(report.Id)?.Registration == report.Registration;
     }
 
@@ -74,11 +74,11 @@ internal sealed class WorkerPoolGrain(
 
     public async Task<PoolSnapshot> Scale(int? targetSize)
     {
-        await TakeAsync(_roster.Scale(targetSize, time.Now));
+        await SaveAsync(_roster.Scale(targetSize, time.Now));
         return Snapshot();
     }
 
-    public Task Restore(PoolSize remembered) => TakeAsync(_roster.Restore(remembered.ToTargetSize()));
+    public Task Restore(PoolSize remembered) => SaveAsync(_roster.Restore(remembered.ToTargetSize()));
 
     private PoolSnapshot Snapshot() =>
         new PoolState(Key, _epoch, _version, _roster.TargetSize, !stored.RecordExists, _roster.CurrentReports(time.Now))
@@ -91,7 +91,7 @@ internal sealed class WorkerPoolGrain(
         _version++;
     }
 
-    private async Task TakeAsync(PoolRoster next)
+    private async Task SaveAsync(PoolRoster next)
     {
         if (next == _roster)
         {

@@ -84,7 +84,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         await _loops.DisposeAsync().ConfigureAwait(false);
     }
 
-    public ReportAnswer Take(GatewayReport report)
+    public ReportAnswer Sync(GatewayReport report)
     {
         if (_services.Members.IsDead(report.Claim.Gateway))
         {
@@ -95,7 +95,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         lock (_gate)
         {
             var before = _state.Version;
-            answer = _state.Take(report, _services.Clock.GetUtcNow());
+            answer = _state.Sync(report, _services.Clock.GetUtcNow());
             // Meanwhile other silos abort the requests of gateways that died together with the former activation.
             var now = _services.Clock.GetUtcNow();
             if (_state.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_state.Gateways.Contains))
@@ -107,7 +107,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         }
         if (failed)
         {
-            _monitor.Signal(doubtful: true);
+            _monitor.Signal(legFailed: true);
         }
         return answer;
     }
@@ -135,7 +135,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     public void Loaded(EngineLoad load) => Change(state => state.Loaded(load, _services.Clock.GetUtcNow()));
 
     /// <summary>Makes the monitor check the worker immediately.</summary>
-    public void Signal() => _monitor.Signal(doubtful: false);
+    public void Signal() => _monitor.Signal(legFailed: false);
 
     /// <summary>The engine has changed what it reports: read it again soon.</summary>
     public void ReadAgain() => _monitor.ReadAgain();
@@ -247,7 +247,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         _isBroken = _state.Report.Snapshot.Phase == WorkerPhase.Broken;
         if (broke)
         {
-            _monitor.Signal(doubtful: false); // from now on readiness checks are due
+            _monitor.Signal(legFailed: false); // from now on readiness checks are due
         }
     }
 }

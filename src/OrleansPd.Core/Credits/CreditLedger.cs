@@ -114,7 +114,7 @@ public sealed class CreditLedger
             Remove(claim.Gateway);
             return new CreditGrant { Ledger = Id, ValidFor = TimeSpan.Zero };
         }
-        holder.Take(claim, now, _capacity.Length);
+        holder.Apply(claim, now, _capacity.Length);
         var grants = ImmutableArray.CreateBuilder<RankGrant>(_capacity.Length);
         var tight = false;
         for (var rank = 0; rank < _capacity.Length; rank++)
@@ -208,7 +208,7 @@ public sealed class CreditLedger
 
         public int Need(int rank) => rank < Running.Length ? (int)Math.Min(int.MaxValue, (long)Running[rank] + Waiting[rank]) : 0;
 
-        public void Take(CreditClaim claim, DateTimeOffset now, int ranks)
+        public void Apply(CreditClaim claim, DateTimeOffset now, int ranks)
         {
             (Sequence, Seen, IsBrief) = (claim.Sequence, now, claim.IsBrief);
             var all = Math.Max(ranks, claim.Ranks.Length);

@@ -55,7 +55,7 @@ public sealed class FleetRoster(TimeSpan patience)
 
     /// <summary>Applies the report of a pool.</summary>
     /// <returns>Whether anything changed.</returns>
-    public bool Take(PoolState pool, DateTimeOffset now)
+    public bool Apply(PoolState pool, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(pool);
         var known = _pools.GetValueOrDefault(pool.Key);

@@ -66,13 +66,13 @@ public sealed record PoolRoster
                     LastRegistration = Math.Max(next.LastRegistration, report.Registration),
                     Reports = next.Reports.SetItem(report.Id, report),
                 }
-                : next.Take(report);
+                : next.Apply(report);
         }
         return next;
     }
 
     /// <summary>Stores a member's report if it is the newest.</summary>
-    public PoolRoster Take(WorkerReport report)
+    public PoolRoster Apply(WorkerReport report)
     {
         ArgumentNullException.ThrowIfNull(report);
         if (Find(report.Id) is not { } member || member.Registration != report.Registration

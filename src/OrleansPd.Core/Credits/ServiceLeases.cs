@@ -21,7 +21,7 @@ public sealed class ServiceLeases(TimeSpan validFor)
     /// <summary>Leases with a running leg.</summary>
     public int Count => _held.Count;
 
-    public void Hold(PairLease lease, DateTimeOffset now)
+    public void Add(PairLease lease, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(lease);
         _held[lease.Id] = new(lease, now + validFor, lease.IsRegular ? [LegSide.Decode] : [LegSide.Prefill, LegSide.Decode]);

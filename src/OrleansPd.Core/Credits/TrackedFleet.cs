@@ -42,7 +42,7 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
     }
 
     /// <returns>Slots that now belong to another worker or another epoch; null = nothing changed.</returns>
-    public List<int>? Take(ImmutableArray<WorkerReport> reports)
+    public List<int>? Apply(ImmutableArray<WorkerReport> reports)
     {
         var news = new List<int>();
         var changed = false;

@@ -47,9 +47,9 @@ public sealed partial class GatewayState : AdmissionState
 
     /// <summary>Applies the newest reports of all workers; a worker without a report is gone.</summary>
     /// <returns>False when nothing has changed.</returns>
-    public bool Take(ImmutableArray<WorkerReport> reports, DateTimeOffset now, long timestamp)
+    public bool Apply(ImmutableArray<WorkerReport> reports, DateTimeOffset now, long timestamp)
     {
-        if (_fleet.Take(reports) is not { } news)
+        if (_fleet.Apply(reports) is not { } news)
         {
             return false;
         }

@@ -91,7 +91,7 @@ public sealed partial class WorkerWriterState
     }
 
     /// <summary>Applies the report of a gateway, and grants it credits.</summary>
-    public ReportAnswer Take(GatewayReport report, DateTimeOffset now)
+    public ReportAnswer Sync(GatewayReport report, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(report);
         if (report.Registration != Registration || IsGone)

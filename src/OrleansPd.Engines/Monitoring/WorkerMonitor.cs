@@ -31,7 +31,7 @@ public sealed class WorkerMonitor(
     private TimeSpan _backoff = MinPause;
     private long _describedAt;
     private long _reportedAt;
-    private volatile bool _isDoubtful;
+    private volatile bool _mayHaveRestarted;
     private volatile bool _isStale;
 
     public long Registration => registered.Registration;
@@ -40,12 +40,12 @@ public sealed class WorkerMonitor(
     private WorkerSpec Spec => Find()?.Spec ?? registered.Spec;
 
     /// <summary>Wakes the monitor after an event.</summary>
-    /// <param name="doubtful">A leg failed on the engine: it may have been restarted.</param>
-    public void Signal(bool doubtful)
+    /// <param name="legFailed">A leg failed on the engine: it may have been restarted.</param>
+    public void Signal(bool legFailed)
     {
-        if (doubtful)
+        if (legFailed)
         {
-            _isDoubtful = true;
+            _mayHaveRestarted = true;
             Volatile.Write(ref _reportedAt, 0);
         }
         _signal.Signal();
@@ -161,11 +161,11 @@ public sealed class WorkerMonitor(
         }
         var interval = TimeSpan.FromSeconds(options.LivenessIntervalSecs);
         var age = clock.GetElapsedTime(_describedAt);
-        var suspected = _isStale || (_isDoubtful && age >= MinReadingAge);
+        var suspected = _isStale || (_mayHaveRestarted && age >= MinReadingAge);
         var described = pace.Facts(TimeSpan.FromSeconds(options.DescribeIntervalSecs)) * _describeShare;
         if (suspected || age >= described)
         {
-            _isDoubtful = _isStale = false;
+            _mayHaveRestarted = _isStale = false;
             if (await ReadAgainAsync(worker, suspected, cancellationToken).ConfigureAwait(false))
             {
                 return interval;

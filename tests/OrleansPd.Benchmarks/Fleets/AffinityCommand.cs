@@ -31,8 +31,8 @@ internal static class AffinityCommand
     [
         new("one gateway", IsOne: true),
         new("each for itself"),
-        new("told after 0.5 s", TellAfter: 0.5),
-        new("told after 5 s", TellAfter: 5),
+        new("taken after 0.5 s", TellAfter: 0.5),
+        new("taken after 5 s", TellAfter: 5),
         new("`consistent_hashing`", Policy: "consistent_hashing"),
         new("`least_load`", Policy: "least_load"),
     ];
@@ -44,7 +44,7 @@ internal static class AffinityCommand
         foreach (var (title, asks) in Workloads(arguments))
         {
             Console.WriteLine($"\n### {title}: {asks.Length} requests, {gateways} gateways, {workers} prefill workers\n");
-            Console.WriteLine("| prefixes | prompt tokens cached | mean TTFT ms | p50 | p99 | told, bytes a request |");
+            Console.WriteLine("| prefixes | prompt tokens cached | mean TTFT ms | p50 | p99 | taken, bytes a request |");
             Console.WriteLine("|---|---:|---:|---:|---:|---:|");
             foreach (var variant in Variants)
             {
@@ -103,7 +103,7 @@ internal static class AffinityCommand
 
     private sealed record Ask(double At, ulong[] Blocks);
 
-    /// <param name="TellAfter">Seconds until the others know; negative = they are not told.</param>
+    /// <param name="TellAfter">Seconds until the others know; negative = they are not taken.</param>
     private sealed record Variant(string Name, string Policy = "cache_aware", bool IsOne = false, double TellAfter = -1);
 
     private sealed class Simulation
@@ -202,16 +202,16 @@ internal static class AffinityCommand
 
         private void Publish(PickPolicy by, AffinityUpdates updates, double now)
         {
-            if (updates.Take(slot => _set.Workers[slot]?.Id) is not { } told || _variant.TellAfter < 0)
+            if (updates.Take(slot => _set.Workers[slot]?.Id) is not { } taken || _variant.TellAfter < 0)
             {
                 return;
             }
-            _toldWords += told.Words.Length;
+            _toldWords += taken.Words.Length;
             _later.Enqueue(() =>
             {
                 foreach (var (policy, _) in _gateways.Where(g => g.Policy != by))
                 {
-                    AffinityUpdates.Read(told, (worker, _, rank, keys) => policy.Learn(_set, LeafOf(worker, rank), keys));
+                    AffinityUpdates.Read(taken, (worker, _, rank, keys) => policy.Learn(_set, LeafOf(worker, rank), keys));
                 }
             }, now + _variant.TellAfter);
         }

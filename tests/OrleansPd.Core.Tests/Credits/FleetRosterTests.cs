@@ -24,37 +24,37 @@ public class FleetRosterTests
     [Fact]
     public void The_newest_word_of_a_pool_stands()
     {
-        Assert.True(_roster.Take(Pool(1, 2, Worker("p0")), Start));
-        Assert.False(_roster.Take(Pool(1, 1), Start));
-        Assert.False(_roster.Take(Pool(1, 2), Start));
+        Assert.True(_roster.Apply(Pool(1, 2, Worker("p0")), Start));
+        Assert.False(_roster.Apply(Pool(1, 1), Start));
+        Assert.False(_roster.Apply(Pool(1, 2), Start));
         Assert.Single(_roster.Workers);
-        Assert.True(_roster.Take(Pool(2, 0, Worker("p0"), Worker("p1")), Start));
+        Assert.True(_roster.Apply(Pool(2, 0, Worker("p0"), Worker("p1")), Start));
         Assert.Equal(2, _roster.Workers.Length);
     }
 
     [Fact]
     public void A_pool_that_was_just_started_does_not_make_its_members_older()
     {
-        _roster.Take(Pool(1, 5, Worker("p0", version: 9)), Start);
-        Assert.True(_roster.Take(Pool(2, 0, Worker("p0", version: 1)), Start));
+        _roster.Apply(Pool(1, 5, Worker("p0", version: 9)), Start);
+        Assert.True(_roster.Apply(Pool(2, 0, Worker("p0", version: 1)), Start));
         Assert.Equal(9, _roster.Workers.Single().Version);
     }
 
     [Fact]
     public void A_pool_that_lost_its_storage_removes_nothing_and_is_restored()
     {
-        _roster.Take(Pool(1, 1, Worker("p0")), Start);
-        Assert.False(_roster.Take(Blank(2), Start + TimeSpan.FromHours(1)));
+        _roster.Apply(Pool(1, 1, Worker("p0")), Start);
+        Assert.False(_roster.Apply(Blank(2), Start + TimeSpan.FromHours(1)));
         Assert.Equal(Worker("p0").Id, _roster.ReportsOf("prefill/m").Single().Id);
         Assert.Single(_roster.Workers);
-        Assert.True(_roster.Take(Pool(2, 1, Worker("p0")), Start)); // adopted
+        Assert.True(_roster.Apply(Pool(2, 1, Worker("p0")), Start)); // adopted
     }
 
     [Fact]
     public void A_pool_that_all_have_left_is_empty_and_not_lost()
     {
-        _roster.Take(Pool(1, 1, Worker("p0")), Start);
-        Assert.True(_roster.Take(Pool(1, 2), Start));
+        _roster.Apply(Pool(1, 1, Worker("p0")), Start);
+        Assert.True(_roster.Apply(Pool(1, 2), Start));
         Assert.Empty(_roster.Workers);
     }
 
@@ -62,12 +62,12 @@ public class FleetRosterTests
     public void An_empty_pool_unknown_to_all_gateways_counts_as_reported_after_the_wait()
     {
         string[] pools = ["prefill/m", "decode/m"];
-        _roster.Take(Pool(1, 1, Worker("p0")), Start);
-        Assert.False(_roster.Take(Blank(1, "decode/m"), Start));
+        _roster.Apply(Pool(1, 1, Worker("p0")), Start);
+        Assert.False(_roster.Apply(Blank(1, "decode/m"), Start));
         Assert.True(_roster.IsBlank("decode/m"));
         Assert.False(_roster.HaveReported(pools));
-        Assert.False(_roster.Take(Blank(1, "decode/m"), Start + Patience - TimeSpan.FromTicks(1)));
-        Assert.True(_roster.Take(Blank(1, "decode/m"), Start + Patience));
+        Assert.False(_roster.Apply(Blank(1, "decode/m"), Start + Patience - TimeSpan.FromTicks(1)));
+        Assert.True(_roster.Apply(Blank(1, "decode/m"), Start + Patience));
         Assert.True(_roster.HaveReported(pools));
         Assert.False(_roster.IsBlank("decode/m"));
     }

@@ -12,7 +12,7 @@ public class ServiceLeasesTests
     private PairLease Hold()
     {
         var lease = _fleet.State.Acquire(new PairRequest(), _fleet.Now, _fleet.Timestamp).Grant!.Value.Lease!;
-        _leases.Hold(lease, _fleet.Now);
+        _leases.Add(lease, _fleet.Now);
         return lease;
     }
 

@@ -33,11 +33,11 @@ public class WantedSizeTests
     public void A_pool_that_lost_its_workers_is_restored()
     {
         var roster = new FleetRoster(Patience);
-        Assert.True(roster.Take(Pool(1, new(4, 100)), Now));
+        Assert.True(roster.Apply(Pool(1, new(4, 100)), Now));
         // A pool without a record never replaces what is known.
-        Assert.False(roster.Take(Pool(2, default, isBlank: true), Now.AddHours(1)));
+        Assert.False(roster.Apply(Pool(2, default, isBlank: true), Now.AddHours(1)));
         Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
-        Assert.True(roster.Take(Pool(3, new(2, 50), workers: [Report()]), Now)); // an older store
+        Assert.True(roster.Apply(Pool(3, new(2, 50), workers: [Report()]), Now)); // an older store
         Assert.Equal(new TargetSize(4, 100), roster.TargetOf("decode/-"));
         Assert.Equal(new TargetSize(4, 100), roster.Pools.Single().TargetSize);
     }
@@ -49,7 +49,7 @@ public class WantedSizeTests
         (string, TargetSize)[] reported = [("decode/-", new(4, 100)), ("prefill/-", new(2, 100))];
         roster.BeginLearning(Now);
         Assert.Empty(roster.Newer(reported, Now.AddSeconds(9)));
-        roster.Take(Pool(1, new(3, 100)), Now);
+        roster.Apply(Pool(1, new(3, 100)), Now);
         Assert.Equal([("prefill/-", new TargetSize(2, 100))], roster.Newer(reported, Now.AddSeconds(10)));
     }
 
@@ -58,12 +58,12 @@ public class WantedSizeTests
     {
         var roster = new FleetRoster(Patience);
         var blank = Pool(1, default, isBlank: true);
-        Assert.False(roster.Take(blank, Now));
+        Assert.False(roster.Apply(blank, Now));
         Assert.True(roster.IsBlank("decode/-"));
-        Assert.True(roster.Take(blank, Now + Patience));
+        Assert.True(roster.Apply(blank, Now + Patience));
         for (var second = 11; second < 40; second++)
         {
-            roster.Take(blank, Now.AddSeconds(second));
+            roster.Apply(blank, Now.AddSeconds(second));
             Assert.False(roster.IsBlank("decode/-"));
         }
     }

@@ -49,7 +49,7 @@ public sealed class MisfitTests
         var p = Writer(WorkerRole.Prefill, "p", prefill, 1, now);
         var d = Writer(WorkerRole.Decode, "d", TestFleet.Facts(), 2, now);
         var fleet = new TrackedFleet(regularTakesOver: false);
-        fleet.Take([p.Report, d.Report]);
+        fleet.Apply([p.Report, d.Report]);
 
         Assert.Null(d.BeginReadinessCheck(fleet.Snapshot, new RoomMint(1, 0), now));
 

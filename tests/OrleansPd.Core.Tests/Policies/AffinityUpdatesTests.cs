@@ -17,27 +17,27 @@ public class AffinityNewsTests
     private static GatewayState Gateway(string name, int prefix, string policy, params string[] prefills)
     {
         var options = new ControlPlaneOptions { Policy = "least_load", PrefillPolicy = policy };
-        var desk = new GatewayState(options, GatewayLimits.Default, name, new RoomMint(prefix, 0), seed: prefix);
+        var gateway = new GatewayState(options, GatewayLimits.Default, name, new RoomMint(prefix, 0), seed: prefix);
         var reports = prefills.Select(host => Report(host, WorkerRole.Prefill)).Append(Report("d0", WorkerRole.Decode))
             .ToImmutableArray();
-        desk.Tick(Now, Now.UtcTicks);
-        desk.Take(reports, Now, Now.UtcTicks);
-        foreach (var (id, registration) in desk.Tracked)
+        gateway.Tick(Now, Now.UtcTicks);
+        gateway.Apply(reports, Now, Now.UtcTicks);
+        foreach (var (id, registration) in gateway.Tracked)
         {
             // Twice: what is granted before the worker was known to be usable does not count.
             for (var i = 0; i < 2; i++)
             {
-                var report = desk.NextReport(id, registration, Now.UtcTicks, TimeSpan.TicksPerSecond)!;
+                var report = gateway.NextReport(id, registration, Now.UtcTicks, TimeSpan.TicksPerSecond)!;
                 var grant = new CreditGrant
                 {
                     Ledger = 1,
                     ValidFor = TimeSpan.FromHours(1),
                     Ranks = [new RankGrant(1000, 1000, 0, 0), new RankGrant(1000, 1000, 0, 0)],
                 };
-                desk.Answered(id, report, new ReportAnswer(grant, report.Batch, IsKnown: true), Now, Now, Now.UtcTicks);
+                gateway.Answered(id, report, new ReportAnswer(grant, report.Batch, IsKnown: true), Now, Now, Now.UtcTicks);
             }
         }
-        return desk;
+        return gateway;
     }
 
     private static WorkerReport Report(string host, WorkerRole role)
@@ -57,13 +57,13 @@ public class AffinityNewsTests
         };
     }
 
-    private static (WorkerId Worker, int Rank) Ask(GatewayState desk, ulong[] blocks, ulong session = 0)
+    private static (WorkerId Worker, int Rank) Ask(GatewayState gateway, ulong[] blocks, ulong session = 0)
     {
         var request = new PairRequest { PrefixBlocks = blocks, PromptTokens = blocks.Length * 128, SessionKey = session };
-        var answer = desk.Acquire(request, Now, Now.UtcTicks);
+        var answer = gateway.Acquire(request, Now, Now.UtcTicks);
         var lease = answer.Grant?.Lease ?? throw new InvalidOperationException(answer.Grant?.Refusal?.ToString() ?? "it waits");
-        desk.LegEnded(lease, LegSide.Prefill, LegOutcome.Succeeded, Now, Now.UtcTicks);
-        desk.LegEnded(lease, LegSide.Decode, LegOutcome.Succeeded, Now, Now.UtcTicks);
+        gateway.LegEnded(lease, LegSide.Prefill, LegOutcome.Succeeded, Now, Now.UtcTicks);
+        gateway.LegEnded(lease, LegSide.Decode, LegOutcome.Succeeded, Now, Now.UtcTicks);
         return (lease.Prefill!.Id, lease.PrefillRank);
     }
 
@@ -89,48 +89,48 @@ public class AffinityNewsTests
     [Fact]
     public void Known_keys_are_not_sent_again_unless_a_gateway_has_joined()
     {
-        var desk = Gateway("a", 1, "cache_aware", "p0");
-        Ask(desk, Prompt(1, 40));
-        var first = desk.TakeUpdates(all: false)!;
-        Assert.Null(desk.TakeUpdates(all: false));
-        var (worker, rank) = Ask(desk, Prompt(1, 40));
-        Assert.Null(desk.TakeUpdates(all: true));
-        Assert.Equal((worker, rank), Ask(desk, Prompt(1, 40)));
-        Assert.Equal(first.Words.Length, desk.TakeUpdates(all: false)!.Words.Length);
+        var gateway = Gateway("a", 1, "cache_aware", "p0");
+        Ask(gateway, Prompt(1, 40));
+        var first = gateway.TakeUpdates(all: false)!;
+        Assert.Null(gateway.TakeUpdates(all: false));
+        var (worker, rank) = Ask(gateway, Prompt(1, 40));
+        Assert.Null(gateway.TakeUpdates(all: true));
+        Assert.Equal((worker, rank), Ask(gateway, Prompt(1, 40)));
+        Assert.Equal(first.Words.Length, gateway.TakeUpdates(all: false)!.Words.Length);
     }
 
     [Fact]
     public void Only_the_new_end_of_a_conversation_is_sent()
     {
-        var desk = Gateway("a", 1, "cache_aware", "p0");
-        Ask(desk, Prompt(1, 30));
-        Assert.Equal(1 + 30, desk.TakeUpdates(all: false)!.Words.Length);
-        Ask(desk, Prompt(1, 32));
-        Assert.Equal(1 + 2, desk.TakeUpdates(all: false)!.Words.Length);
+        var gateway = Gateway("a", 1, "cache_aware", "p0");
+        Ask(gateway, Prompt(1, 30));
+        Assert.Equal(1 + 30, gateway.TakeUpdates(all: false)!.Words.Length);
+        Ask(gateway, Prompt(1, 32));
+        Assert.Equal(1 + 2, gateway.TakeUpdates(all: false)!.Words.Length);
     }
 
     [Fact]
     public void Keys_that_are_not_taken_are_bounded()
     {
-        var desk = Gateway("a", 1, "cache_aware", "p0", "p1");
+        var gateway = Gateway("a", 1, "cache_aware", "p0", "p1");
         for (var i = 1; i <= 2000; i++)
         {
-            Ask(desk, Prompt(i, 40));
+            Ask(gateway, Prompt(i, 40));
         }
-        Assert.InRange(desk.TakeUpdates(all: false)!.Words.Length, AffinityUpdates.MaxWords - 64, AffinityUpdates.MaxWords);
+        Assert.InRange(gateway.TakeUpdates(all: false)!.Words.Length, AffinityUpdates.MaxWords - 64, AffinityUpdates.MaxWords);
     }
 
     [Fact]
     public void Words_that_make_no_sense_and_workers_that_are_unknown_change_nothing()
     {
-        var desk = Gateway("a", 1, "cache_aware", "p0");
+        var gateway = Gateway("a", 1, "cache_aware", "p0");
         var id = WorkerAddress.IdOf(new Uri("http://p0:30000"));
         var nobody = WorkerAddress.IdOf(new Uri("http://p9:30000"));
-        Assert.Equal(0, desk.Learn(new AffinityUpdate([id], new ulong[] { 5 }))); // five keys, and none there
-        Assert.Equal(0, desk.Learn(new AffinityUpdate([id], new ulong[] { (1UL << 32) | 1, 7 }))); // the second of one worker
-        Assert.Equal(0, desk.Learn(new AffinityUpdate([id], new ulong[] { ulong.MaxValue, 1 })));
-        Assert.Equal(0, desk.Learn(new AffinityUpdate([nobody], new ulong[] { 1, 7 })));
-        desk.Learn(new AffinityUpdate([id], new ulong[] { (900UL << 17) | (1UL << 16) | 1, 7 })); // a rank that it does not have
-        Ask(desk, Prompt(1, 4));
+        Assert.Equal(0, gateway.Learn(new AffinityUpdate([id], new ulong[] { 5 }))); // five keys, and none there
+        Assert.Equal(0, gateway.Learn(new AffinityUpdate([id], new ulong[] { (1UL << 32) | 1, 7 }))); // the second of one worker
+        Assert.Equal(0, gateway.Learn(new AffinityUpdate([id], new ulong[] { ulong.MaxValue, 1 })));
+        Assert.Equal(0, gateway.Learn(new AffinityUpdate([nobody], new ulong[] { 1, 7 })));
+        gateway.Learn(new AffinityUpdate([id], new ulong[] { (900UL << 17) | (1UL << 16) | 1, 7 })); // a rank that it does not have
+        Ask(gateway, Prompt(1, 4));
     }
 }
