@@ -44,7 +44,7 @@ internal sealed class FacadeSet
         (_fleet, _clock, _log) = (fleet, clock, log);
         _signal = new AsyncSignal(clock);
         _host = WorkerAddress.Host(url);
-        // FacadeHost need not be an address of this machine (it may be translated), so only a loopback address is bound.
+        // FacadeHost may be a translated address that this machine does not have: all addresses are bound, except for loopback.
         _listenOn = IPAddress.TryParse(_host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address) ? address : null;
         _ports = new FacadePorts(options.FacadePortRange is { } range ? PortRange.Parse(range) : null);
     }
