@@ -1,10 +1,5 @@
-using System.Collections.Concurrent;
-using System.Net;
 using OrleansPd.Simulator.Bootstrap;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
 using OrleansPd.Simulator.Http;
-using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator;
 
@@ -124,9 +119,7 @@ internal sealed class EngineProcess
     public void End(SimRequest request, StepOut last)
     {
         if (!request.TryEnd(last))
-        {
             return;
-        }
         Stats.Left(last.Finish!);
         Live.Remove(request);
     }
@@ -135,9 +128,7 @@ internal sealed class EngineProcess
     public bool DiesAt(SimRequest request)
     {
         if (request.TokensToFault <= 0 || --request.TokensToFault > 0)
-        {
             return false;
-        }
         Die("killed by a fault");
         return true;
     }
@@ -145,38 +136,28 @@ internal sealed class EngineProcess
     public void WakeAll()
     {
         foreach (var rank in Ranks)
-        {
             rank.Wake();
-        }
     }
 
     /// <summary>Ends the process at once, as an exception in a scheduler does.</summary>
     public void Die(string reason)
     {
         if (Interlocked.Exchange(ref _dead, 1) == 0)
-        {
             _died(reason);
-        }
     }
 
     /// <summary>Keeps a task, so that <see cref="KillAsync"/> can await it.</summary>
     public void Track(Task task) => _tasks.Add(task);
 
-    /// <summary>
-    /// Changes the role of the process. Ranks and caches are replaced. No request may be in flight.
-    /// </summary>
+    /// <summary>Changes the role of the process. Ranks and caches are replaced. No request may be in flight.</summary>
     public async Task SwitchRoleAsync(EngineRole role)
     {
         if (role == Options.Role)
-        {
             return;
-        }
         await _role.CancelAsync();
         await _loops.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var rank in Ranks)
-        {
             await rank.DisposeAsync();
-        }
         if (_bootstrap is not null)
         {
             await _bootstrap.KillAsync();
@@ -194,18 +175,12 @@ internal sealed class EngineProcess
         Interlocked.Exchange(ref _dead, 1);
         Faults.Changed -= OnFaultsChanged;
         if (_host is not null)
-        {
             await _host.KillAsync();
-        }
         if (_bootstrap is not null)
-        {
             await _bootstrap.KillAsync();
-        }
         await _lifetime.CancelAsync();
         foreach (var rank in Ranks)
-        {
             await rank.DisposeAsync();
-        }
         Live.Abort("");
         await _loops.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _tasks.WhenAll().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -218,9 +193,7 @@ internal sealed class EngineProcess
         await LoadRanksAsync(address, ct);
         _host = await HttpHost.StartAsync(Options.Host, Options.Port, Options.KeepAlive, new EngineApi(this).AnswerAsync, ct);
         if (EmbeddedBootstrap is not null)
-        {
             BootstrapPort = Port;
-        }
         await RegisterRanksAsync(address, ct);
         Faults.Changed += OnFaultsChanged;
         OnFaultsChanged();
@@ -254,9 +227,7 @@ internal sealed class EngineProcess
     private async Task RegisterRanksAsync(IPAddress address, CancellationToken ct)
     {
         foreach (var rank in Ranks.OfType<PrefillRank>())
-        {
-            await RankRegistration.PutAsync(this, rank, address, _http, ct);
-        }
+            await Bootstrap.RankRegistration.PutAsync(this, rank, address, _http, ct);
     }
 
     private async Task WatchAsync(EngineRank rank, CancellationToken role)
@@ -280,13 +251,9 @@ internal sealed class EngineProcess
     private void OnFaultsChanged()
     {
         if (Faults.Peek(FaultKind.Refuse) is not null)
-        {
             Track(_host.RefuseAsync());
-        }
         else
-        {
             _host.Accept();
-        }
         WakeAll();
     }
 }

@@ -1,7 +1,3 @@
-using System.Collections.Concurrent;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator;
 
 /// <summary>Where a request stands inside an engine.</summary>
@@ -69,9 +65,7 @@ public sealed class RankStats
         Interlocked.Decrement(ref _stages[(int)from]);
         var now = Interlocked.Increment(ref _stages[(int)to]);
         if (to == Stage.Running)
-        {
             Raise(ref _maxRunning, now);
-        }
     }
 
     internal void Occupy(int slots, int tokens)
@@ -162,9 +156,7 @@ public sealed class EngineStats
     {
         _controlCalls.Enqueue(path);
         if (_controlCalls.Count > MaxKept)
-        {
             _controlCalls.TryDequeue(out _);
-        }
     }
 
     /// <summary>Calls of <c>/server_info</c> so far.</summary>
@@ -179,9 +171,7 @@ public sealed class EngineStats
         Interlocked.Increment(ref _routerErrorCount);
         _routerErrors.Enqueue(text);
         if (_routerErrors.Count > MaxKept)
-        {
             _routerErrors.TryDequeue(out _);
-        }
     }
 
     internal void AddDuplicateRoom(long room)
@@ -200,16 +190,10 @@ public sealed class EngineStats
     {
         Interlocked.Decrement(ref _live);
         if (finish.Type != "abort")
-        {
             Interlocked.Increment(ref _completed);
-        }
         else if (finish.Status is null || finish.Message!.EndsWith(SimRequest.AbortedByRequest, StringComparison.Ordinal))
-        {
             Interlocked.Increment(ref _aborted);
-        }
         else
-        {
             Interlocked.Increment(ref _failed);
-        }
     }
 }

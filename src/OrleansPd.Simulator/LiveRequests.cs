@@ -1,6 +1,3 @@
-using System.Collections.Concurrent;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator;
 
 /// <summary>The requests inside an engine process, by rid. Several requests may share one rid.</summary>
@@ -18,9 +15,7 @@ internal sealed class LiveRequests
         {
             same.TryRemove(request, out _);
             if (same.IsEmpty)
-            {
                 _byRid.TryRemove(KeyValuePair.Create(request.Rid, same));
-            }
         }
     }
 
@@ -32,9 +27,7 @@ internal sealed class LiveRequests
             if (rid.StartsWith(prefix, StringComparison.Ordinal))
             {
                 foreach (var request in requests.Keys)
-                {
                     request.Cancel(SimRequest.AbortedByRequest);
-                }
             }
         }
     }

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace OrleansPd.Simulator;
 
 /// <summary>Behaviour that depends on the simulated SGLang release.</summary>

@@ -1,5 +1,3 @@
-using OrleansPd.Simulator.Faults;
-
 namespace OrleansPd.Simulator;
 
 /// <summary>
@@ -101,9 +99,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
         try
         {
             if (!IsAlive)
-            {
                 await StartProcessAsync(ct);
-            }
         }
         finally
         {
@@ -140,9 +136,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
     private async Task EndProcessAsync()
     {
         if (Interlocked.Exchange(ref _process, null) is { } process)
-        {
             await process.KillAsync();
-        }
     }
 
     private void OnDied(string reason) => _dying = BuryAsync(Volatile.Read(ref _process), reason);
@@ -154,9 +148,7 @@ public sealed class SimulatedEngine : IAsyncDisposable
         try
         {
             if (dead is null || dead != Volatile.Read(ref _process))
-            {
                 return;
-            }
             await EndProcessAsync();
         }
         finally

@@ -1,5 +1,3 @@
-using OrleansPd.Simulator.Model;
-
 namespace OrleansPd.Simulator;
 
 public enum EngineRole

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace OrleansPd.Simulator;
 
 /// <summary>Tasks that run in the background; completed ones leave.</summary>
@@ -10,9 +8,7 @@ internal sealed class TaskSet
     public void Add(Task task)
     {
         if (task.IsCompleted)
-        {
             return;
-        }
         _running.TryAdd(task, 0);
         _ = task.ContinueWith(
             static (done, state) => ((ConcurrentDictionary<Task, byte>)state!).TryRemove(done, out _),

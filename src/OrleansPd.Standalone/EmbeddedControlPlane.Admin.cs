@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.ControlPlanes;
 using OrleansPd.Engines.Probes;
 
@@ -31,9 +28,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         return new(Change(() =>
         {
             if (_state.Find(id) is not { } worker)
-            {
                 return AdminAnswer.NotRegistered(id);
-            }
             _ = _state.Apply(
                 id, new WorkerInput.Patched(patch.ApplyTo(worker.Spec)), _clock.GetUtcNow(), _clock.GetTimestamp());
             return AdminAnswer.Done(_state.View(id)!);
@@ -58,9 +53,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
     {
         var answer = _state.Scale(target, _clock.GetUtcNow(), _clock.GetTimestamp());
         foreach (var id in answer.Drained)
-        {
             Signal(id);
-        }
         return answer;
     }));
 
@@ -69,20 +62,14 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         var (answer, registration) = Change<(AdminAnswer?, long)>(() =>
         {
             if (_state.Find(id) is not { } worker)
-            {
                 return (AdminAnswer.NotRegistered(id), 0);
-            }
             var refused = RoleSwitch.Check(worker, role, () => _state.View(id)!);
             if (refused is null)
-            {
                 _ = _state.BeginSwitch(id, role, _clock.GetUtcNow(), _clock.GetTimestamp());
-            }
             return (refused, worker.Registration);
         });
         if (answer is { } known)
-        {
             return known;
-        }
         var switching = new TaskCompletionSource<AdminAnswer>(TaskCreationOptions.RunContinuationsAsynchronously);
         _loops.Run($"role switch of {id}", async stop =>
         {
@@ -113,9 +100,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         lock (_gate)
         {
             if (_monitors.TryGetValue(id, out var monitor))
-            {
                 monitor.ReadAgain();
-            }
         }
         return ValueTask.CompletedTask;
     }
@@ -145,9 +130,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
             });
         }
         if (answer is not { } ended)
-        {
             return AdminAnswer.Failed(AdminProblem.Conflict, "The worker was removed meanwhile.");
-        }
         if (ended.Outcome == RoleSwitchOutcome.Switched)
         {
             _lines.Add(() => _log.RoleSwitched(id, role));

@@ -1,5 +1,3 @@
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Standalone;
@@ -17,16 +15,12 @@ public sealed partial class EmbeddedControlPlane
         lock (_gate)
         {
             if (_state.Register(spec, _clock.GetUtcNow()) is not { } worker)
-            {
                 return null;
-            }
             var random = new Random(HashCode.Combine(_seed, worker.Registration));
             var monitor = new WorkerMonitor(new Monitored(this, worker), worker, _probe, _options, _clock, random, _pace);
             _monitors[worker.Id] = monitor;
             if (_started)
-            {
                 _loops.Run(worker.Id.Value, monitor.RunAsync);
-            }
             return worker;
         }
     }
@@ -38,14 +32,10 @@ public sealed partial class EmbeddedControlPlane
         _waiters.CompleteGranted();
         var after = _state.Fleet;
         if (ReferenceEquals(before, after))
-        {
             return;
-        }
         _facades?.Signal();
         if (!FleetLog.Write(_lines, _log, before, after))
-        {
             return;
-        }
         foreach (var worker in after.Workers)
         {
             if (worker.Phase is (WorkerPhase.Probing or WorkerPhase.Broken))
@@ -54,9 +44,7 @@ public sealed partial class EmbeddedControlPlane
             }
         }
         if (_monitors.Count == after.Workers.Length)
-        {
             return;
-        }
         foreach (var (id, monitor) in _monitors.Where(m => Current(m.Key, m.Value.Registration) is null).ToArray())
         {
             monitor.Signal(legFailed: false);
@@ -75,9 +63,7 @@ public sealed partial class EmbeddedControlPlane
     private void Signal(WorkerId id, bool legFailed = false)
     {
         if (_monitors.TryGetValue(id, out var monitor))
-        {
             monitor.Signal(legFailed);
-        }
     }
 
     /// <summary>Applies an input if the worker is still the same registration.</summary>

@@ -1,10 +1,4 @@
-using Microsoft.Extensions.Logging;
 using OrleansPd.Core.Admission;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.ControlPlanes;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Standalone.Facade;
@@ -79,9 +73,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
         ArgumentNullException.ThrowIfNull(log);
         var plane = new EmbeddedControlPlane(options, probe, clock, seed, log);
         foreach (var worker in options.Workers)
-        {
             _ = plane.Register(worker) ?? throw new ArgumentException($"the worker {worker.Url} is named twice", nameof(options));
-        }
         return plane;
     }
 
@@ -93,13 +85,9 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
             _started = true;
             _loops.Run("tick", TickAsync);
             if (_facades is not null)
-            {
                 _loops.Run("facades", _facades.RunAsync);
-            }
             foreach (var monitor in _monitors)
-            {
                 _loops.Run(monitor.Key.Value, monitor.Value.RunAsync);
-            }
         }
         return Task.CompletedTask;
     }
@@ -129,9 +117,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
             answer = _state.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
             _waiters.CompleteGranted();
             if (answer.Grant is { } grant)
-            {
                 return new(grant);
-            }
         }
         return new(_waiters.WaitAsync(answer.Waiting!, cancellationToken));
     }
@@ -145,9 +131,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
             _ = _state.LegEnded(lease, side, outcome, _clock.GetUtcNow(), _clock.GetTimestamp());
             Changed(before);
             if (outcome == LegOutcome.Failed && (side == LegSide.Prefill ? lease.Prefill : lease.Decode) is { } worker)
-            {
                 Signal(worker.Id, legFailed: true);
-            }
         }
     }
 
@@ -159,9 +143,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
         lock (_gate)
         {
             for (var i = 0; i < rooms.Length; i++)
-            {
                 ranks.Span[i] = _state.QueryRank(rooms.Span[i], _clock.GetUtcNow());
-            }
         }
         return ValueTask.CompletedTask;
     }

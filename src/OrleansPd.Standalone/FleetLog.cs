@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.ControlPlanes;
 
 namespace OrleansPd.Standalone;
@@ -15,23 +13,17 @@ internal static class FleetLog
         {
             var worker = after.Workers[i];
             if (Former(before, worker, i) is not { } old || ReferenceEquals(old, worker))
-            {
                 continue;
-            }
             moved |= old.FacadePort != worker.FacadePort || old.Phase != worker.Phase;
             if (old.Epoch != worker.Epoch)
-            {
                 lines.Add(() => log.Restarted(worker.Id, worker.Epoch));
-            }
             if (old.Phase != worker.Phase)
             {
                 lines.Add(() => log.PhaseChanged(
                     worker.Role, worker.Id, worker.Epoch, old.Phase, worker.Phase, worker.Reason is { } why ? $": {why}" : ""));
             }
             if (worker.Facts.Role is { } reported && reported != worker.Role && old.Facts.Role != reported)
-            {
                 lines.Add(() => log.RoleDiffers(worker.Id, reported, worker.Role));
-            }
         }
         return moved;
     }
@@ -45,9 +37,7 @@ internal static class FleetLog
         for (var i = index; i < before.Workers.Length; i++)
         {
             if (before.Workers[i].Id == worker.Id)
-            {
                 return before.Workers[i];
-            }
         }
         return null;
     }

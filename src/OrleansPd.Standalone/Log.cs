@@ -1,7 +1,3 @@
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Standalone;
 
 internal static partial class Log

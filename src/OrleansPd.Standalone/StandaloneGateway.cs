@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Microsoft.Extensions.Logging;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;

@@ -16,9 +16,7 @@ internal sealed class Circles
         foreach (var from in search._uses.Select(group => group.Key).Order(StringComparer.Ordinal))
         {
             if (!search._seen.ContainsKey(from))
-            {
                 search.Visit(from);
-            }
         }
 
         return search._found;
@@ -43,9 +41,7 @@ internal sealed class Circles
         }
 
         if (_seen[folder].Low != index)
-        {
             return;
-        }
 
         var circle = new List<string>();
         do
@@ -54,9 +50,7 @@ internal sealed class Circles
         }
         while (circle[^1] != folder);
         if (circle.Count > 1)
-        {
             _found.Add([.. circle.Order(StringComparer.Ordinal)]);
-        }
     }
 
     private void Lower(string folder, int low) =>

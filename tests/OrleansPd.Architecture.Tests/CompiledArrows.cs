@@ -37,9 +37,7 @@ internal sealed class CompiledArrows
         {
             using var module = ModuleDefinition.ReadModule(project.AssemblyPath);
             foreach (var type in module.GetTypes())
-            {
                 arrows.Add(project, type);
-            }
         }
 
         return arrows;
@@ -48,16 +46,12 @@ internal sealed class CompiledArrows
     private void Add(Project project, TypeDefinition type)
     {
         if (FolderOf(type) is not { } from)
-        {
             return;
-        }
 
         var example = Outermost(type).Name;
         AddAll(from, example, type.BaseType);
         foreach (var implemented in type.Interfaces)
-        {
             AddAll(from, example, implemented.InterfaceType);
-        }
 
         AddAttributes(from, example, type);
         AddConstraints(from, example, type);
@@ -68,16 +62,12 @@ internal sealed class CompiledArrows
         }
 
         foreach (var property in type.Properties)
-        {
             AddAttributes(from, example, property);
-        }
 
         foreach (var method in type.Methods)
         {
             if (method.IsPInvokeImpl)
-            {
                 NativeCalls.Add($"{project.Name}: {type.Name}.{method.Name}");
-            }
 
             Add(from, example, method);
         }
@@ -89,24 +79,16 @@ internal sealed class CompiledArrows
         AddAttributes(from, example, method);
         AddConstraints(from, example, method);
         if (!method.HasBody)
-        {
             return;
-        }
 
         foreach (var variable in method.Body.Variables)
-        {
             AddAll(from, example, variable.VariableType);
-        }
 
         foreach (var caught in method.Body.ExceptionHandlers)
-        {
             AddAll(from, example, caught.CatchType);
-        }
 
         foreach (var instruction in method.Body.Instructions)
-        {
             AddOperand(from, example, instruction);
-        }
     }
 
     private void AddOperand(string from, string example, Instruction instruction)
@@ -124,9 +106,7 @@ internal sealed class CompiledArrows
                 AddAll(from, example, called.DeclaringType);
                 AddSignature(from, example, called);
                 if (called is GenericInstanceMethod generic)
-                {
                     AddAll(from, example, [.. generic.GenericArguments]);
-                }
 
                 break;
         }
@@ -141,18 +121,14 @@ internal sealed class CompiledArrows
         {
             AddAll(from, example, attribute.AttributeType);
             foreach (var argument in attribute.ConstructorArguments)
-            {
                 AddAll(from, example, argument.Type, argument.Value as TypeReference);
-            }
         }
     }
 
     private void AddConstraints(string from, string example, IGenericParameterProvider owner)
     {
         foreach (var constraint in owner.GenericParameters.SelectMany(parameter => parameter.Constraints))
-        {
             AddAll(from, example, constraint.ConstraintType);
-        }
     }
 
     private void AddAll(string from, string example, params ReadOnlySpan<TypeReference?> used)
@@ -170,9 +146,7 @@ internal sealed class CompiledArrows
                     break;
                 case { } plain when FolderOf(plain) is { } to && to != from:
                     if (!_examples.TryGetValue(new(from, to), out var examples))
-                    {
                         _examples[new(from, to)] = examples = new(StringComparer.Ordinal);
-                    }
 
                     examples.Add($"{example} uses {Outermost(plain).Name}");
                     break;
@@ -188,9 +162,7 @@ internal sealed class CompiledArrows
     private static TypeReference Outermost(TypeReference type)
     {
         while (type.DeclaringType is { } outer)
-        {
             type = outer;
-        }
 
         return type;
     }

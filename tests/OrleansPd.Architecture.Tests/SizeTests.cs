@@ -34,6 +34,17 @@ public sealed class SizeTests
         where lines > LinesOfMethod
         select $"{file}: {Name(body.Parent!)}");
 
+    /// <summary>The build reports missing braces around several lines (IDE0011); this finds superfluous ones.</summary>
+    [Fact]
+    public void A_body_of_one_line_has_no_braces() => ArrowTests.AssertNone(
+        "Braces around a body of one line:",
+        from file in Repository.Sources
+        let root = CSharpSyntaxTree.ParseText(File.ReadAllText(Path.Combine(Repository.Root, file))).GetRoot()
+        from statement in root.DescendantNodes().OfType<StatementSyntax>()
+        let parts = Parts(statement).ToArray()
+        where parts.Length > 0 && parts.All(part => IsOneLine(part.Head) && IsOneLiner(part.Body))
+        select $"{file}:{statement.GetLocation().GetLineSpan().StartLinePosition.Line + 1}");
+
     [Fact]
     public void A_namespace_is_its_folder() => ArrowTests.AssertNone(
         "Files whose namespace is not their folder:",
@@ -42,6 +53,44 @@ public sealed class SizeTests
         let declared = Read(file).FirstOrDefault(line => line.StartsWith("namespace ", StringComparison.Ordinal))
         where declared is not null && declared != $"namespace {expected};"
         select $"{file}: {declared}");
+
+    /// <summary>The heads and bodies of a loop, or of an <c>if</c> with all that follows by <c>else</c>.</summary>
+    private static IEnumerable<(SyntaxNodeOrToken[] Head, StatementSyntax Body)> Parts(StatementSyntax statement)
+    {
+        switch (statement)
+        {
+            case ForStatementSyntax loop:
+                return [([loop.ForKeyword, loop.CloseParenToken], loop.Statement)];
+            case CommonForEachStatementSyntax loop:
+                return [([loop.ForEachKeyword, loop.CloseParenToken], loop.Statement)];
+            case WhileStatementSyntax loop:
+                return [([loop.WhileKeyword, loop.CloseParenToken], loop.Statement)];
+            case IfStatementSyntax { Parent: not ElseClauseSyntax } first:
+                return Chain(first);
+            default:
+                return [];
+        }
+
+        static IEnumerable<(SyntaxNodeOrToken[] Head, StatementSyntax Body)> Chain(IfStatementSyntax first)
+        {
+            for (IfStatementSyntax? at = first; at is not null; at = at.Else?.Statement as IfStatementSyntax)
+            {
+                yield return ([at.IfKeyword, at.CloseParenToken], at.Statement);
+                if (at.Else is { Statement: not IfStatementSyntax } last)
+                    yield return ([last.ElseKeyword], last.Statement);
+            }
+        }
+    }
+
+    private static bool IsOneLine(params SyntaxNodeOrToken[] parts) =>
+        parts[0].GetLocation()!.GetLineSpan().StartLinePosition.Line == parts[^1].GetLocation()!.GetLineSpan().EndLinePosition.Line;
+
+    /// <summary>A block with one statement of one line that could stand without the block.</summary>
+    private static bool IsOneLiner(StatementSyntax body) => body is BlockSyntax { Statements: [var only] }
+        && only is not (LocalDeclarationStatementSyntax or LocalFunctionStatementSyntax or LabeledStatementSyntax
+            or IfStatementSyntax or BlockSyntax)
+        && IsOneLine(only)
+        && !body.DescendantTrivia().Any(t => t.IsKind(SyntaxKind.SingleLineCommentTrivia) || t.IsDirective);
 
     private static string[] Read(string file) => File.ReadAllLines(Path.Combine(Repository.Root, file));
 

@@ -22,9 +22,7 @@ internal static class Smoke
         {
             var bodies = With<BenchmarkAttribute>(type);
             if (bodies.Length == 0 || !type.Name.Contains(filter, StringComparison.OrdinalIgnoreCase))
-            {
                 continue;
-            }
             foreach (var values in Combinations(Parameters(type)))
             {
                 var what = $"{type.Name}({string.Join(", ", values.Select(v => $"{v.Member.Name}={v.Value}"))})";
@@ -48,14 +46,10 @@ internal static class Smoke
     {
         var instance = Activator.CreateInstance(type);
         foreach (var (member, value) in values)
-        {
             member.SetValue(instance, value);
-        }
         Call(instance, With<GlobalSetupAttribute>(type));
         for (var i = 0; i < Calls; i++)
-        {
             Call(instance, bodies);
-        }
         Call(instance, With<GlobalCleanupAttribute>(type));
     }
 
@@ -64,9 +58,7 @@ internal static class Smoke
         foreach (var method in methods)
         {
             if (method.Invoke(instance, null) is Task task)
-            {
                 task.GetAwaiter().GetResult();
-            }
         }
     }
 
@@ -96,9 +88,7 @@ internal static class Smoke
     {
         IEnumerable<(PropertyInfo, object?)[]> all = [[]];
         foreach (var (member, values) in parameters)
-        {
             all = all.SelectMany(before => values.Select(value => ((PropertyInfo, object?)[])[.. before, (member, value)]));
-        }
         return all;
     }
 }

@@ -36,18 +36,14 @@ internal sealed class RoomAloneGrain(
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         if (room.RecordExists)
-        {
             Watch();
-        }
         return Task.CompletedTask;
     }
 
     public async Task<bool> Register(int rank)
     {
         if (IsLive && room.State.Rank != rank)
-        {
             return false;
-        }
         room.State = new RoomRecord { Rank = rank, Deadline = time.GetUtcNow() + BenchSilo.RoomTtl };
         await room.WriteStateAsync();
         Watch();
@@ -96,9 +92,7 @@ internal sealed class WokenGrain(Wakings wakings) : Grain, IWoken, IRemindable
     public async Task Forget()
     {
         if (await this.GetReminder(Reminder) is { } reminder)
-        {
             await this.UnregisterReminder(reminder);
-        }
     }
 
     public Task ReceiveReminder(string reminderName, TickStatus status)

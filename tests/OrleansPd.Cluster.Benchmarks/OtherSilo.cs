@@ -30,9 +30,7 @@ internal sealed class OtherSilo : IDisposable
     public void Dispose()
     {
         if (!_process.HasExited)
-        {
             _process.Kill();
-        }
         _process.Dispose();
     }
 }

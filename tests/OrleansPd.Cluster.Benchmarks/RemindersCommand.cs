@@ -56,9 +56,7 @@ internal static class RemindersCommand
         wakings.Clear();
         var killed = Stopwatch.GetTimestamp();
         while (wakings.Count < reminders && Stopwatch.GetElapsedTime(killed) < TimeSpan.FromMinutes(2))
-        {
             await Task.Delay(20);
-        }
         Console.WriteLine($"after a kill {wakings.Count} of {reminders} are woken within "
             + $"{Stopwatch.GetElapsedTime(killed).TotalSeconds:0.0} s");
         Tell("unregister", await Work.MeasureAsync(redis, reminders, i => grains.GetGrain<IWoken>(i).Forget()), rooms);

@@ -79,9 +79,7 @@ internal static class RoomsCommand
     private static async Task QueryAsync(IWay way, long room)
     {
         if (await way.QueryAsync(room) != 3)
-        {
             throw new InvalidOperationException($"room {room} is not known");
-        }
     }
 
     private interface IWay
@@ -125,9 +123,7 @@ internal static class RoomsCommand
         public async Task RegisterAsync(long room)
         {
             if (await _plane.RegisterRankAsync(room, 3, CancellationToken.None) != RankRegistration.Stored)
-            {
                 throw new InvalidOperationException($"room {room} is not stored");
-            }
         }
 
         public async Task<int> QueryAsync(long room)

@@ -19,9 +19,7 @@ internal sealed record Work(int Count, double Seconds, double SiloCpu, double Re
         await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(async _ =>
         {
             while (Interlocked.Increment(ref next) is var i && i < count)
-            {
                 await piece(i);
-            }
         }));
     });
 

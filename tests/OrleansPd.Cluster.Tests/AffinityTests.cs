@@ -40,17 +40,13 @@ public class AffinityTests
         var (left, right) = (stage.Nodes[0], stage.Nodes[1]);
         var homes = new WorkerId[Prompts];
         for (var i = 0; i < Prompts; i++)
-        {
             homes[i] = await AskAsync(left, Light(i, 40));
-        }
         Assert.Equal(3, homes.Distinct().Count());
         var keys = policy == "session" ? Prompts : Prompts * 36; // of 40 blocks, 36 are on the grid of the index
         await ClusterStage.UntilAsync(() => right.Plane.AffinityLearned >= keys,
             () => $"{right.Plane.AffinityLearned} of {keys}");
         for (var i = 0; i < Prompts; i++)
-        {
             Assert.Equal(homes[i], await AskAsync(right, Request(i, 60)));
-        }
     }
 
     [Fact]
@@ -72,9 +68,7 @@ public class AffinityTests
         // A rank on which the new gateway has no credit yet would be skipped.
         var usable = new HashSet<WorkerId>();
         while (usable.Count < 3)
-        {
             usable.Add(await AskAsync(late, new PairRequest { PromptTokens = 1, MaxWait = TimeSpan.FromSeconds(20) }));
-        }
         var found = 0;
         for (var i = 0; i < Prompts; i++)
         {
@@ -86,9 +80,7 @@ public class AffinityTests
         async Task UseAsync()
         {
             for (var i = 0; i < Prompts; i++)
-            {
                 homes[i].Add(await AskAsync(stage.Nodes[0], Request(i, 40)));
-            }
         }
     }
 }

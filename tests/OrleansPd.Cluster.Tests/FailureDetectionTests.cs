@@ -98,14 +98,10 @@ public class FailureDetectionTests
             for (var sent = 0.0; ; sent += timeout)
             {
                 if (sent + Math.Min(answerTime, timeout) <= frozenAt)
-                {
                     continue;
-                }
                 // Each that is missed takes its whole timeout; the next one follows at once.
                 if (++missed == limit)
-                {
                     return sent + (membership.EnableIndirectProbes ? timeout / 2 : timeout);
-                }
             }
         }
     }

@@ -133,9 +133,7 @@ public class LeaseTests
         for (var i = 0; i < 100 && stage.Nodes.Any(n => SnapshotOf(n).Phase != WorkerPhase.Broken); i++)
         {
             foreach (var node in stage.Nodes)
-            {
                 _ = await stage.PostAsync(node, Body(i, 1));
-            }
         }
         await ClusterStage.UntilAsync(
             () => stage.Nodes.All(n => SnapshotOf(n).Phase == WorkerPhase.Broken),

@@ -103,9 +103,7 @@ public class PlacementTests
         var last = await second.Plane.AcquireAsync(new() { MaxWait = TimeSpan.FromSeconds(20) }, ClusterStage.Token);
         Assert.True(last.Lease is not null, last.Refusal?.ToString());
         foreach (var node in stage.Nodes)
-        {
             Assert.Null((await node.Plane.AcquireAsync(new() { MaxWait = TimeSpan.FromSeconds(1) }, ClusterStage.Token)).Lease);
-        }
     }
 
     [Fact]

@@ -19,9 +19,7 @@ public class RoomTests
         Assert.Equal(RankRegistration.Conflict, await stage.Nodes[1].Plane.RegisterRankAsync(rooms[0], 5, ClusterStage.Token));
         await stage.KillAsync(stage.Nodes[0]);
         foreach (var node in stage.Nodes)
-        {
             await ExpectAsync(node);
-        }
 
         async Task ExpectAsync(ClusterStage.Node node)
         {

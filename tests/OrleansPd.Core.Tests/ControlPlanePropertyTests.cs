@@ -66,9 +66,7 @@ public sealed class ControlPlanePropertyTests
                 {
                     Assert.True(_waiting.Remove(granted));
                     if (granted.Grant!.Value.Lease is { } lease)
-                    {
                         Granted(lease);
-                    }
                 }
                 Check();
             }
@@ -114,9 +112,7 @@ public sealed class ControlPlanePropertyTests
                 case 14:
                     var room = _live.Count > 0 && _random.Next(2) == 0 ? One(_live).Room : _random.NextInt64(1, long.MaxValue);
                     if (room > 0)
-                    {
                         State.RegisterRank(room, _random.Next(4), null, _fleet.Now);
-                    }
                     break;
                 default:
                     break;
@@ -140,17 +136,11 @@ public sealed class ControlPlanePropertyTests
                 MaxWait = TimeSpan.FromSeconds(_random.Next(2) * 10),
             });
             if (answer.Grant?.Lease is { } lease)
-            {
                 Granted(lease);
-            }
             else if (answer.Waiting is { } waiting)
-            {
                 _waiting.Add(waiting);
-            }
             else
-            {
                 Assert.NotNull(answer.Grant!.Value.Refusal);
-            }
         }
 
         /// <summary>Checked at each grant: the capacity may be lowered later, while leases are held.</summary>
@@ -158,9 +148,7 @@ public sealed class ControlPlanePropertyTests
         {
             var lease = (HeldLease)granted;
             foreach (var room in lease.Rooms.Span)
-            {
                 Assert.True(room > 0 && _rooms.Add(room), $"room {room} was minted before");
-            }
             Assert.Equal(lease.IsRegular ? 0 : lease.Items, lease.Rooms.Length);
             if (lease.Prefill is { } prefill)
             {
@@ -184,9 +172,7 @@ public sealed class ControlPlanePropertyTests
             var open = side == LegSide.Prefill ? !lease.PrefillEnded : !lease.DecodeEnded;
             Assert.Equal(open, _fleet.End(lease, side, (LegOutcome)_random.Next(3)));
             if (lease.Ended)
-            {
                 _live.Remove(lease);
-            }
         }
 
         private void Try()
@@ -220,9 +206,7 @@ public sealed class ControlPlanePropertyTests
                 default:
                     // Only an idle engine switches: the host waits for that.
                     if (State.InFlightAndChecks(worker.Id) == 0)
-                    {
                         _fleet.Apply(worker.Id, new WorkerInput.SwitchEnded(_random.Next(2) == 0));
-                    }
                     break;
             }
         }
@@ -230,9 +214,7 @@ public sealed class ControlPlanePropertyTests
         private void Restart(WorkerSnapshot worker)
         {
             for (var i = 0; i < _random.Next(4); i++)
-            {
                 _fleet.Apply(worker.Id, new WorkerInput.Missed("nobody is there", Refused: true));
-            }
             _fleet.Apply(worker.Id, new WorkerInput.Described(
                 worker.Facts with { DpSize = worker.DpSize, ProcessIdentity = $"seed={_random.Next(3)}" }));
         }
@@ -256,13 +238,9 @@ public sealed class ControlPlanePropertyTests
             foreach (var lease in _live)
             {
                 if (!lease.PrefillEnded)
-                {
                     Count(lease.Prefill!.Slot, lease.PrefillRank, lease.Items, lease.PrefillTokens);
-                }
                 if (!lease.DecodeEnded)
-                {
                     Count(lease.Decode.Slot, lease.DecodeRank, lease.Items, lease.DecodeTokens);
-                }
             }
             foreach (var worker in State.Fleet.Workers)
             {
@@ -295,13 +273,9 @@ public sealed class ControlPlanePropertyTests
                 _waiting.Remove(refused);
             }
             foreach (var trial in _trials)
-            {
                 State.EndReadinessCheck(trial, null, null, _fleet.Now, _fleet.Timestamp);
-            }
             foreach (var lease in _live.ToArray())
-            {
                 _fleet.EndBoth(lease, LegOutcome.Neutral);
-            }
             _live.Clear();
             Check();
             for (var i = 0; i < 3; i++)

@@ -54,13 +54,9 @@ internal sealed class TestFleet
     public TestFleet With(int prefill, int decode, int dp = 1, int slots = 4)
     {
         for (var i = 0; i < prefill; i++)
-        {
             Add(WorkerRole.Prefill, $"p{i}", Facts(dp, slots));
-        }
         for (var i = 0; i < decode; i++)
-        {
             Add(WorkerRole.Decode, $"d{i}", Facts(dp, slots));
-        }
         return this;
     }
 

@@ -61,9 +61,7 @@ internal sealed class VirtualFleet
     {
         FirstToken = new double[_workload.Count];
         for (var i = 0; i < Math.Min(_workload.Concurrency, _workload.Count); i++)
-        {
             At(0, Send);
-        }
         while (_events.TryDequeue(out var happen, out var when))
         {
             _now = when.Item1;
@@ -77,9 +75,7 @@ internal sealed class VirtualFleet
     {
         var index = _next++;
         if (index >= _order.Length)
-        {
             return;
-        }
         var blocks = _workload.Blocks(index, _order[index], BlockTokens);
         var lease = _fleet.Take(new PairRequest
         {
@@ -101,9 +97,7 @@ internal sealed class VirtualFleet
     private void Work(PrefillRank rank)
     {
         if (rank.IsBusy || !rank.Queue.TryDequeue(out var job))
-        {
             return;
-        }
         rank.IsBusy = true;
         var cached = rank.Match(job.Blocks);
         var tokens = _workload.PromptTokens - (cached * BlockTokens);
@@ -136,9 +130,7 @@ internal sealed class VirtualFleet
     private static T Get<T>(Dictionary<(int, int), T> all, (int, int) key, Func<T> create)
     {
         if (!all.TryGetValue(key, out var found))
-        {
             all.Add(key, found = create());
-        }
         return found;
     }
 
@@ -155,9 +147,7 @@ internal sealed class VirtualFleet
         {
             var count = 0;
             while (count < blocks.Length && _cached.ContainsKey(blocks[count]))
-            {
                 count++;
-            }
             return count;
         }
 

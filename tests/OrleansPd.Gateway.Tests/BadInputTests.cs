@@ -97,9 +97,7 @@ public class BadInputTests
         using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(
             """{"model":"m","text":"x","prompt":"x","max_tokens":2,"sampling_params":{"max_new_tokens":2}}"""));
         if (type is not null)
-        {
             content.Headers.TryAddWithoutValidation("Content-Type", type);
-        }
 
         using var response = await stage.Client.PostAsync(path, content, Stage.Token);
 

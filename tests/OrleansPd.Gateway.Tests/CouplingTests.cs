@@ -140,9 +140,7 @@ public class CouplingTests
         // At real speed: a reset takes unread events along, and an engine without pauses may reset before the first one is read.
         await using var stage = await Stage.StartAsync(2, 2, engine: o => o with { Speed = 1 });
         foreach (var decode in stage.Decode)
-        {
             decode.Faults.Add(new Fault(kind) { AfterEvents = 3, AfterTokens = 3 });
-        }
 
         var events = await stage.StreamAsync("/generate", Streamed);
 
@@ -151,9 +149,7 @@ public class CouplingTests
         Assert.InRange(events.Count, 2, 24);
         Assert.Single(stage.ControlPlane.Leases);
         foreach (var decode in stage.Decode.Where(d => d.IsAlive))
-        {
             decode.Faults.Clear();
-        }
         await stage.EmptyAsync();
     }
 

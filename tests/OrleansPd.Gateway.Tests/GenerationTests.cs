@@ -95,9 +95,7 @@ public class GenerationTests
             "/generate", """{"text":["one two","three four"],"stream":true,"sampling_params":{"max_new_tokens":6} }""");
 
         foreach (var (index, prompt) in new[] { (0, "one two"), (1, "three four") })
-        {
             Assert.Equal(ReferenceModel.Complete(prompt, 6), (string)events.Last(e => (int)e["index"]! == index)["text"]!);
-        }
         await stage.EmptyAsync();
     }
 

@@ -81,9 +81,7 @@ public sealed class RegularRouteTests
         var (stage, engines) = await StartAsync(2, o => o.ControlPlane.Policy = "least_load");
         await using var all = stage;
         foreach (var engine in engines)
-        {
             engine.Faults.Add(new Fault(kind) { Count = 1 });
-        }
 
         // Both strike: the second attempt fails too, and there is no third.
         using var failed = await stage.SendAsync("POST", "/v1/embeddings", Body);

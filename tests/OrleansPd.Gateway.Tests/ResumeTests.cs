@@ -164,9 +164,7 @@ public class ResumeTests
             engine: o => speed == 0 ? o : o with { Speed = speed });
         // The first lease takes the second decode.
         foreach (var decode in everywhere ? stage.Decode : [stage.Decode.Last()])
-        {
             decode.Faults.Add(new Fault(death) { AfterEvents = after, AfterTokens = after });
-        }
         return stage;
     }
 

@@ -121,9 +121,7 @@ public sealed class RoomEndpointTests : IAsyncLifetime
             HttpMethod.Post, path)
         { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         if (authorization is not null)
-        {
             request.Headers.TryAddWithoutValidation("Authorization", authorization);
-        }
         using var response = await _client.SendAsync(request, Token);
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Token));
     }

@@ -82,9 +82,7 @@ public sealed class AbortAndFaultTests
         Assert.Equal("""{"id":1}""", set.Body);
         var codes = new List<int>();
         for (var i = 0; i < 3; i++)
-        {
             codes.Add((int)(await Pair.SendAsync(engine, "/generate", With($"s{i}"))).Status);
-        }
         Assert.Equal([503, 503, 200], codes);
         Assert.Equal("""{"faults":[]}""", (await Pair.SendAsync(engine, HttpMethod.Get, "/sim/faults")).Body);
     }
@@ -170,9 +168,7 @@ public sealed class AbortAndFaultTests
         await Until.TrueAsync(() => engine.Stats.Running > 3, "a batch");
         await engine.KillAsync();
         foreach (var run in runs)
-        {
             await Assert.ThrowsAnyAsync<HttpRequestException>(() => run);
-        }
 
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => Pair.SendAsync(engine, HttpMethod.Get, "/ping"));
         await engine.RestartAsync(Pair.Ct);
@@ -205,9 +201,7 @@ public sealed class AbortAndFaultTests
         var runs = Enumerable.Range(0, 8).Select(i => pair.BothAsync("/generate", With($"p{i}"))).ToList();
         Assert.DoesNotContain(runs, run => run.IsCompleted);
         foreach (var engine in new[] { pair.Prefill, pair.Decode })
-        {
             await Pair.SendAsync(engine, "/continue_generation", []);
-        }
         Assert.All(await Task.WhenAll(runs), run => Assert.Equal(ReferenceModel.Complete(Question, 5), run.Decode.Text));
     }
 

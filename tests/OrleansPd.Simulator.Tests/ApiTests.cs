@@ -55,9 +55,7 @@ public sealed class ApiTests
         Assert.Equal(200, (int)(await Pair.SendAsync(engine, HttpMethod.Get, "/health")).Status);
         Assert.Equal(200, (int)(await Pair.SendAsync(engine, HttpMethod.Get, "/sim/stats")).Status);
         if (control == 401)
-        {
             Assert.Equal("""{"error":"Unauthorized"}""", reply.Body);
-        }
     }
 
     [Theory]

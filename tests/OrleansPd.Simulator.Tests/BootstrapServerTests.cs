@@ -34,9 +34,7 @@ public sealed class BootstrapServerTests
         var reply = await SendAsync(server, method, path, body);
         Assert.Equal(status, (int)reply.Status);
         if (text is not null)
-        {
             Assert.Equal(text, reply.Body);
-        }
     }
 
     [Fact]
@@ -86,9 +84,7 @@ public sealed class BootstrapServerTests
     {
         await using var server = await BootstrapServer.StartAsync("127.0.0.1", 0, ct: Pair.Ct);
         foreach (var (room, rank) in new[] { (1L, 1), (9007199254740993L, 2), (long.MaxValue, 3) })
-        {
             await SendAsync(server, "POST", "/register_dp_rank", $$"""{"bootstrap_room":{{room}},"dp_rank":{{rank}}}""");
-        }
         Assert.Equal(
             """{"9007199254740993":2,"9223372036854775807":3,"1":1}""",
             (await SendAsync(server, "POST", "/query_dp_ranks",
@@ -131,9 +127,7 @@ public sealed class BootstrapServerTests
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), $"http://127.0.0.1:{server.Port}{path}");
         if (body is not null)
-        {
             request.Content = new StringContent(body, Encoding.UTF8, "application/json");
-        }
         using var response = await Pair.Http.SendAsync(request, Pair.Ct);
         return new Reply(response.StatusCode, await response.Content.ReadAsStringAsync(Pair.Ct));
     }

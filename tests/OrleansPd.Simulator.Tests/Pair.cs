@@ -78,13 +78,9 @@ internal sealed class Pair : IAsyncDisposable
     {
         using var request = new HttpRequestMessage(method, new Uri(engine.Url, path));
         if (body is not null)
-        {
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
-        }
         if (key is not null)
-        {
             request.Headers.Authorization = new("Bearer", key);
-        }
         using var response = await Http.SendAsync(request, ct ?? Ct);
         return new Reply(response.StatusCode, await response.Content.ReadAsStringAsync(ct ?? Ct));
     }
@@ -126,9 +122,7 @@ internal static class Until
         while (!condition())
         {
             if (limit.IsCancellationRequested)
-            {
                 Assert.Fail($"Never came: {expected}");
-            }
             await Task.Delay(2, CancellationToken.None);
         }
     }

@@ -62,9 +62,7 @@ public sealed class FakeProbe : IEngineProbe
         Trials.Enqueue(check);
         var running = Interlocked.Increment(ref _running);
         for (var most = MostAtOnce; running > most; most = MostAtOnce)
-        {
             Interlocked.CompareExchange(ref _mostRunning, running, most);
-        }
         try
         {
             await (GenerationsWaitFor?.WaitAsync(cancellationToken) ?? Task.CompletedTask);

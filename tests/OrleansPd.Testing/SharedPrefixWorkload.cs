@@ -42,9 +42,7 @@ public sealed record SharedPrefixWorkload
         var order = new int[Count];
         var hot = HotShare > 0 ? (int)Math.Round(HotShare * Count) : RequestsPerGroup;
         for (var i = 0; i < Count; i++)
-        {
             order[i] = i < hot ? 0 : Groups == 1 ? 0 : 1 + ((i - hot) % (Groups - 1));
-        }
         new Random(Seed).Shuffle(order);
         return order;
     }

@@ -47,9 +47,7 @@ public sealed class StubEngine : IAsyncDisposable
     public static async Task StreamAsync(HttpContext context, params IEnumerable<string> frames)
     {
         if (!context.Response.HasStarted)
-        {
             context.Response.ContentType = "text/event-stream";
-        }
 
         foreach (var frame in frames)
         {

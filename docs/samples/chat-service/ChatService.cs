@@ -21,9 +21,7 @@ public sealed class ChatService(PdClient engines, TextWriter output) : Backgroun
     {
         var answer = await engines.StreamAsync("/v1/chat/completions", Ask(question, stream: true), cancellationToken);
         await foreach (var events in answer.Chunks.WithCancellation(cancellationToken))
-        {
             await output.WriteAsync(Encoding.UTF8.GetString(events.Span));
-        }
     }
 
     /// <summary>Through a silo, for a service that cannot reach the engines: the answer comes in batches of chunks.</summary>
@@ -32,9 +30,7 @@ public sealed class ChatService(PdClient engines, TextWriter output) : Backgroun
         var answer = await engines.DispatchAsync("/v1/chat/completions", Ask(question, stream: false), cancellationToken);
         var body = await answer.ReadAllAsync(cancellationToken);
         if (answer.Status != 200)
-        {
             throw new InvalidOperationException($"{answer.Status}: {Encoding.UTF8.GetString(body)}");
-        }
         using var json = JsonDocument.Parse(body);
         return json.RootElement.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!;
     }

@@ -1,7 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Client.Contracts;
 
 // See WorkerSurrogates.cs for the rules.

@@ -1,8 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Client.Contracts;
 
 // See WorkerSurrogates.cs for the rules.

@@ -1,7 +1,4 @@
-using System.Collections.Immutable;
 using Orleans.Concurrency;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Contracts;
 

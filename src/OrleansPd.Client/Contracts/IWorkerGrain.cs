@@ -1,7 +1,3 @@
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>

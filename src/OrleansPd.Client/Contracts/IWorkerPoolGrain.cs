@@ -1,7 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Client.Contracts;
 
 /// <summary>Keys of pool and worker grains.</summary>

@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Client.Contracts;
 
 // The wire format of Core's types. Core does not reference Orleans, and Orleans' generator cannot set init-only members of

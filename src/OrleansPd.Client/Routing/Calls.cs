@@ -1,4 +1,3 @@
-using OrleansPd.Core.Requests;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 
@@ -23,9 +22,7 @@ public static class Calls
         };
         var shape = new RequestShape();
         if (!RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out var error))
-        {
             throw new ArgumentException(error.Message, nameof(body));
-        }
         return new DispatchCall
         {
             Path = path,

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Threading.Channels;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Engines.Attempts;

@@ -14,9 +14,7 @@ public sealed record PdAnswer(int Status, string? ContentType, IAsyncEnumerable<
     {
         using var all = new MemoryStream();
         await foreach (var chunk in Chunks.WithCancellation(cancellationToken).ConfigureAwait(false))
-        {
             await all.WriteAsync(chunk, cancellationToken).ConfigureAwait(false);
-        }
         return all.ToArray();
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using OrleansPd.Client.Contracts;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Net.Http1;
@@ -69,9 +68,7 @@ public sealed class PdClient : IAsyncDisposable
         try
         {
             if (!await reader.MoveNextAsync().ConfigureAwait(false))
-            {
                 throw new PdStreamException("the request ended without an answer");
-            }
         }
         catch
         {
@@ -92,9 +89,7 @@ public sealed class PdClient : IAsyncDisposable
             while (await reader.MoveNextAsync().ConfigureAwait(false))
             {
                 if (reader.Current.Error is { } error)
-                {
                     throw new PdStreamException(error);
-                }
                 yield return reader.Current.Body;
             }
         }

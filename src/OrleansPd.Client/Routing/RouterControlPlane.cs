@@ -1,10 +1,4 @@
-using System.Collections.Concurrent;
-using System.Collections.Immutable;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Client.Routing;
 
@@ -51,9 +45,7 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
                 Adapters = request.Adapters,
             }, cancellationToken).ConfigureAwait(false);
         if (offer.Decode is not { } decode)
-        {
             return PairGrant.Refused(new((RefusalReason)offer.Refusal, offer.Message ?? "The router refused.", offer.RetryAfter));
-        }
         var lease = new OfferedLease
         {
             Id = offer.Lease,
@@ -75,9 +67,7 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
         var offered = (OfferedLease)lease;
         _ended.Enqueue(new(lease.Id, side == LegSide.Prefill, (byte)outcome));
         if (offered.LegGone())
-        {
             _live.TryRemove(lease.Id, out _);
-        }
         _changes.Release();
     }
 
@@ -114,13 +104,9 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
     {
         var ended = new List<LegReport>();
         while (_ended.TryDequeue(out var report))
-        {
             ended.Add(report);
-        }
         if (ended.Count == 0 && live.IsEmpty)
-        {
             return;
-        }
         try
         {
             await _router.Report([.. ended], live).ConfigureAwait(false);

@@ -47,9 +47,7 @@ public sealed class OutgoingCallTracing : IOutgoingGrainCallFilter
     {
         ArgumentNullException.ThrowIfNull(context);
         if (Activity.Current is not { IdFormat: ActivityIdFormat.W3C } current)
-        {
             return context.Invoke();
-        }
         var span = GrainCallTracing.Begin(context, ActivityKind.Client, current.Context);
         RequestContext.Set(GrainCallTracing.Key, (span ?? current).Id!);
         return GrainCallTracing.RunAsync(context, span);

@@ -1,7 +1,5 @@
-using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Orleans.Runtime.Placement;
-using OrleansPd.Client.Contracts;
 using OrleansPd.Core.Policies;
 
 namespace OrleansPd.Cluster.Gateways;
@@ -30,9 +28,7 @@ internal sealed class AffinityPublisher(GatewayServices services, Func<bool, Aff
             joined = now.IsSubsetOf(known) ? joined : services.Clock.GetTimestamp();
             known = now;
             if (take(services.Clock.GetElapsedTime(joined) < SendAllFor) is not { } update)
-            {
                 continue;
-            }
             var note = new AffinityNote(update.Workers, MemoryMarshal.AsBytes(update.Words.Span).ToArray());
             foreach (var (gateway, silo) in others)
             {

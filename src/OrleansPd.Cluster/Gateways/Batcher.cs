@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Threading.Channels;
 
 namespace OrleansPd.Cluster.Gateways;
@@ -22,9 +21,7 @@ internal sealed class Batcher<TQuestion, TAnswer>(
         var answer = new TaskCompletionSource<TAnswer>(TaskCreationOptions.RunContinuationsAsynchronously);
         await _waiting.Writer.WriteAsync((question, answer), cancellationToken).ConfigureAwait(false);
         if (Interlocked.Exchange(ref _running, 1) == 0)
-        {
             _ = RunAsync();
-        }
         return await answer.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -34,9 +31,7 @@ internal sealed class Batcher<TQuestion, TAnswer>(
         do
         {
             while (_waiting.Reader.TryPeek(out _))
-            {
                 await AskAllAsync().ConfigureAwait(false);
-            }
             Volatile.Write(ref _running, 0);
             // A question may have arrived between the last check of the queue and the reset of _running.
         }
@@ -47,23 +42,17 @@ internal sealed class Batcher<TQuestion, TAnswer>(
     {
         var batch = new List<(TQuestion Question, TaskCompletionSource<TAnswer> Answer)>();
         while (batch.Count < MaxBatch && _waiting.Reader.TryRead(out var next))
-        {
             batch.Add(next);
-        }
         try
         {
             var answers = await ask([.. batch.Select(b => b.Question)]).WaitAsync(stop).ConfigureAwait(false);
             for (var i = 0; i < batch.Count; i++)
-            {
                 batch[i].Answer.TrySetResult(answers[i]);
-            }
         }
         catch (Exception e)
         {
             foreach (var (_, answer) in batch)
-            {
                 answer.TrySetException(e);
-            }
         }
     }
 }

@@ -1,10 +1,4 @@
-using System.Collections.Immutable;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Credits;
 using OrleansPd.Core.Placement;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 
@@ -29,9 +23,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
         var added = await _grains.GetGrain<IFleetGrain>(0).Add([spec]).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (added.IsEmpty)
-        {
             return AdminAnswer.Failed(AdminProblem.Duplicate, $"The worker {id} is registered already.");
-        }
         var view = await _grains.WorkerGrain(spec.Role, id).View().WaitAsync(cancellationToken).ConfigureAwait(false);
         return AdminAnswer.Done(view ?? ViewOf(new WorkerMember(id, spec with { Id = id }, 0).FirstReport(_clock.GetUtcNow())));
     }
@@ -45,15 +37,11 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     public async ValueTask<AdminAnswer> SwitchRoleAsync(WorkerId id, WorkerRole role, CancellationToken cancellationToken)
     {
         if (ReportOf(id) is not { } before)
-        {
             return AdminAnswer.NotRegistered(id);
-        }
         var answer = await _grains.WorkerGrain(before.Spec.Role, id).SwitchRole(role).WaitAsync(cancellationToken)
             .ConfigureAwait(false);
         if (answer.Problem is not null || before.Spec.Role == role)
-        {
             return answer;
-        }
         // The grain gives up after the same time; wait 5 s longer, so that its result is seen.
         var until = _clock.GetUtcNow() + TimeSpan.FromSeconds(_options.RoleSwitchTimeoutSecs + 5);
         var begun = false;
@@ -62,9 +50,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
             var report = ReportOf(id);
             begun |= report?.SwitchTo is not null;
             if (report is not null && report.Spec.Role == role && report.Registration != before.Registration)
-            {
                 return AdminAnswer.Done(await ViewAsync(report, cancellationToken).ConfigureAwait(false));
-            }
             if (begun && report is { SwitchTo: null } && report.Registration == before.Registration
                 && report.Snapshot.Phase != WorkerPhase.Gone)
             {
@@ -89,18 +75,14 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     public async ValueTask ReadAgainAsync(WorkerId id, CancellationToken cancellationToken)
     {
         if (ReportOf(id) is { } report)
-        {
             await _grains.WorkerGrain(report.Spec.Role, id).ReadAgain().WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
     }
 
     private async ValueTask<AdminAnswer> AskAsync(
         WorkerId id, Func<IWorkerGrain, Task<WorkerView?>> ask, CancellationToken cancellationToken)
     {
         if (ReportOf(id) is not { } report)
-        {
             return AdminAnswer.NotRegistered(id);
-        }
         var view = await ask(_grains.WorkerGrain(report.Spec.Role, id)).WaitAsync(cancellationToken).ConfigureAwait(false);
         return view is null ? AdminAnswer.NotRegistered(id) : AdminAnswer.Done(view);
     }

@@ -1,12 +1,5 @@
-using System.Collections.Immutable;
 using System.Runtime.InteropServices;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Credits;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Gateways;
 
@@ -29,13 +22,9 @@ public sealed partial class ClusterControlPlane
         lock (_gate)
         {
             if (_prefix == prefix)
-            {
                 return;
-            }
             if (_prefix >= 0)
-            {
                 throw new InvalidOperationException($"this gateway has prefix {_prefix}, and was given {prefix}");
-            }
             _prefix = prefix;
             var counter = RoomMint.CounterAt(_clock.GetUtcNow());
             ReadinessRoomMint = new RoomMint((prefix * 2) + 1, counter);
@@ -68,9 +57,7 @@ public sealed partial class ClusterControlPlane
     {
         var aborted = _services.Witnesses.GatewayDied(gateway, id => ReportOf(id)?.Snapshot);
         if (aborted > 0)
-        {
             Lines.Add(() => Log.AbortingReported(_log, gateway, aborted));
-        }
     }
 
     /// <summary>Applies affinity entries of another gateway.</summary>
@@ -104,9 +91,7 @@ public sealed partial class ClusterControlPlane
             lock (_gate)
             {
                 foreach (var link in _links.Values)
-                {
                     link.TryAgain();
-                }
             }
         }
     }
@@ -135,9 +120,7 @@ public sealed partial class ClusterControlPlane
             }
         }
         if (_state is not { } state)
-        {
             return;
-        }
         _ = state.Apply([.. reports.Values], _clock.GetUtcNow(), _clock.GetTimestamp());
         _waiters.CompleteGranted();
         foreach (var (id, registration) in state.Tracked)

@@ -1,10 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
@@ -25,9 +18,7 @@ public sealed partial class ClusterControlPlane
         {
             var reported = await _grains.GetGrain<IFleetGrain>(0).Pools().WaitAsync(cancellationToken).ConfigureAwait(false);
             foreach (var pool in reported)
-            {
                 pools[pool.Key] = ViewOf(pool.Key, pool.Workers) with { TargetSize = pool.TargetSize };
-            }
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -41,9 +32,7 @@ public sealed partial class ClusterControlPlane
     {
         ArgumentNullException.ThrowIfNull(target);
         if (target.Problem is { } problem)
-        {
             return PoolAnswer.Failed(AdminProblem.Invalid, problem);
-        }
         PoolSnapshot pool;
         try
         {
@@ -58,9 +47,7 @@ public sealed partial class ClusterControlPlane
                 AdminProblem.Unavailable, $"The cluster has not confirmed that it is stored; try again. ({e.Message})");
         }
         if (!target.DrainSurplus)
-        {
             return PoolAnswer.Done(ViewOf(pool.Key, pool.Workers) with { TargetSize = pool.TargetSize }, []);
-        }
         var views = await Task.WhenAll(pool.Workers.Select(report => ViewAsync(report, cancellationToken))).ConfigureAwait(false);
         var surplus = target.Surplus(views);
         var drained = await Task.WhenAll(surplus.Select(id => DrainAsync(pool, id, cancellationToken))).ConfigureAwait(false);

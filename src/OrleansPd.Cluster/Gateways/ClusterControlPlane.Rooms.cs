@@ -1,7 +1,3 @@
-using System.Collections.Concurrent;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Rooms;
-
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
@@ -19,20 +15,14 @@ public sealed partial class ClusterControlPlane
     public async ValueTask<RankRegistration> RegisterRankAsync(long room, int rank, CancellationToken cancellationToken)
     {
         if (Read(state => state.Register(room, rank, _clock.GetUtcNow())) is { } known)
-        {
             return known;
-        }
         var shard = _registrations.GetOrAdd(ShardOf(room), number =>
             new(claims => _grains.GetGrain<IBootstrapRoomGrain>(number).Register(claims), _loops.Stopping));
         var answer = (RankRegistration)await shard.AskAsync(new(room, rank), cancellationToken).ConfigureAwait(false);
         if (answer == RankRegistration.Stored)
-        {
             Interlocked.Increment(ref _registered);
-        }
         else if (answer == RankRegistration.Conflict)
-        {
             Interlocked.Increment(ref _conflicts);
-        }
         return answer;
     }
 

@@ -1,17 +1,6 @@
-using System.Collections.Immutable;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Core.Admission;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Placement;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.ControlPlanes;
 
 namespace OrleansPd.Cluster.Gateways;
@@ -125,9 +114,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
             _loops.Run("membership", DeathsAsync);
             _loops.Run("witness", _witness.RunAsync);
             if (_cluster.AffinityIntervalMs > 0)
-            {
                 _loops.Run("affinity", new AffinityPublisher(_services, NewAffinity).RunAsync);
-            }
         }
     }
 
@@ -161,9 +148,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
             answer = state.Acquire(request, _clock.GetUtcNow(), _clock.GetTimestamp());
             _waiters.CompleteGranted();
             if (answer.Grant is { } grant)
-            {
                 return new(grant);
-            }
             SignalAll();
         }
         return new(_waiters.WaitAsync(answer.Waiting!, cancellationToken));
@@ -175,9 +160,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         lock (_gate)
         {
             if (_state is not { } state || !state.LegEnded(lease, side, outcome, _clock.GetUtcNow(), _clock.GetTimestamp()))
-            {
                 return;
-            }
             _waiters.CompleteGranted();
             var worker = side == LegSide.Prefill ? lease.Prefill! : lease.Decode;
             if (state.IsUrgent(worker.Slot) && RegistrationOf(worker.Id) is { } registration
@@ -218,8 +201,6 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     private void SignalAll()
     {
         foreach (var link in _links.Values)
-        {
             link.Signal();
-        }
     }
 }

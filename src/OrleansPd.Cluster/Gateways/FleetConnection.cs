@@ -1,6 +1,3 @@
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
-
 namespace OrleansPd.Cluster.Gateways;
 
 /// <summary>
@@ -32,9 +29,7 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
                     .ConfigureAwait(false);
                 Succeeded();
                 if (term.Prefix >= 0)
-                {
                     plane.Join(term.Prefix);
-                }
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
@@ -99,9 +94,7 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
         {
             _failingSince ??= services.Clock.GetTimestamp();
             if (_isReported || services.Clock.GetElapsedTime(_failingSince.Value) < Tolerated)
-            {
                 return;
-            }
             _isReported = true;
         }
         plane.Lines.Add(() => Log.FleetAway(services.Log, error.Message.Split('\n')[0]));
@@ -115,9 +108,7 @@ internal sealed class FleetConnection(ClusterControlPlane plane, GatewayServices
             since = _failingSince ?? 0;
             _failingSince = null;
             if (!_isReported)
-            {
                 return;
-            }
             _isReported = false;
         }
         plane.Lines.Add(() => Log.FleetBack(services.Log, (long)services.Clock.GetElapsedTime(since).TotalSeconds));

@@ -1,9 +1,5 @@
-using Microsoft.Extensions.Logging;
 using OrleansPd.Cluster.Membership;
-using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Options;
 
 namespace OrleansPd.Cluster.Gateways;
 

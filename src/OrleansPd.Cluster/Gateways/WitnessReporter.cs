@@ -1,7 +1,4 @@
-using System.Collections.Immutable;
 using Orleans.Runtime.Placement;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
 
 namespace OrleansPd.Cluster.Gateways;
 
@@ -30,9 +27,7 @@ internal sealed class WitnessReporter(GatewayServices services, Func<ImmutableAr
             var legs = inFlight();
             requests = legs.Sum(l => l.Rids.Length);
             if (legs.IsEmpty && !reported)
-            {
                 continue;
-            }
             try
             {
                 RequestContext.Set(IPlacementDirector.PlacementHintKey, successor);

@@ -1,8 +1,3 @@
-using Microsoft.Extensions.Logging;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Options;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Monitoring;
 
 namespace OrleansPd.Cluster.Gateways;
@@ -53,9 +48,7 @@ internal sealed class WorkerLink(
             // Minimum interval, so that changes that arrive together go into one report.
             await Task.Delay(urgent, clock, cancellationToken).ConfigureAwait(false);
             if (!more)
-            {
                 await _signal.WaitAsync(interval - urgent, cancellationToken).ConfigureAwait(false);
-            }
         }
     }
 }

@@ -1,4 +1,3 @@
-using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
 
@@ -13,13 +12,9 @@ internal sealed class AffinityGrain(ClusterControlPlane plane, ClusterMembers me
     public Task Learn(AffinityNote note)
     {
         if (this.GetPrimaryKeyString() == members.Self)
-        {
             plane.Learn(note);
-        }
         else
-        {
             DeactivateOnIdle();
-        }
         return Task.CompletedTask;
     }
 }

@@ -1,12 +1,5 @@
-using System.Collections.Immutable;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Rooms;
 
 namespace OrleansPd.Cluster.Grains;
 
@@ -44,9 +37,7 @@ internal sealed class BootstrapRoomGrain(
         {
             _shard.Restore(entry, time.Now);
             if (entry.Deadline <= time.Now)
-            {
                 _writer.Drop(entry.Room);
-            }
         }
         Watch();
     }
@@ -60,9 +51,7 @@ internal sealed class BootstrapRoomGrain(
             var answer = _shard.Register(claim.Room, claim.Rank, now, out var entry);
             answers.Add((byte)answer);
             if (answer == RankRegistration.Stored)
-            {
                 _writer.Store(entry);
-            }
         }
         Watch();
         // The first registrations wait for the reminder too: without it nothing would activate the shard after a crash.
@@ -154,9 +143,7 @@ internal sealed class BootstrapRoomGrain(
         try
         {
             if (await this.GetReminder(Reminder) is { } reminder && _shard.Count == 0)
-            {
                 await this.UnregisterReminder(reminder);
-            }
         }
         finally
         {

@@ -1,8 +1,3 @@
-using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Credits;
-
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>Sends the newest fleet to its watchers. A slow watcher skips versions, never the last one.</summary>

@@ -1,10 +1,4 @@
-using System.Collections.Immutable;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Membership;
-using OrleansPd.Cluster.Options;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 
@@ -31,9 +25,7 @@ internal sealed class FleetGrain(
         _feed = new FleetFeed(_epoch, members.Leaving);
         await stored.SaveEpochAsync(_record, "the fleet", log);
         if (!stored.RecordExists)
-        {
             _roster.BeginLearning(time.Now);
-        }
         var interval = TimeSpan.FromMilliseconds(options.WatchIntervalMs);
         // Interleaved: a pool that does not answer must not delay gateways that join.
         this.RegisterGrainTimer(
@@ -55,13 +47,9 @@ internal sealed class FleetGrain(
         var (next, prefix) = prefixes.Take(hello.Gateway, hello.Prefix)
             ?? throw new InvalidOperationException($"all {RoomPrefixes.Max} prefixes of rooms are taken");
         if (next.Owners.Count != _record.Prefixes.Count || !_record.Prefixes.ContainsKey(prefix) || !stored.RecordExists)
-        {
             await StoreAsync(_record.Pools, next.Owners);
-        }
         if (!hello.Named.IsEmpty && !_roster.IsLearning(time.Now))
-        {
             await Add(hello.Named);
-        }
         return new GatewayTerm(prefix);
     }
 

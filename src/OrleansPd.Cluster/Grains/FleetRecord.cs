@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>The stored state of the fleet.</summary>

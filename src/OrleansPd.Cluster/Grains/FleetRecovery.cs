@@ -1,9 +1,3 @@
-using Microsoft.Extensions.Logging;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Options;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Credits;
-
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>Restores pools that storage lost: workers and target sizes, as gateways and the fleet grain know them.</summary>
@@ -18,17 +12,13 @@ internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, Pd
             .Where(p => roster.IsLearning(time.Now) || roster.IsBlank(p.Key)).ToArray();
         await keep(lost.Select(p => p.Key));
         foreach (var pool in lost)
-        {
             await grains.GetGrain<IWorkerPoolGrain>(pool.Key).Adopt([.. pool]);
-        }
         // After its workers: once a pool stores a target size it no longer counts as lost.
         var sizes = hello.Sizes.IsDefault ? [] : hello.Sizes;
         var newer = roster.Newer(sizes.Select(s => (s.Pool, s.ToTargetSize())), time.Now).ToArray();
         await keep(newer.Select(s => s.Pool));
         foreach (var (pool, targetSize) in newer.Where(s => roster.HasReported(s.Pool)))
-        {
             await grains.GetGrain<IWorkerPoolGrain>(pool).Restore(PoolMessages.Size(pool, targetSize));
-        }
     }
 
     /// <summary>
@@ -53,12 +43,8 @@ internal sealed class FleetRecovery(FleetRoster roster, IGrainFactory grains, Pd
         var pool = await grain.Current();
         take(pool);
         if (pool.IsBlank && roster.ReportsOf(key) is { IsEmpty: false } remembered)
-        {
             await grain.Adopt(remembered);
-        }
         if (roster.TargetOf(key) is var targetSize && targetSize.At > pool.TargetAt)
-        {
             await grain.Restore(PoolMessages.Size(key, targetSize));
-        }
     }
 }

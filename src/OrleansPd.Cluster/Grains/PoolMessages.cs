@@ -1,6 +1,3 @@
-using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Credits;
-
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>Converts pools between messages and Core's types.</summary>

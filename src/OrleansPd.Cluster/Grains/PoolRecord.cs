@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Credits;
-
 namespace OrleansPd.Cluster.Grains;
 
 /// <summary>The stored state of a pool.</summary>

@@ -1,12 +1,6 @@
-using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
 using Orleans.Placement;
-using OrleansPd.Client.Contracts;
 using OrleansPd.Client.Routing;
 using OrleansPd.Cluster.Gateways;
-using OrleansPd.Cluster.Options;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Requests;
 using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Cluster.Grains;
@@ -72,16 +66,12 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
     public Task Report(ImmutableArray<LegReport> ended, ImmutableArray<LeaseProgress> live)
     {
         foreach (var beat in live)
-        {
             _held.Renew(beat.Lease, beat.Rids, time.Now);
-        }
         foreach (var leg in ended)
         {
             var side = leg.IsPrefill ? LegSide.Prefill : LegSide.Decode;
             if (_held.Ended(leg.Lease, side) is { } lease)
-            {
                 plane.LegEnded(lease, side, (LegOutcome)leg.Outcome);
-            }
         }
         return Task.CompletedTask;
     }
@@ -96,9 +86,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         try
         {
             await foreach (var part in sink.Parts.ReadAllAsync(cancellationToken))
-            {
                 yield return part;
-            }
         }
         finally
         {
@@ -118,9 +106,7 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
         foreach (var held in lost)
         {
             foreach (var side in held.Left)
-            {
                 plane.LegEnded(held.Lease, side, LegOutcome.Neutral);
-            }
         }
     }
 }

@@ -1,6 +1,4 @@
-using Microsoft.Extensions.Logging;
 using Orleans.Storage;
-using OrleansPd.Cluster.Telemetry;
 
 namespace OrleansPd.Cluster.Grains;
 
@@ -23,9 +21,7 @@ internal static class Stored
     public static async Task SaveEpochAsync<T>(this IPersistentState<T> stored, T value, string what, ILogger log)
     {
         if (!stored.RecordExists)
-        {
             return;
-        }
         try
         {
             await stored.SaveAsync(value, what, log);
@@ -47,9 +43,7 @@ internal static class Stored
         {
             await stored.ReadStateAsync();
             if (stored.RecordExists)
-            {
                 throw;
-            }
             Log.StoredAgain(log, what);
             stored.State = value;
             await stored.WriteStateAsync();

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
 

@@ -1,10 +1,5 @@
-using OrleansPd.Client.Contracts;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Cluster.Workers;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 
@@ -69,9 +64,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         if (_last is { } moved)
-        {
             Begin(new WorkerMember(moved.Id, moved.Spec, moved.Registration), moved, isNew: false);
-        }
         return Task.CompletedTask;
     }
 
@@ -96,9 +89,7 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
     {
         await host.Ended; // continues in the grain's turn
         if (ReferenceEquals(_host, host))
-        {
             DeactivateOnIdle();
-        }
     }
 
     private Task<WorkerView?> Change(WorkerInput? input)

@@ -1,11 +1,4 @@
-using System.Collections.Immutable;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Options;
-using OrleansPd.Cluster.Telemetry;
 using OrleansPd.Cluster.Workers;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Grains;
 
@@ -94,9 +87,7 @@ internal sealed class WorkerPoolGrain(
     private async Task SaveAsync(PoolRoster next)
     {
         if (next == _roster)
-        {
             return;
-        }
         if (next.Members != _roster.Members || next.TargetSize != _roster.TargetSize)
         {
             await StoreAsync(next);
@@ -127,9 +118,7 @@ internal sealed class WorkerPoolGrain(
     {
         await Task.WhenAll(_roster.Members.Select(EnsureAsync));
         if (!_isReported)
-        {
             await ReportAsync();
-        }
     }
 
     private async Task EnsureAsync(WorkerMember member)

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Cluster.Membership;
 
 /// <summary>The gateways of the cluster. The id of a gateway is the address of its silo, which is never reused.</summary>
@@ -75,9 +73,7 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
             var snapshot = membership.CurrentSnapshot;
             var view = Volatile.Read(ref _view);
             if (view is null || !ReferenceEquals(view.Of, snapshot))
-            {
                 Volatile.Write(ref _view, view = View.From(snapshot));
-            }
             return view;
         }
     }

@@ -1,7 +1,3 @@
-using System.Collections.Concurrent;
-using System.Collections.Immutable;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Cluster.Membership;
@@ -16,13 +12,9 @@ internal sealed class Witnesses(EngineAborter aborter)
     public void Remember(string gateway, ImmutableArray<LegsOnWorker> legs)
     {
         if (legs.IsEmpty)
-        {
             _legs.TryRemove(gateway, out _);
-        }
         else
-        {
             _legs[gateway] = legs;
-        }
     }
 
     /// <summary>Number of requests of a gateway.</summary>
@@ -32,9 +24,7 @@ internal sealed class Witnesses(EngineAborter aborter)
     public int GatewayDied(string gateway, Func<WorkerId, WorkerSnapshot?> find)
     {
         if (!_legs.TryRemove(gateway, out var legs))
-        {
             return 0;
-        }
         foreach (var (worker, rids) in legs.Select(l => (find(l.Worker), l.Rids)))
         {
             if (worker is not null)

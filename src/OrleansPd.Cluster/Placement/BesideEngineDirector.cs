@@ -1,6 +1,5 @@
 using Orleans.Runtime.Placement;
 using OrleansPd.Core.Placement;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Placement;
 

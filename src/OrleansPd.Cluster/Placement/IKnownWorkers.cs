@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Cluster.Placement;
 
 /// <summary>A part of this process that knows the specifications of some workers.</summary>

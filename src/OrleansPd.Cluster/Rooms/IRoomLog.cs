@@ -1,5 +1,3 @@
-using OrleansPd.Core.Rooms;
-
 namespace OrleansPd.Cluster.Rooms;
 
 /// <summary>Storage of registered rooms, so that they survive the silo of their shard. A shard has one writer.</summary>

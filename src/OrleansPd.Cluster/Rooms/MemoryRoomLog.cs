@@ -1,5 +1,3 @@
-using OrleansPd.Core.Rooms;
-
 namespace OrleansPd.Cluster.Rooms;
 
 /// <summary>Stores rooms in memory: for tests, and for a cluster of one process.</summary>
@@ -14,9 +12,7 @@ public sealed class MemoryRoomLog : IRoomLog
         lock (_gate)
         {
             if (!_shards.TryGetValue(shard, out var rooms))
-            {
                 _shards[shard] = rooms = new Shard([]);
-            }
             rooms.Writer = ++_writers;
             return Task.FromResult(new RoomLogOpened(rooms.Writer, [.. rooms.Entries.Values]));
         }
@@ -30,21 +26,13 @@ public sealed class MemoryRoomLog : IRoomLog
         lock (_gate)
         {
             if (!_shards.TryGetValue(shard, out var rooms))
-            {
                 return Task.FromResult(RoomLogAnswer.Lost);
-            }
             if (rooms.Writer != writer)
-            {
                 return Task.FromResult(RoomLogAnswer.Superseded);
-            }
             foreach (var entry in stored)
-            {
                 rooms.Entries[entry.Room] = entry;
-            }
             foreach (var room in dropped)
-            {
                 rooms.Entries.Remove(room);
-            }
             return Task.FromResult(RoomLogAnswer.Written);
         }
     }

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Rooms;
-
 namespace OrleansPd.Cluster.Rooms;
 
 /// <summary>
@@ -65,9 +63,7 @@ internal sealed class RoomLogWriter(
             {
                 await WriteAsync(stored, dropped);
                 foreach (var entry in stored.Where(e => _stored.TryGetValue(e.Room, out var now) && now == e))
-                {
                     _stored.Remove(entry.Room);
-                }
                 _dropped.ExceptWith(dropped);
                 waiters.SetResult();
             }

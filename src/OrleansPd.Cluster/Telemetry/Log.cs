@@ -1,6 +1,3 @@
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Cluster.Telemetry;
 
 internal static partial class Log

@@ -1,8 +1,3 @@
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>
@@ -20,9 +15,7 @@ internal sealed class PartnerCredit(WorkerServices services)
     public async Task<bool> TakeAsync(WorkerId owner, WorkerSnapshot partner, CancellationToken cancellationToken)
     {
         if (services.Plane.RegistrationOf(partner.Id) is not { } registration)
-        {
             return false;
-        }
         var grain = services.Grains.WorkerGrain(partner.Role, partner.Id);
         var holder = services.Members.ReadinessHolder(owner.Value);
         _held = (grain, holder, registration);
@@ -36,9 +29,7 @@ internal sealed class PartnerCredit(WorkerServices services)
                     .ConfigureAwait(false);
                 held = answer.Grant is { Ranks: [var first, ..] } ? Math.Min(1, first.Credits) : 0;
                 if (held > 0)
-                {
                     return true;
-                }
             }
             catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
             {
@@ -54,9 +45,7 @@ internal sealed class PartnerCredit(WorkerServices services)
     public async Task ReturnAsync()
     {
         if (_held is not { } held)
-        {
             return;
-        }
         _held = null;
         var report = Claim(held.Holder, held.Registration, 0, 0);
         try

@@ -1,6 +1,3 @@
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.ControlPlanes;
 using OrleansPd.Engines.Probes;
 

@@ -1,9 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Client.Contracts;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Cluster.Workers;
 
 /// <summary>The background loops of a worker's grain.</summary>
@@ -34,9 +28,7 @@ internal sealed partial class WorkerHost
             ImmutableArray<string> overdue = [];
             Change(state => overdue = state.Tick(_services.Clock.GetUtcNow()));
             foreach (var gateway in overdue)
-            {
                 GatewayDied(gateway);
-            }
         }
     }
 
@@ -65,9 +57,7 @@ internal sealed partial class WorkerHost
                 catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
                 {
                     if (!failed) // logged once, not at each attempt
-                    {
                         Log.NotReported(_services.Log, Id, e.Message.Split('\n')[0]);
-                    }
                     failed = true;
                     await Task.Delay(Retry, _services.Clock, cancellationToken).ConfigureAwait(false);
                     continue;

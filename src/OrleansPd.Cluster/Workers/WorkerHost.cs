@@ -1,12 +1,5 @@
-using System.Collections.Immutable;
 using OrleansPd.Cluster.Membership;
-using OrleansPd.Cluster.Telemetry;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Credits;
 using OrleansPd.Core.Placement;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.ControlPlanes;
 using OrleansPd.Engines.Monitoring;
 
@@ -99,16 +92,12 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
             // Meanwhile other silos abort the requests of gateways that died together with the former activation.
             var now = _services.Clock.GetUtcNow();
             if (_state.IsLearning(now) && now >= _learnAtLeast && _services.Members.Living().All(_state.Gateways.Contains))
-            {
                 _state.EndLearning();
-            }
             failed = report.Outcomes.Any(o => o.Outcome == LegOutcome.Failed);
             SignalIfChanged(before);
         }
         if (failed)
-        {
             _monitor.Signal(legFailed: true);
-        }
         return answer;
     }
 
@@ -151,18 +140,14 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         lock (_gate)
         {
             if (_moves)
-            {
                 return null;
-            }
             check = _state.BeginReadinessCheck(_services.Plane.Fleet, mint, _services.Clock.GetUtcNow());
             // Requests besides the check. A worker without a passed check gets none: requests counted there belong to an old
             // epoch.
             busy = _state.InFlight > 1 && _state.Report.Snapshot.Phase == WorkerPhase.Broken;
         }
         if (check is null)
-        {
             return null;
-        }
         var partner = check.Prefill?.Id == Id ? check.Decode : check.Prefill;
         if (busy || (partner is not null && !await _partner.TakeAsync(Id, partner, cancellationToken).ConfigureAwait(false)))
         {
@@ -185,9 +170,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
         lock (_gate)
         {
             if (RoleSwitch.Check(_state.State, role, _state.View) is { } answer)
-            {
                 return Task.FromResult(answer);
-            }
             var before = _state.Version;
             _state.Apply(new WorkerInput.Switch(role), _services.Clock.GetUtcNow());
             SignalIfChanged(before);
@@ -207,15 +190,11 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
             foreach (var holder in _state.Gateways.Where(h => ClusterMembers.IsOf(h, gateway)).ToArray())
             {
                 if (_state.BeginClearing(holder) is { } rids)
-                {
                     lost.Add((holder, rids));
-                }
             }
         }
         foreach (var (holder, rids) in lost)
-        {
             _loops.Run("abort", stop => ClearAsync(holder, rids, worker, stop));
-        }
     }
 
     private T Read<T>(Func<WorkerWriterState, T> read)
@@ -239,9 +218,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     private void SignalIfChanged(long before)
     {
         if (_state.Version == before)
-        {
             return;
-        }
         _changed.Signal();
         var broke = !_isBroken && _state.Report.Snapshot.Phase == WorkerPhase.Broken;
         _isBroken = _state.Report.Snapshot.Phase == WorkerPhase.Broken;

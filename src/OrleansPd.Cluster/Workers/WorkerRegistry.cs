@@ -1,8 +1,5 @@
-using System.Collections.Concurrent;
 using OrleansPd.Cluster.Membership;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Cluster.Workers;
 
@@ -30,8 +27,6 @@ internal sealed class WorkerRegistry : IKnownWorkers, IGatewayDeaths
     public void GatewayDied(string gateway)
     {
         foreach (var host in _hosts.Values)
-        {
             host.GatewayDied(gateway);
-        }
     }
 }

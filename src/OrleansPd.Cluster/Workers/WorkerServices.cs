@@ -1,9 +1,6 @@
-using Microsoft.Extensions.Logging;
 using OrleansPd.Cluster.Gateways;
 using OrleansPd.Cluster.Membership;
-using OrleansPd.Cluster.Options;
 using OrleansPd.Cluster.Placement;
-using OrleansPd.Core.Options;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Monitoring;
 using OrleansPd.Engines.Probes;

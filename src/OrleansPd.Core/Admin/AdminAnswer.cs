@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Admin;
 
 /// <summary>Result of an operator's change: the worker afterwards, or the problem.</summary>

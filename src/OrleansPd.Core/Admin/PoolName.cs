@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Admin;
 
 /// <summary>Name of a pool: the workers of one role and one model, as their operator configured it.</summary>

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Admin;
 
 /// <summary>A pool as the management API returns it.</summary>

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Admin;
 
 /// <summary>
@@ -18,9 +16,7 @@ internal sealed class RetiredWorkers(TimeSpan keep)
         Forget(worker.Worker.Id);
         _gone.Insert(0, worker);
         if (_gone.Count > Maximum)
-        {
             _gone.RemoveAt(Maximum);
-        }
     }
 
     /// <summary>Drops a worker whose id is registered again.</summary>

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Admission;
 
 /// <summary>Either an outcome, or a request that waits.</summary>

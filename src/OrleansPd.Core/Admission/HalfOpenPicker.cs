@@ -1,7 +1,4 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
 using OrleansPd.Core.Routing;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admission;
 

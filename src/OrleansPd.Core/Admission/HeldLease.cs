@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Admission;
 
 /// <summary>A lease with the load it adds. Each leg gives its share back when it ends.</summary>

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
 using OrleansPd.Core.Routing;
 
 namespace OrleansPd.Core.Admission;
@@ -62,9 +59,7 @@ internal sealed class LeaseTable(ControlPlaneOptions options, PairCatalog catalo
     public bool Release(HeldLease lease, LegSide side)
     {
         if (side == LegSide.Prefill ? lease.PrefillEnded : lease.DecodeEnded)
-        {
             return false;
-        }
         if (side == LegSide.Prefill)
         {
             lease.PrefillEnded = true;
@@ -101,9 +96,7 @@ internal sealed class LeaseTable(ControlPlaneOptions options, PairCatalog catalo
     {
         lease.Next = Newest;
         if (Newest is not null)
-        {
             Newest.Previous = lease;
-        }
         Newest = lease;
         Live++;
     }
@@ -111,17 +104,11 @@ internal sealed class LeaseTable(ControlPlaneOptions options, PairCatalog catalo
     private void Unlink(HeldLease lease)
     {
         if (lease.Previous is null)
-        {
             Newest = lease.Next;
-        }
         else
-        {
             lease.Previous.Next = lease.Next;
-        }
         if (lease.Next is not null)
-        {
             lease.Next.Previous = lease.Previous;
-        }
         (lease.Next, lease.Previous) = (null, null);
         Live--;
     }

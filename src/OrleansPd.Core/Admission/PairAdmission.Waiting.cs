@@ -1,4 +1,3 @@
-using OrleansPd.Core.Requests;
 using OrleansPd.Core.Routing;
 
 namespace OrleansPd.Core.Admission;
@@ -13,9 +12,7 @@ internal sealed partial class PairAdmission
     public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp)
     {
         if (!_queues.Leave(waiting))
-        {
             return false;
-        }
         Pump(now, timestamp);
         return true;
     }
@@ -25,9 +22,7 @@ internal sealed partial class PairAdmission
     {
         var ahead = Waiting;
         if (!Abandon(waiting, now, timestamp))
-        {
             return false;
-        }
         waiting.Grant = PairGrant.Refused(WhyUnusable(waiting.Request)
             ?? new(RefusalReason.QueueTimeout, "No capacity came free in time.", _drain.TimeFor(ahead, now)));
         return true;
@@ -37,9 +32,7 @@ internal sealed partial class PairAdmission
     public void Pump(DateTimeOffset now, long timestamp)
     {
         if (now >= _queues.NextReturn)
-        {
             EndReturnWaits(now);
-        }
         while (Waiting > 0 && HasCapacity && NextServed(now, timestamp))
         {
         }
@@ -53,13 +46,9 @@ internal sealed partial class PairAdmission
         var longest = TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
         var wait = request.MaxWait < longest ? request.MaxWait : longest;
         if (wait <= TimeSpan.Zero)
-        {
             return Refuse(new(RefusalReason.QueueTimeout, "No capacity is free.", _drain.TimeFor(Waiting + 1, now)));
-        }
         if (Waiting >= _options.QueueSize)
-        {
             return Refuse(new(RefusalReason.QueueFull, $"{Waiting} requests wait already.", _drain.TimeFor(Waiting + 1, now)));
-        }
         var waiting = new WaitingRequest(request, ++_arrivals, wait) { Since = now, ReturnBy = returnBy };
         _queues.Join(pool.Model, waiting);
         Pump(now, timestamp);
@@ -81,22 +70,16 @@ internal sealed partial class PairAdmission
         foreach (var pool in Catalog.Pools)
         {
             if (_queues.Of(pool.Model) is not { } lanes)
-            {
                 continue;
-            }
             var barrier = lanes.Barrier();
             foreach (var lane in lanes.All)
             {
                 if (FirstThatFits(pool, lane, barrier, served) is { } fits)
-                {
                     (served, from) = (fits, pool);
-                }
             }
         }
         if (served is null || TryGrant(from!, served.Request, now - served.Since, timestamp) is not { } lease)
-        {
             return false;
-        }
         _queues.Served(from!.Model, served);
         _queues.End(served, PairGrant.Granted(lease));
         return true;
@@ -119,14 +102,10 @@ internal sealed partial class PairAdmission
             }
             var (avoidPrefill, avoidDecode) = (Slot(waiting.Request.AvoidPrefill), Slot(waiting.Request.AvoidDecode));
             if (routes.TryPick(pool, waiting.Request, avoidPrefill, avoidDecode, out _))
-            {
                 return waiting;
-            }
             // Later requests of one item fit no better. One with several items lets smaller ones pass, up to a limit.
             if (waiting.Request.Items == 1 || waiting.Passed >= WaitLanes.MaxPassed)
-            {
                 return null;
-            }
         }
         return null;
     }
@@ -140,9 +119,7 @@ internal sealed partial class PairAdmission
         foreach (var waiting in _queues.TakeReturnsOver(now))
         {
             if (WhyUnusable(waiting.Request) is { } why)
-            {
                 _queues.End(waiting, PairGrant.Refused(why));
-            }
         }
     }
 }

@@ -1,10 +1,5 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
 using OrleansPd.Core.Routing;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admission;
 
@@ -79,9 +74,7 @@ internal sealed partial class PairAdmission
     public bool Learn(LegSide side, int slot, int rank, ReadOnlySpan<ulong> keys)
     {
         if (Catalog.SetOf(slot) is not { } set || set.Leaf(slot, rank) is not (>= 0 and var leaf))
-        {
             return false;
-        }
         _policies.Of(set.Worker(leaf).Model).Picker.Learn(side, set, leaf, keys);
         return true;
     }
@@ -95,13 +88,9 @@ internal sealed partial class PairAdmission
     public AcquireAnswer Acquire(in PairRequest asked, DateTimeOffset now, long timestamp)
     {
         if (IsStopping)
-        {
             return Refuse(Stopping);
-        }
         if (Catalog.Find(asked.Model, out var refusal) is not { } pool)
-        {
             return Refuse(refusal!);
-        }
         var request = asked.Adapters is null && AdapterIn(asked.Model, pool) is { } adapter
             ? asked with { Adapters = adapter }
             : asked;
@@ -112,22 +101,16 @@ internal sealed partial class PairAdmission
         }
         // Retries and further samples do not count against the rate limit.
         if (request.Attempt == 0 && request.Near is null && !TryTakeRate(now, out var wait))
-        {
             return Refuse(new(RefusalReason.RateLimited, "Too many requests a second.", wait));
-        }
         if (!_queues.IsBehind(pool.Model, request) && TryGrant(pool, request, TimeSpan.Zero, timestamp) is { } lease)
         {
             _queues.Served(pool.Model, null);
             return new(PairGrant.Granted(lease), null);
         }
         if (_policies.Of(pool).Routes.WhyUnusable(pool, request) is not { } why)
-        {
             return Wait(pool, request, null, now, timestamp);
-        }
         if (TryHalfOpen(pool, request, now, timestamp) is { } halfOpen)
-        {
             return new(PairGrant.Granted(halfOpen), null);
-        }
         // Workers that have just become unusable may return soon. A retry is refused: the client gets the error that caused it.
         var back = _returnWaits.Until(pool, pool.WithKnownAdapters(request));
         var mayWait = request is { Attempt: 0, MaxWait.Ticks: > 0 } && _options.QueueTimeoutSecs > 0
@@ -141,13 +124,9 @@ internal sealed partial class PairAdmission
     public bool Release(HeldLease lease, LegSide side, DateTimeOffset now, long timestamp)
     {
         if (!_leases.Release(lease, side))
-        {
             return false;
-        }
         if (lease.Ended)
-        {
             _drain = _drain.Left(now);
-        }
         Pump(now, timestamp);
         return true;
     }

@@ -1,7 +1,4 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
 using OrleansPd.Core.Routing;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Admission;
 
@@ -15,18 +12,12 @@ internal sealed class ReturnWaits(TimeSpan patience)
         foreach (var worker in fleet.Workers)
         {
             if (worker.Slot >= _known.Length)
-            {
                 Array.Resize(ref _known, Math.Max(16, (worker.Slot + 1) * 2));
-            }
             ref var known = ref _known[worker.Slot];
             if (worker.IsPairable || known.Id != worker.Id)
-            {
                 known = (worker.Id, worker.IsPairable, default);
-            }
             else if (known.Serves)
-            {
                 known = (worker.Id, false, now);
-            }
         }
     }
 
@@ -35,9 +26,7 @@ internal sealed class ReturnWaits(TimeSpan patience)
     {
         var latest = DateTimeOffset.MinValue;
         if (request.OnlyRegular)
-        {
             return pool.OnlyRegular is { } regular ? Until(regular.Decode, request.Adapters) : latest;
-        }
         foreach (var group in pool.Groups)
         {
             var until = Until(group.Decode, request.Adapters);
@@ -54,13 +43,9 @@ internal sealed class ReturnWaits(TimeSpan patience)
         foreach (var worker in set.Workers)
         {
             if (worker is null || !set.Has(worker.Slot, adapters))
-            {
                 continue;
-            }
             if (worker.IsPairable)
-            {
                 return DateTimeOffset.MaxValue;
-            }
             var mayReturn = worker.Phase is WorkerPhase.Registered or WorkerPhase.Probing or WorkerPhase.Broken;
             if (mayReturn && worker.Slot < _known.Length && _known[worker.Slot] is { Since: var since } known
                 && known.Id == worker.Id && since != default && since + patience > latest)

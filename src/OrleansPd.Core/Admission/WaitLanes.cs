@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Admission;
 
 /// <summary>
@@ -46,9 +44,7 @@ internal sealed class WaitLanes
         foreach (var lane in _all)
         {
             if (lane.First is { Passed: >= MaxPassed } first && (barrier is null || WaitQueue.Before(first, barrier)))
-            {
                 barrier = first;
-            }
         }
         return barrier;
     }
@@ -58,9 +54,7 @@ internal sealed class WaitLanes
     public void Served(WaitingRequest? served)
     {
         for (var passed = served?.Previous; passed is not null; passed = passed.Previous)
-        {
             passed.Passed++;
-        }
         foreach (var lane in _all)
         {
             // Grants to other lanes do not delay a request that needs a single slot.

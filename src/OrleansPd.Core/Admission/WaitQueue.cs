@@ -19,48 +19,30 @@ internal sealed class WaitQueue
     {
         var before = _last;
         while (before is not null && Before(waiting, before))
-        {
             before = before.Previous;
-        }
         var after = before is null ? First : before.Next;
         (waiting.Previous, waiting.Next, waiting.Queue) = (before, after, this);
         if (before is null)
-        {
             First = waiting;
-        }
         else
-        {
             before.Next = waiting;
-        }
         if (after is null)
-        {
             _last = waiting;
-        }
         else
-        {
             after.Previous = waiting;
-        }
         Count++;
     }
 
     public void Leave(WaitingRequest waiting)
     {
         if (waiting.Previous is null)
-        {
             First = waiting.Next;
-        }
         else
-        {
             waiting.Previous.Next = waiting.Next;
-        }
         if (waiting.Next is null)
-        {
             _last = waiting.Previous;
-        }
         else
-        {
             waiting.Next.Previous = waiting.Previous;
-        }
         (waiting.Previous, waiting.Next, waiting.Queue) = (null, null, null);
         Count--;
     }

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Admission;
 
 /// <summary>The requests that wait, by model, and requests whose wait has ended but whose callers have no answer yet.</summary>
@@ -29,9 +27,7 @@ internal sealed class WaitQueues
     public void Join(string model, WaitingRequest waiting)
     {
         if (!_lanes.TryGetValue(model, out var lanes))
-        {
             _lanes.Add(model, lanes = new WaitLanes());
-        }
         lanes.Join(waiting);
         Count++;
         NextReturn = waiting.ReturnBy < NextReturn ? waiting.ReturnBy.Value : NextReturn;
@@ -41,9 +37,7 @@ internal sealed class WaitQueues
     public bool Leave(WaitingRequest waiting)
     {
         if (waiting.Queue is not { } queue)
-        {
             return false;
-        }
         queue.Leave(waiting);
         Count--;
         return true;
@@ -60,9 +54,7 @@ internal sealed class WaitQueues
     public void EndAll(PairGrant grant)
     {
         foreach (var waiting in All())
-        {
             End(waiting, grant);
-        }
     }
 
     /// <summary>The request waits no longer, and its caller has been answered.</summary>
@@ -103,9 +95,7 @@ internal sealed class WaitQueues
         static IEnumerable<WaitingRequest> InLane(WaitQueue lane)
         {
             for (var waiting = lane.First; waiting is not null; waiting = waiting.Next)
-            {
                 yield return waiting;
-            }
         }
     }
 }

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Admission;
 
 /// <summary>A request that waits for capacity. The host answers the caller when <see cref="Grant"/> is set.</summary>

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Attempts;
 
 /// <summary>What the caller has to do after a transition.</summary>
@@ -123,22 +121,16 @@ public readonly record struct DispatchState
     {
         actions = DispatchActions.None;
         if (!Prefill.IsOpen)
-        {
             return this;
-        }
         var next = this with { Prefill = end };
         if (end.IsOk)
-        {
             return next.CommitIfWhole(out actions);
-        }
         // Decode output proves that the KV has arrived, so a later prefill failure does not matter to the client, unless the
         // answer needs the prefill's part. In a batch it proves only the KV of one prompt: an engine that reports a failed prompt
         // has informed its partner, but one whose leg broke off has not, and decode would wait for the other prompts.
         var outranked = IsCommitted || (HasOutput && !NeedsPrefillAnswer);
         if (Verdict is not null || (outranked && !(IsBatch && end.BrokeOff)))
-        {
             return next;
-        }
         return next.Decide(Verdict.OfFailure(LegSide.Prefill, end, IsRegular), out actions);
     }
 
@@ -146,14 +138,10 @@ public readonly record struct DispatchState
     {
         actions = DispatchActions.None;
         if (!Decode.IsOpen)
-        {
             return this;
-        }
         var next = this with { Decode = end };
         if (end.IsOk)
-        {
             return (next with { HasOutput = true }).CommitIfWhole(out actions);
-        }
         return next.Decide(Verdict.OfFailure(LegSide.Decode, end, IsRegular), out actions);
     }
 
@@ -161,9 +149,7 @@ public readonly record struct DispatchState
     {
         actions = DispatchActions.None;
         if (Verdict is not null || !HasOutput || (NeedsPrefillAnswer && !Prefill.IsOk))
-        {
             return this;
-        }
         var next = this;
         if (!IsCommitted)
         {
@@ -182,9 +168,7 @@ public readonly record struct DispatchState
     {
         actions = DispatchActions.None;
         if (Verdict is not null)
-        {
             return this;
-        }
         actions = DispatchActions.Decided
             | (Prefill.IsOpen ? DispatchActions.CancelPrefill : DispatchActions.None)
             | (Decode.IsOpen ? DispatchActions.CancelDecode : DispatchActions.None);

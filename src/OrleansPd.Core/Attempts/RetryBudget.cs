@@ -36,9 +36,7 @@ public sealed class RetryBudget
         // A lost race loses a fraction of a retry: not worth a loop on the request path.
         var balance = Volatile.Read(ref _balance);
         if (balance < _maximum)
-        {
             Interlocked.CompareExchange(ref _balance, Math.Min(_maximum, balance + _earn), balance);
-        }
     }
 
     /// <summary>Takes one retry if one is left.</summary>
@@ -48,13 +46,9 @@ public sealed class RetryBudget
         {
             var balance = Volatile.Read(ref _balance);
             if (balance < Unit)
-            {
                 return false;
-            }
             if (Interlocked.CompareExchange(ref _balance, balance - Unit, balance) == balance)
-            {
                 return true;
-            }
         }
     }
 }

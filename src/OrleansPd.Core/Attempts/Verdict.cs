@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Attempts;
 
 /// <summary>The party at fault for a failed attempt.</summary>

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>What a gateway holds and needs on one worker. Sent at each interval; each claim replaces the one before.</summary>

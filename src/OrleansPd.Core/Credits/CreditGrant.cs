@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>The answer to a <see cref="CreditClaim"/>: the gateway's credits from now on.</summary>

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
@@ -88,9 +86,7 @@ public sealed class CreditLedger
     public void SetForeign(int rank, int requests, long tokens)
     {
         if (rank < _foreign.Length)
-        {
             (_foreign[rank], _foreignTokens[rank]) = (requests, tokens);
-        }
     }
 
     /// <summary>All gateways that may hold credits of a former activation have reported, or are dead.</summary>
@@ -102,13 +98,9 @@ public sealed class CreditLedger
         ArgumentNullException.ThrowIfNull(claim);
         var holder = _holders.Find(h => h.Gateway == claim.Gateway);
         if (holder is null)
-        {
             _holders.Add(holder = new Holder(claim.Gateway));
-        }
         if (holder.IsLeaving || claim.Sequence <= holder.Sequence)
-        {
             return null;
-        }
         if (claim.IsLeaving)
         {
             Remove(claim.Gateway);
@@ -118,9 +110,7 @@ public sealed class CreditLedger
         var grants = ImmutableArray.CreateBuilder<RankGrant>(_capacity.Length);
         var tight = false;
         for (var rank = 0; rank < _capacity.Length; rank++)
-        {
             grants.Add(Grant(holder, rank, now, ref tight));
-        }
         return new CreditGrant { Ledger = Id, ValidFor = _limits.ValidFor, Ranks = grants.MoveToImmutable(), IsTight = tight };
     }
 
@@ -133,9 +123,7 @@ public sealed class CreditLedger
     public bool BeginClearing(string gateway)
     {
         if (_holders.Find(h => h.Gateway == gateway) is not { IsLeaving: false } holder)
-        {
             return false;
-        }
         holder.IsLeaving = true;
         return true;
     }

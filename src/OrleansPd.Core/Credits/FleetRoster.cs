@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>A pool at one version, as its grain reported it.</summary>
@@ -48,9 +46,7 @@ public sealed class FleetRoster(TimeSpan patience)
         ArgumentNullException.ThrowIfNull(living);
         _reported.Add(gateway);
         if (living.All(_reported.Contains))
-        {
             _learnsUntil = default;
-        }
     }
 
     /// <summary>Applies the report of a pool.</summary>
@@ -66,9 +62,7 @@ public sealed class FleetRoster(TimeSpan patience)
         }
         _blankSince.Remove(pool.Key);
         if (known is not null && (pool.Epoch, pool.Version).CompareTo((known.Epoch, known.Version)) <= 0)
-        {
             return false;
-        }
         // A pool grain that was just activated knows less of its members than was reported before.
         var before = known?.Workers.ToDictionary(w => w.Id) ?? [];
         _pools[pool.Key] = pool with
@@ -101,9 +95,7 @@ public sealed class FleetRoster(TimeSpan patience)
     private bool IsAwaited(string pool, DateTimeOffset now)
     {
         if (!_blankSince.TryGetValue(pool, out var since))
-        {
             _blankSince[pool] = since = now;
-        }
         return now - since < patience;
     }
 }

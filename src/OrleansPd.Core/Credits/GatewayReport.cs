@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
@@ -22,20 +20,14 @@ public sealed record RoomPrefixes(ImmutableSortedDictionary<int, string> Owners)
         foreach (var (prefix, owner) in Owners)
         {
             if (owner == gateway)
-            {
                 return (this, prefix);
-            }
         }
         if (claimed is >= 0 and < Max && !Owners.ContainsKey(claimed))
-        {
             return (new(Owners.Add(claimed, gateway)), claimed);
-        }
         for (var prefix = 0; prefix < Max; prefix++)
         {
             if (!Owners.ContainsKey(prefix))
-            {
                 return (new(Owners.Add(prefix, gateway)), prefix);
-            }
         }
         return null;
     }

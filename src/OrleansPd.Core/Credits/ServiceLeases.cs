@@ -1,7 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>A lease of a service, and its legs that have not ended.</summary>
@@ -41,18 +37,12 @@ public sealed class ServiceLeases(TimeSpan validFor)
     public PairLease? Ended(long lease, LegSide side)
     {
         if (!_held.TryGetValue(lease, out var held) || !held.Left.Contains(side))
-        {
             return null;
-        }
         var left = held.Left.Remove(side);
         if (left.IsEmpty)
-        {
             _held.Remove(lease);
-        }
         else
-        {
             _held[lease] = held with { Left = left };
-        }
         return held.Lease;
     }
 
@@ -65,9 +55,7 @@ public sealed class ServiceLeases(TimeSpan validFor)
     {
         ImmutableArray<ServiceLease> taken = [.. _held.Values.Where(which)];
         foreach (var held in taken)
-        {
             _held.Remove(held.Lease.Id);
-        }
         return taken;
     }
 }

@@ -19,9 +19,7 @@ internal static class Shares
         {
             open = 0;
             for (var i = 0; i < needs.Length; i++)
-            {
                 open += shares[i] < needs[i] ? 1 : 0;
-            }
             var each = open == 0 ? 0 : left / open;
             if (open > 0 && each == 0)
             {

@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>
@@ -63,9 +60,7 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
                 continue;
             }
             if (known is not null && known.Report.Registration > report.Registration)
-            {
                 continue;
-            }
             changed = true;
             Leave(known);
             var slot = _slots.IndexOf(null);
@@ -83,19 +78,13 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
             Leave(gone);
         }
         if (!changed)
-        {
             return null;
-        }
         foreach (var worker in _byId.Values)
         {
             if (!worker.Report.Snapshot.IsPairable)
-            {
                 (worker.UsableSince, worker.IsArmed) = (null, false);
-            }
             else
-            {
                 worker.UsableSince ??= worker.Sequence;
-            }
         }
         Compose();
         return news;

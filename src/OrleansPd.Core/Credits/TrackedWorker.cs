@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>One registration of a worker as a gateway tracks it, with the outcomes to report to its grain.</summary>
@@ -63,9 +61,7 @@ internal sealed class TrackedWorker(WorkerReport report, int slot)
             return;
         }
         if (_outcomes.Count == MaxRuns)
-        {
             _outcomes.RemoveAt(0);
-        }
         _outcomes.Add(outcome);
     }
 
@@ -86,9 +82,7 @@ internal sealed class TrackedWorker(WorkerReport report, int slot)
     public void Acknowledged(long batch)
     {
         if (batch == Batch)
-        {
             Sent = [];
-        }
     }
 
     /// <summary>A new process: outcomes of the former one are dropped.</summary>

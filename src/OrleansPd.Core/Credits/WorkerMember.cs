@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>A worker as a member of its pool.</summary>

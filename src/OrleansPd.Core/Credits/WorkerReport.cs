@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Credits;
 
 /// <summary>A report of a worker's grain. The newest replaces all others; a new activation continues from it.</summary>

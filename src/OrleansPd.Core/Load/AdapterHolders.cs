@@ -13,13 +13,9 @@ internal sealed class AdapterHolders(RankSet set)
     public bool[] Of(string adapters)
     {
         if (_bySlot.TryGetValue(adapters, out var known))
-        {
             return known;
-        }
         if (_bySlot.Count >= MaxNames)
-        {
             _bySlot.Clear();
-        }
         var names = adapters.Split('\n');
         var workers = set.Workers;
         var has = new bool[workers.Length];

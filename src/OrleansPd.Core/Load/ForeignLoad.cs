@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Load;
 
 /// <summary>
@@ -27,9 +25,7 @@ public readonly record struct ForeignLoad(int Requests, long TokensEach, DateTim
         var fresh = reading.Age is { } age ? age <= EngineLoad.Fresh : reading.Tick is { } tick && Tick is { } before
             && tick > before;
         if (!fresh)
-        {
             return this with { Tick = reading.Tick };
-        }
         var seen = Math.Max(0, reading.Requests - own);
         var faded = At(now);
         return new ForeignLoad(

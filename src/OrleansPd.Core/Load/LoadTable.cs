@@ -1,6 +1,3 @@
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Load;
 
 /// <summary>
@@ -34,15 +31,11 @@ internal sealed class LoadTable(bool usesCredits = false)
         var stride = Math.Max(_stride, ranks);
         var slots = Math.Max(_inFlight.Length, slot + 1);
         if (stride == _stride && slots == _inFlight.Length)
-        {
             return;
-        }
         slots = slots == _inFlight.Length ? slots : Math.Max(slots, _inFlight.Length * 2);
         var cells = new RankLoad[slots * stride];
         for (var s = 0; s < _inFlight.Length; s++)
-        {
             Array.Copy(_cells, s * _stride, cells, s * stride, _stride);
-        }
         Array.Resize(ref _inFlight, slots);
         _cells = cells;
         _stride = stride;
@@ -118,9 +111,7 @@ internal sealed class LoadTable(bool usesCredits = false)
     {
         var running = worker.Facts.MaxRunningPerRank;
         if (worker.Role == WorkerRole.Prefill)
-        {
             return options.MaxPrefillRequestsPerRank ?? (running is { } r ? (int)Math.Min(int.MaxValue, 2L * r) : 1024);
-        }
         var slots = worker.Facts.SlotsPerRank ?? running ?? options.UnknownDecodeSlots;
         return options.MaxRunningPerDecodeRank ?? (int)Math.Clamp(slots * options.DecodeSlotFactor, 1, int.MaxValue);
     }

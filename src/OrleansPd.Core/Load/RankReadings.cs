@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Load;
 
 /// <summary>Matches an engine's report of its ranks with the rows of the load table.</summary>
@@ -13,9 +10,7 @@ internal static class RankReadings
         foreach (var rank in ranks)
         {
             if (rank.Rank == row || (rows == 1 && rank.Rank >= 0))
-            {
                 found = found is { } sum ? Add(sum, rank) : rank;
-            }
         }
         return found;
     }

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Load;
 
 /// <summary>
@@ -62,9 +60,7 @@ internal sealed class RankSet
             }
         }
         for (leaf = 0; leaf < Count; leaf++)
-        {
             Rescore(leaf);
-        }
     }
 
     public WorkerRole Role { get; }
@@ -90,9 +86,7 @@ internal sealed class RankSet
         var from = _firstLeaf[slot];
         var to = from;
         while (to < Count && _slots[to] == slot)
-        {
             to++;
-        }
         return (from, to);
     }
 
@@ -125,9 +119,7 @@ internal sealed class RankSet
     public int Least(int items, long tokens, int avoidSlot, string? adapters = null)
     {
         if (adapters is not null)
-        {
             return LeastOf(items, tokens, avoidSlot, _adapters.Of(adapters));
-        }
         var (from, to) = Has(avoidSlot) ? Leaves(avoidSlot) : (0, 0);
         var best = to > from ? _tree.ArgminExcept(from, to) : _tree.Argmin();
         if (best < 0 || !Fits(best, items, tokens))
@@ -176,15 +168,11 @@ internal sealed class RankSet
     public void Refresh(WorkerSnapshot worker)
     {
         if (_workers[worker.Slot]!.Facts.AdapterNames != worker.Facts.AdapterNames)
-        {
             _adapters.Clear();
-        }
         _workers[worker.Slot] = worker;
         var (from, to) = Leaves(worker.Slot);
         for (var leaf = from; leaf < to; leaf++)
-        {
             Rescore(leaf);
-        }
     }
 
     /// <summary>The same among the workers of some slots; scans all leaves, because the tree has no subsets.</summary>
@@ -194,9 +182,7 @@ internal sealed class RankSet
         for (var leaf = 0; leaf < Count; leaf++)
         {
             if (!slots[_slots[leaf]] || !Fits(leaf, items, tokens))
-            {
                 continue;
-            }
             ref var least = ref _slots[leaf] == avoidSlot ? ref avoided : ref best;
             least = least < 0 || _tree[leaf] < _tree[least] ? leaf : least;
         }

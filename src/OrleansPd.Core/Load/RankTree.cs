@@ -19,9 +19,7 @@ internal sealed class RankTree
     {
         _width = 1;
         while (_width < leaves)
-        {
             _width *= 2;
-        }
         _nodes = new long[_width * 2];
         _items = new int[_width * 2];
         _tokens = new long[_width * 2];
@@ -44,9 +42,7 @@ internal sealed class RankTree
             var mostItems = Math.Max(_items[left], _items[right]);
             var mostTokens = Math.Max(_tokens[left], _tokens[right]);
             if (_nodes[i] == lower && _items[i] == mostItems && _tokens[i] == mostTokens)
-            {
                 return;
-            }
             (_nodes[i], _items[i], _tokens[i]) = (lower, mostItems, mostTokens);
         }
     }
@@ -99,16 +95,12 @@ internal sealed class RankTree
     private int Descend(int node)
     {
         if (_nodes[node] == Closed)
-        {
             return -1;
-        }
         while (node < _width)
         {
             node *= 2;
             if (_nodes[node] > _nodes[node + 1])
-            {
                 node++;
-            }
         }
         return node - _width;
     }

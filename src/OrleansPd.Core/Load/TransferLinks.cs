@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Load;
 
 /// <summary>
@@ -65,9 +63,7 @@ internal sealed class TransferLinks
         if (!_links.TryGetValue(key, out var link))
         {
             if (_links.Count >= MaxLinks)
-            {
                 return default;
-            }
             _links[key] = link = new Link();
             Worker(LegSide.Prefill, prefill).Partners++;
             Worker(LegSide.Decode, decode).Partners++;
@@ -92,9 +88,7 @@ internal sealed class TransferLinks
             return (culprit, charged);
         }
         if (link.Failed(now))
-        {
             AnyAvoided = true;
-        }
         return default;
     }
 
@@ -116,9 +110,7 @@ internal sealed class TransferLinks
     public void Reset(int slot)
     {
         if (_failing.Count == 0)
-        {
             return;
-        }
         _scratch.AddRange(_links.Keys.Where(key => key.Prefill == slot || key.Decode == slot));
         Forget();
     }
@@ -128,31 +120,23 @@ internal sealed class TransferLinks
     {
         _lastTick = now;
         if (_failing.Count == 0)
-        {
             return;
-        }
         foreach (var key in _failing)
         {
             var link = _links[key];
             link.MayBeTried |= link.IsAvoided && now >= link.AvoidUntil;
         }
         if (now - _halvedAt < HalfLife)
-        {
             return;
-        }
         _halvedAt = now;
         foreach (var (key, link) in _links)
         {
             (link.Good, link.Bad) = (link.Good / 2, link.Bad / 2);
             if (link is { Bad: 0, IsAvoided: false })
-            {
                 _failing.Remove(key);
-            }
         }
         if (_failing.Count == 0)
-        {
             _scratch.AddRange(_links.Keys);
-        }
         Forget();
         Recount();
     }
@@ -160,9 +144,7 @@ internal sealed class TransferLinks
     private Counts Worker(LegSide side, int slot)
     {
         if (!_workers.TryGetValue((side, slot), out var counts))
-        {
             _workers[(side, slot)] = counts = new Counts();
-        }
         return counts;
     }
 
@@ -170,23 +152,17 @@ internal sealed class TransferLinks
     {
         var rate = own.Bad / (double)(own.Bad + own.Good);
         if (own.Bad < MinFailures || rate < MinRate)
-        {
             return false;
-        }
         var (failing, bad, good) = (0, 0, 0);
         foreach (var key in _failing)
         {
             if ((side == LegSide.Prefill ? key.Prefill : key.Decode) != slot || _links[key] is not { Bad: > 0 } link)
-            {
                 continue;
-            }
             var partner = side == LegSide.Prefill ? Worker(LegSide.Decode, key.Decode) : Worker(LegSide.Prefill, key.Prefill);
             (failing, bad, good) = (failing + 1, bad + partner.Bad - link.Bad, good + partner.Good - link.Good);
         }
         if (failing < 2 || failing < Math.Min(ManyPartners, available * 3 / 4.0) || failing < 3 * (own.Partners - failing))
-        {
             return false;
-        }
         // Partners that had no other partner prove nothing; then every transfer of the worker must have failed.
         return bad + good == 0 ? own.Good == 0 : bad / (double)(bad + good) <= MaxPartnerShare * rate;
     }
@@ -216,9 +192,7 @@ internal sealed class TransferLinks
             Worker(LegSide.Decode, key.Decode).Add(link);
         }
         foreach (var (key, worker) in _workers)
-        {
             worker.Charged = Math.Min(worker.Bad, charged.GetValueOrDefault(key));
-        }
     }
 
     private sealed class Counts

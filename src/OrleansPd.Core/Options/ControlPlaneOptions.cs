@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Options;
 

@@ -1,6 +1,4 @@
-using System.Collections.Immutable;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Placement;
 
@@ -44,9 +42,7 @@ public static class EngineLocation
         ArgumentNullException.ThrowIfNull(silo);
         ArgumentNullException.ThrowIfNull(engine);
         if (!engine.Url.IsLoopback || Label(engine, Node) is not null)
-        {
             return engine;
-        }
         var labels = engine.Labels ?? ImmutableDictionary<string, string>.Empty;
         labels = silo.Node.Length > 0 ? labels.SetItem(Node, silo.Node) : labels;
         labels = silo.Zone.Length > 0 && !labels.ContainsKey(Zone) ? labels.Add(Zone, silo.Zone) : labels;
@@ -56,9 +52,7 @@ public static class EngineLocation
     private static bool IsOnNode(WorkerSpec engine, SiloLocation silo)
     {
         if (Label(engine, Node) is { } node)
-        {
             return Same(node, silo.Node);
-        }
         if (engine.Url.IsLoopback)
         {
             return false; // a loopback address names no machine

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Placement;
 
 /// <summary>
@@ -28,9 +26,7 @@ public sealed class MoveTimer(TimeSpan patience, DateTimeOffset began)
             return null;
         }
         if (_nearer != best.Silo)
-        {
             (_nearer, _since) = (best.Silo, now);
-        }
         return now - _since >= patience && now - began >= patience ? best : null;
     }
 }

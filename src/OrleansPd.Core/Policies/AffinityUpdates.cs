@@ -1,7 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
@@ -57,9 +53,7 @@ internal sealed class AffinityUpdates
     public AffinityUpdate? Take(Func<int, WorkerId?> idOf)
     {
         if (_length == 0)
-        {
             return null;
-        }
         var workers = ImmutableArray.CreateBuilder<WorkerId>();
         var indexes = new Dictionary<int, int>();
         var words = new ulong[_length];
@@ -94,9 +88,7 @@ internal sealed class AffinityUpdates
             var head = words[0];
             var (index, count) = ((int)(head >> 32), (int)(head & ushort.MaxValue));
             if ((uint)index >= (uint)update.Workers.Length || count >= words.Length)
-            {
                 return;
-            }
             var rank = (int)(head >> (CountBits + 1)) & ((1 << RankBits) - 1);
             reader(update.Workers[index], (head & (1UL << CountBits)) != 0 ? LegSide.Prefill
                 : LegSide.Decode, rank, words.Slice(1, count));
@@ -109,9 +101,7 @@ internal sealed class AffinityUpdates
     private void Reserve(int words)
     {
         if (words > _words.Length)
-        {
             Array.Resize(ref _words, Math.Max(256, Math.Min(_words.Length * 2, MaxWords + 1)));
-        }
     }
 }
 

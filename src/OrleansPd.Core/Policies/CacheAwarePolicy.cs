@@ -1,7 +1,3 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
@@ -23,14 +19,10 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
         var least = scope.Least(set);
         var prompt = request.PrefixBlocks.Span;
         if (least < 0 || prompt.IsEmpty)
-        {
             return least;
-        }
         var depth = _index.Deepest(prompt);
         if (depth == 0)
-        {
             return least;
-        }
         var common = _index.Common(prompt);
         var perBlock = (double)scope.Tokens / prompt.Length;
         var best = least;
@@ -41,15 +33,11 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
             {
                 var leaf = Leaf(set, holder);
                 if (leaf < 0 || leaf == best || !scope.Takes(set, leaf))
-                {
                     continue;
-                }
                 var suspect = set.Worker(leaf).Phase == WorkerPhase.Suspect;
                 var cost = set.Weight(leaf) + ((prompt.Length - depth) * perBlock);
                 if (cost < bestCost && !suspect)
-                {
                     (best, bestCost) = (leaf, cost);
-                }
             }
             depth = i == 0 ? PrefixIndex.Below(depth) : PrefixIndex.AtOrBelow(depth * 3 / 4);
         }
@@ -64,9 +52,7 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
         for (var i = 0; i < Depths && depth > 0; i++)
         {
             if (_index.Holders(prompt, depth).Contains(holder))
-            {
                 return Uncomputed(tokens, prompt.Length, depth);
-            }
             depth = i == 0 ? PrefixIndex.Below(depth) : PrefixIndex.AtOrBelow(depth * 3 / 4);
         }
         return Uncomputed(tokens, prompt.Length, prompt.IsEmpty ? 0 : _index.Common(prompt));
@@ -95,9 +81,7 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
     private void Reserve(int slot)
     {
         if (slot >= _epochs.Length)
-        {
             Array.Resize(ref _epochs, Math.Max(slot + 1, _epochs.Length * 2));
-        }
     }
 
     // 13 bits slot, 10 bits rank, 8 bits epoch: entries of a former epoch match no rank. Plus one: 0 means empty.
@@ -110,9 +94,7 @@ internal sealed class CacheAwarePolicy(int blocks) : PickPolicy
     private int Leaf(RankSet set, uint holder)
     {
         if (holder == 0)
-        {
             return -1;
-        }
         var (slot, rank) = ((int)((holder - 1) >> 18), (int)((holder - 1) >> 8) & 0x3FF);
         return slot < _epochs.Length && _epochs[slot] == (byte)(holder - 1) ? set.Leaf(slot, rank) : -1;
     }

@@ -1,7 +1,3 @@
-using System.Runtime.CompilerServices;
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>
@@ -22,9 +18,7 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
     {
         var key = request.SessionKey != 0 ? request.SessionKey : request.PrefixBlocks.IsEmpty ? 0 : request.PrefixBlocks.Span[0];
         if (key == 0 || set.Count == 0)
-        {
             return scope.Least(set);
-        }
         var ring = _rings.GetValue(set, Ring.Of);
         var at = Array.BinarySearch(ring.Points, Hash.Mix(key));
         at = at < 0 ? ~at : at;
@@ -34,9 +28,7 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
             var (from, to) = set.Leaves(slot);
             var leaf = from + (int)(Hash.Mix(key + ring.Names[slot]) % (ulong)(to - from));
             if (!scope.Takes(set, leaf))
-            {
                 continue;
-            }
             if (request.SessionKey == 0 && scope.Least(set) is >= 0 and var least
                 && set.Weight(leaf) - set.Weight(least) > scope.Tokens)
             {
@@ -64,9 +56,7 @@ internal sealed class ConsistentHashingPolicy : PickPolicy
             {
                 var name = worker is null ? 0 : names[worker.Slot] = Hash.Of(worker.Id.Value);
                 for (var i = 0; worker is not null && i < PointsPerWorker; i++)
-                {
                     points.Add((Hash.Mix(name + (ulong)i), worker.Slot));
-                }
             }
             points.Sort();
             return new Ring { Points = [.. points.Select(p => p.Point)], Slots = [.. points.Select(p => p.Slot)], Names = names };

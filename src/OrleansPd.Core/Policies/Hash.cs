@@ -16,9 +16,7 @@ internal static class Hash
     {
         var hash = 0xCBF2_9CE4_8422_2325UL;
         foreach (var c in text)
-        {
             hash = (hash ^ c) * 0x100_0000_01B3UL;
-        }
         return Mix(hash);
     }
 }

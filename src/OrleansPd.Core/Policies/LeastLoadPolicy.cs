@@ -1,6 +1,3 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>The rank with the fewest tokens in flight; equally loaded ranks are used in rotation.</summary>

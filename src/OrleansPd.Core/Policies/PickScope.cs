@@ -1,5 +1,3 @@
-using OrleansPd.Core.Load;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>The constraints of one pick.</summary>

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Options;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>A row of <see cref="PolicyTable"/>.</summary>

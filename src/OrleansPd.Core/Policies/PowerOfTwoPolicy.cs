@@ -1,6 +1,3 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>The less loaded of two ranks chosen at random.</summary>
@@ -15,13 +12,9 @@ internal sealed class PowerOfTwoPolicy : PickPolicy
         {
             var leaf = scope.Random.Next(set.Count);
             if (leaf == first || !scope.Takes(set, leaf))
-            {
                 continue;
-            }
             if (first >= 0)
-            {
                 return set.Weight(leaf) < set.Weight(first) ? leaf : first;
-            }
             first = leaf;
         }
         return first >= 0 ? first : scope.Least(set);

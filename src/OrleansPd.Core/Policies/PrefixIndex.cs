@@ -54,19 +54,13 @@ internal sealed class PrefixIndex
     public void Add(ReadOnlySpan<ulong> blocks, uint holder, AffinityUpdates? updates = null)
     {
         if (blocks.IsEmpty)
-        {
             return;
-        }
         _clock += 2; // the low bit of a stamp means "common"
         var grid = GridCount(blocks.Length);
         for (var i = 0; i < grid; i++)
-        {
             AddBlock(blocks[GridDepth(i) - 1], holder, updates);
-        }
         if (GridDepth(grid - 1) != blocks.Length)
-        {
             AddBlock(blocks[^1], holder, updates);
-        }
     }
 
     /// <summary>Adds blocks of another index's grid.</summary>
@@ -74,9 +68,7 @@ internal sealed class PrefixIndex
     {
         _clock += 2;
         foreach (var key in keys)
-        {
             AddBlock(key, holder, null);
-        }
     }
 
     private void AddBlock(ulong key, uint holder, AffinityUpdates? updates)
@@ -93,9 +85,7 @@ internal sealed class PrefixIndex
         var holders = _holders.AsSpan(entry * MaxHolders, MaxHolders);
         var at = holders.IndexOf(holder);
         if (updates is not null && (updates.PublishesAll || (at < 0 && common == 0)))
-        {
             updates.Add(key);
-        }
         if (at < 0)
         {
             common |= holders[^1] != 0 ? 1u : 0u;
@@ -109,26 +99,18 @@ internal sealed class PrefixIndex
     private int Deepest(ReadOnlySpan<ulong> blocks, bool commonOnly)
     {
         if (blocks.IsEmpty)
-        {
             return 0;
-        }
         if (Knows(blocks[^1], commonOnly))
-        {
             return blocks.Length;
-        }
         // A prefix is known up to some block and unknown after it: a binary search finds that block.
         var (known, unknown) = (0, GridCount(blocks.Length) + 1);
         while (known + 1 < unknown)
         {
             var middle = (known + unknown) / 2;
             if (Knows(blocks[GridDepth(middle - 1) - 1], commonOnly))
-            {
                 known = middle;
-            }
             else
-            {
                 unknown = middle;
-            }
         }
         return known == 0 ? 0 : GridDepth(known - 1);
     }
@@ -143,9 +125,7 @@ internal sealed class PrefixIndex
     private static int GridCount(int length)
     {
         if (length <= 1 << GridBits)
-        {
             return length;
-        }
         var octave = System.Numerics.BitOperations.Log2((uint)length) - GridBits;
         return (octave << GridBits) + (length >> octave);
     }
@@ -154,9 +134,7 @@ internal sealed class PrefixIndex
     {
         var n = index + 1;
         if (n <= 1 << GridBits)
-        {
             return n;
-        }
         var octave = (n >> GridBits) - 1;
         return (n - (octave << GridBits)) << octave;
     }
@@ -176,9 +154,7 @@ internal sealed class PrefixIndex
         var line = Line(key);
         var oldest = line;
         for (var i = line + 1; i < line + Ways; i++)
-        {
             oldest = _stamps[i] < _stamps[oldest] ? i : oldest;
-        }
         return oldest;
     }
 }

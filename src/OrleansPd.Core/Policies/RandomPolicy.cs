@@ -1,6 +1,3 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>Any rank with room.</summary>
@@ -14,9 +11,7 @@ internal sealed class RandomPolicy : PickPolicy
         {
             var leaf = scope.Random.Next(set.Count);
             if (scope.Takes(set, leaf))
-            {
                 return leaf;
-            }
         }
         return scope.Least(set);
     }

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Policies;
 
 /// <summary>All ranks of all workers in rotation.</summary>
@@ -15,9 +12,7 @@ internal sealed class RoundRobinPolicy : PickPolicy
         {
             var leaf = (int)(_turn++ % (uint)set.Count);
             if (scope.Takes(set, leaf))
-            {
                 return leaf;
-            }
         }
         return scope.Least(set);
     }

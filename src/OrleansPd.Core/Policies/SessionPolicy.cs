@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Policies;
 
@@ -24,9 +22,7 @@ internal sealed class SessionPolicy : PickPolicy
     public override void Picked(RankSet set, int leaf, in PairRequest request)
     {
         if (request.SessionKey == 0)
-        {
             return;
-        }
         var slot = set.Slot(leaf);
         var now = new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch);
         var known = Find(request.SessionKey);
@@ -45,9 +41,7 @@ internal sealed class SessionPolicy : PickPolicy
     {
         var slot = set.Slot(leaf);
         foreach (var key in keys)
-        {
             Store(key, new Home(slot, set.Rank(leaf), set.Worker(leaf).Epoch));
-        }
     }
 
     private void Store(ulong session, Home home)

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Requests;
 
 /// <summary>The members of each leg, by rank mode. No rank member is sent for a worker with one rank.</summary>

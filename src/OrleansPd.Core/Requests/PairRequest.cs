@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Requests;
 
 /// <summary>One attempt of one HTTP request, as far as admission and the choice of a pair depend on it.</summary>

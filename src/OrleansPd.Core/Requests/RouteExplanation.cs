@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace OrleansPd.Core.Requests;
 
 /// <summary>Why a lease got its pair, in numbers; the text is made on demand.</summary>
@@ -38,9 +36,7 @@ public readonly record struct RouteExplanation
     public override string ToString()
     {
         if (IsNone)
-        {
             return "";
-        }
         var target = Route switch
         {
             RouteReason.Pair => "pair",

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Options;
-
 namespace OrleansPd.Core.Requests;
 
 /// <summary>Why a request went to a pair or to a regular worker.</summary>

@@ -1,7 +1,3 @@
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Rooms;
 
 /// <summary>The rooms of one gateway: mints them for leases, stores their owners, and closes them with their lease.</summary>
@@ -22,9 +18,7 @@ internal sealed class RoomBook(ControlPlaneOptions options, RoomMint mint)
         {
             rooms[i] = mint.Next(prefill, rank, options.DpRanks);
             if (prefill.DpSize > 1)
-            {
                 Table.Open(rooms[i], prefill, owner, decode);
-            }
         }
         return rooms;
     }
@@ -35,9 +29,7 @@ internal sealed class RoomBook(ControlPlaneOptions options, RoomMint mint)
         if (lease.Prefill is { DpSize: > 1 })
         {
             foreach (var room in lease.Rooms.Span)
-            {
                 Table.Close(room);
-            }
         }
     }
 

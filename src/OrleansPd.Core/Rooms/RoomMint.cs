@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Rooms;
 
 /// <summary>
@@ -68,9 +66,7 @@ public sealed class RoomMint
             var room = Steer(upper, (uint)dpSize, (uint)rank);
             // 0 means "metadata not arrived" to a decode engine: such a request never ends. One value of 2^53 can give it.
             if (room != 0)
-            {
                 return room;
-            }
         }
     }
 

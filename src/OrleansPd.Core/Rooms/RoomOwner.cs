@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Rooms;
 
 /// <summary>The owner of a room.</summary>

@@ -35,9 +35,7 @@ public sealed class RoomShard(TimeSpan ttl, int maxRooms)
     {
         ArgumentNullException.ThrowIfNull(dropped);
         while (dropped.Count < most && _table.TryDrop(now, out var room))
-        {
             dropped.Add(room);
-        }
     }
 }
 

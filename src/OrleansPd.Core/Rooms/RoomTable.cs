@@ -1,6 +1,4 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Rooms;
 
@@ -168,9 +166,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
     public void NewEpoch(int slot)
     {
         if (slot >= _epochs.Length)
-        {
             Array.Resize(ref _epochs, Math.Max(slot + 1, _epochs.Length * 2));
-        }
         _epochs[slot]++;
     }
 
@@ -181,9 +177,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
         {
         }
         if (_rooms.Capacity > 2 * MinCapacity && Count < _rooms.Capacity / 8)
-        {
             _rooms.TrimExcess(Math.Max(MinCapacity, _rooms.Capacity / 4));
-        }
     }
 
     /// <summary>Drops the oldest room if it has expired.</summary>
@@ -191,9 +185,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
     {
         room = _oldest;
         if (room == None || (Find(room) is var entry && entry.Deadline > now.UtcTicks))
-        {
             return false;
-        }
         Expire(room, entry);
         return true;
     }
@@ -216,9 +208,7 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
     {
         var older = _newest;
         while (older != None && Find(older).Deadline > deadline.UtcTicks)
-        {
             older = Find(older).Older;
-        }
         ref var newer = ref older == None ? ref _oldest : ref Find(older).Newer;
         ref var entry = ref Find(room);
         (entry.Deadline, entry.Older, entry.Newer) = (deadline.UtcTicks, older, newer);

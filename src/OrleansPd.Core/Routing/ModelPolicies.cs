@@ -1,6 +1,4 @@
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Core.Routing;
 
@@ -36,9 +34,7 @@ internal sealed class ModelPolicies
     {
         _shared.Picker.CachesFlushed(slot);
         foreach (var own in _own.Values)
-        {
             own.Picker.CachesFlushed(slot);
-        }
     }
 }
 

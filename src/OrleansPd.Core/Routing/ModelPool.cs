@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Routing;
 
 /// <summary>All transfer groups of one model, and its regular workers.</summary>
@@ -27,15 +25,11 @@ internal sealed class ModelPool(string model)
     public PairRequest WithKnownAdapters(in PairRequest request)
     {
         if (request.Adapters is not { } adapters)
-        {
             return request;
-        }
         foreach (var group in Groups)
         {
             if (group.AnyHas(adapters))
-            {
                 return request;
-            }
         }
         return Regular?.AnyHas(adapters) == true ? request : request with { Adapters = null };
     }
@@ -50,9 +44,7 @@ internal sealed class ModelPool(string model)
             var hasDecode = PairGroup.AnyUsable(group.Decode, adapters);
             var hasPrefill = group.Prefill is null ? hasDecode : PairGroup.AnyUsable(group.Prefill, adapters);
             if (hasDecode && hasPrefill)
-            {
                 return null;
-            }
             (prefill, decode) = (prefill || hasPrefill, decode || hasDecode);
         }
         // Workers without a fitting partner never become ready: report that, not that they are not ready.
@@ -90,9 +82,7 @@ internal sealed class ModelPool(string model)
         {
             var (hasPrefill, hasDecode) = (group.Prefill?.Count > 0, group.Decode.Count > 0);
             if (group.Prefill is null || (hasPrefill && hasDecode))
-            {
                 return false;
-            }
             (prefill, decode) = (prefill || hasPrefill, decode || hasDecode);
         }
         return prefill && decode;

@@ -1,8 +1,3 @@
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.Routing;
 
 /// <summary>
@@ -63,9 +58,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         for (var rank = 0; rank < KnownRanks(worker); rank++)
         {
             if (loads.Fade(worker.Slot, rank, now))
-            {
                 Rescore(worker.Slot, rank);
-            }
         }
     }
 
@@ -81,9 +74,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
             if (_pools.Count == 1)
             {
                 foreach (var only in _pools.Values)
-                {
                     return only;
-                }
             }
             refusal = _pools.Count == 0
                 ? ModelPool.Why(prefill: false, decode: false)
@@ -112,9 +103,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
             for (var i = 0; i < fleet.Workers.Length; i++)
             {
                 if (!ReferenceEquals(known.Workers[i], fleet.Workers[i]))
-                {
                     SetOf(fleet.Workers[i].Slot)?.Refresh(fleet.Workers[i]);
-                }
             }
             return;
         }
@@ -126,17 +115,13 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
     private void Rescore(int slot, int rank)
     {
         if (SetOf(slot) is { } set && set.Leaf(slot, rank) is >= 0 and var leaf)
-        {
             set.Rescore(leaf);
-        }
     }
 
     private static bool SameShape(FleetSnapshot left, FleetSnapshot right)
     {
         if (left.Workers.Length != right.Workers.Length)
-        {
             return false;
-        }
         for (var i = 0; i < left.Workers.Length; i++)
         {
             var (l, r) = (left.Workers[i], right.Workers[i]);
@@ -157,16 +142,12 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         var workers = _fleet.Workers.Where(w => w.Phase != WorkerPhase.Gone).ToArray();
         _sets = new RankSet?[workers.Length == 0 ? 0 : workers.Max(w => w.Slot) + 1];
         foreach (var worker in workers)
-        {
             loads.SetLimits(worker, Ranks(worker), options);
-        }
         _pools.Clear();
         // Workers that have not reported their model belong to no pool, unless no worker has reported one.
         var anyReported = workers.Any(w => w.Model is not null);
         foreach (var ofModel in workers.Where(w => w.Model is not null || !anyReported).GroupBy(w => w.Model ?? ""))
-        {
             _pools.Add(ofModel.Key, Pool(ofModel.Key, [.. ofModel]));
-        }
     }
 
     private ModelPool Pool(string model, WorkerSnapshot[] workers)
@@ -198,9 +179,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         foreach (var worker in set.Workers)
         {
             if (worker is not null)
-            {
                 _sets[worker.Slot] = set;
-            }
         }
         return set;
     }
@@ -209,9 +188,7 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
     {
         var widest = 0;
         for (var leaf = 0; leaf < set.Count; leaf++)
-        {
             widest = Math.Max(widest, set.Load(leaf).MaxItems);
-        }
         return widest;
     }
 }

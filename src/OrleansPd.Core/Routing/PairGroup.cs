@@ -1,4 +1,3 @@
-using OrleansPd.Core.Load;
 using OrleansPd.Core.Policies;
 
 namespace OrleansPd.Core.Routing;
@@ -28,9 +27,7 @@ internal sealed class PairGroup(string key, string? model, RankSet? prefill, Ran
         foreach (var worker in set.Workers)
         {
             if (worker?.IsPairable == true && set.Has(worker.Slot, adapters))
-            {
                 return true;
-            }
         }
         return false;
     }

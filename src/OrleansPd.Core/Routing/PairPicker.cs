@@ -1,7 +1,4 @@
-using OrleansPd.Core.Load;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.Routing;
 
@@ -34,26 +31,20 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
     {
         var groups = pool.Groups;
         if (groups.Count == 1)
-        {
             return TryGroup(groups[0], request, avoidPrefill, avoidDecode, out pick);
-        }
         if (request.Near is { } near)
         {
             foreach (var group in groups)
             {
                 if (group.Decode.Has(near.Decode.Slot) && TryGroup(group, request, avoidPrefill, avoidDecode, out pick))
-                {
                     return true;
-                }
             }
         }
         var first = FirstGroup(groups, request);
         for (var i = 0; i < groups.Count; i++)
         {
             if (TryGroup(groups[(first + i) % groups.Count], request, avoidPrefill, avoidDecode, out pick))
-            {
                 return true;
-            }
         }
         pick = default;
         return false;
@@ -94,9 +85,7 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
         if (request.SessionKey != 0)
         {
             for (var i = 1; i < groups.Count; i++)
-            {
                 best = Hash.Mix(groups[i].Key ^ request.SessionKey) > Hash.Mix(groups[best].Key ^ request.SessionKey) ? i : best;
-            }
             return best;
         }
         var all = 0;
@@ -126,9 +115,7 @@ internal sealed class PairPicker(PickPolicy prefillPolicy, PickPolicy decodePoli
         var prefill = Near(group.Prefill, request.Near?.Prefill, request.Near?.PrefillRank ?? 0, prefillScope);
         prefill = prefill >= 0 ? prefill : prefillPolicy.Pick(group.Prefill, request, prefillScope);
         if (prefill < 0)
-        {
             return false;
-        }
         var decode = Near(group.Decode, request.Near?.Decode, request.Near?.DecodeRank ?? 0, decodeScope);
         decode = decode >= 0 ? decode : decodePolicy.Pick(group.Decode, request, decodeScope);
         pick = new(group, prefill, decode);

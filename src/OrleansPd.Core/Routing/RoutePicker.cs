@@ -1,6 +1,3 @@
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Core.Routing;
 
 /// <summary>
@@ -58,17 +55,11 @@ internal sealed class RoutePicker(PairPicker picker, ControlPlaneOptions options
     {
         var request = pool.WithKnownAdapters(asked);
         if (request.OnlyRegular)
-        {
             return pool.WhyNoRegular(request.Adapters);
-        }
         if (pool.WhyUnusable(request.Adapters) is not { } why)
-        {
             return null;
-        }
         if (pool.Regular is not { } regular || !PairGroup.AnyUsable(regular.Decode, request.Adapters))
-        {
             return why;
-        }
         var mayUseRegular = options.PdFallback || request.PromptTokens < options.PdMinUncachedTokens;
         return mayUseRegular ? null
             : why with { Message = why.Message + " Regular workers are there, but may not take over (PdFallback is off)." };

@@ -1,9 +1,5 @@
 using OrleansPd.Core.Admission;
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.States;
 
@@ -68,14 +64,10 @@ public abstract class AdmissionState
     public bool LegEnded(PairLease lease, LegSide side, LegOutcome outcome, DateTimeOffset now, long timestamp)
     {
         if (lease is not HeldLease held || !Admission.Release(held, side, now, timestamp))
-        {
             return false;
-        }
         var worker = side == LegSide.Prefill ? held.Prefill! : held.Decode;
         if (outcome == LegOutcome.Succeeded)
-        {
             Stalls.Moved(worker.Slot, timestamp);
-        }
         LegReleased(worker, side == LegSide.Prefill ? held.PrefillHalfOpen : held.DecodeHalfOpen, outcome, now, timestamp);
         return true;
     }
@@ -84,9 +76,7 @@ public abstract class AdmissionState
     public void CachesFlushed(WorkerId id)
     {
         if (_workers.SlotOf(id) is >= 0 and var slot)
-        {
             Admission.CachesFlushed(slot);
-        }
     }
 
     /// <returns>Null where unknown.</returns>

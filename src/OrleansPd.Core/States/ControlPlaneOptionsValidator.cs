@@ -1,6 +1,4 @@
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.States;
 
@@ -26,21 +24,15 @@ public static class ControlPlaneOptionsValidator
         })
         {
             if (!string.IsNullOrEmpty(name) && PolicyTable.Problem(name) is { } problem)
-            {
                 yield return new(setting, $"'{name}' {problem}");
-            }
         }
         var models = new HashSet<string>(StringComparer.Ordinal);
         for (var i = 0; i < options.ModelPolicy.Count; i++)
         {
             if (ModelPolicySpec.TryParse(options.ModelPolicy[i], out var problem) is not { } spec)
-            {
                 yield return new($"{nameof(options.ModelPolicy)}:{i}", problem!);
-            }
             else if (!models.Add(spec.Model))
-            {
                 yield return new($"{nameof(options.ModelPolicy)}:{i}", $"'{spec.Model}' is named twice");
-            }
         }
     }
 
@@ -56,9 +48,7 @@ public static class ControlPlaneOptionsValidator
     private static IEnumerable<OptionProblem> Facade(ControlPlaneOptions options)
     {
         if (!options.BootstrapFacade)
-        {
             yield break;
-        }
         if (string.IsNullOrWhiteSpace(options.FacadeHost))
         {
             yield return new(nameof(options.FacadeHost),
@@ -79,34 +69,24 @@ public static class ControlPlaneOptionsValidator
             var worker = options.Workers[i];
             var path = $"{nameof(options.Workers)}:{i}:";
             foreach (var problem in OptionRules.Check(worker, path))
-            {
                 yield return problem;
-            }
             if (worker.Url is not { } url)
             {
                 continue; // reported as missing
             }
             if (UrlProblem(url) is { } wrong)
-            {
                 yield return new(path + nameof(worker.Url), wrong);
-            }
             else if (!addresses.Add(url.GetLeftPart(UriPartial.Authority)))
-            {
                 yield return new(path + nameof(worker.Url), $"{url.GetLeftPart(UriPartial.Authority)} is named twice");
-            }
             else if (worker.Id is { } id && !ids.Add(id))
-            {
                 yield return new(path + nameof(worker.Id), $"'{id}' is named twice");
-            }
         }
     }
 
     private static string? UrlProblem(Uri url)
     {
         if (!url.IsAbsoluteUri || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
-        {
             return $"'{url.OriginalString}' is not a URL such as http://10.0.0.1:30000";
-        }
         return url.AbsolutePath != "/" || url.Query.Length > 0 || url.UserInfo.Length > 0
             ? $"'{url.OriginalString}' must be the engine's address alone, without path, query or user"
             : null;

@@ -1,8 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>Operators' changes to the fleet, and engines' reports of their load.</summary>
@@ -29,9 +24,7 @@ public sealed partial class ControlPlaneState
     {
         ArgumentNullException.ThrowIfNull(request);
         if (request.Problem is { } problem)
-        {
             return PoolAnswer.Failed(AdminProblem.Invalid, problem);
-        }
         var key = request.Pool.ToString();
         if (request.TargetSize is { } target && (_targets.ContainsKey(key) || _targets.Count < FleetRoster.MaxPools))
         {
@@ -48,9 +41,7 @@ public sealed partial class ControlPlaneState
         }
         var surplus = request.Surplus(MembersOf(request.Pool).Select(View));
         foreach (var id in surplus)
-        {
             StartLeaving(id, new WorkerInput.Drain(), now, timestamp);
-        }
         return PoolAnswer.Done(Pool(request.Pool), surplus);
     }
 
@@ -64,9 +55,7 @@ public sealed partial class ControlPlaneState
     public WorkerView? Remove(WorkerId id, bool force, DateTimeOffset now, long timestamp)
     {
         if (_fleet.Find(id) is not null)
-        {
             StartLeaving(id, force ? new WorkerInput.Remove() : new WorkerInput.Drain(), now, timestamp);
-        }
         return View(id);
     }
 
@@ -74,9 +63,7 @@ public sealed partial class ControlPlaneState
     public bool BeginSwitch(WorkerId id, WorkerRole role, DateTimeOffset now, long timestamp)
     {
         if (_fleet.Find(id) is not { Stage: WorkerPhase.Ready or WorkerPhase.Probing })
-        {
             return false;
-        }
         StartLeaving(id, new WorkerInput.Switch(role), now, timestamp);
         return true;
     }
@@ -89,9 +76,7 @@ public sealed partial class ControlPlaneState
     {
         ArgumentNullException.ThrowIfNull(load);
         if (_fleet.Find(id) is not { } worker)
-        {
             return;
-        }
         _loads[worker.Slot] = load;
         if (load.Problem is null && _fleet.SnapshotOf(worker.Slot) is { } snapshot)
         {
@@ -103,9 +88,7 @@ public sealed partial class ControlPlaneState
             }
         }
         if (worker.Stage == WorkerPhase.Draining)
-        {
             EndDrains(now);
-        }
         PublishIfChanged(now, timestamp);
         Admission.Pump(now, timestamp);
     }
@@ -125,17 +108,11 @@ public sealed partial class ControlPlaneState
     {
         var worker = _fleet.Find(id)!;
         if (worker.Stage != WorkerPhase.Draining)
-        {
             _idleSince[worker.Slot] = now;
-        }
         if (how is WorkerInput.Remove)
-        {
             Retire(worker.Slot, now, forced: true);
-        }
         else
-        {
             _ = _fleet.Apply(worker.Slot, how, now);
-        }
         PublishIfChanged(now, timestamp);
     }
 
@@ -143,13 +120,9 @@ public sealed partial class ControlPlaneState
     private void LoadDropped(int slot, DateTimeOffset now)
     {
         if (OnSlot(slot) == 0)
-        {
             _idleSince[slot] = now;
-        }
         if (_fleet.At(slot) is { Stage: WorkerPhase.Draining })
-        {
             EndDrains(now);
-        }
     }
 
     private void EndDrains(DateTimeOffset now)
@@ -157,9 +130,7 @@ public sealed partial class ControlPlaneState
         foreach (var worker in _fleet.Registered.Where(w => w is { Stage: WorkerPhase.Draining, SwitchTo: null }).ToArray())
         {
             if (SafetyOf(worker.Id, worker.Slot).IsSafe)
-            {
                 Retire(worker.Slot, now, forced: false);
-            }
         }
     }
 

@@ -1,9 +1,3 @@
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>
@@ -62,9 +56,7 @@ public sealed partial class ControlPlaneState : AdmissionState
     public WorkerState? Apply(WorkerId id, WorkerInput input, DateTimeOffset now, long timestamp)
     {
         if (_fleet.Find(id) is not { } worker)
-        {
             return null;
-        }
         if (input is WorkerInput.Drain or WorkerInput.Remove or WorkerInput.Switch)
         {
             StartLeaving(id, input, now, timestamp);
@@ -145,9 +137,7 @@ public sealed partial class ControlPlaneState : AdmissionState
     private void FreeSlotIfGone(int slot)
     {
         if (_fleet.At(slot) is { Stage: WorkerPhase.Gone } && OnSlot(slot) == 0)
-        {
             _fleet.FreeSlot(slot);
-        }
     }
 
     private void Charge(int slot, bool halfOpen, LegOutcome outcome, DateTimeOffset now)
@@ -180,9 +170,7 @@ public sealed partial class ControlPlaneState : AdmissionState
         foreach (var worker in fleet.Workers)
         {
             if (worker.Slot >= _epochs.Length)
-            {
                 Array.Resize(ref _epochs, Math.Max(16, worker.Slot * 2));
-            }
             ref var epoch = ref _epochs[worker.Slot];
             if (epoch != 0 && epoch != worker.Epoch)
             {

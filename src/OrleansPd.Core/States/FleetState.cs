@@ -1,8 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>
@@ -35,9 +30,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
     {
         var granted = BreakerAt(slot).TryHalfOpen(BreakerLimits, now, out var next);
         if (granted && take)
-        {
             _ = SetBreaker(slot, next);
-        }
         return granted;
     }
 
@@ -59,9 +52,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
     {
         var id = spec.Id ?? WorkerAddress.IdOf(spec.Url);
         if (_slots.ContainsKey(id))
-        {
             return null;
-        }
         var slot = Array.IndexOf(_workers, null);
         if (slot < 0)
         {
@@ -113,9 +104,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         var old = _workers[slot]!;
         var next = old.Apply(input, _probeLimits, now);
         if (next == old)
-        {
             return false;
-        }
         _workers[slot] = next;
         if (next.Epoch != old.Epoch)
         {
@@ -147,9 +136,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
             : new WorkerInput.Stall($"nothing in flight has moved for {seconds / 10 * 10} s");
         _ = Apply(slot, stall, now);
         if (seconds >= options.StallBrokenSecs && SnapshotOf(slot)?.IsPairable == true && !BreakerAt(slot).IsOpen)
-        {
             _ = SetBreaker(slot, Breaker.Opened(BreakerLimits, now));
-        }
     }
 
     /// <summary>Slots of all registrations with that name: the current one, and gone ones with requests in flight.</summary>
@@ -170,9 +157,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
     {
         var worker = _workers[slot]!;
         if (worker.Stage == WorkerPhase.Gone)
-        {
             return false;
-        }
         var old = _snapshots[slot].Snapshot;
         var changed = old is null || old.Phase != worker.Phase(_breakers[slot].IsOpen) || old.Epoch != worker.Epoch
             || old.Facts != worker.Facts || old.FacadePort != worker.Facade?.Port
@@ -180,9 +165,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
             || old.Priority != worker.Spec.Priority || old.ApiKey != worker.Spec.ApiKey
             || old.Labels != (worker.Spec.Labels ?? ImmutableDictionary<string, string>.Empty);
         if (changed)
-        {
             Publish();
-        }
         return changed;
     }
 
@@ -206,9 +189,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
         ref var known = ref _snapshots[worker.Slot];
         var open = _breakers[worker.Slot].IsOpen;
         if (known.Snapshot is null || !ReferenceEquals(known.Of, worker) || known.IsOpen != open || known.Group != group)
-        {
             known = (Create(worker, group), worker, open, group);
-        }
         return known.Snapshot;
     }
 

@@ -1,7 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>The gateway's reports to the workers' grains, and the credits in their answers.</summary>
@@ -19,9 +15,7 @@ public sealed partial class GatewayState
     public GatewayReport? NextReport(WorkerId id, long registration, long timestamp, long frequency)
     {
         if (Find(id, registration) is not { } worker)
-        {
             return null;
-        }
         worker.Pack();
         worker.IsUrgent = false;
         var demand = worker.Report.Snapshot.IsPairable ? Admission.Waiting : 0; // a waiting request may use any worker
@@ -59,9 +53,7 @@ public sealed partial class GatewayState
         ArgumentNullException.ThrowIfNull(report);
         ArgumentNullException.ThrowIfNull(answer);
         if (Find(id, report.Registration) is not { } worker || report.Claim.Sequence != worker.Sequence)
-        {
             return;
-        }
         if (answer.Grant is not { } grant || grant.Ledger < worker.Ledger || now - sentAt > _limits.Frozen)
         {
             return; // overtaken, from a former writer, or so old that the cluster may have declared us dead
@@ -100,22 +92,16 @@ public sealed partial class GatewayState
         for (var lease = Admission.Leases; lease is not null; lease = lease.Next)
         {
             if (!lease.DecodeEnded)
-            {
                 Add(lease.Decode.Id, lease.Rids);
-            }
             if (!lease.PrefillEnded)
-            {
                 Add(lease.Prefill!.Id, lease.Rids);
-            }
         }
         return live;
 
         void Add(WorkerId worker, IReadOnlyList<string> rids)
         {
             if (!live.TryGetValue(worker, out var all))
-            {
                 live.Add(worker, all = ImmutableArray.CreateBuilder<string>());
-            }
             all.AddRange(rids);
         }
     }
@@ -126,9 +112,7 @@ public sealed partial class GatewayState
         for (var lease = Admission.Leases; lease is not null; lease = lease.Next)
         {
             if ((!lease.DecodeEnded && lease.Decode.Slot == slot) || (!lease.PrefillEnded && lease.Prefill!.Slot == slot))
-            {
                 rids.AddRange(lease.Rids);
-            }
         }
         return rids.ToImmutable();
     }

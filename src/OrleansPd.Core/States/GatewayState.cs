@@ -1,11 +1,5 @@
-using System.Collections.Immutable;
 using OrleansPd.Core.Admission;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.States;
 
@@ -50,18 +44,12 @@ public sealed partial class GatewayState : AdmissionState
     public bool Apply(ImmutableArray<WorkerReport> reports, DateTimeOffset now, long timestamp)
     {
         if (_fleet.Apply(reports) is not { } news)
-        {
             return false;
-        }
         foreach (var slot in news)
-        {
             Admission.Reset(slot);
-        }
         Publish(_fleet.Snapshot, now);
         foreach (var worker in _fleet.Workers.Where(w => w.Report.Snapshot.Facts != WorkerFacts.Unknown))
-        {
             Resize(worker);
-        }
         FreeIdleSlots();
         Admission.Pump(now, timestamp);
         return true;
@@ -84,9 +72,7 @@ public sealed partial class GatewayState : AdmissionState
         AffinityUpdates.Read(update, (worker, side, rank, found) =>
         {
             if (_fleet.SlotOf(worker) is >= 0 and var slot && Admission.Learn(side, slot, rank, found))
-            {
                 keys += found.Length;
-            }
         });
         return keys;
     }
@@ -94,9 +80,7 @@ public sealed partial class GatewayState : AdmissionState
     public override AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp)
     {
         if (now - _lastTick > _limits.Frozen)
-        {
             SuspendCredits();
-        }
         return base.Acquire(request, now, timestamp);
     }
 
@@ -104,14 +88,10 @@ public sealed partial class GatewayState : AdmissionState
     public void Tick(DateTimeOffset now, long timestamp)
     {
         if (_lastTick != default && now - _lastTick > _limits.Frozen)
-        {
             SuspendCredits();
-        }
         _lastTick = now;
         foreach (var worker in _fleet.All.Where(w => now >= w.ValidUntil))
-        {
             SuspendCredits(worker);
-        }
         Admission.Rooms.Sweep(now);
         Admission.Pump(now, timestamp);
     }
@@ -147,9 +127,7 @@ public sealed partial class GatewayState : AdmissionState
     private void SuspendCredits()
     {
         foreach (var worker in _fleet.All)
-        {
             SuspendCredits(worker);
-        }
     }
 
     private void SuspendCredits(TrackedWorker worker)
@@ -168,15 +146,11 @@ public sealed partial class GatewayState : AdmissionState
     private void FreeIdleSlots()
     {
         if (!_fleet.AnyGone)
-        {
             return;
-        }
         foreach (var gone in _fleet.All.Where(w => w.IsGone && Admission.Catalog.InFlight(w.Slot) == 0).ToArray())
         {
             for (var rank = 0; rank < gone.Ranks; rank++)
-            {
                 Admission.Catalog.SetCredits(gone.Slot, rank, 0, 0, 0, 0);
-            }
             _fleet.Forget(gone.Slot);
         }
     }

@@ -1,7 +1,3 @@
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>A generation of our own that tests whether a worker serves. Its outcome must be reported in any case.</summary>

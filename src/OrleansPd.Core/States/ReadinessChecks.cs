@@ -1,6 +1,3 @@
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>
@@ -31,21 +28,15 @@ internal sealed class ReadinessChecks(FleetState fleet, RoomMint mint, DpRankMod
             if (partner is null)
             {
                 if (ReadinessRule.Mismatch(worker, fleet.Snapshot, o => fleet.At(o.Slot) is { WasDescribed: true }) is { } reason)
-                {
                     _ = fleet.Apply(worker.Slot, new WorkerInput.ReadinessFailed(reason), now);
-                }
                 return null;
             }
         }
         if (worker.Phase == WorkerPhase.Broken)
-        {
             _ = fleet.TryHalfOpen(worker.Slot, take: true, now);
-        }
         _busy.Add(worker.Slot);
         if (partner?.Phase == WorkerPhase.Probing)
-        {
             _busy.Add(partner.Slot);
-        }
         _attempts[worker.Slot] = _attempts.GetValueOrDefault(worker.Slot) + 1;
         return ReadinessRule.Check(worker, partner, mint, ranks);
     }
@@ -57,16 +48,12 @@ internal sealed class ReadinessChecks(FleetState fleet, RoomMint mint, DpRankMod
         foreach (var worker in (ReadOnlySpan<WorkerSnapshot?>)[check.Decode, check.Prefill])
         {
             if (worker is null)
-            {
                 continue;
-            }
             _ = _busy.Remove(worker.Slot);
             if (fleet.At(worker.Slot)?.Id == worker.Id)
             {
                 if (good == true)
-                {
                     _ = _attempts.Remove(worker.Slot);
-                }
                 ReadinessRule.Apply(fleet, worker.Slot, worker, good, reason, now);
             }
         }

@@ -1,8 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>
@@ -73,9 +68,7 @@ internal static class ReadinessRule
             _ = fleet.Apply(slot, input, now);
         }
         if (worker.Phase == WorkerPhase.Broken && fleet.At(slot)?.Epoch == worker.Epoch)
-        {
             _ = fleet.SetBreaker(slot, fleet.BreakerAt(slot).HalfOpenEnded(fleet.BreakerLimits, good, now));
-        }
     }
 
     private static ImmutableArray<WorkerSnapshot> Others(WorkerSnapshot worker, FleetSnapshot fleet) =>

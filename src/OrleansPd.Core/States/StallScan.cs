@@ -1,5 +1,4 @@
 using OrleansPd.Core.Admission;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Core.States;
 
@@ -27,18 +26,12 @@ internal sealed class StallScan
         for (var lease = leases; lease is not null; lease = lease.Next)
         {
             if (!lease.PrefillEnded && fleet.IsPresent(lease.Prefill!))
-            {
                 See(lease.Prefill!.Slot, lease);
-            }
             if (!lease.DecodeEnded && fleet.IsPresent(lease.Decode))
-            {
                 See(lease.Decode.Slot, lease);
-            }
         }
         for (var slot = 0; slot < _oldest.Length; slot++)
-        {
             _oldest[slot] = _oldest[slot] == 0 ? 0 : Math.Max(0, timestamp - Math.Max(_oldest[slot], _moved[slot]));
-        }
         return _oldest;
     }
 

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>The worker's readiness checks. One check of a worker runs at a time in the whole cluster.</summary>
@@ -17,17 +14,13 @@ public sealed partial class WorkerWriterState
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(mint);
         if (_checking || !ReadinessRule.IsDue(_fleet, _slot, Report.Snapshot.Phase, now))
-        {
             return null;
-        }
         var worker = Report.Snapshot with { TransferGroup = "" };
         WorkerSnapshot? partner = null;
         if (worker.Role != WorkerRole.Regular)
         {
             if (fleet.Workers.FirstOrDefault(w => w.Id == Id) is not { } self)
-            {
                 return null;
-            }
             worker = worker with { TransferGroup = self.TransferGroup };
             partner = ReadinessRule.Partner(worker, fleet, _attempts, _ => true);
             if (partner is null)
@@ -43,9 +36,7 @@ public sealed partial class WorkerWriterState
             }
         }
         if (worker.Phase == WorkerPhase.Broken)
-        {
             _ = _fleet.TryHalfOpen(_slot, take: true, now);
-        }
         _checking = true;
         _attempts++;
         return ReadinessRule.Check(worker, partner, mint, _options.DpRanks);
@@ -60,9 +51,7 @@ public sealed partial class WorkerWriterState
         _attempts = good == true ? 0 : _attempts;
         ReadinessRule.Apply(_fleet, _slot, check.Prefill?.Id == Id ? check.Prefill : check.Decode, good, reason, now);
         if (InFlight == 0)
-        {
             _idleSince = now;
-        }
         EndDrain(now);
         Publish();
     }

@@ -1,12 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Credits;
-using OrleansPd.Core.Load;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Core.States;
 
 /// <summary>
@@ -44,9 +35,7 @@ public sealed partial class WorkerWriterState
         _slot = _fleet.Register(member.Spec with { Id = member.Id }, now)!.Slot;
         _idleSince = now;
         if (last is not null && last.Registration == member.Registration)
-        {
             _fleet.Resume(_slot, last, now);
-        }
         _ledger = new CreditLedger(writer, limits, !isNew, now);
         Publish();
     }
@@ -79,13 +68,9 @@ public sealed partial class WorkerWriterState
     {
         ArgumentNullException.ThrowIfNull(input);
         if (IsGone)
-        {
             return false;
-        }
         if (input is WorkerInput.Drain && State.Stage != WorkerPhase.Draining)
-        {
             _idleSince = now;
-        }
         _ = _fleet.Apply(_slot, input, now);
         return Publish();
     }
@@ -95,15 +80,11 @@ public sealed partial class WorkerWriterState
     {
         ArgumentNullException.ThrowIfNull(report);
         if (report.Registration != Registration || IsGone)
-        {
             return new(null, 0, IsKnown: false);
-        }
         var busy = InFlight > 0;
         var grant = _ledger.Sync(report.Claim, now);
         if (grant is null)
-        {
             return new(null, 0, IsKnown: true);
-        }
         if (report.Claim.IsLeaving)
         {
             _gateways.Remove(report.Claim.Gateway);
@@ -113,15 +94,11 @@ public sealed partial class WorkerWriterState
         if (report.Batch > seen.Batch && report.Epoch == State.Epoch)
         {
             foreach (var run in report.Outcomes)
-            {
                 Charge(run, now);
-            }
         }
         _gateways[report.Claim.Gateway] = new(Math.Max(seen.Batch, report.Batch), report.Rids, report.Stalled, now);
         if (busy && InFlight == 0)
-        {
             _idleSince = now;
-        }
         EndDrain(now);
         Publish();
         return new(grant, report.Batch, IsKnown: true);
@@ -138,9 +115,7 @@ public sealed partial class WorkerWriterState
         _ledger.Remove(gateway);
         _gateways.Remove(gateway);
         if (InFlight == 0)
-        {
             _idleSince = now;
-        }
         EndDrain(now);
         Publish();
     }
@@ -232,17 +207,13 @@ public sealed partial class WorkerWriterState
     private void EndDrain(DateTimeOffset now)
     {
         if (State is { Stage: WorkerPhase.Draining, SwitchTo: null } && Safety.IsSafe)
-        {
             _ = _fleet.Apply(_slot, new WorkerInput.Remove(), now);
-        }
     }
 
     private bool Publish()
     {
         if (ReferenceEquals(_published, _fleet.Snapshot))
-        {
             return false;
-        }
         _published = _fleet.Snapshot;
         var snapshot = _published.Workers.FirstOrDefault()
             ?? Report.Snapshot with { Phase = WorkerPhase.Gone, Reason = "removed" };

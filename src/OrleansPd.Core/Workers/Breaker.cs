@@ -42,9 +42,7 @@ public readonly record struct Breaker
     public Breaker Failed(BreakerLimits limits, DateTimeOffset now)
     {
         if (IsOpen)
-        {
             return this;
-        }
         var rolled = Roll(limits, now);
         var next = rolled with { Strikes = Strikes + 1, Bad = rolled.Bad + 1 };
         var bad = next.Bad + next.OlderBad;
@@ -82,9 +80,7 @@ public readonly record struct Breaker
         var half = limits.Window / 2;
         var age = now - HalfStart;
         if (age < half)
-        {
             return this;
-        }
         return age < limits.Window
             ? this with { HalfStart = now, OlderGood = Good, OlderBad = Bad, Good = 0, Bad = 0 }
             : this with { HalfStart = now, OlderGood = 0, OlderBad = 0, Good = 0, Bad = 0 };

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Core.Workers;
 
 /// <summary>The fleet as one immutable value. A higher <see cref="Version"/> replaces a lower one.</summary>

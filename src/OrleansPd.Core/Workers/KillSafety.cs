@@ -19,27 +19,17 @@ public readonly record struct KillSafety(bool IsSafe, string Why)
     public static KillSafety Of(int own, DateTimeOffset idleSince, EngineLoad? load)
     {
         if (own > 0)
-        {
             return new(false, own == 1 ? "1 request is in flight on it" : $"{own} requests are in flight on it");
-        }
         if (load is null || load.QueriedAt < idleSince)
-        {
             return new(false, "its engine has not reported its load yet");
-        }
         if (load.Problem is { } problem)
-        {
             return new(true, $"no request of ours is in flight; its engine reports no load: {problem}");
-        }
         foreach (var rank in load.Ranks)
         {
             if (rank.Age is { } age && load.QueriedAt - age < idleSince)
-            {
                 return new(false, $"the load report of rank {rank.Rank} is older than its last request: a request may be stuck");
-            }
             if (rank.Requests > 0)
-            {
                 return new(false, $"its engine still holds {rank.Requests} requests on rank {rank.Rank}");
-            }
         }
         return new(true, "no request of ours is in flight, and its engine reports that it is idle");
     }

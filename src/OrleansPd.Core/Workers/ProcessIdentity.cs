@@ -10,9 +10,7 @@ public static class ProcessIdentity
     public static bool? Same(string? left, string? right)
     {
         if (left is null || right is null)
-        {
             return null;
-        }
         bool? same = null;
         foreach (var part in left.Split(';'))
         {
@@ -22,9 +20,7 @@ public static class ProcessIdentity
                 if (name.Length > 0 && other.StartsWith(name, StringComparison.Ordinal))
                 {
                     if (!string.Equals(part, other, StringComparison.Ordinal))
-                    {
                         return false;
-                    }
                     same = true;
                 }
             }

@@ -14,9 +14,7 @@ internal static class TransferGroups
         var joined = new string?[]?[workers.Count];
         var terms = workers.Select(w => Terms(w.Model, w.Facts)).ToArray();
         foreach (var i in Enumerable.Range(0, workers.Count).OrderBy(i => terms[i].Count(t => t is null)))
-        {
             joined[i] = workers[i].Role == WorkerRole.Regular ? null : Join(groups, terms[i]);
-        }
         return [.. joined.Select(g => g is null ? "" : string.Join('|', g.Select(t => t ?? "?")))];
     }
 
@@ -39,9 +37,7 @@ internal static class TransferGroups
     {
         var group = groups.FirstOrDefault(g => g.Zip(terms).All(t => t.First is null || t.Second is null || t.First == t.Second));
         if (group is null)
-        {
             groups.Add(group = new string?[terms.Length]);
-        }
         for (var i = 0; i < terms.Length; i++)
         {
             group[i] ??= terms[i]; // later members must match all facts known by then

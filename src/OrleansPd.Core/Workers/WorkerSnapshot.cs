@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Core.Workers;
 
 /// <summary>One worker in a <see cref="FleetSnapshot"/>; immutable and shared by all readers.</summary>

@@ -153,9 +153,7 @@ public sealed record WorkerState
     private WorkerState Capacity(WorkerInput.Capacity reported)
     {
         if (!WasDescribed)
-        {
             return this;
-        }
         // Slots beyond the running limit (where requests wait for their KV) are not reported here: they stay.
         var extra = Facts is { SlotsPerRank: { } slots, MaxRunningPerRank: { } running } ? slots - running : 0;
         var facts = Facts with

@@ -1,6 +1,3 @@
-using System.Buffers;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>Joins the answers of the single requests that a request was split into (protocol §2.6).</summary>
@@ -21,17 +18,13 @@ public static class AnswerJoiner
             {
             }
             if (reader.Failed)
-            {
                 return false;
-            }
         }
         output.Write("["u8);
         for (var at = 0; at < parts.Count; at++)
         {
             if (at > 0)
-            {
                 output.Write(","u8);
-            }
             output.Write(parts[at].Span.Trim(" \t\r\n"u8));
         }
         output.Write("]"u8);
@@ -61,19 +54,13 @@ public static class AnswerJoiner
         {
             var part = parts[at].Span;
             if (ChoicesOf(part).IsNone)
-            {
                 return false;
-            }
             if (!SampleRewriter.TryReadUsage(part, dialect, out var usage))
-            {
                 continue;
-            }
             completion += usage.CompletionTokens;
             reasoning += usage.ReasoningTokens;
             if (at % samples != 0)
-            {
                 continue;
-            }
             prompt += usage.PromptTokens;
             cached += usage.CachedTokens;
         }
@@ -114,17 +101,13 @@ public static class AnswerJoiner
             for (; list.Read(); index++)
             {
                 if (index > 0)
-                {
                     output.Write(","u8);
-                }
                 var patch = new JsonPatch(part, list.Value.Start, output);
                 var choice = new JsonObjectReader(part, list.Value.Start);
                 while (choice.Read())
                 {
                     if (choice.KeyIs("index"u8))
-                    {
                         patch.Replace(choice.Value, index);
-                    }
                 }
                 patch.CopyTo(list.Value.End);
             }

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>Classifies an engine's failure by its status and its error text (protocol §2.7, §2.8).</summary>
@@ -44,34 +41,20 @@ internal static class EngineAnswer
     private static LegEndKind KindOf(LegSide side, int status, string message, TimeSpan elapsed, bool ridIsOurs)
     {
         if (ContainsAny(message, GatewayErrors))
-        {
             return LegEndKind.GatewayError;
-        }
         if (Contains(message, "Duplicate request ID"))
-        {
             return ridIsOurs ? LegEndKind.GatewayError : LegEndKind.ClientError;
-        }
         if (status is 429 or 503)
-        {
             return LegEndKind.Overloaded;
-        }
         if (status < 500)
-        {
             return LegEndKind.ClientError;
-        }
         if (Contains(message, "Lost connection with prefill instance"))
-        {
             return LegEndKind.PartnerLost;
-        }
         var aborted = Contains(message, "Aborted by AbortReq");
         if (Contains(message, "Decode handshake failed"))
-        {
             return aborted && elapsed < HandshakePatience ? LegEndKind.Aborted : LegEndKind.PartnerLost;
-        }
         if (side == LegSide.Decode && Contains(message, "Could not fetch bootstrap info"))
-        {
             return LegEndKind.PartnerLost;
-        }
         return aborted ? LegEndKind.Aborted
             : ContainsAny(message, TransferFailures) ? LegEndKind.TransferFailed
             : LegEndKind.EngineError;
@@ -84,9 +67,7 @@ internal static class EngineAnswer
         foreach (var text in texts)
         {
             if (Contains(message, text))
-            {
                 return true;
-            }
         }
         return false;
     }

@@ -1,14 +1,9 @@
-using System.Text;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>Reads the error answers of engines, in each of their shapes (protocol §1.1).</summary>
 public static class ErrorBody
 {
-    /// <summary>
-    /// Maximum text taken from a body that is not JSON, in bytes: enough for a proxy's HTML page.
-    /// </summary>
+    /// <summary>Maximum text taken from a body that is not JSON, in bytes: enough for a proxy's HTML page.</summary>
     private const int LongestRaw = 2048;
 
     /// <summary>
@@ -38,9 +33,7 @@ public static class ErrorBody
             }
         }
         if (!reader.Failed && (nested ?? message ?? error ?? detail) is { } found)
-        {
             return found;
-        }
         return Encoding.UTF8.GetString(body[..Math.Min(body.Length, LongestRaw)]).Trim();
     }
 
@@ -54,9 +47,7 @@ public static class ErrorBody
     {
         abort = default;
         if (!EventClassifier.MayBeError(body))
-        {
             return false;
-        }
         if (body.TrimStart(" \t\r\n"u8) is not [(byte)'[', ..])
         {
             abort = EventClassifier.Classify(body, dialect);
@@ -67,9 +58,7 @@ public static class ErrorBody
         {
             abort = EventClassifier.Classify(list.Token, dialect);
             if (abort.Kind is EventKind.Abort)
-            {
                 return true;
-            }
         }
         return false;
     }
@@ -78,24 +67,18 @@ public static class ErrorBody
     internal static EventFacts ReadError(ReadOnlySpan<byte> data, Slice error)
     {
         if (data[error.Start] != '{')
-        {
             return new(EventKind.Error, Text(error.Of(data)) ?? Encoding.UTF8.GetString(error.Of(data)));
-        }
         return new(
             EventKind.Error,
             Text(JsonObjectReader.Find(data, error.Start, "message"u8).Of(data)),
             Integer(JsonObjectReader.Find(data, error.Start, "code"u8).Of(data)));
     }
 
-    /// <summary>
-    /// A string token as text, null for anything else. With lone surrogates, the raw token.
-    /// </summary>
+    /// <summary>A string token as text, null for anything else. With lone surrogates, the raw token.</summary>
     internal static string? Text(ReadOnlySpan<byte> token)
     {
         if (JsonText.TryGetString(token, out var text))
-        {
             return text;
-        }
         return JsonText.IsString(token) ? Encoding.UTF8.GetString(token[1..^1]) : null;
     }
 
@@ -105,9 +88,7 @@ public static class ErrorBody
     internal static int? Integer(ReadOnlySpan<byte> token)
     {
         if (token is [(byte)'"', .., (byte)'"'])
-        {
             token = token[1..^1];
-        }
         return !token.IsEmpty && JsonText.TryGetInteger(token, out var value) && value is >= 100 and <= 599 ? (int)value : null;
     }
 }

@@ -1,6 +1,3 @@
-using System.Text;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>Classifies an event or a whole answer of an engine, without building a tree (protocol §1.2-1.4, §2.8).</summary>
@@ -28,9 +25,7 @@ public static class EventClassifier
     {
         data = data.Trim(" \t\r\n"u8);
         if (data.IsEmpty || data[0] != '{')
-        {
             return false;
-        }
         var walker = new JsonWalker(data, 0, 0, JsonWalker.DeepestNesting);
         return walker.SkipValue() && walker.AtEnd && (Ascii.IsValid(data) || System.Text.Unicode.Utf8.IsValid(data));
     }
@@ -42,25 +37,15 @@ public static class EventClassifier
     {
         data = data.Trim(" \t\r\n"u8);
         if (data.SequenceEqual("[DONE]"u8))
-        {
             return new(EventKind.Done);
-        }
         if (!Members.TryRead(data, out var members) || (!Ascii.IsValid(data) && !System.Text.Unicode.Utf8.IsValid(data)))
-        {
             return new(EventKind.Malformed);
-        }
         if (!members.Error.IsNone && !JsonText.IsNull(members.Error.Of(data)))
-        {
             return ErrorBody.ReadError(data, members.Error);
-        }
         if (members.IsFlatError)
-        {
             return new(EventKind.Error, ErrorBody.Text(members.Message.Of(data)), ErrorBody.Integer(members.Code.Of(data)));
-        }
         if (dialect == Dialect.Generate)
-        {
             return OfGenerate(data, members.Meta, members.HasOutput);
-        }
         return members.Choices.IsNone || data[members.Choices.Start] != '['
             ? new(EventKind.Malformed)
             : OfChoices(data, members.Choices, members.Usage, dialect);
@@ -72,13 +57,9 @@ public static class EventClassifier
         var reason = meta.IsNone || data[meta.Start] != '{' ? default
             : JsonObjectReader.Find(data, meta.Start, "finish_reason"u8);
         if (reason.IsNone)
-        {
             return new(generated || !meta.IsNone ? EventKind.Content : EventKind.Malformed);
-        }
         if (data[reason.Start] != '{')
-        {
             return OfReason(ErrorBody.Text(reason.Of(data)), null, null);
-        }
         var type = JsonObjectReader.Find(data, reason.Start, "type"u8);
         return OfReason(
             ErrorBody.Text(type.Of(data)),
@@ -101,14 +82,10 @@ public static class EventClassifier
                 if (choice.KeyIs("finish_reason"u8))
                 {
                     if (JsonText.IsNull(choice.Token))
-                    {
                         continue;
-                    }
                     var facts = OfReason(ErrorBody.Text(choice.Token), null, null);
                     if (finish.Kind != EventKind.Abort)
-                    {
                         finish = facts;
-                    }
                 }
                 else if (choice.KeyIs("delta"u8) || choice.KeyIs("message"u8))
                 {
@@ -120,22 +97,14 @@ public static class EventClassifier
                 }
             }
             if (choice.Failed)
-            {
                 return new(EventKind.Malformed);
-            }
         }
         if (finish.Kind is EventKind.Abort or EventKind.Finish)
-        {
             return finish;
-        }
         if (content)
-        {
             return new(EventKind.Content);
-        }
         if (any)
-        {
             return new(dialect == Dialect.Chat ? EventKind.RoleOnly : EventKind.Content);
-        }
         return new(usage.IsNone || JsonText.IsNull(usage.Of(data)) ? EventKind.Other : EventKind.Usage);
     }
 
@@ -176,37 +145,21 @@ public static class EventClassifier
             while (reader.Read())
             {
                 if (reader.KeyIs("choices"u8))
-                {
                     members.Choices = reader.Value;
-                }
                 else if (reader.KeyIs("meta_info"u8))
-                {
                     members.Meta = reader.Value;
-                }
                 else if (reader.KeyIs("usage"u8))
-                {
                     members.Usage = reader.Value;
-                }
                 else if (reader.KeyIs("error"u8))
-                {
                     members.Error = reader.Value;
-                }
                 else if (reader.KeyIs("message"u8))
-                {
                     members.Message = reader.Value;
-                }
                 else if (reader.KeyIs("code"u8))
-                {
                     members.Code = reader.Value;
-                }
                 else if (reader.KeyIs("object"u8))
-                {
                     members.IsFlatError = JsonText.KeyIs(reader.Token.Trim((byte)'"'), "error"u8);
-                }
                 else if (reader.KeyIs("text"u8) || reader.KeyIs("output_ids"u8))
-                {
                     members.HasOutput = true;
-                }
             }
             return !reader.Failed && reader.End == data.Length;
         }

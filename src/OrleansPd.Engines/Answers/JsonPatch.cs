@@ -1,6 +1,3 @@
-using System.Buffers;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>Copies JSON text forward to a writer, with replacements. Positions must not go back.</summary>

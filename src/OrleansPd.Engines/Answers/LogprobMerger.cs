@@ -1,6 +1,3 @@
-using System.Buffers;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
@@ -27,15 +24,11 @@ public sealed class LogprobMerger
     public bool AddPrefill(ReadOnlySpan<byte> answer)
     {
         if (!IsArray(answer))
-        {
             return AddOne(answer, 0, ItemOf(answer));
-        }
         var any = false;
         var list = new JsonArrayReader(answer, 0);
         for (var item = 0; list.Read(); item++)
-        {
             any |= AddOne(answer, list.Value.Start, item);
-        }
         return any;
     }
 
@@ -57,9 +50,7 @@ public sealed class LogprobMerger
         {
             var list = new JsonArrayReader(decode, 0);
             for (var item = 0; list.Read(); item++)
-            {
                 merged |= WriteOne(decode, list.Value.Start, item, ref patch, output);
-            }
         }
         else
         {
@@ -73,22 +64,16 @@ public sealed class LogprobMerger
     {
         var meta = MetaOf(answer, at);
         if (meta.IsNone || _prefill.ContainsKey(item))
-        {
             return false;
-        }
         byte[]?[]? lists = null;
         var reader = new JsonObjectReader(answer, meta.Start);
         while (reader.Read())
         {
             if (ListOf(reader) is >= 0 and var list)
-            {
                 (lists ??= new byte[]?[Lists])[list] = Inner(reader.Token).ToArray();
-            }
         }
         if (lists is not null && !reader.Failed)
-        {
             _prefill.Add(item, lists);
-        }
         return lists is not null;
     }
 
@@ -96,23 +81,17 @@ public sealed class LogprobMerger
     {
         var meta = MetaOf(decode, at);
         if (meta.IsNone || !_prefill.TryGetValue(item, out var lists))
-        {
             return false;
-        }
         var merged = false;
         var reader = new JsonObjectReader(decode, meta.Start);
         while (reader.Read())
         {
             if (ListOf(reader) is not (>= 0 and var list) || lists[list] is not { } front)
-            {
                 continue;
-            }
             patch.CopyTo(reader.Value.Start + 1);
             output.Write(front);
             if (front.Length > 0 && !Inner(reader.Token).IsEmpty)
-            {
                 output.Write(","u8);
-            }
             merged = true;
         }
         return merged;
@@ -121,9 +100,7 @@ public sealed class LogprobMerger
     private static int ListOf(in JsonObjectReader reader)
     {
         if (reader.Token[0] != '[')
-        {
             return -1;
-        }
         return reader.KeyIs("input_token_logprobs"u8) ? 0
             : reader.KeyIs("input_top_logprobs"u8) ? 1
             : reader.KeyIs("input_token_ids_logprobs"u8) ? 2 : -1;

@@ -1,5 +1,3 @@
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
@@ -31,26 +29,18 @@ internal static class Resumable
     private static bool Forbids(in JsonObjectReader member, Dialect dialect)
     {
         if (member.KeyIs("session_params"u8) || member.KeyIs("return_hidden_states"u8) || member.KeyIs("return_routed_experts"u8))
-        {
             return !member.Token.SequenceEqual("false"u8);
-        }
         if (dialect == Dialect.Generate)
-        {
             return member.KeyIs("session_id"u8);
-        }
         if (member.KeyIs("response_format"u8))
-        {
             return !member.Token.SequenceEqual("""{"type":"text"}"""u8);
-        }
         if (member.KeyIs("tools"u8) || member.KeyIs("functions"u8) || member.KeyIs("regex"u8) || member.KeyIs("ebnf"u8)
             || member.KeyIs("json_schema"u8) || member.KeyIs("structural_tag"u8) || member.KeyIs("suffix"u8))
         {
             return true;
         }
         if (member.KeyIs("input_ids"u8))
-        {
             return dialect == Dialect.Chat;
-        }
         // The client already continues a message, or wants data that would be wrong for a continuation.
         return (member.KeyIs("continue_final_message"u8) || member.KeyIs("echo"u8) || member.KeyIs("logprobs"u8))
             && !member.Token.SequenceEqual("false"u8);

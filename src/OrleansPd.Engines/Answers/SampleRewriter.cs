@@ -1,6 +1,3 @@
-using System.Buffers;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
@@ -23,9 +20,7 @@ public static class SampleRewriter
     {
         ArgumentNullException.ThrowIfNull(output);
         if (!IsObject(data, out var inside, out var hasIndex))
-        {
             return false;
-        }
         var patch = new JsonPatch(data, 0, output);
         if (dialect == Dialect.Generate && !hasIndex)
         {
@@ -40,13 +35,9 @@ public static class SampleRewriter
             if (dialect == Dialect.Generate)
             {
                 if (reader.KeyIs("index"u8))
-                {
                     patch.Replace(reader.Value, index);
-                }
                 else if (reader.KeyIs("meta_info"u8) && id is not null)
-                {
                     ReplaceId(data, reader.Value.Start, id, ref patch, output);
-                }
             }
             else if (reader.KeyIs("choices"u8))
             {
@@ -73,34 +64,22 @@ public static class SampleRewriter
         usage = default;
         var counts = JsonObjectReader.Find(data, 0, dialect == Dialect.Generate ? "meta_info"u8 : "usage"u8);
         if (counts.IsNone)
-        {
             return false;
-        }
         long prompt = 0, completion = 0, reasoning = 0, cached = 0;
         var any = false;
         var reader = new JsonObjectReader(data, counts.Start);
         while (reader.Read())
         {
             if (reader.KeyIs("prompt_tokens_details"u8))
-            {
                 JsonText.TryGetInteger(CachedIn(data, reader.Value).Of(data), out cached);
-            }
             else if (reader.KeyIs("prompt_tokens"u8))
-            {
                 any |= JsonText.TryGetInteger(reader.Token, out prompt);
-            }
             else if (reader.KeyIs("completion_tokens"u8))
-            {
                 any |= JsonText.TryGetInteger(reader.Token, out completion);
-            }
             else if (reader.KeyIs("reasoning_tokens"u8))
-            {
                 JsonText.TryGetInteger(reader.Token, out reasoning);
-            }
             else if (reader.KeyIs("cached_tokens"u8))
-            {
                 JsonText.TryGetInteger(reader.Token, out cached);
-            }
         }
         usage = new(prompt, completion, reasoning, cached);
         return any && !reader.Failed;
@@ -118,9 +97,7 @@ public static class SampleRewriter
     {
         ArgumentNullException.ThrowIfNull(output);
         if (!IsObject(data, out _, out _))
-        {
             return false;
-        }
         var patch = new JsonPatch(data, 0, output);
         var reader = new JsonObjectReader(data, 0);
         while (reader.Read())
@@ -149,27 +126,17 @@ public static class SampleRewriter
             if (reader.Token[0] is < (byte)'0' or > (byte)'9')
             {
                 if (reader.KeyIs("prompt_tokens_details"u8) && CachedIn(data, reader.Value) is { IsNone: false } cached)
-                {
                     patch.Replace(cached, usage.CachedTokens);
-                }
                 continue;
             }
             if (reader.KeyIs("prompt_tokens"u8))
-            {
                 patch.Replace(reader.Value, usage.PromptTokens);
-            }
             else if (reader.KeyIs("completion_tokens"u8))
-            {
                 patch.Replace(reader.Value, usage.CompletionTokens);
-            }
             else if (reader.KeyIs("total_tokens"u8))
-            {
                 patch.Replace(reader.Value, usage.TotalTokens);
-            }
             else if (reader.KeyIs("reasoning_tokens"u8))
-            {
                 patch.Replace(reader.Value, usage.ReasoningTokens);
-            }
         }
     }
 
@@ -183,9 +150,7 @@ public static class SampleRewriter
             while (choice.Read())
             {
                 if (choice.KeyIs("index"u8))
-                {
                     patch.Replace(choice.Value, index);
-                }
             }
         }
     }
@@ -196,9 +161,7 @@ public static class SampleRewriter
         while (reader.Read())
         {
             if (!reader.KeyIs("id"u8))
-            {
                 continue;
-            }
             patch.CopyTo(reader.Value.Start);
             JsonPatch.WriteString(output, id);
             patch.Skip(reader.Value.End);
@@ -219,9 +182,7 @@ public static class SampleRewriter
         while (reader.Read())
         {
             if (inside == 0)
-            {
                 inside = reader.Key.Start - 1;
-            }
             hasIndex |= reader.KeyIs("index"u8);
         }
         return !reader.Failed && inside > 0;

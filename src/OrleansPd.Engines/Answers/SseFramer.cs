@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
@@ -42,13 +40,9 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
     {
         found = default;
         if (_failed)
-        {
             return SseReadResult.TooLong;
-        }
         if (_handedOut)
-        {
             Release();
-        }
         var end = FindEnd(chunk);
         var taken = end < 0 ? chunk.Length : end;
         if ((long)_keptLength + taken > _limit)
@@ -87,9 +81,7 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
     {
         Reset();
         if (_joined.Length > 0)
-        {
             ArrayPool<byte>.Shared.Return(_joined);
-        }
         _joined = [];
     }
 
@@ -105,9 +97,7 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
             {
                 var run = chunk[at..].IndexOf((byte)'\n');
                 if (run < 0)
-                {
                     return -1;
-                }
                 at += run + 1;
                 _line = LineState.Start;
                 continue;
@@ -134,31 +124,21 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
             var line = end < 0 ? raw : raw[..end];
             raw = end < 0 ? default : raw[(end + 1)..];
             if (line is [.., (byte)'\r'])
-            {
                 line = line[..^1];
-            }
             ReadOnlySpan<byte> value;
             if (line.StartsWith("data:"u8))
-            {
                 value = line is [_, _, _, _, _, (byte)' ', ..] ? line[6..] : line[5..];
-            }
             else if (line.SequenceEqual("data"u8))
-            {
                 value = default;
-            }
             else
-            {
                 continue;
-            }
             if (lines++ == 0)
             {
                 data = value;
                 continue;
             }
             if (lines == 2)
-            {
                 Join(data, ref joined);
-            }
             Join("\n"u8, ref joined);
             Join(value, ref joined);
         }
@@ -183,9 +163,7 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
     private void Release()
     {
         if (_kept.Length > 0)
-        {
             ArrayPool<byte>.Shared.Return(_kept);
-        }
         _kept = [];
         _keptLength = 0;
         _handedOut = false;
@@ -194,16 +172,12 @@ public sealed class SseFramer(int maxEventBytes = SseFramer.DefaultMaxEventBytes
     private static void Grow(ref byte[] buffer, int length, int more)
     {
         if (buffer.Length - length >= more)
-        {
             return;
-        }
         var larger = ArrayPool<byte>.Shared.Rent(
             (int)Math.Min(Math.Max((long)length + more, buffer.Length * 2L), Array.MaxLength));
         buffer.AsSpan(0, length).CopyTo(larger);
         if (buffer.Length > 0)
-        {
             ArrayPool<byte>.Shared.Return(buffer);
-        }
         buffer = larger;
     }
 }

@@ -1,8 +1,4 @@
-using System.Buffers;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Answers;
 
@@ -79,9 +75,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     /// <summary>The client's stream has been started.</summary>
     public void Begin() => HasBegun = true;
 
-    /// <summary>
-    /// Marks the begin of an attempt, for <see cref="ForgetSinceMark"/>.
-    /// </summary>
+    /// <summary>Marks the begin of an attempt, for <see cref="ForgetSinceMark"/>.</summary>
     public void Mark() => _mark = (_text.Length, _tokens, _promptTokens, _id, _created, _broken, IsFinished);
 
     /// <summary>
@@ -137,9 +131,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             _broken = true;
             output.Truncate(before);
             if (_run == 0)
-            {
                 output.Write(e.Raw);
-            }
             return _run == 0;
         }
     }
@@ -181,9 +173,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     private void ReadLastFrame()
     {
         if (dialect != Dialect.Generate || _frame.Length == 0)
-        {
             return;
-        }
         try
         {
             var frame = JsonNode.Parse(_frame.Written.Span)!;
@@ -240,9 +230,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         if (chunk["choices"] is not JsonArray { Count: > 0 } choices)
         {
             if (wantsUsage || usage is null)
-            {
                 Write(chunk, output);
-            }
             return;
         }
         var choice = choices[0]!.AsObject();
@@ -261,9 +249,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
             return;
         }
         if (!wantsContinuousUsage && usage is not null)
-        {
             chunk["usage"] = null;
-        }
         Write(chunk, output);
     }
 

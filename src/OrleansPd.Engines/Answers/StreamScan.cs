@@ -1,7 +1,3 @@
-using System.Buffers;
-using OrleansPd.Core.Attempts;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>The state of the scan of one stream, and the complete events that were not relayed yet.</summary>

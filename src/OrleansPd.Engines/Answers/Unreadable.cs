@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>

@@ -1,9 +1,4 @@
 using System.Diagnostics;
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
-using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Engines.Attempts;
 
@@ -73,9 +68,7 @@ internal sealed partial class Attempt
     private async ValueTask<LegEnd> BadStatusAsync(IUpstreamResponse response, CancellationToken stop)
     {
         if (response.Status < 400)
-        {
             return OddStatus(LegSide.Decode, response.Status);
-        }
         _decodeReply = await EngineReply.ReadAsync(response, _services.Options.MaxHeldAnswer, stop).ConfigureAwait(false);
         return ErrorOf(LegSide.Decode, _decodeReply);
     }
@@ -93,32 +86,22 @@ internal sealed partial class Attempt
         {
             var read = await response.ReadAsync(held.Free(), stop).ConfigureAwait(false);
             if (read == 0)
-            {
                 break;
-            }
             held.Advance(read);
             if (_call.IsOpaque)
-            {
                 Received();
-            }
             if (held.Length > max)
-            {
                 return await RelayLongAsync(response, head, held, stop).ConfigureAwait(false);
-            }
         }
         if (!_call.IsOpaque && !LooksLikeJson(held.Written.Span))
-        {
             return new LegEnd(LegEndKind.Malformed, 0, "The decode's answer is not JSON.");
-        }
         if (!_call.IsOpaque && !_call.Shape.IsBatch && EventClassifier.MayBeError(held.Written.Span))
         {
             // The answer is sent unchanged; a requested abort in it is recorded for the metrics.
             _ = ErrorIn(LegSide.Decode, held.Written.Span);
         }
         if (!await CommitAsync(stop).ConfigureAwait(false))
-        {
             return LegEnd.Cancelled;
-        }
         _report.FirstContentAt = _report.FirstOutputAt;
         if (_merger is not null)
         {
@@ -138,9 +121,7 @@ internal sealed partial class Attempt
     {
         var answered = _sink.AnswerAsync(head, body, stop);
         if (!answered.IsCompleted)
-        {
             RearmLimit();
-        }
         return answered;
     }
 
@@ -148,13 +129,9 @@ internal sealed partial class Attempt
         IUpstreamResponse response, AnswerHead head, PooledBuffer held, CancellationToken stop)
     {
         if (_merger is not null)
-        {
             return new LegEnd(LegEndKind.Malformed, 0, "The decode's answer is too long to be merged.");
-        }
         if (!await CommitAsync(stop).ConfigureAwait(false))
-        {
             return LegEnd.Cancelled;
-        }
         _report.FirstContentAt = _report.FirstOutputAt;
         _sent = Sent.Start;
         RearmLimit();
@@ -165,9 +142,7 @@ internal sealed partial class Attempt
             held.Clear();
             var read = await response.ReadAsync(held.Free(), stop).ConfigureAwait(false);
             if (read == 0)
-            {
                 return LegEnd.Ok;
-            }
             held.Advance(read);
             _lease.Progressed(_services.Clock.GetTimestamp());
         }
@@ -195,9 +170,7 @@ internal sealed partial class Attempt
     private async ValueTask<bool> CommitAsync(CancellationToken stop)
     {
         if (_report.FirstOutputAt == 0)
-        {
             _report.FirstOutputAt = _services.Clock.GetTimestamp();
-        }
         MeterKvWait();
         Raise(DispatchEvent.DecodeOutput);
         if (!IsCommitted && _settled is not null)

@@ -1,8 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Answers;
-using OrleansPd.Net.Http1;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <content>Failures: how a leg ended, and what the client gets.</content>
@@ -20,18 +15,14 @@ internal sealed partial class Attempt
         var verdict = CurrentVerdict!;
         // A limit may run out while the end of a good stream is being sent: the client has all of it, and nothing may follow.
         if (verdict.IsSuccess || clientGone.IsCancellationRequested || _sent == Sent.End)
-        {
             return ValueTask.CompletedTask;
-        }
         if (_sent == Sent.Error)
         {
             // The engine has reported its failure itself, and then closed the stream without ending it.
             return _sink.WriteAsync(EndOfStream, clientGone);
         }
         if (_sent == Sent.Start || _journal is { HasBegun: true })
-        {
             return _sink.FailAsync(new AnswerError(verdict.Status, verdict.Reason, verdict.Message), clientGone);
-        }
         var reply = ReplyOf(verdict);
         return reply is { IsJson: true }
             ? _sink.AnswerAsync(
@@ -48,9 +39,7 @@ internal sealed partial class Attempt
         var verdict = CurrentVerdict!;
         var (asked, chosen) = verdict.Side == LegSide.Prefill ? (_lease.Prefill, next.Prefill) : (_lease.Decode, next.Decode);
         if (ReplyOf(verdict)?.RetryAfter is { } pause && asked?.Id == chosen?.Id)
-        {
             wait = pause - _services.Clock.GetElapsedTime(_report.DecodeEndedAt);
-        }
         return wait > TimeSpan.Zero;
     }
 
@@ -67,9 +56,7 @@ internal sealed partial class Attempt
     private LegEnd EndOf(LegSide side, Exception exception, CancellationTokenSource stop)
     {
         if (stop.IsCancellationRequested && exception is OperationCanceledException or IOException or ObjectDisposedException)
-        {
             return LegEnd.Cancelled;
-        }
         if (exception is UpstreamException e)
         {
             var kind = e.NeverSent ? LegEndKind.Unreachable : e.WasStale ? LegEndKind.Stale : LegEndKind.Broken;

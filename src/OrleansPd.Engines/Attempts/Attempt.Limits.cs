@@ -1,5 +1,3 @@
-using OrleansPd.Core.Attempts;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <content>The time limits of an attempt: first output, silence of a stream, whole request. One timer serves all.</content>

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 

@@ -1,9 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
-using OrleansPd.Net.Http1;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <content>The prefill leg.</content>
@@ -45,15 +39,11 @@ internal sealed partial class Attempt
         _lease.Progressed(_report.PrefillEndedAt);
         LegSpan.End(span, end);
         if (end.IsOk)
-        {
             _services.Meter.Prefilled(Elapsed);
-        }
         MeterKvWait();
         Raise(DispatchEvent.PrefillEnded(end));
         if (MayRunOn(end))
-        {
             await AbortAsync(_lease.Prefill!).ConfigureAwait(false);
-        }
         var outcome = CurrentVerdict is { } verdict
             ? verdict.OutcomeOf(LegSide.Prefill, end)
             : end.IsOk ? LegOutcome.Succeeded : end.IsOwnFault ? LegOutcome.Failed : LegOutcome.Neutral;
@@ -68,13 +58,9 @@ internal sealed partial class Attempt
             return ErrorOf(LegSide.Prefill, _prefillReply);
         }
         if (response.Status is < 200 or >= 300)
-        {
             return OddStatus(LegSide.Prefill, response.Status);
-        }
         if (IsEventStream(response.ContentType))
-        {
             return await DrainStreamAsync(response, stop).ConfigureAwait(false);
-        }
         if (_call.NeedsPrefillAnswer)
         {
             var reply = await EngineReply.ReadAsync(response, _services.Options.MaxEvent, stop).ConfigureAwait(false);
@@ -105,9 +91,7 @@ internal sealed partial class Attempt
             chunk.Advance(read);
             ScanPrefill(scan, chunk.Written.Span);
             if (scan.IsTooLong)
-            {
                 return new LegEnd(LegEndKind.Malformed, 0, "An event of the prefill's stream is too long.");
-            }
         }
     }
 
@@ -116,9 +100,7 @@ internal sealed partial class Attempt
         while (scan.Next(ref chunk, out var e))
         {
             if (scan.Done)
-            {
                 return;
-            }
             if (EventClassifier.MayBeError(e.Data) && ErrorIn(LegSide.Prefill, e.Data) is { } error)
             {
                 scan.Reported ??= error;

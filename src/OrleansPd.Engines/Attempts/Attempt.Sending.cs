@@ -1,9 +1,4 @@
 using System.Diagnostics;
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-using OrleansPd.Engines.Requests;
-using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Engines.Attempts;
 
@@ -24,9 +19,7 @@ internal sealed partial class Attempt
     private SplicedBody? BodyFor(in LegTarget target)
     {
         if (_call.IsOpaque)
-        {
             return null;
-        }
         var single = _call.Item >= 0 || !_call.Shape.IsBatch;
         var ours = _ridsAreOurs || _call.Item >= 0;
         var members = new LegMembers

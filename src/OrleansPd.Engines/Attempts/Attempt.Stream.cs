@@ -1,10 +1,3 @@
-using System.Buffers;
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
-using OrleansPd.Net.Http1;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <content>The relay of the decode leg's event stream.</content>
@@ -39,9 +32,7 @@ internal sealed partial class Attempt
             }
             var read = await response.ReadAsync(chunk.Free(), stop).ConfigureAwait(false);
             if (read == 0)
-            {
                 return scan.Reported ?? new LegEnd(LegEndKind.Truncated, 0, "The decode's stream ended without [DONE].");
-            }
             chunk.Advance(read);
             lastChunkAt = TakeChunk(scan, chunk, lastChunkAt);
             if (_sent == Sent.Nothing && scan.Events > 0 && !await TryStartAsync(response, body, stop).ConfigureAwait(false))
@@ -55,13 +46,9 @@ internal sealed partial class Attempt
                 scan.Flushed();
             }
             if (scan.Fatal is { } fatal)
-            {
                 return fatal;
-            }
             if (scan.Done)
-            {
                 return scan.Reported ?? LegEnd.Ok;
-            }
         }
     }
 
@@ -74,9 +61,7 @@ internal sealed partial class Attempt
         _lease.Progressed(now);
         ScanDecode(scan, chunk.Written.Span, now);
         if (hadContent && scan.Events > 0 && !scan.Done)
-        {
             _services.Meter.Gap(_services.Clock.GetElapsedTime(lastChunkAt, now), scan.Events);
-        }
         return now;
     }
 
@@ -85,9 +70,7 @@ internal sealed partial class Attempt
     private async ValueTask<bool> TryStartAsync(IUpstreamResponse response, SplicedBody body, CancellationToken stop)
     {
         if (!await CommitAsync(stop).ConfigureAwait(false))
-        {
             return false;
-        }
         _sent = Sent.Start;
         RearmLimit();
         if (_journal is not { HasBegun: true })
@@ -101,9 +84,7 @@ internal sealed partial class Attempt
             // No attempt sends the request again, unless streams are resumed: a long stream need not keep it in memory.
             body.Dispose();
             if (_journal is null && _call.IsSingle)
-            {
                 _call.Body.Dispose();
-            }
         }
         return true;
     }
@@ -115,9 +96,7 @@ internal sealed partial class Attempt
         _sent = scan.Done ? Sent.End : scan.Reported is not null ? Sent.Error : _sent;
         var waiting = scan.Waiting(chunk.Written);
         if (merged is null)
-        {
             return _sink.WriteAsync(waiting, stop);
-        }
         merged.Clear();
         Merge(waiting.Span, merged);
         return _sink.WriteAsync(merged.Written, stop);
@@ -164,9 +143,7 @@ internal sealed partial class Attempt
             }
         }
         if (scan.IsTooLong)
-        {
             scan.Fatal = new LegEnd(LegEndKind.Malformed, 0, "An event of the decode's stream is too long.");
-        }
     }
 
     /// <summary>Writes the prefill's input log probabilities into each event that has a member for them.</summary>

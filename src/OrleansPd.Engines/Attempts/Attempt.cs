@@ -1,7 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Answers;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
@@ -178,23 +174,15 @@ internal sealed partial class Attempt : ILimited
         {
             _state = _state.On(e, out actions);
             if (e.Kind == DispatchEventKind.DecodeEnded)
-            {
                 decodeEnded = _decodeEnded;
-            }
         }
         // Outside of the lock: cancelling runs the other leg's continuation.
         if ((actions & DispatchActions.CancelPrefill) != 0)
-        {
             _prefillStop.Cancel();
-        }
         if ((actions & DispatchActions.CancelDecode) != 0)
-        {
             _decodeStop.Cancel();
-        }
         if ((actions & (DispatchActions.Commit | DispatchActions.Decided)) != 0)
-        {
             _settled?.TrySetResult();
-        }
         decodeEnded?.TrySetResult();
     }
 
@@ -212,9 +200,7 @@ internal sealed partial class Attempt : ILimited
     {
         var rids = new string[_call.Items];
         for (var i = 0; i < rids.Length; i++)
-        {
             rids[i] = _services.Rids.Next();
-        }
         return rids;
     }
 
@@ -223,8 +209,6 @@ internal sealed partial class Attempt : ILimited
     {
         var (prefill, decode) = (_report.PrefillEndedAt, _report.FirstOutputAt);
         if (prefill != 0 && decode != 0 && !_lease.IsRegular && Interlocked.Exchange(ref _kvWaitIsMetered, 1) == 0)
-        {
             _services.Meter.KvWaited(decode > prefill ? _services.Clock.GetElapsedTime(prefill, decode) : TimeSpan.Zero);
-        }
     }
 }

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
@@ -18,9 +15,7 @@ internal sealed class AttemptLoop(DispatchServices services)
     /// <summary>Streams that were continued on another pair.</summary>
     public long Resumed => Interlocked.Read(ref _resumed);
 
-    /// <summary>
-    /// A batch that no rank can hold as a whole. It has not been answered: its prompts can be sent one by one.
-    /// </summary>
+    /// <summary>A batch that no rank can hold as a whole. It has not been answered: its prompts can be sent one by one.</summary>
     public static bool IsTooLargeBatch(DispatchCall call, DispatchReport report) =>
         report.Refusal is { Reason: RefusalReason.TooLarge } && call.Items > 1;
 
@@ -50,9 +45,7 @@ internal sealed class AttemptLoop(DispatchServices services)
                     break;
                 }
                 if (failed is null)
-                {
                     call.Leased?.Invoke(lease);
-                }
                 // 5-8. Both legs, the answer, and the aborts after a failure.
                 var attempt = new Attempt(services, stream?.Current ?? call, lease, report, sink, stream?.Journal);
                 if (call.Live?.TryBegin(call.Item, attempt.Report) == false)
@@ -64,9 +57,7 @@ internal sealed class AttemptLoop(DispatchServices services)
                 report.Verdict = await attempt.RunAsync(clientGone).ConfigureAwait(false);
                 call.Live?.Ended(attempt.Report);
                 if (report.Verdict.IsSuccess)
-                {
                     break;
-                }
                 if (!MayFollow(attempt, call, stream, report, ref state))
                 {
                     await attempt.AnswerFailureAsync(clientGone).ConfigureAwait(false);
@@ -96,9 +87,7 @@ internal sealed class AttemptLoop(DispatchServices services)
         Attempt attempt, DispatchCall call, ResumableStream? stream, DispatchReport report, ref RetryState state)
     {
         if (call.Live?.IsAborted(call.Item) == true)
-        {
             return false;
-        }
         var failed = new FailedAttempt(
             report.Verdict!, attempt.IsCommitted, services.TimeLeft(report), services.Shutdown.IsCancellationRequested);
         var step = state.After(failed, stream?.Journal, services.Options, services.RetryBudget, out var next);
@@ -145,9 +134,7 @@ internal sealed class AttemptLoop(DispatchServices services)
             var grant = await services.ControlPlane.AcquireAsync(limited, either?.Token ?? clientGone).ConfigureAwait(false);
             services.Meter.QueueWaited(services.Clock.GetElapsedTime(askedAt));
             if (grant.Lease is not { } lease || failed is null || !failed.MustWaitFor(lease, out var pause))
-            {
                 return grant;
-            }
             services.Return(lease);
             var fits = pause < services.TimeLeft(report);
             if (fits)

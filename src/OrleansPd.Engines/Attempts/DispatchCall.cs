@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 

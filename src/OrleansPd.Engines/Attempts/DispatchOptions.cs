@@ -1,5 +1,3 @@
-using OrleansPd.Core.Attempts;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>Limits of one dispatched request.</summary>
@@ -81,9 +79,7 @@ public sealed class DispatchOptions
     /// </summary>
     public TimeSpan AbortGiveUpAfter { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>
-    /// Maximum of aborts waiting to be repeated; further ones are not repeated. Default 4096.
-    /// </summary>
+    /// <summary>Maximum of aborts waiting to be repeated; further ones are not repeated. Default 4096.</summary>
     public int MaxAbortsToRepeat { get; set; } = 4096;
 
     /// <summary>

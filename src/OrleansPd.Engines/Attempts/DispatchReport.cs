@@ -1,6 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>

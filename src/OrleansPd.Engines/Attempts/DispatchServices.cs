@@ -1,8 +1,4 @@
 using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Engines.Attempts;
 
@@ -45,9 +41,7 @@ internal sealed record DispatchServices(
     public void Return(PairLease lease)
     {
         if (!lease.IsRegular)
-        {
             ControlPlane.LegEnded(lease, LegSide.Prefill, LegOutcome.Neutral);
-        }
         ControlPlane.LegEnded(lease, LegSide.Decode, LegOutcome.Neutral);
     }
 

@@ -1,7 +1,3 @@
-using System.Text.Json;
-using OrleansPd.Core.Workers;
-using OrleansPd.Net.Http1;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
@@ -42,20 +38,14 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         if (later.Count > 0)
         {
             if (Interlocked.Increment(ref _waiting) <= options.MaxAbortsToRepeat)
-            {
                 _ = AbortLaterAsync(worker, rids, later);
-            }
             else
-            {
                 Interlocked.Decrement(ref _waiting);
-            }
         }
         return first;
     }
 
-    /// <summary>
-    /// The fixed repeats, and then further ones, at growing intervals, until the engine accepts one.
-    /// </summary>
+    /// <summary>The fixed repeats, and then further ones, at growing intervals, until the engine accepts one.</summary>
     private async Task AbortLaterAsync(WorkerSnapshot worker, IReadOnlyList<string> rids, IReadOnlyList<TimeSpan> times)
     {
         var started = clock.GetTimestamp();
@@ -80,9 +70,7 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         var accepted = true;
         // In sequence: the abort of a batch must not open many connections.
         foreach (var rid in rids)
-        {
             accepted &= await AbortOneAsync(worker, rid).ConfigureAwait(false);
-        }
         return accepted;
     }
 
@@ -95,9 +83,7 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
             try
             {
                 if (await PostAsync(worker, rid, limit.Token).ConfigureAwait(false))
-                {
                     return true;
-                }
             }
             catch (UpstreamException e) when (e.WasStale && !again)
             {

@@ -1,6 +1,3 @@
-using OrleansPd.Engines.Requests;
-using OrleansPd.Net.Http1;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>A whole answer of an engine, kept in memory: an error, or a part of another answer.</summary>
@@ -22,14 +19,10 @@ internal sealed record EngineReply(int Status, string? ContentType, byte[] Body,
         while (true)
         {
             if (buffer.Length > max)
-            {
                 throw new UpstreamException(neverSent: false, $"The answer is larger than {max} bytes.");
-            }
             var read = await response.ReadAsync(buffer.Free(), cancellationToken).ConfigureAwait(false);
             if (read == 0)
-            {
                 return new(response.Status, response.ContentType, buffer.Written.ToArray(), response.RetryAfter);
-            }
             buffer.Advance(read);
         }
     }

@@ -1,7 +1,4 @@
-using System.Buffers;
 using System.Text.Encodings.Web;
-using System.Text.Json;
-using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 
@@ -44,13 +41,9 @@ public static class ErrorJson
             json.WriteString("type", TypeOf(error.Status));
             json.WriteString("param", error.Param);
             if (shape == ErrorShape.Native)
-            {
                 json.WriteNumber("code", error.Status);
-            }
             else
-            {
                 json.WriteString("code", error.Code);
-            }
             json.WriteEndObject();
         }
         else
@@ -58,9 +51,7 @@ public static class ErrorJson
             json.WriteString("error", error.Message);
             json.WriteString("code", error.Code);
             if (shape == ErrorShape.PairRouting)
-            {
                 json.WriteString("detail", error.Message);
-            }
         }
         json.WriteEndObject();
     }

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>

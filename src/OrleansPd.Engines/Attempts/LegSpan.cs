@@ -1,8 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Answers;
 
 namespace OrleansPd.Engines.Attempts;
 
@@ -14,16 +10,12 @@ internal static class LegSpan
         ActivitySource source, ActivityContext trace, string path, PairLease lease, LegSide side, int items, int attempt)
     {
         if (trace == default)
-        {
             return null;
-        }
         var worker = side == LegSide.Prefill ? lease.Prefill! : lease.Decode;
         var name = side == LegSide.Prefill ? "prefill" : lease.IsRegular ? "regular" : "decode";
         var span = source.StartActivity(name, ActivityKind.Client, trace);
         if (span is not { IsAllDataRequested: true })
-        {
             return span;
-        }
         // AddTag, not SetTag: that searches all tags for the name.
         span.AddTag("http.request.method", "POST").AddTag("url.path", path);
         span.AddTag("server.address", worker.Url.Host).AddTag("server.port", worker.Url.Port);
@@ -42,20 +34,14 @@ internal static class LegSpan
     public static void End(Activity? span, LegEnd end)
     {
         if (span is null)
-        {
             return;
-        }
         if (span.IsAllDataRequested)
         {
             span.AddTag("orleanspd.end", end.Kind.ToString());
             if (end.Status != 0)
-            {
                 span.AddTag("http.response.status_code", SmallNumber.Boxed(end.Status));
-            }
             if (end.IsFailure)
-            {
                 span.SetStatus(ActivityStatusCode.Error, end.Kind.ToString());
-            }
         }
         span.Dispose();
     }
@@ -65,22 +51,16 @@ internal static class LegSpan
         ActivityContext trace, Activity? span, IReadOnlyList<KeyValuePair<string, string>>? own)
     {
         if (trace == default)
-        {
             return own;
-        }
         var context = span?.Context ?? trace;
         var state = context.TraceState is { Length: > 0 } given ? given : null;
         var headers = new KeyValuePair<string, string>[(own?.Count ?? 0) + (state is null ? 1 : 2)];
         var count = 0;
         for (; count < own?.Count; count++)
-        {
             headers[count] = own[count];
-        }
         headers[count] = new("traceparent", W3C(context));
         if (state is not null)
-        {
             headers[count + 1] = new("tracestate", state);
-        }
         return headers;
     }
 

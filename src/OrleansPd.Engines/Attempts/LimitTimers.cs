@@ -64,17 +64,13 @@ internal sealed class LimitTimer : IDisposable
             static state => ((LimitTimer)state!).Due(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>
-    /// Sets the timer. Ignored from a former owner: a late call must not change the limit of the current one.
-    /// </summary>
+    /// <summary>Sets the timer. Ignored from a former owner: a late call must not change the limit of the current one.</summary>
     public void Set(ILimited owner, TimeSpan after)
     {
         lock (_gate)
         {
             if (ReferenceEquals(_owner, owner))
-            {
                 _timer.Change(after > TimeSpan.Zero ? after : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
-            }
         }
     }
 

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>A client request in progress, with its attempts that are on engines now.</summary>
@@ -41,9 +39,7 @@ public sealed class LiveRequest
         lock (_gate)
         {
             if (IsAbortedNow(item))
-            {
                 return false;
-            }
             _flights.Add(new(item, attempt));
             return true;
         }
@@ -65,31 +61,21 @@ public sealed class LiveRequest
         {
             var item = rid is null || rid == _whole ? -1 : IndexOf(rid);
             if (item < 0)
-            {
                 _wasAborted = true;
-            }
             else
-            {
                 (_abortedItems ??= []).Add(item);
-            }
             foreach (var flight in _flights)
             {
                 if (item >= 0 && flight.Item >= 0 && flight.Item != item)
-                {
                     continue;
-                }
                 // One prompt of a batch that was sent as one request.
                 var rids = item >= 0 && flight.Item < 0 ? [flight.Attempt.Rids[item]] : flight.Attempt.Rids;
                 targets.Add(new(flight.Attempt.Lease.Decode, rids));
                 if (flight.Attempt.Lease.Prefill is { } prefill)
-                {
                     targets.Add(new(prefill, rids));
-                }
             }
             if (item >= 0)
-            {
                 return targets;
-            }
         }
         // Outside of the lock: it runs continuations.
         _aborted.Cancel();
@@ -103,9 +89,7 @@ public sealed class LiveRequest
         for (var i = 0; i < _items.Count; i++)
         {
             if (_items[i] == rid)
-            {
                 return i;
-            }
         }
         return -1;
     }

@@ -34,9 +34,7 @@ public sealed class LiveRequests
             foreach (var name in request.Names)
             {
                 if (!_byName.TryGetValue(name, out var named))
-                {
                     _byName.Add(name, named = []);
-                }
                 named.Add(request);
             }
         }
@@ -52,9 +50,7 @@ public sealed class LiveRequests
             foreach (var name in request.Names)
             {
                 if (_byName.TryGetValue(name, out var named) && named.Remove(request) && named.Count == 0)
-                {
                     _byName.Remove(name);
-                }
             }
         }
     }

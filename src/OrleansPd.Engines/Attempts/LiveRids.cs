@@ -29,14 +29,10 @@ public sealed class LiveRids
             foreach (var rid in rids)
             {
                 if (_live.Contains(rid))
-                {
                     return rid;
-                }
             }
             foreach (var rid in rids)
-            {
                 _live.Add(rid);
-            }
             return null;
         }
     }
@@ -46,9 +42,7 @@ public sealed class LiveRids
         lock (_gate)
         {
             foreach (var rid in rids)
-            {
                 _live.Remove(rid);
-            }
         }
     }
 
@@ -56,17 +50,13 @@ public sealed class LiveRids
     public bool IsSafeToAbort(string rid, string ourPrefix)
     {
         if (ourPrefix.StartsWith(rid, StringComparison.Ordinal))
-        {
             return false;
-        }
         lock (_gate)
         {
             foreach (var next in _live.GetViewBetween(rid, rid + char.MaxValue))
             {
                 if (next.Length > rid.Length && next.StartsWith(rid, StringComparison.Ordinal))
-                {
                     return false;
-                }
             }
             return true;
         }

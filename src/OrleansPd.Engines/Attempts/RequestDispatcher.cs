@@ -1,7 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using OrleansPd.Core.States;
-using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Engines.Attempts;
 
@@ -95,9 +93,7 @@ public sealed class RequestDispatcher
         {
             var reports = await _attempts.RunAsync(call, sink, clientGone).ConfigureAwait(false);
             if (!AttemptLoop.IsTooLargeBatch(call, reports[0]))
-            {
                 return reports;
-            }
         }
         return await new SampleFanOut(_services, _attempts, call, sink).RunAsync(clientGone).ConfigureAwait(false);
     }

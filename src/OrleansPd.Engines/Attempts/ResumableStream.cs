@@ -1,6 +1,3 @@
-using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
@@ -17,9 +14,7 @@ internal sealed class ResumableStream : IDisposable
         Journal = new(call.Shape.Dialect, call.Shape.IncludeUsage, call.Shape.ContinuousUsage);
         Current = _first = ResumeBody.First(call);
         if (!ReferenceEquals(_first.Body, call.Body))
-        {
             _bodies.Add(_first.Body);
-        }
     }
 
     public StreamJournal Journal { get; }
@@ -37,9 +32,7 @@ internal sealed class ResumableStream : IDisposable
     {
         Journal.NextAttempt();
         if (ResumeBody.Next(_first, Journal) is not { } next)
-        {
             return false;
-        }
         _bodies.Add(next.Body);
         Current = next;
         return true;

@@ -1,8 +1,4 @@
-using System.Buffers;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Engines.Attempts;
 
@@ -21,9 +17,7 @@ internal static class ResumeBody
     public static DispatchCall First(DispatchCall call)
     {
         if (call.Shape.Dialect == Dialect.Generate)
-        {
             return call;
-        }
         var body = call.Body.Memory.Span;
         const string Usage = """{"include_usage":true,"continuous_usage_stats":true}""";
         using var text = new PooledBuffer(body.Length + 128);
@@ -57,9 +51,7 @@ internal static class ResumeBody
                 _ => NextCompletion(request, journal),
             };
             if (!good)
-            {
                 return null;
-            }
             request.Remove("rid");
             using var json = new Utf8JsonWriter(text, JsonWriting.Options);
             request.WriteTo(json);
@@ -79,13 +71,9 @@ internal static class ResumeBody
         Lower(parameters, "min_new_tokens", journal.Tokens);
         request["sampling_params"] = parameters.Parent is null ? parameters : parameters.DeepClone();
         if (request["text"] is { } text)
-        {
             request["text"] = (string)text! + journal.Text;
-        }
         else
-        {
             AddIds(request, "input_ids", journal);
-        }
         return left > 0;
     }
 
@@ -112,16 +100,12 @@ internal static class ResumeBody
                 var left = (long)max - journal.Tokens;
                 request[name] = left;
                 if (left <= 0)
-                {
                     return false;
-                }
             }
         }
         Lower(request, "min_tokens", journal.Tokens);
         if (journal.Text.Length == 0)
-        {
             return true;
-        }
         request["messages"]!.AsArray().Add(new JsonObject { ["role"] = "assistant", ["content"] = journal.Text });
         request["continue_final_message"] = true;
         return true;
@@ -130,18 +114,14 @@ internal static class ResumeBody
     private static void Lower(JsonObject parameters, string name, long by)
     {
         if (parameters[name] is { } min)
-        {
             parameters[name] = Math.Max(0, (long)min - by);
-        }
     }
 
     private static void AddIds(JsonObject request, string name, StreamJournal journal)
     {
         var ids = request[name]!.AsArray();
         foreach (var id in journal.OutputIds)
-        {
             ids.Add(id);
-        }
     }
 
     private static DispatchCall With(DispatchCall call, ReadOnlySpan<byte> bytes)
@@ -156,9 +136,7 @@ internal static class ResumeBody
             MaxFanOut = int.MaxValue,
         };
         if (!RequestScanner.TryScan(bytes, call.Shape.Dialect, limits, shape, out var error))
-        {
             throw new InvalidOperationException($"the body of a resumed stream is not valid: {error.Message}");
-        }
         return call with
         {
             Body = SharedBody.CopyOf(bytes),

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Engines.Answers;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>What follows a failed attempt.</summary>
@@ -40,9 +37,7 @@ internal readonly record struct RetryState(int Retries = 0, int Resumes = 0, boo
         next = this;
         var verdict = failed.Verdict;
         if (failed.TimeLeft <= TimeSpan.Zero)
-        {
             return NextStep.Answer;
-        }
         // A connection that the engine closed for idleness costs no retry, once.
         var isFree = verdict.Resend && !HasResent;
         if (verdict.Retryable && !failed.IsCommitted && (isFree ? 0 : Retries) < options.MaxRetries && budget.TryTake())

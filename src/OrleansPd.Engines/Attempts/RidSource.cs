@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>

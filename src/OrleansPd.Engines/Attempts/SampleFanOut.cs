@@ -1,7 +1,3 @@
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
@@ -29,9 +25,7 @@ internal sealed class SampleFanOut(DispatchServices services, AttemptLoop attemp
         finally
         {
             if (call.Live is null)
-            {
                 services.LiveRequests.Remove(live);
-            }
         }
     }
 
@@ -51,9 +45,7 @@ internal sealed class SampleFanOut(DispatchServices services, AttemptLoop attemp
             null), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         var near = await leased.Task.ConfigureAwait(false);
         for (var i = 1; i < count; i++)
-        {
             tasks[i] = RunOneAsync(i, near, null);
-        }
         await Task.WhenAll(tasks).ConfigureAwait(false);
         await join.FinishAsync(clientGone).ConfigureAwait(false);
         return reports;

@@ -1,7 +1,3 @@
-using System.Buffers;
-using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
@@ -22,9 +18,7 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
     public async ValueTask FinishAsync(CancellationToken clientGone)
     {
         if (clientGone.IsCancellationRequested)
-        {
             return;
-        }
         if (_failure is { } failure)
         {
             await (_started ? sink.FailAsync(failure.AsError(), clientGone)
@@ -46,9 +40,7 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
     private void Fail(Failure failure)
     {
         if (Interlocked.CompareExchange(ref _failure, failure, null) is null)
-        {
             stop.Cancel();
-        }
     }
 
     private void Count(int index, in Usage usage, byte[] chunk)
@@ -110,9 +102,7 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
                 _out.Clear();
                 Rewrite(bytes.Span);
                 if (_out.Length > 0)
-                {
                     await join.WriteOutAsync(_out.Written, cancellationToken).ConfigureAwait(false);
-                }
             }
             finally
             {
@@ -136,9 +126,7 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
             while (framer.Read(ref events, out var e) == SseReadResult.Event)
             {
                 if (e.IsDone)
-                {
                     continue;
-                }
                 if (dialect != Dialect.Generate && EventClassifier.Classify(e.Data, dialect).Kind == EventKind.Usage
                     && SampleRewriter.TryReadUsage(e.Data, dialect, out var usage))
                 {

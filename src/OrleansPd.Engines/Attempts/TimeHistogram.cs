@@ -31,17 +31,13 @@ public sealed class TimeHistogram
     {
         var at = 0;
         while (at < _bounds.Length && seconds > _bounds[at])
-        {
             at++;
-        }
         Interlocked.Add(ref _counts[at], times);
         Interlocked.Add(ref _sumMicros, (long)(seconds * 1e6) * times);
         if (_instrument.Enabled)
         {
             for (var i = 0; i < times; i++)
-            {
                 _instrument.Record(seconds, tags);
-            }
         }
     }
 }

@@ -1,6 +1,3 @@
-using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Requests;
-
 namespace OrleansPd.Engines.Attempts;
 
 /// <summary>Joins plain answers: all are held until the last has arrived.</summary>
@@ -15,9 +12,7 @@ internal sealed class WholeJoin(DispatchCall call, IAnswerSink sink, string id, 
     public async ValueTask FinishAsync(CancellationToken clientGone)
     {
         if (clientGone.IsCancellationRequested)
-        {
             return;
-        }
         if (_failure is { } failure)
         {
             await (failure.Error is { } error
@@ -39,9 +34,7 @@ internal sealed class WholeJoin(DispatchCall call, IAnswerSink sink, string id, 
     private void Fail(Failure failure)
     {
         if (Interlocked.CompareExchange(ref _failure, failure, null) is null)
-        {
             stop.Cancel();
-        }
     }
 
     private sealed record Failure(AnswerError? Error, AnswerHead Head, byte[] Body);

@@ -28,9 +28,7 @@ public sealed class LogQueue(Action<long> dropped) : IThreadPoolWorkItem
             }
             _lines.Enqueue(write);
             if (_isWriting)
-            {
                 return;
-            }
             _isWriting = true;
         }
         ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Engines.ControlPlanes;
@@ -19,13 +17,9 @@ public static class RoleSwitch
         ArgumentNullException.ThrowIfNull(worker);
         ArgumentNullException.ThrowIfNull(view);
         if (worker.Spec.Role == WorkerRole.Regular || role == WorkerRole.Regular)
-        {
             return AdminAnswer.Failed(AdminProblem.Conflict, "Only prefill and decode workers can switch roles.");
-        }
         if (worker.Spec.Role == role && worker.SwitchTo is null)
-        {
             return AdminAnswer.Done(view());
-        }
         return worker.Stage is WorkerPhase.Ready or WorkerPhase.Probing
             ? null
             : AdminAnswer.Failed(
@@ -54,9 +48,7 @@ public static class RoleSwitch
         while (answer.Outcome == RoleSwitchOutcome.Busy && clock.GetUtcNow() < until)
         {
             if (current() is not { SwitchTo: not null } worker)
-            {
                 return null;
-            }
             if (inFlight() > 0)
             {
                 await Task.Delay(IdlePoll, clock, cancellationToken).ConfigureAwait(false);
@@ -64,9 +56,7 @@ public static class RoleSwitch
             }
             answer = await probe.SwitchRoleAsync(worker.Spec, role, cancellationToken).ConfigureAwait(false);
             if (answer.Outcome == RoleSwitchOutcome.Busy)
-            {
                 await Task.Delay(BusyRetry, clock, cancellationToken).ConfigureAwait(false);
-            }
         }
         return answer;
     }

@@ -1,6 +1,4 @@
 using OrleansPd.Core.Admission;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
 
 namespace OrleansPd.Engines.ControlPlanes;
 
@@ -32,9 +30,7 @@ public sealed class Waiters(Lock gate, TimeProvider clock)
     {
         State?.TakeGranted(_granted);
         foreach (var waiting in _granted)
-        {
             waiting.Outcome.TrySetResult(waiting.Grant!.Value);
-        }
         _granted.Clear();
     }
 
@@ -43,9 +39,7 @@ public sealed class Waiters(Lock gate, TimeProvider clock)
         lock (gate)
         {
             if (State!.TimedOut(waiting, clock.GetUtcNow(), clock.GetTimestamp()))
-            {
                 waiting.Outcome.TrySetResult(waiting.Grant!.Value);
-            }
             CompleteGranted();
         }
     }
@@ -55,9 +49,7 @@ public sealed class Waiters(Lock gate, TimeProvider clock)
         lock (gate)
         {
             if (State!.Abandon(waiting, clock.GetUtcNow(), clock.GetTimestamp()))
-            {
                 waiting.Outcome.TrySetCanceled(cancellationToken);
-            }
             CompleteGranted();
         }
     }

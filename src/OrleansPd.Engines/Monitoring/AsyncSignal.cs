@@ -80,9 +80,7 @@ public sealed class AsyncSignal : IValueTaskSource
         lock (_gate)
         {
             if (!_isWaiting)
-            {
                 return;
-            }
             _isWaiting = false;
         }
         _wait.SetResult(true);

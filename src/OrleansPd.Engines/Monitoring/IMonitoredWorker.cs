@@ -1,6 +1,3 @@
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Engines.Monitoring;
 
 /// <summary>One registration of a worker, as its monitor reads and changes it. Thread-safe.</summary>

@@ -18,9 +18,7 @@ internal static class SharedTick
     public static TimeSpan Within(TimeProvider clock, TimeSpan wait)
     {
         if (wait < Shortest)
-        {
             return wait;
-        }
         var end = clock.GetElapsedTime(0) + wait;
         return wait - TimeSpan.FromTicks(end.Ticks % Interval.Ticks);
     }

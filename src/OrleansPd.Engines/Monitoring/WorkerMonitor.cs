@@ -1,5 +1,3 @@
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Probes;
 
 namespace OrleansPd.Engines.Monitoring;
@@ -50,14 +48,10 @@ public sealed class WorkerMonitor(
         }
         _signal.Signal();
         if (Find() is null or { Stage: WorkerPhase.Draining })
-        {
             _loadSignal.Signal();
-        }
     }
 
-    /// <summary>
-    /// The engine's facts have changed: they are read at once, or as soon as the engine is ready.
-    /// </summary>
+    /// <summary>The engine's facts have changed: they are read at once, or as soon as the engine is ready.</summary>
     public void ReadAgain()
     {
         _isStale = true;
@@ -78,9 +72,7 @@ public sealed class WorkerMonitor(
             await foreach (var loop in Task.WhenEach(loops).ConfigureAwait(false))
             {
                 if (loop.IsFaulted)
-                {
                     await stop.CancelAsync().ConfigureAwait(false);
-                }
             }
             await Task.WhenAll(loops).ConfigureAwait(false);
         }
@@ -107,9 +99,7 @@ public sealed class WorkerMonitor(
                 _ => MaxPause,
             };
             if (pause > TimeSpan.Zero)
-            {
                 await _signal.WaitAsync(pause, cancellationToken).ConfigureAwait(false);
-            }
         }
     }
 
@@ -131,9 +121,7 @@ public sealed class WorkerMonitor(
     {
         var hold = worker.HoldUntil - clock.GetUtcNow();
         if (hold > TimeSpan.Zero)
-        {
             return await IsAliveAsync(cancellationToken).ConfigureAwait(false) ? Min(hold, MaxPause) : Backoff();
-        }
         if (await TryReadinessCheckAsync(cancellationToken).ConfigureAwait(false) is { } good)
         {
             if (good)
@@ -167,9 +155,7 @@ public sealed class WorkerMonitor(
         {
             _mayHaveRestarted = _isStale = false;
             if (await ReadAgainAsync(worker, suspected, cancellationToken).ConfigureAwait(false))
-            {
                 return interval;
-            }
         }
         var reported = HasReported(pace.Load(interval));
         if (reported || await IsAliveAsync(cancellationToken).ConfigureAwait(false))
@@ -191,9 +177,7 @@ public sealed class WorkerMonitor(
     {
         var reported = Volatile.Read(ref _reportedAt);
         if (reported == 0 || clock.GetElapsedTime(reported) >= within)
-        {
             return false;
-        }
         Apply(WorkerInput.Alive.Instance);
         return true;
     }
@@ -206,9 +190,7 @@ public sealed class WorkerMonitor(
             ? await probe.DescribeAsync(Spec, cancellationToken).ConfigureAwait(false)
             : await probe.DescribeAgainAsync(Spec, worker.Facts, cancellationToken).ConfigureAwait(false);
         if (reading.Facts is not { } facts)
-        {
             return false;
-        }
         var isRestarted = ProcessIdentity.Same(worker.Facts.ProcessIdentity, facts.ProcessIdentity) == false;
         Apply(new WorkerInput.Described(isRestarted ? facts : facts.Over(worker.Facts)));
         return true;
@@ -225,9 +207,7 @@ public sealed class WorkerMonitor(
     private async Task<bool?> TryReadinessCheckAsync(CancellationToken cancellationToken)
     {
         if (await monitored.BeginReadinessCheckAsync(cancellationToken).ConfigureAwait(false) is not { } check)
-        {
             return null;
-        }
         bool? good = null;
         string? reason = null;
         try

@@ -1,6 +1,3 @@
-using System.Net;
-using System.Text.Json;
-
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>The answer to one call of an engine, with any status, or why there is none.</summary>

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using OrleansPd.Engines.Attempts;
-using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Engines.Probes;
 

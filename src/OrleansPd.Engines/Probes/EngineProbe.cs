@@ -1,11 +1,3 @@
-using System.Net;
-using System.Text.Json;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
-using OrleansPd.Net.Http1;
-
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>Probes of real engines over HTTP.</summary>
@@ -32,13 +24,9 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         var (infoJson, modelJson, modelsJson) = (replies[0].Json(), replies[1].Json(), replies[2].Json());
         // Nodes of a multi-node engine other than the first answer /health only: they are not workers.
         if (infoJson is null && modelJson is null)
-        {
             return EngineReading.Failed(Why(replies[0], "/server_info"));
-        }
         if (worker.Role != WorkerRole.Prefill)
-        {
             return EngineReading.Of(FactsReader.Read(worker, infoJson, modelJson, modelsJson, null, null, null));
-        }
         var (port, sentinel) = await FindBootstrapAsync(worker, infoJson, cancellationToken).ConfigureAwait(false);
         if (port is not null && !sentinel.IsOk)
         {
@@ -59,9 +47,7 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         // In sequence, on one connection: no request waits for this.
         var info = await GetAsync(worker, "/server_info", Short, cancellationToken).ConfigureAwait(false);
         if (info.Problem is not null)
-        {
             return EngineReading.Failed(Why(info, "/server_info"));
-        }
         if (info.Json() is { } infoJson)
         {
             // The ports of a prefill's ranks are all that distinguishes its epochs where seeds are fixed and pids are a
@@ -110,9 +96,7 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var legs = new List<Task<ProbeAnswer>> { LegAsync(check.Decode, check.DecodeTarget, check.Room, rid, both.Token) };
         if (check.Prefill is not null)
-        {
             legs.Add(LegAsync(check.Prefill, check.PrefillTarget, check.Room, rid, both.Token));
-        }
         try
         {
             var left = legs.ToList();
@@ -121,9 +105,7 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
                 var ended = await Task.WhenAny(left).ConfigureAwait(false);
                 var answer = await ended.ConfigureAwait(false);
                 if (!answer.IsGood)
-                {
                     return answer;
-                }
                 left.Remove(ended);
             }
             return ProbeAnswer.Good;

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>The facts that an engine reported, or why there are none.</summary>

@@ -1,8 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>Converts the answers of an engine's endpoints to facts. Lenient: a missing or unexpected member is unknown.</summary>
@@ -58,9 +53,7 @@ internal static class FactsReader
     private static int ExtraSlots(JsonElement? info, int dp)
     {
         if (Int(info, "disaggregation_decode_extra_slots") is { } reported)
-        {
             return reported;
-        }
         return Int(info, "max_running_requests") is { } flag && flag / dp is > 0 and <= 32 and var share ? 2 * share : 0;
     }
 
@@ -71,17 +64,13 @@ internal static class FactsReader
         Add("pids", Raw(info, "scheduler_pids"));
         Add("rank", rankPort?.ToString(CultureInfo.InvariantCulture));
         if (parts.Count == 0)
-        {
             Add("start", Raw(info, "startup_time"));
-        }
         return parts.Count == 0 ? null : string.Join(';', parts);
 
         void Add(string name, string? value)
         {
             if (value is not null)
-            {
                 parts.Add($"{name}={value.Replace(';', ',')}");
-            }
         }
     }
 

@@ -1,6 +1,3 @@
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>Probes engines. Never throws for a failure of an engine; only for the caller's cancellation.</summary>
@@ -22,9 +19,7 @@ public interface IEngineProbe
     /// <summary>Whether a process answers. Cheap: does not query a scheduler.</summary>
     Task<ProbeAnswer> LivenessAsync(WorkerSpec worker, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// The engine's own health check; by default it generates a token and takes 1 to about 20 s.
-    /// </summary>
+    /// <summary>The engine's own health check; by default it generates a token and takes 1 to about 20 s.</summary>
     Task<ProbeAnswer> HealthAsync(WorkerSpec worker, CancellationToken cancellationToken);
 
     /// <summary>A generation of two tokens, on both legs at the same time or on a regular worker.</summary>

@@ -1,7 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>

@@ -1,7 +1,3 @@
-using System.Buffers;
-using System.Text.Json;
-using OrleansPd.Core.Requests;
-
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>The body of a readiness check: SGLang's own warm-up prompt, which fits every vocabulary.</summary>
@@ -15,9 +11,7 @@ internal static class ReadyBody
             json.WriteStartObject();
             json.WriteStartArray("input_ids");
             for (var id = 10; id < 14; id++)
-            {
                 json.WriteNumberValue(id);
-            }
             json.WriteEndArray();
             json.WriteStartObject("sampling_params");
             json.WriteNumber("temperature", 0);
@@ -33,13 +27,9 @@ internal static class ReadyBody
                 json.WriteNumber("bootstrap_room", room);
             }
             if (target.RoutedDpRank is { } own)
-            {
                 json.WriteNumber("routed_dp_rank", own);
-            }
             if (target.DisaggPrefillDpRank is { } partner)
-            {
                 json.WriteNumber("disagg_prefill_dp_rank", partner);
-            }
             json.WriteEndObject();
         }
         return buffer.WrittenSpan.ToArray();
@@ -54,12 +44,8 @@ internal static class ReadyBody
     private static void WriteNumber(Utf8JsonWriter json, string name, int? value)
     {
         if (value is { } number)
-        {
             json.WriteNumber(name, number);
-        }
         else
-        {
             json.WriteNull(name);
-        }
     }
 }

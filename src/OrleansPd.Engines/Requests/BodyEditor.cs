@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>Collects removals, replacements and one insertion, and makes a body of segments of them.</summary>
@@ -67,9 +65,7 @@ internal ref struct BodyEditor
         void Emit(bool own, int start, int size)
         {
             if (size == 0)
-            {
                 return;
-            }
             pieces[count++] = new(own, start, size);
             length += size;
         }
@@ -78,9 +74,7 @@ internal ref struct BodyEditor
     private void Add(Edit edit)
     {
         if (edit.Length == 0 && edit.OwnLength == 0)
-        {
             return;
-        }
         if (_editCount == _edits.Length)
         {
             var larger = ArrayPool<Edit>.Shared.Rent(_editCount * 2);
@@ -94,9 +88,7 @@ internal ref struct BodyEditor
     private void Reserve(int more)
     {
         if (_own.Length - _ownLength >= more)
-        {
             return;
-        }
         var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_own.Length * 2, _ownLength + more));
         _own.AsSpan(0, _ownLength).CopyTo(larger);
         ArrayPool<byte>.Shared.Return(_own);

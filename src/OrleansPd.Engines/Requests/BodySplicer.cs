@@ -28,13 +28,9 @@ public static class BodySplicer
         var editor = new BodyEditor(body.Span);
         var dropped = RequestMemberNames.NotForClients;
         if (members.Rid is not null || !members.Rids.IsEmpty)
-        {
             dropped |= 1UL << (int)RequestMember.Rid;
-        }
         if (members.LoraPath is not null)
-        {
             dropped |= 1UL << (int)RequestMember.LoraPath;
-        }
         return Finish(body, shape, members, shape.IsBatch, dropped, ref editor);
     }
 
@@ -62,21 +58,13 @@ public static class BodySplicer
         var editor = new BodyEditor(span);
         var dropped = RequestMemberNames.NotForClients;
         if (members.Rid is not null)
-        {
             dropped |= 1UL << (int)RequestMember.Rid;
-        }
         else if (shape.RidKind == RidKind.List)
-        {
             editor.Narrow(shape.Rid, shape.RidItems[item]);
-        }
         if (members.LoraPath is not null)
-        {
             dropped |= 1UL << (int)RequestMember.LoraPath;
-        }
         if (shape.IsBatch)
-        {
             editor.Narrow(shape.Prompt, shape.PromptItems[item]);
-        }
         foreach (var name in PerItem)
         {
             if ((dropped & (1UL << (int)name)) == 0 && shape.TryFindMember(name, out var list)
@@ -132,9 +120,7 @@ public static class BodySplicer
     {
         var cuts = new CutPlan(shape.Members, dropped);
         while (cuts.Next(out var cut))
-        {
             editor.Remove(cut);
-        }
         var insertion = editor.OwnLength;
         var separator = shape.MemberCount > cuts.Removed ? ","u8 : default;
         if (members.BootstrapHost is not null)
@@ -144,13 +130,9 @@ public static class BodySplicer
             editor.WriteString(members.BootstrapHost);
             editor.Write(",\"bootstrap_port\":"u8);
             if (members.BootstrapPort is { } port)
-            {
                 editor.Write(port);
-            }
             else
-            {
                 editor.Write("null"u8);
-            }
             editor.Write(",\"bootstrap_room\":"u8);
             WriteRooms(ref editor, members, batch);
             separator = ","u8;
@@ -183,9 +165,7 @@ public static class BodySplicer
             WriteRids(ref editor, members);
         }
         if (editor.OwnLength > insertion)
-        {
             editor.Replace(new Slice(shape.ObjectEnd, 0), insertion);
-        }
         return editor.Build(body);
     }
 
@@ -229,13 +209,9 @@ public static class BodySplicer
     private static void Check(in LegMembers members, bool batch, int items)
     {
         if (members.Rid is not null && !members.Rids.IsEmpty)
-        {
             throw new ArgumentException("Give one request id or a list of them, not both.", nameof(members));
-        }
         if (!members.Rids.IsEmpty && (!batch || members.Rids.Length != items))
-        {
             throw new ArgumentException("A list of request ids needs one for each prompt of a batch.", nameof(members));
-        }
         if (members.BootstrapHost is null)
         {
             if (members.Room != 0 || !members.Rooms.IsEmpty || members.BootstrapPort is not null)
@@ -248,24 +224,18 @@ public static class BodySplicer
         if (!batch)
         {
             if (members.Room <= 0 || !members.Rooms.IsEmpty)
-            {
                 throw new ArgumentException("A single request needs one room above 0.", nameof(members));
-            }
             return;
         }
         if (members.Room != 0 || members.Rooms.Length != items)
-        {
             throw new ArgumentException("A batch needs a list with one room for each prompt.", nameof(members));
-        }
         var rooms = items <= 256 ? stackalloc long[items] : new long[items];
         members.Rooms.Span.CopyTo(rooms);
         rooms.Sort();
         for (var at = 0; at < items; at++)
         {
             if (rooms[at] <= 0 || (at > 0 && rooms[at] == rooms[at - 1]))
-            {
                 throw new ArgumentException("The rooms of a batch must be above 0 and all different.", nameof(members));
-            }
         }
     }
 }

@@ -8,9 +8,7 @@ internal readonly ref partial struct FactReader
     private bool TryReadRid(ref ScanError error)
     {
         if (Find(RequestMember.Rid) is not (>= 0 and var rid))
-        {
             return true;
-        }
         _shape.Rid = Value(rid);
         if (Token(rid)[0] != '[')
         {
@@ -18,21 +16,15 @@ internal readonly ref partial struct FactReader
             return TryCheckRid(rid, Value(rid), out _, ref error);
         }
         if (!TryReadList(rid, ref error))
-        {
             return false;
-        }
         _shape.RidKind = RidKind.List;
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in ItemsOf(rid))
         {
             if (!TryCheckRid(rid, item, out var text, ref error))
-            {
                 return false;
-            }
             if (!seen.Add(text))
-            {
                 return Refuse(rid, $"Duplicate request IDs detected within the request: ['{text}'].", ref error, item.Start);
-            }
         }
         return true;
     }
@@ -50,20 +42,14 @@ internal readonly ref partial struct FactReader
         if (_shape.RidKind == RidKind.String && !token.Contains((byte)'\\'))
         {
             if (token.Length == 2)
-            {
                 return Refuse(rid, "'rid' must not be empty.", ref error);
-            }
             return !token.StartsWith("\"HEALTH_CHECK"u8) || RefuseProbe(rid, value, ref error);
         }
         if (!JsonText.TryGetString(token, out var decoded))
-        {
             return Refuse(rid, "'rid' holds an escape that is no character.", ref error, value.Start);
-        }
         text = decoded;
         if (text.Length == 0)
-        {
             return Refuse(rid, "'rid' must not be empty.", ref error, value.Start);
-        }
         return !text.StartsWith(ProbePrefix, StringComparison.Ordinal) || RefuseProbe(rid, value, ref error);
     }
 
@@ -75,9 +61,7 @@ internal readonly ref partial struct FactReader
     private bool TryReadItemLists(ref ScanError error)
     {
         if (!_shape.IsBatch)
-        {
             return true;
-        }
         ReadOnlySpan<RequestMember> perItem = _shape.Dialect == Dialect.Generate
             ? [
                 RequestMember.TokenIdsLogprob, RequestMember.LoraPath, RequestMember.ImageData, RequestMember.VideoData,
@@ -88,19 +72,13 @@ internal readonly ref partial struct FactReader
         foreach (var name in perItem)
         {
             if (Find(name) is not (>= 0 and var member) || Token(member)[0] != '[')
-            {
                 continue;
-            }
             // A flat list of token ids applies to every prompt, and so does an empty list (for example no images).
             ref readonly var counts = ref _shape.At(member).Counts;
             if ((name == RequestMember.TokenIdsLogprob && counts.Arrays == 1) || FirstByteInside(member) == ']')
-            {
                 continue;
-            }
             if (!TryReadList(member, ref error))
-            {
                 return false;
-            }
         }
         return true;
     }
@@ -113,9 +91,7 @@ internal readonly ref partial struct FactReader
     {
         var name = RequestMemberNames.Spell(_shape.At(member).Name);
         if (!_shape.IsBatch)
-        {
             return Refuse(member, $"'{name}' must not be a list when there is a single prompt.", ref error);
-        }
         var count = Split(member);
         return count == _shape.Items || Refuse(
             member, $"'{name}' has {count} elements, but there are {_shape.Items} prompts.", ref error);
@@ -127,9 +103,7 @@ internal readonly ref partial struct FactReader
         recorded.ItemsStart = _shape.ItemsStart;
         var reader = new JsonArrayReader(_body, recorded.Value.Start);
         while (reader.Read())
-        {
             _shape.AddItem(reader.Value);
-        }
         return recorded.ItemCount = _shape.ItemsStart - recorded.ItemsStart;
     }
 }

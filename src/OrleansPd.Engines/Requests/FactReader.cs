@@ -26,17 +26,13 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         if (Find(RequestMember.Stream) is >= 0 and var stream)
         {
             if (!JsonText.IsBoolean(Token(stream)))
-            {
                 return Refuse(stream, "'stream' must be true, false or null.", ref error);
-            }
             _shape.Stream = JsonText.IsTrue(Token(stream));
         }
         if (Find(RequestMember.Model) is >= 0 and var model)
         {
             if (!JsonText.IsString(Token(model)))
-            {
                 return Refuse(model, "'model' must be a string.", ref error);
-            }
             _shape.Model = Value(model);
         }
         ReadOnlySpan<RequestMember> sessions =
@@ -60,25 +56,19 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
         if (Find(RequestMember.N) is >= 0 and var n)
         {
             if (!TryReadSamples(Token(n), out var samples))
-            {
                 return Refuse(n, $"'n' must be an integer from 1 to {_limits.MaxSamples}.", ref error);
-            }
             _shape.Samples = samples;
         }
         if (Find(RequestMember.StreamOptions) is >= 0 and var options)
         {
             if (Token(options)[0] != '{')
-            {
                 return Refuse(options, "'stream_options' must be an object or null.", ref error);
-            }
             _shape.IncludeUsage = JsonText.IsTrue(Inside(options, "include_usage"u8).Of(_body));
             _shape.ContinuousUsage = JsonText.IsTrue(Inside(options, "continuous_usage_stats"u8).Of(_body));
         }
         // Chat reads max_tokens only when max_completion_tokens is absent or 0; completions do not know the latter.
         if (_shape.Dialect != Dialect.Chat || !TrySetMaxNewTokens(Find(RequestMember.MaxCompletionTokens)))
-        {
             TrySetMaxNewTokens(Find(RequestMember.MaxTokens));
-        }
         var logprobs = _shape.Dialect == Dialect.Chat ? RequestMember.TopLogprobs : RequestMember.Logprobs;
         return TryCheckTopLogprobs(logprobs, ref error);
     }
@@ -90,21 +80,15 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     private bool TryCheckTopLogprobs(RequestMember name, ref ScanError error)
     {
         if (Find(name) is not (>= 0 and var member))
-        {
             return true;
-        }
         if (name == RequestMember.TopLogprobsNum && Token(member)[0] == '[')
         {
             if (!TryReadList(member, ref error))
-            {
                 return false;
-            }
             foreach (var item in ItemsOf(member))
             {
                 if (!JsonText.IsNull(item.Of(_body)) && !TryCheckTopLogprobs(member, item, ref error))
-                {
                     return false;
-                }
             }
             return true;
         }
@@ -115,13 +99,9 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     {
         var name = RequestMemberNames.Spell(_shape.At(member).Name);
         if (!JsonText.TryGetInteger(value.Of(_body), out var count) || count < 0)
-        {
             return Refuse(member, $"'{name}' must be an integer that is not negative.", ref error, value.Start);
-        }
         if (count <= _limits.MaxTopLogprobs)
-        {
             return true;
-        }
         return Refuse(
             member,
             $"'{name}' is {count}, but at most {_limits.MaxTopLogprobs} are allowed: more than 128 would bring a prefill engine "
@@ -132,9 +112,7 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     private bool TryCheckFanOut(ref ScanError error)
     {
         if (_shape.Samples == 1 || (long)_shape.Items * _shape.Samples <= _limits.MaxFanOut)
-        {
             return true;
-        }
         error = new(
             _shape.Prompt.Start,
             $"{_shape.Items} prompts with {_shape.Samples} samples each are more than the {_limits.MaxFanOut} answers allowed.",
@@ -152,9 +130,7 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
     private bool TrySetMaxNewTokens(int member)
     {
         if (member < 0 || !JsonText.TryGetInteger(Token(member), out var tokens) || tokens is <= 0 or > int.MaxValue)
-        {
             return false;
-        }
         _shape.MaxNewTokens = (int)tokens;
         return true;
     }

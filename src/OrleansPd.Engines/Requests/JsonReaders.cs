@@ -34,60 +34,42 @@ internal ref struct JsonObjectReader
     public bool Read()
     {
         if (Failed)
-        {
             return false;
-        }
         if (!_started)
         {
             _started = true;
             _walker.SkipWhitespace();
             if (!_walker.Take((byte)'{'))
-            {
                 return Fail();
-            }
             _walker.SkipWhitespace();
             if (_walker.Current == '}')
-            {
                 return Close();
-            }
         }
         else
         {
             _walker.SkipWhitespace();
             if (_walker.Current == '}')
-            {
                 return Close();
-            }
             if (!_walker.Take((byte)','))
-            {
                 return Fail();
-            }
             _walker.SkipWhitespace();
         }
         var key = _walker.Position + 1;
         if (!_walker.SkipString())
-        {
             return Fail();
-        }
         Key = Slice.Between(key, _walker.Position - 1);
         _walker.SkipWhitespace();
         if (!_walker.Take((byte)':'))
-        {
             return Fail();
-        }
         _walker.SkipWhitespace();
         var value = _walker.Position;
         if (!_walker.SkipValue())
-        {
             return Fail();
-        }
         Value = Slice.Between(value, _walker.Position);
         return true;
     }
 
-    /// <summary>
-    /// Finds a member; of duplicates the last one, as in Python. None for null and for malformed text.
-    /// </summary>
+    /// <summary>Finds a member; of duplicates the last one, as in Python. None for null and for malformed text.</summary>
     public static Slice Find(ReadOnlySpan<byte> json, int at, ReadOnlySpan<byte> name)
     {
         Slice found = default;
@@ -95,9 +77,7 @@ internal ref struct JsonObjectReader
         while (reader.Read())
         {
             if (reader.KeyIs(name))
-            {
                 found = JsonText.IsNull(reader.Token) ? default : reader.Value;
-            }
         }
         return reader.Failed ? default : found;
     }
@@ -140,16 +120,12 @@ internal ref struct JsonArrayReader
     public bool Read()
     {
         if (Failed)
-        {
             return false;
-        }
         _walker.SkipWhitespace();
         if (!_started)
         {
             if (!_walker.Take((byte)'['))
-            {
                 return Fail();
-            }
             _walker.SkipWhitespace();
         }
         if (_walker.Current == ']')
@@ -161,17 +137,13 @@ internal ref struct JsonArrayReader
         if (_started)
         {
             if (!_walker.Take((byte)','))
-            {
                 return Fail();
-            }
             _walker.SkipWhitespace();
         }
         _started = true;
         var value = _walker.Position;
         if (!_walker.SkipValue())
-        {
             return Fail();
-        }
         Value = Slice.Between(value, _walker.Position);
         return true;
     }

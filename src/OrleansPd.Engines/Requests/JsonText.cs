@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 
 namespace OrleansPd.Engines.Requests;
 
@@ -13,9 +11,7 @@ internal static class JsonText
     {
         value = null;
         if (token.Length < 2 || token[0] != '"' || token[^1] != '"')
-        {
             return false;
-        }
         var raw = token[1..^1];
         if (!raw.Contains((byte)'\\'))
         {
@@ -25,9 +21,7 @@ internal static class JsonText
         var buffer = ArrayPool<byte>.Shared.Rent(raw.Length);
         var good = TryUnescape(raw, buffer, out var length);
         if (good)
-        {
             value = Encoding.UTF8.GetString(buffer, 0, length);
-        }
         ArrayPool<byte>.Shared.Return(buffer);
         return good;
     }
@@ -36,13 +30,9 @@ internal static class JsonText
     public static bool KeyIs(ReadOnlySpan<byte> key, ReadOnlySpan<byte> name)
     {
         if (key.SequenceEqual(name))
-        {
             return true;
-        }
         if (key.Length <= name.Length || key.Length > 192 || !key.Contains((byte)'\\'))
-        {
             return false;
-        }
         Span<byte> plain = stackalloc byte[192];
         return TryUnescape(key, plain, out var length) && plain[..length].SequenceEqual(name);
     }
@@ -55,20 +45,14 @@ internal static class JsonText
         {
             var plain = raw.IndexOf((byte)'\\');
             if (plain < 0)
-            {
                 plain = raw.Length;
-            }
             raw[..plain].CopyTo(target[length..]);
             length += plain;
             raw = raw[plain..];
             if (raw.IsEmpty)
-            {
                 return true;
-            }
             if (raw.Length < 2)
-            {
                 return false;
-            }
             if (raw[1] != 'u')
             {
                 target[length++] = raw[1] switch
@@ -84,17 +68,13 @@ internal static class JsonText
                 continue;
             }
             if (!TryReadUnit(raw, out var unit))
-            {
                 return false;
-            }
             raw = raw[6..];
             Rune rune;
             if (char.IsHighSurrogate(unit))
             {
                 if (!TryReadUnit(raw, out var low) || !Rune.TryCreate(unit, low, out rune))
-                {
                     return false;
-                }
                 raw = raw[6..];
             }
             else if (!Rune.TryCreate(unit, out rune))
@@ -121,17 +101,13 @@ internal static class JsonText
     {
         unit = default;
         if (raw.Length < 6 || raw[0] != '\\' || raw[1] != 'u')
-        {
             return false;
-        }
         var value = 0;
         foreach (var digit in raw.Slice(2, 4))
         {
             var nibble = HexValue(digit);
             if (nibble < 0)
-            {
                 return false;
-            }
             value = value << 4 | nibble;
         }
         unit = (char)value;

@@ -15,9 +15,7 @@ internal ref partial struct JsonWalker
     private void SkipIntegerRun()
     {
         if (!Vector256.IsHardwareAccelerated || Position < _noRunBefore)
-        {
             return;
-        }
         ref var bytes = ref MemoryMarshal.GetReference(_json);
         var at = Position;
         while (at + 64 <= _json.Length)
@@ -38,9 +36,7 @@ internal ref partial struct JsonWalker
             var straySpaces = spaces & ~(commas << 1);
             var leadingZeros = zeros & starts & digits >> 1;
             if (step <= 0 || ((strange | strayCommas | straySpaces | leadingZeros) & before) != 0)
-            {
                 break;
-            }
             Counts.Numbers += BitOperations.PopCount(starts & before);
             at += step;
         }

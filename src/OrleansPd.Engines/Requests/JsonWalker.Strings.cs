@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -34,9 +32,7 @@ internal ref partial struct JsonWalker
     public bool SkipString()
     {
         if (Current != '"')
-        {
             return Stop();
-        }
         Escaped = false;
         var inBlocks = false;
         var at = Position + 1;
@@ -49,9 +45,7 @@ internal ref partial struct JsonWalker
             }
             var run = _json[at..].IndexOfAny(StringStops);
             if (run < 0)
-            {
                 return Fail(JsonFault.Truncated, _json.Length);
-            }
             at += run;
             var stop = _json[at];
             if (stop == '"')
@@ -60,14 +54,10 @@ internal ref partial struct JsonWalker
                 return true;
             }
             if (stop != '\\')
-            {
                 return Fail(JsonFault.ControlCharacter, at);
-            }
             Escaped = true;
             if (!SkipEscape(ref at))
-            {
                 return false;
-            }
         }
     }
 
@@ -76,9 +66,7 @@ internal ref partial struct JsonWalker
     private bool SkipEscape(ref int at)
     {
         if (at + 1 >= _json.Length)
-        {
             return Fail(JsonFault.Truncated, _json.Length);
-        }
         switch (_json[at + 1])
         {
             case (byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t':
@@ -86,15 +74,11 @@ internal ref partial struct JsonWalker
                 return true;
             case (byte)'u':
                 if (at + 6 > _json.Length)
-                {
                     return Fail(JsonFault.Truncated, _json.Length);
-                }
                 for (var digit = at + 2; digit < at + 6; digit++)
                 {
                     if (JsonText.HexValue(_json[digit]) < 0)
-                    {
                         return Fail(JsonFault.Escape, at);
-                    }
                 }
                 at += 6;
                 return true;
@@ -113,9 +97,7 @@ internal ref partial struct JsonWalker
     private readonly void SkipEscapedBlocks(ref int start)
     {
         if (!Avx2.IsSupported)
-        {
             return;
-        }
         var at = start;
         var last = _json.Length - 64;
         ref var bytes = ref MemoryMarshal.GetReference(_json);
@@ -138,18 +120,12 @@ internal ref partial struct JsonWalker
                 var digits = unicode << 1 | unicode << 2 | unicode << 3 | unicode << 4 | digitsFirst;
                 wrong |= (quotes & ~escaped) | (escaped & ~legal) | (digits & ~hex);
                 if (wrong == 0)
-                {
                     digitsFirst = unicode >> 63 | unicode >> 62 | unicode >> 61 | unicode >> 60;
-                }
                 else
-                {
                     escapedFirst = 0;
-                }
             }
             if (wrong != 0)
-            {
                 break;
-            }
             at += 64;
             start = at - (int)escapedFirst - (digitsFirst == 0 ? 0 : 6 - BitOperations.PopCount(digitsFirst));
         }

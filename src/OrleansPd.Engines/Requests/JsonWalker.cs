@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
@@ -44,9 +42,7 @@ internal ref partial struct JsonWalker
         var at = Position;
         var json = _json;
         while ((uint)at < (uint)json.Length && json[at] is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t')
-        {
             at++;
-        }
         Position = at;
     }
 
@@ -57,9 +53,7 @@ internal ref partial struct JsonWalker
     public bool Take(byte expected)
     {
         if (Current != expected || AtEnd)
-        {
             return Stop();
-        }
         Position++;
         return true;
     }
@@ -87,9 +81,7 @@ internal ref partial struct JsonWalker
             // Position: at the bracket that opens a container.
             var isObject = Current == '{';
             if (_depth >= _maxDepth)
-            {
                 return Fail(JsonFault.TooDeep, Position);
-            }
             Push(isObject);
             Position++;
             SkipWhitespace();
@@ -97,23 +89,17 @@ internal ref partial struct JsonWalker
             if (Current != (isObject ? (byte)'}' : (byte)']') || AtEnd)
             {
                 if (!SkipItems(isObject, out opened))
-                {
                     return false;
-                }
             }
             // A container was closed, or a new one opens.
             while (!opened)
             {
                 if (Current != (isObject ? (byte)'}' : (byte)']') || AtEnd)
-                {
                     return Stop();
-                }
                 Position++;
                 _depth--;
                 if (_depth == floor)
-                {
                     return true;
-                }
                 isObject = IsObject(_depth - 1);
                 SkipWhitespace();
                 if (Current == ',')
@@ -121,9 +107,7 @@ internal ref partial struct JsonWalker
                     Position++;
                     SkipWhitespace();
                     if (!SkipItems(isObject, out opened))
-                    {
                         return false;
-                    }
                 }
             }
         }
@@ -141,14 +125,10 @@ internal ref partial struct JsonWalker
             if (isObject)
             {
                 if (!SkipString())
-                {
                     return false;
-                }
                 SkipWhitespace();
                 if (!Take((byte)':'))
-                {
                     return false;
-                }
                 SkipWhitespace();
             }
             var first = Current;
@@ -156,9 +136,7 @@ internal ref partial struct JsonWalker
             {
                 Counts.Strings++;
                 if (!SkipString())
-                {
                     return false;
-                }
             }
             else if (first is (byte)'{' or (byte)'[')
             {
@@ -168,19 +146,13 @@ internal ref partial struct JsonWalker
             else
             {
                 if (!isObject && first is >= (byte)'0' and <= (byte)'9')
-                {
                     SkipIntegerRun();
-                }
                 if (!SkipScalar())
-                {
                     return false;
-                }
             }
             SkipWhitespace();
             if (Current != ',')
-            {
                 return true;
-            }
             Position++;
             SkipWhitespace();
         }

@@ -3,9 +3,7 @@ namespace OrleansPd.Engines.Requests;
 /// <summary>Members that the gateway adds to a body for one leg (protocol §2.1). The default value adds nothing.</summary>
 public readonly record struct LegMembers
 {
-    /// <summary>
-    /// Host of the prefill's bootstrap server; null omits host, port and room (for a regular engine).
-    /// </summary>
+    /// <summary>Host of the prefill's bootstrap server; null omits host, port and room (for a regular engine).</summary>
     public string? BootstrapHost { get; init; }
 
     /// <summary>Port of that server; null is written as JSON null, and the decode then uses its own flag.</summary>

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>A growing buffer from the shared array pool.</summary>
@@ -45,9 +43,7 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
         var full = Length == _bytes.Length;
         Length = 0;
         if (full && _bytes.Length < most)
-        {
             _ = GetMemory(_bytes.Length + 1);
-        }
     }
 
     /// <summary>Removes what was written after this length.</summary>
@@ -71,8 +67,6 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
         var bytes = _bytes;
         _bytes = [];
         if (bytes.Length > 0)
-        {
             ArrayPool<byte>.Shared.Return(bytes);
-        }
     }
 }

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 
 namespace OrleansPd.Engines.Requests;
@@ -37,14 +36,10 @@ public static class PrefixBlocks
     {
         ArgumentNullException.ThrowIfNull(shape);
         if (blockBytes is < 32 or > 65536 || blockBytes % 32 != 0)
-        {
             throw new ArgumentOutOfRangeException(nameof(blockBytes), blockBytes, "A multiple of 32, from 32 to 65536.");
-        }
         var prompt = shape.PromptItems is { Length: > 0 } items ? items[0] : shape.Prompt;
         if (prompt.Length < 2)
-        {
             return 0;
-        }
         // Without the quotes or brackets: a longer prompt continues at the closing one.
         var bytes = prompt.Of(body)[1..^1];
         var seed = shape.PromptKind switch
@@ -63,9 +58,7 @@ public static class PrefixBlocks
     {
         var count = Math.Min(bytes.Length / blockBytes, hashes.Length);
         for (var at = 0; at < count; at++)
-        {
             hashes[at] = seed = Block(bytes.Slice(at * blockBytes, blockBytes), seed);
-        }
         return count;
     }
 
@@ -78,9 +71,7 @@ public static class PrefixBlocks
         {
             filled += Squeeze(ref bytes, block[filled..]);
             if (filled < blockBytes)
-            {
                 continue;
-            }
             hashes[count++] = seed = Block(block[..blockBytes], seed);
             block[blockBytes..filled].CopyTo(block);
             filled -= blockBytes;

@@ -45,20 +45,14 @@ internal ref struct CutPlan(ReadOnlySpan<RecordedMember> members, ulong dropped)
     public bool Next(out Slice cut)
     {
         while (_at < _members.Length && !Drops(_members[_at]))
-        {
             _at++;
-        }
         cut = default;
         if (_at == _members.Length)
-        {
             return false;
-        }
         ref readonly var first = ref _members[_at++];
         ref readonly var last = ref first;
         while (_at < _members.Length && Drops(_members[_at]) && _members[_at].Ordinal == last.Ordinal + 1)
-        {
             last = ref _members[_at++];
-        }
         Removed += last.Ordinal - first.Ordinal + 1;
         var start = last.Follow >= 0 || first.PreviousEnd < 0 ? first.Start : first.PreviousEnd;
         cut = Slice.Between(start, last.Follow >= 0 ? last.Follow : last.Value.End);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 
 namespace OrleansPd.Engines.Requests;
 
@@ -23,13 +22,9 @@ internal static class RequestMemberNames
     public static RequestMember Find(ReadOnlySpan<byte> key, bool escaped)
     {
         if (!escaped)
-        {
             return Find(key);
-        }
         if (key.Length > LongestName * 6)
-        {
             return RequestMember.None;
-        }
         Span<byte> plain = stackalloc byte[LongestName * 6];
         return JsonText.TryUnescape(key, plain, out var length) ? Find(plain[..length]) : RequestMember.None;
     }
@@ -85,15 +80,11 @@ internal static class RequestMemberNames
     private static RequestMember Find(ReadOnlySpan<byte> key)
     {
         if (key.Length >= ByLength.Length)
-        {
             return RequestMember.None;
-        }
         foreach (var (member, name) in ByLength[key.Length])
         {
             if (key.SequenceEqual(name))
-            {
                 return member;
-            }
         }
         return RequestMember.None;
     }

@@ -1,6 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Text;
-
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
@@ -37,9 +34,7 @@ public static class RequestScanner
             return false;
         }
         if (!TryWalk(body, limits, shape, ref error))
-        {
             return false;
-        }
         shape.SetCuts(RequestMemberNames.NotForClients);
         return new FactReader(body, limits, shape).TryRead(out error);
     }
@@ -62,16 +57,12 @@ public static class RequestScanner
         if (!TryWalkMembers(body, ref walker, limits, shape, ref error))
         {
             if (error.Message is null)
-            {
                 error = Describe(walker, limits);
-            }
             return false;
         }
         walker.SkipWhitespace();
         if (walker.AtEnd)
-        {
             return true;
-        }
         error = new(walker.Position, "There is more text behind the end of the JSON object.", null);
         return false;
     }
@@ -86,19 +77,13 @@ public static class RequestScanner
         {
             var start = walker.Position;
             if (recordedBefore)
-            {
                 shape.Last.Follow = start;
-            }
             if (!TryTakeKey(body, ref walker, out var key, out var name))
-            {
                 return false;
-            }
             var before = walker.Counts;
             var value = walker.Position;
             if (!walker.SkipValue())
-            {
                 return false;
-            }
             recordedBefore = name != RequestMember.None;
             if (recordedBefore)
             {
@@ -114,17 +99,13 @@ public static class RequestScanner
                     Counts = walker.Counts - before,
                 };
                 if (!TryRecord(shape, member, ref error))
-                {
                     return false;
-                }
             }
             previousEnd = walker.Position;
             shape.MemberCount = ordinal + 1;
             walker.SkipWhitespace();
             if (walker.Current != ',')
-            {
                 break;
-            }
             walker.Position++;
             walker.SkipWhitespace();
         }
@@ -138,16 +119,12 @@ public static class RequestScanner
         (key, name) = (default, RequestMember.None);
         var start = walker.Position;
         if (!walker.SkipString())
-        {
             return false;
-        }
         key = Slice.Between(start + 1, walker.Position - 1);
         name = RequestMemberNames.Find(key.Of(body), walker.Escaped);
         walker.SkipWhitespace();
         if (!walker.Take((byte)':'))
-        {
             return false;
-        }
         walker.SkipWhitespace();
         return true;
     }
@@ -183,9 +160,7 @@ public static class RequestScanner
     {
         var at = 0;
         while (Rune.DecodeFromUtf8(body[at..], out _, out var used) == System.Buffers.OperationStatus.Done)
-        {
             at += used;
-        }
         return at;
     }
 }

@@ -132,20 +132,14 @@ public sealed class RequestShape
     public string? GetAdapters(ReadOnlySpan<byte> body)
     {
         if (IndexOf(RequestMember.LoraPath, body) is not (>= 0 and var at))
-        {
             return null;
-        }
         if (JsonText.TryGetString(_members[at].Value.Of(body), out var one))
-        {
             return IsName(one) ? one : null;
-        }
         var names = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var item in ItemsOf(_members[at]))
         {
             if (JsonText.TryGetString(item.Of(body), out var name) && IsName(name))
-            {
                 names.Add(name);
-            }
         }
         return names.Count == 0 ? null : string.Join('\n', names);
 
@@ -162,9 +156,7 @@ public sealed class RequestShape
         {
             ref readonly var member = ref _members[at];
             if (member.Name != name)
-            {
                 continue;
-            }
             position = new(name, member.Key, member.Value, Slice.Between(member.Start, member.Value.End));
             return true;
         }
@@ -189,9 +181,7 @@ public sealed class RequestShape
     internal ref RecordedMember Record()
     {
         if (_memberCount == _members.Length)
-        {
             Array.Resize(ref _members, _memberCount * 2);
-        }
         return ref _members[_memberCount++];
     }
 
@@ -205,9 +195,7 @@ public sealed class RequestShape
         for (var at = _memberCount - 1; at >= 0; at--)
         {
             if (_members[at].Name == name)
-            {
                 return JsonText.IsNull(_members[at].Value.Of(body)) ? -1 : at;
-            }
         }
         return -1;
     }
@@ -217,9 +205,7 @@ public sealed class RequestShape
     internal void AddItem(Slice item)
     {
         if (_itemCount == _items.Length)
-        {
             Array.Resize(ref _items, Math.Max(16, _itemCount * 2));
-        }
         _items[_itemCount++] = item;
     }
 
@@ -230,9 +216,7 @@ public sealed class RequestShape
         for (var at = _memberCount - 1; at >= 0; at--)
         {
             if (_members[at].Name == name)
-            {
                 return ItemsOf(_members[at]);
-            }
         }
         return default;
     }
@@ -243,9 +227,7 @@ public sealed class RequestShape
         for (_cutCount = 0; plan.Next(out var cut); _cutCount++)
         {
             if (_cutCount == _cuts.Length)
-            {
                 Array.Resize(ref _cuts, Math.Max(8, _cutCount * 2));
-            }
             _cuts[_cutCount] = cut;
         }
     }
@@ -255,9 +237,7 @@ public sealed class RequestShape
         foreach (ref readonly var member in Members)
         {
             if (member.Value == value)
-            {
                 return ItemsOf(member);
-            }
         }
         return default;
     }

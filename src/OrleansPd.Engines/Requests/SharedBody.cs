@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
@@ -36,9 +34,7 @@ public sealed class SharedBody : IDisposable
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
-        {
             EndHold();
-        }
     }
 
     /// <summary>Keeps the memory until the hold is disposed of, once.</summary>
@@ -51,9 +47,7 @@ public sealed class SharedBody : IDisposable
     private void EndHold()
     {
         if (Interlocked.Decrement(ref _holds) == 0 && Interlocked.Exchange(ref _pooled, null) is { } pooled)
-        {
             ArrayPool<byte>.Shared.Return(pooled);
-        }
     }
 
     internal readonly struct Hold(SharedBody body) : IDisposable

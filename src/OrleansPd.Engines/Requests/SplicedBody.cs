@@ -1,6 +1,3 @@
-using System.Buffers;
-using OrleansPd.Net.Http1;
-
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
@@ -63,13 +60,9 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         // A disposed object does not keep the client's body alive.
         _body = default;
         if (Interlocked.Exchange(ref _own, null) is { } own)
-        {
             ArrayPool<byte>.Shared.Return(own);
-        }
         if (Interlocked.Exchange(ref _pieces, null) is { } pieces)
-        {
             ArrayPool<Piece>.Shared.Return(pieces);
-        }
     }
 
     /// <summary>Enumerates the segments.</summary>
@@ -82,9 +75,7 @@ public sealed class SplicedBody : ISegmentedBody, IDisposable
         public bool MoveNext()
         {
             if (_next >= owner._count)
-            {
                 return false;
-            }
             Current = owner.Segment(_next++);
             return true;
         }

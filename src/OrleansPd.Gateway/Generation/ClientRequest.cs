@@ -1,8 +1,6 @@
 using System.Diagnostics;
-using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Security;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Generation;
 

@@ -1,4 +1,3 @@
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Gateway.Generation;

@@ -1,11 +1,4 @@
-using System.Globalization;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
-using OrleansPd.Gateway.Options;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Generation;
 
@@ -39,14 +32,10 @@ internal sealed class GenerationEndpoints(
         var shape = request.Shape = new RequestShape();
         var bytes = request.Body.Memory.Span;
         if (!RequestScanner.TryScan(bytes, request.Route.Dialect, _limits, shape, out var error))
-        {
             return new AnswerError(400, "invalid_request", error.Message, Param: error.Param);
-        }
         shape.TryGetModel(bytes, out var name);
         if (!models.TryFind(name, out var model, out var unknown))
-        {
             return unknown;
-        }
         request.Model = model;
         var answer = shape.MaxNewTokens < 0 ? DefaultAnswerTokens : shape.MaxNewTokens;
         request.Tokens = shape.PromptTokensEstimate + ((long)shape.Items * shape.Samples * answer);
@@ -82,9 +71,7 @@ internal sealed class GenerationEndpoints(
             var all = new ulong[(int)Math.Min(MaxPrefixBlocks, shape.PromptBytes / PrefixBlockBytes)];
             blocks = all.AsMemory(0, PrefixBlocks.Compute(bytes, shape, PrefixBlockBytes, all));
             if (adapters is not null)
-            {
                 Salt(all, SessionHash.Of(adapters));
-            }
         }
         return new PairRequest
         {
@@ -105,9 +92,7 @@ internal sealed class GenerationEndpoints(
     private static void Salt(Span<ulong> blocks, ulong salt)
     {
         foreach (ref var block in blocks)
-        {
             block ^= salt;
-        }
     }
 
     /// <summary>
@@ -120,21 +105,15 @@ internal sealed class GenerationEndpoints(
         {
             case RidKind.String when shape.TryGetRid(bytes, out var rid):
                 if (!shape.IsBatch)
-                {
                     return [rid];
-                }
                 var numbered = new string[shape.Items];
                 for (var i = 0; i < numbered.Length; i++)
-                {
                     numbered[i] = string.Create(CultureInfo.InvariantCulture, $"{rid}_{i}");
-                }
                 return numbered;
             case RidKind.List:
                 var rids = new string[shape.RidItems.Length];
                 for (var i = 0; i < rids.Length; i++)
-                {
                     rids[i] = shape.GetRid(bytes, i);
-                }
                 return rids;
             default:
                 return [];

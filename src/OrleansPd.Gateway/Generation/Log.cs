@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-
 namespace OrleansPd.Gateway.Generation;
 
 internal static partial class Log

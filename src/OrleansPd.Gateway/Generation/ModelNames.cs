@@ -1,8 +1,4 @@
 using System.Collections.Frozen;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
-using OrleansPd.Engines.Attempts;
-using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Generation;
 
@@ -38,9 +34,7 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
                 }
             }
             foreach (var (adapter, owner) in adapters.OrderBy(a => a.Key, StringComparer.Ordinal))
-            {
                 yield return new(adapter, owner, IsAdapter: true);
-            }
         }
     }
 
@@ -70,9 +64,7 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
             }
         }
         if (served.Length == 0 || (served.Length == 1 && (name is null || !options.StrictModel)))
-        {
             return true;
-        }
         error = name is null
             ? new AnswerError(400, "model_required", $"Several models are served; name one: {string.Join(", ", served)}.",
                 Param: "model")
@@ -85,14 +77,10 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
     private FoundModel Adapter(string name, FleetSnapshot fleet, FrozenDictionary<string, string> adapters)
     {
         if (adapters.TryGetValue(name, out var owner))
-        {
             return new(owner, name);
-        }
         var colon = name.IndexOf(':', StringComparison.Ordinal);
         if (colon < 1 || colon == name.Length - 1)
-        {
             return default;
-        }
         var model = _aliases.GetValueOrDefault(name[..colon], name[..colon]);
         return fleet.Models.Contains(model) ? new(model, name[(colon + 1)..]) { IsInName = true } : default;
     }
@@ -100,16 +88,12 @@ internal sealed class ModelNames(GatewayOptions options, IControlPlane controlPl
     private FrozenDictionary<string, string> AdaptersOf(FleetSnapshot fleet)
     {
         if (_adapters is { } known && ReferenceEquals(known.Fleet, fleet))
-        {
             return known.Names;
-        }
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var worker in fleet.Workers.Where(w => w.Model is not null && w.Facts.AdapterNames.Length > 0))
         {
             foreach (var name in worker.Facts.AdapterNames.Split('\n'))
-            {
                 names.TryAdd(name, worker.Model!);
-            }
         }
         var found = new Adapters(fleet, names.ToFrozenDictionary(StringComparer.Ordinal));
         _adapters = found;

@@ -1,11 +1,4 @@
-using System.Text.Json;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
-using OrleansPd.Gateway.Options;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Generation;
 
@@ -26,32 +19,22 @@ internal sealed class RegularEndpoints(
     public void Map(IEndpointRouteBuilder routes)
     {
         foreach (var path in OpenAiPaths)
-        {
             pipeline.Map(routes, new(path, Dialect.Chat, MayOmitContentType: false, this), "POST", "PUT");
-        }
         foreach (var path in NativePaths)
-        {
             pipeline.Map(routes, new(path, Dialect.Chat, MayOmitContentType: true, this), "POST", "PUT");
-        }
     }
 
     public AnswerError? Parse(ClientRequest request)
     {
         if (!TryReadModel(request.Body.Memory.Span, out var name))
-        {
             return new AnswerError(400, "invalid_request", "The body must be a JSON object.");
-        }
         if (!models.TryFind(name, out var found, out var error))
-        {
             return error;
-        }
         request.Model = found;
         request.Tokens = request.Body.Memory.Length / BytesPerToken;
         var model = found.Model;
         if (controlPlane.Fleet.Regular.Any(w => model is null || w.Model == model || w.Model is null))
-        {
             return null;
-        }
         var ofModel = model is null ? "" : $" of the model '{model}'";
         return new AnswerError(
             400, "no_regular_workers",
@@ -89,17 +72,13 @@ internal sealed class RegularEndpoints(
         {
             var reader = new Utf8JsonReader(body);
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            {
                 return false;
-            }
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
                 var isModel = reader.ValueTextEquals("model"u8);
                 reader.Read();
                 if (isModel)
-                {
                     model = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
-                }
                 reader.Skip();
             }
             return true;

@@ -1,15 +1,6 @@
-using System.Globalization;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Workers;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
-using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Telemetry;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Generation;
 
@@ -78,9 +69,7 @@ internal sealed class RequestPipeline(
     private async ValueTask<RequestEnd> ServeAsync(ClientRequest request, HttpAnswerSink sink)
     {
         if (HeaderError(request) is { } wrong)
-        {
             return await RefuseAsync(sink, wrong, request.Gone);
-        }
         var body = await BodyReader.ReadAsync(request.Context.Request, options.MaxPayloadSize, request.Gone);
         if (body is null)
         {
@@ -91,9 +80,7 @@ internal sealed class RequestPipeline(
         try
         {
             if ((request.Route.Handler.Parse(request) ?? request.Account?.Enter(request.Tokens)) is { } refusal)
-            {
                 return await RefuseAsync(sink, refusal, request.Gone);
-            }
             try
             {
                 return await DispatchAsync(request, sink);
@@ -147,9 +134,7 @@ internal sealed class RequestPipeline(
         HttpAnswerSink sink, AnswerError error, CancellationToken gone)
     {
         if (sink.Status == 0)
-        {
             await sink.RefuseAsync(error, gone);
-        }
         return RequestEnd.Refused(error);
     }
 
@@ -165,9 +150,7 @@ internal sealed class RequestPipeline(
                 var attempt = report.Attempts[j];
                 metrics.Routed(attempt.Lease.RouteExplanation.Route);
                 if (attempt.Verdict is { IsSuccess: false } failed)
-                {
                     metrics.Failed(failed);
-                }
                 if (attempt.FirstContentAt != 0 && !hadContent)
                 {
                     hadContent = true;
@@ -188,9 +171,7 @@ internal sealed class RequestPipeline(
         var (type, headers) = (request.Context.Request.ContentType, request.Context.Request.Headers);
         var isJson = string.IsNullOrEmpty(type) ? request.Route.MayOmitContentType : IsJson(type);
         if (!isJson)
-        {
             return new AnswerError(400, "unsupported_media_type", "The request must say 'Content-Type: application/json'.");
-        }
         if (headers.ContentEncoding.Count > 0 && headers.ContentEncoding != "identity")
         {
             return new AnswerError(

@@ -1,9 +1,3 @@
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Engines.Attempts;
-using OrleansPd.Gateway.Wire;
-
 namespace OrleansPd.Gateway.Generation;
 
 /// <summary>

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 
@@ -42,13 +40,9 @@ internal sealed class BlockPool : MemoryPool<byte>
     private void Return(Block block)
     {
         if (!_disposed && Interlocked.Increment(ref _pooled) <= MaxPooled)
-        {
             _free.Enqueue(block);
-        }
         else
-        {
             Interlocked.Decrement(ref _pooled);
-        }
     }
 
     /// <summary>Creates the pools of listeners and connections.</summary>

@@ -1,4 +1,3 @@
-using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Net.Http1;
 
@@ -7,9 +6,7 @@ namespace OrleansPd.Gateway.Hosting;
 /// <summary>How a gateway, and the control plane beside it, reach engines.</summary>
 public static class EngineClient
 {
-    /// <summary>
-    /// The client that the options name, with their authorities and certificates; the caller disposes it.
-    /// </summary>
+    /// <summary>The client that the options name, with their authorities and certificates; the caller disposes it.</summary>
     /// <exception cref="ArgumentException">A file is missing or is no certificate; the message names it.</exception>
     public static IUpstream Of(GatewayOptions options)
     {

@@ -1,7 +1,4 @@
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Policies;
-using OrleansPd.Core.States;
-using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 
 namespace OrleansPd.Gateway.Hosting;
@@ -37,13 +34,9 @@ public static class GatewayOptionsValidator
             var given = options.ModelAlias[i];
             var setting = $"{Section}{nameof(options.ModelAlias)}:{i}";
             if (given.Split('=', 2, StringSplitOptions.TrimEntries) is not [{ Length: > 0 } alias, { Length: > 0 } model])
-            {
                 yield return new(setting, $"'{given}' is not ALIAS=MODEL");
-            }
             else if (!aliases.TryAdd(alias, model))
-            {
                 yield return new(setting, $"'{alias}' has two models");
-            }
         }
         for (var i = 0; i < options.ControlPlane.ModelPolicy.Count; i++)
         {
@@ -72,9 +65,7 @@ public static class GatewayOptionsValidator
                 problem = error.Message;
             }
             if (problem is not null)
-            {
                 yield return new($"{Section}{nameof(options.ClientKeys)}:{i}", $"key number {i + 1} is invalid: {problem}");
-            }
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Net;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -9,11 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.States;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Observing;
-using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
 using OrleansPd.Gateway.Transport;
@@ -85,9 +79,7 @@ public sealed class GatewayServer : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         if (GatewayOptionsValidator.Validate(options) is { Count: > 0 } problems)
-        {
             throw new ArgumentException(string.Join(' ', problems), nameof(options));
-        }
         var app = Build(options, controlPlane, logging, clock ?? TimeProvider.System, upstream);
         try
         {
@@ -100,9 +92,7 @@ public sealed class GatewayServer : IAsyncDisposable
         }
         var server = new GatewayServer(app);
         if (UsesLoops(options))
-        {
             server.StopOn(SocketLoops.Shared.Died);
-        }
         Log.Listening(app.Services.GetRequiredService<ILogger<GatewayServer>>(), server.Url);
         return server;
     }
@@ -139,32 +129,22 @@ public sealed class GatewayServer : IAsyncDisposable
             // Our own limit answers in the caller's dialect.
             kestrel.Limits.MaxRequestBodySize = null;
             if (options.Host is "localhost")
-            {
                 kestrel.ListenLocalhost(options.Port, Secure);
-            }
             else
-            {
                 kestrel.Listen(AddressOf(options.Host), options.Port, Secure);
-            }
         });
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, BlockPool.Factory>();
         if (UsesLoops(options))
-        {
             builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
-        }
         // Pays off only where the sockets' completions are inline too; alone it costs more than it saves.
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = InlineSockets.AreOn);
         if (certificate is not null)
-        {
             builder.WebHost.UseKestrelHttpsConfiguration();
-        }
 
         void Secure(ListenOptions listen)
         {
             if (certificate is not null)
-            {
                 listen.UseHttps(certificate);
-            }
         }
     }
 
@@ -208,18 +188,14 @@ public sealed class GatewayServer : IAsyncDisposable
     private async Task IdleAsync(TimeProvider clock, CancellationToken cancellationToken)
     {
         while (Metrics.Active > 0 || Dispatcher.OpenPrefillLegs > 0 || Dispatcher.OpenDecodeLegs > 0)
-        {
             await Task.Delay(IdlePoll, clock, cancellationToken);
-        }
     }
 
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
         foreach (var part in _owned)
-        {
             await part.DisposeAsync();
-        }
         _gone.TrySetResult();
         await _watch;
     }

@@ -1,17 +1,10 @@
 using System.Diagnostics.Metrics;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.States;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Generation;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Observing;
-using OrleansPd.Gateway.Options;
 using OrleansPd.Gateway.Security;
 using OrleansPd.Gateway.Telemetry;
-using OrleansPd.Gateway.Wire;
 using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Hosting;
@@ -36,9 +29,7 @@ public static class GatewayServices
         services.AddEngineRoutes();
         services.AddTooling();
         if (controlPlane is IFleetAdmin admin)
-        {
             services.AddManagement(admin);
-        }
         return services;
     }
 
@@ -57,9 +48,7 @@ public static class GatewayServices
         ArgumentNullException.ThrowIfNull(routes);
         _ = routes.ServiceProvider.GetRequiredService<GatewayOptions>();
         foreach (var endpoints in routes.ServiceProvider.GetServices<IEndpoints>())
-        {
             endpoints.Map(routes);
-        }
         return routes;
     }
 

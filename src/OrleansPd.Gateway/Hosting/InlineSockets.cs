@@ -18,8 +18,6 @@ public static class InlineSockets
     public static void TurnOn()
     {
         if (Environment.GetEnvironmentVariable(Variable) is null)
-        {
             Environment.SetEnvironmentVariable(Variable, "1");
-        }
     }
 }

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-
 namespace OrleansPd.Gateway.Hosting;
 
 internal static partial class Log

@@ -1,8 +1,3 @@
-using System.Collections.Immutable;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>What a control call did to an adapter.</summary>
@@ -33,9 +28,7 @@ internal sealed class AdapterWatch(IControlPlane controlPlane, TimeProvider cloc
         ImmutableArray<WorkerId> workers, string? adapter, AdapterChange change, CancellationToken cancellationToken)
     {
         if (admin is null || workers.IsEmpty)
-        {
             return;
-        }
         try
         {
             await Task.WhenAll(workers.Select(id => admin.ReadAgainAsync(id, cancellationToken).AsTask()));
@@ -46,9 +39,7 @@ internal sealed class AdapterWatch(IControlPlane controlPlane, TimeProvider cloc
         }
         var started = clock.GetTimestamp();
         while (adapter is not null && !workers.All(id => Shows(id, adapter, change)) && clock.GetElapsedTime(started) < Timeout)
-        {
             await Task.Delay(Poll, clock, cancellationToken);
-        }
     }
 
     private bool Shows(WorkerId id, string adapter, AdapterChange change) =>

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Http;
 using OrleansPd.Gateway.Security;
 
 namespace OrleansPd.Gateway.Management;
@@ -12,9 +11,7 @@ internal sealed class AdminAuthentication(KeyRing keys)
     public RequestDelegate Guard(RequestDelegate next) => context =>
     {
         if (!keys.HasAdmin || keys.IsAdmin(context.Request))
-        {
             return next(context);
-        }
         context.Response.Headers.WWWAuthenticate = "Bearer";
         return ManagementJson.RefuseAsync(
             context, 401, "UNAUTHORIZED", "This call needs the admin key: 'Authorization: Bearer <key>'.");

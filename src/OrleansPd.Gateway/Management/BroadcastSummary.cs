@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 

@@ -1,13 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Admin;
-using OrleansPd.Engines.Attempts;
-using OrleansPd.Gateway.Options;
-using OrleansPd.Gateway.Wire;
-
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
@@ -22,9 +12,7 @@ internal sealed class ControlEndpoints(
 {
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
 
-    /// <summary>
-    /// For calls that may take minutes until the engine answers: as long as a request may take.
-    /// </summary>
+    /// <summary>For calls that may take minutes until the engine answers: as long as a request may take.</summary>
     private TimeSpan Long => TimeSpan.FromSeconds(options.RequestTimeoutSecs);
 
     private IEnumerable<Control> Controls =>
@@ -55,9 +43,7 @@ internal sealed class ControlEndpoints(
     public void Map(IEndpointRouteBuilder routes)
     {
         foreach (var control in Controls)
-        {
             routes.MapMethods(control.Path, control.Methods.Split(' '), gate.Guard(context => RunAsync(context, control)));
-        }
     }
 
     private async Task RunAsync(HttpContext context, Control control)
@@ -71,9 +57,7 @@ internal sealed class ControlEndpoints(
         }
         var wait = TimeSpan.Zero;
         if (problem is null && query["timeout"].ToString() is { Length: > 0 } given && !TryReadWait(given, out wait))
-        {
             problem = "'timeout' must be seconds, 0 to 3600.";
-        }
         if (problem is not null)
         {
             await ManagementJson.BadRequestAsync(context, problem);
@@ -110,9 +94,7 @@ internal sealed class ControlEndpoints(
         if (control.Flushes && admin is not null)
         {
             foreach (var flushed in replies.Where(r => r.IsGood))
-            {
                 await admin.CachesFlushedAsync(flushed.Worker.Id, cancellationToken);
-            }
         }
     }
 
@@ -120,9 +102,7 @@ internal sealed class ControlEndpoints(
     private Task AbortAsync(ReadOnlyMemory<byte> body)
     {
         if (MemberIn(body, "abort_all") is { ValueKind: JsonValueKind.True })
-        {
             return dispatcher.AbortAllAsync();
-        }
         return TextIn(body, "rid") is { Length: > 0 } rid ? dispatcher.AbortAsync(rid) : Task.CompletedTask;
     }
 

@@ -1,13 +1,6 @@
-using System.Collections.Immutable;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Answers;
 using OrleansPd.Engines.Probes;
-using OrleansPd.Gateway.Wire;
 using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Management;
@@ -40,9 +33,7 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
         }
         var named = query["worker"];
         if (named.Count == 0)
-        {
             return workers;
-        }
         if (named.FirstOrDefault(n => !workers.Any(w => IsNamed(w, n))) is { } unknown)
         {
             problem = $"No such worker has the id or address '{unknown}'.";

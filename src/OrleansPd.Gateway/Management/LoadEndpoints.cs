@@ -1,10 +1,4 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Workers;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -32,9 +26,7 @@ internal sealed class LoadEndpoints(EngineBroadcast engines, TimeProvider clock)
             return;
         }
         if (await QueryAsync(context, "/v1/loads", ControlEndpoints.QueryOf(context.Request.Query)) is not { } replies)
-        {
             return;
-        }
         await ManagementJson.WriteAsync(context, BroadcastSummary.StatusOf(replies), new JsonObject
         {
             ["timestamp"] = clock.GetUtcNow().ToString("O", CultureInfo.InvariantCulture),
@@ -47,9 +39,7 @@ internal sealed class LoadEndpoints(EngineBroadcast engines, TimeProvider clock)
     private async Task NumbersAsync(HttpContext context)
     {
         if (await QueryAsync(context, "/v1/loads", new QueryString("?include=core")) is not { } replies)
-        {
             return;
-        }
         await ManagementJson.WriteAsync(context, BroadcastSummary.StatusOf(replies), new JsonObject
         {
             ["workers"] = new JsonArray([.. replies.Select(s => (JsonNode)new JsonObject
@@ -68,9 +58,7 @@ internal sealed class LoadEndpoints(EngineBroadcast engines, TimeProvider clock)
     private async Task LegacyAsync(HttpContext context)
     {
         if (await QueryAsync(context, "/get_load", default) is not { } replies)
-        {
             return;
-        }
         var ranks = replies.Where(s => s.IsGood)
             .SelectMany(s => (s.Body as JsonArray ?? []).OfType<JsonObject>().Select(r => Named(s, r)));
         await ManagementJson.WriteAsync(context, BroadcastSummary.StatusOf(replies), new JsonArray([.. ranks]));

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-
 namespace OrleansPd.Gateway.Management;
 
 internal static partial class Log

@@ -1,10 +1,5 @@
 using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Core.Admin;
-using OrleansPd.Engines.Attempts;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 

@@ -1,13 +1,5 @@
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Generation;
-using OrleansPd.Gateway.Options;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -111,13 +103,9 @@ internal sealed class PairEndpoints(
     {
         var members = new JsonObject { ["bootstrap_host"] = target.BootstrapHost, ["bootstrap_port"] = target.BootstrapPort };
         if (target.RoutedDpRank is { } rank)
-        {
             members["routed_dp_rank"] = rank;
-        }
         if (target.DisaggPrefillDpRank is { } partner)
-        {
             members["disagg_prefill_dp_rank"] = partner;
-        }
         return members;
     }
 

@@ -1,13 +1,5 @@
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.States;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Security;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -43,9 +35,7 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, KeyRing keys, IL
     {
         using var body = await ReadAsync(context);
         if (body is null)
-        {
             return;
-        }
         // SGLang's server answers 500 to a body that it cannot read. It is the caller's mistake, so it is 400 here and monitors
         // do not count it as ours; engines only check for 200.
         if (RoomWire.ReadRegistration(body.Memory, out var room, out var rank) is { } problem)
@@ -72,9 +62,7 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, KeyRing keys, IL
     {
         using var body = await ReadAsync(context);
         if (body is null)
-        {
             return;
-        }
         if (RoomWire.ReadQuery(body.Memory, out var rooms) is { } problem)
         {
             await RefuseAsync(context, 400, "invalid_request", problem);
@@ -97,9 +85,7 @@ internal sealed class RoomEndpoints(IControlPlane controlPlane, KeyRing keys, IL
         }
         var body = await BodyReader.ReadAsync(context.Request, RoomWire.MaxBody, context.RequestAborted);
         if (body is null)
-        {
             await RefuseAsync(context, 413, "too_large", $"the body is larger than {RoomWire.MaxBody} bytes");
-        }
         return body;
     }
 

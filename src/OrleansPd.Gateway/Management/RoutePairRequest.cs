@@ -1,7 +1,3 @@
-using System.Text.Json;
-using OrleansPd.Core.Requests;
-using OrleansPd.Gateway.Wire;
-
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>The body of <c>/route_pd</c>; every member is optional.</summary>
@@ -21,9 +17,7 @@ internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
         var pair = new PairRequest { MaxWait = DefaultWait };
         var lease = Math.Min(DefaultLease, longestLease);
         if (body.IsEmpty)
-        {
             return new RoutePairRequest(pair, TimeSpan.FromSeconds(lease));
-        }
         try
         {
             using var json = JsonDocument.Parse(body);
@@ -51,9 +45,7 @@ internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
                     _ => null,
                 };
                 if (problem is not null)
-                {
                     return null;
-                }
             }
         }
         catch (JsonException)
@@ -67,9 +59,7 @@ internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
     private static string? Text(JsonElement value, string name, Action<string?> take)
     {
         if (value.ValueKind is not (JsonValueKind.String or JsonValueKind.Null))
-        {
             return $"'{name}' must be a string.";
-        }
         take(value.GetString());
         return null;
     }
@@ -77,9 +67,7 @@ internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
     private static string? Whole(JsonElement value, string name, int least, int most, Action<int> take)
     {
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number) || number < least || number > most)
-        {
             return $"'{name}' must be a whole number, {least} to {most}.";
-        }
         take(number);
         return null;
     }

@@ -1,7 +1,3 @@
-using System.Globalization;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
@@ -53,9 +49,7 @@ internal sealed class RoutedPairs(IControlPlane controlPlane, TimeProvider clock
         lock (_gate)
         {
             if (!_held.Remove(id, out held))
-            {
                 return false;
-            }
         }
         End(held, prefill, decode);
         return true;
@@ -71,9 +65,7 @@ internal sealed class RoutedPairs(IControlPlane controlPlane, TimeProvider clock
             _held.Clear();
         }
         foreach (var held in left)
-        {
             End(held, LegOutcome.Neutral, LegOutcome.Neutral);
-        }
     }
 
     private void End(Held held, LegOutcome prefill, LegOutcome decode)

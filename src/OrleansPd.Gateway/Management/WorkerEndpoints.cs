@@ -1,11 +1,5 @@
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Security;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -81,17 +75,13 @@ internal sealed class WorkerEndpoints(IFleetAdmin admin, WorkerAllowList allowed
     private async Task GetAsync(HttpContext context)
     {
         if (await NamedAsync(context) is { } worker)
-        {
             await ManagementJson.WriteAsync(context, 200, WorkerJson.Of(worker));
-        }
     }
 
     private async Task PatchAsync(HttpContext context)
     {
         if (await NamedAsync(context) is not { } worker)
-        {
             return;
-        }
         using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
         if (body is null || WorkerRequests.Patch(body.Memory, out problem) is not { } patch)
@@ -106,9 +96,7 @@ internal sealed class WorkerEndpoints(IFleetAdmin admin, WorkerAllowList allowed
     private async Task RemoveAsync(HttpContext context)
     {
         if (await NamedAsync(context) is not { } worker)
-        {
             return;
-        }
         var text = context.Request.Query["force"].ToString();
         if (text is not ("" or "true" or "false" or "1" or "0"))
         {
@@ -125,9 +113,7 @@ internal sealed class WorkerEndpoints(IFleetAdmin admin, WorkerAllowList allowed
     private async Task SwitchAsync(HttpContext context)
     {
         if (await NamedAsync(context) is not { } worker)
-        {
             return;
-        }
         using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
         if (body is null || WorkerRequests.NewRole(body.Memory, out problem) is not { } role)
@@ -153,9 +139,7 @@ internal sealed class WorkerEndpoints(IFleetAdmin admin, WorkerAllowList allowed
         var given = (string)context.Request.RouteValues["id"]!;
         var worker = await WorkerNames.FindAsync(admin, given, context.RequestAborted);
         if (worker is null)
-        {
             await ManagementJson.RefuseAsync(context, 404, "WORKER_NOT_FOUND", "No worker has that id or address.");
-        }
         return worker;
     }
 

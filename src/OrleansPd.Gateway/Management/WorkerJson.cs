@@ -1,6 +1,4 @@
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 
@@ -26,18 +24,14 @@ internal static class WorkerJson
             ["runtime_type"] = "sglang",
         };
         if (worker.BootstrapPort is { } port)
-        {
             json["bootstrap_port"] = port;
-        }
         if (!worker.Labels.IsEmpty)
         {
             json["metadata"] = new JsonObject(worker.Labels.OrderBy(l => l.Key, StringComparer.Ordinal)
                 .Select(l => KeyValuePair.Create(l.Key, (JsonNode?)l.Value)));
         }
         if (Job(view) is { } job)
-        {
             json["job_status"] = job;
-        }
         json["phase"] = WireName.Of(worker.Phase);
         json["reason"] = worker.Reason;
         json["since"] = view.Since.ToString("O");
@@ -48,9 +42,7 @@ internal static class WorkerJson
         json["safe_to_kill"] = view.Safety.IsSafe;
         json["safe_to_kill_reason"] = view.Safety.Why;
         if (view.Silo is { } silo)
-        {
             json["silo"] = silo;
-        }
         json["version"] = worker.Facts.Version;
         json["transfer_group"] = worker.TransferGroup.Length == 0 ? null : worker.TransferGroup;
         return json;

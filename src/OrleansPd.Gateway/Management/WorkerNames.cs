@@ -1,7 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
 
 namespace OrleansPd.Gateway.Management;
 

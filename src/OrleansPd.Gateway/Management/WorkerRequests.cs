@@ -1,8 +1,3 @@
-using System.Collections.Immutable;
-using System.Text.Json;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Gateway.Management;
 
 /// <summary>
@@ -89,9 +84,7 @@ internal static class WorkerRequests
         string? text = null;
         problem = Read(body, (name, value) => name is "role" or "new_role" ? Text(value, name, out text) : Unknown(name));
         if (problem is null && text is not ("prefill" or "decode"))
-        {
             problem = "'role' must be prefill or decode.";
-        }
         return problem is not null ? null : text == "prefill" ? WorkerRole.Prefill : WorkerRole.Decode;
     }
 
@@ -131,9 +124,7 @@ internal static class WorkerRequests
             return "'url' must be an absolute http or https address, such as http://10.0.0.1:30000.";
         }
         if (url.AbsolutePath != "/" || url.Query.Length > 0 || url.Fragment.Length > 0 || url.UserInfo.Length > 0)
-        {
             return "'url' must be scheme, host and port alone: no path, query or user.";
-        }
         address = WorkerAddress.Canonical(url);
         return null;
     }
@@ -153,15 +144,11 @@ internal static class WorkerRequests
         {
             using var document = JsonDocument.Parse(body);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
-            {
                 return "The body must be a JSON object.";
-            }
             foreach (var member in document.RootElement.EnumerateObject())
             {
                 if ((nulls || member.Value.ValueKind != JsonValueKind.Null) && take(member.Name, member.Value) is { } problem)
-                {
                     return problem;
-                }
             }
             return null;
         }
@@ -210,9 +197,7 @@ internal static class WorkerRequests
         }
         var found = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         foreach (var label in value.EnumerateObject())
-        {
             found[label.Name] = label.Value.GetString()!;
-        }
         labels = found.ToImmutable();
         return labels.Count > 64 ? "'labels' must be 64 at most." : null;
     }

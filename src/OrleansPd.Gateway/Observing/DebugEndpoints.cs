@@ -1,12 +1,5 @@
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 

@@ -1,6 +1,4 @@
-using System.Text;
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
 
@@ -20,29 +18,21 @@ internal static class EngineMetricsMerge
         var families = new Dictionary<string, Family>(StringComparer.Ordinal);
         var order = new List<Family>();
         foreach (var engine in replies.Where(s => s.IsGood))
-        {
             Read(engine, families, order);
-        }
         var output = new StringBuilder(64 * 1024);
         var own = new PromText(output);
         own.Family("orleanspd_gateway_engine_scraped", "gauge", "1 when the engine's metrics are part of this text.");
         foreach (var engine in replies)
-        {
             own.Sample(engine.IsGood ? 1 : 0, Labels(engine));
-        }
         foreach (var family in order.Where(f => f.Samples.Length > 0))
-        {
             output.Append(family.Help).Append(family.Type).Append(family.Samples);
-        }
         return output.ToString();
     }
 
     private static void Read(BroadcastReply engine, Dictionary<string, Family> families, List<Family> order)
     {
         if (engine.Body is not JsonValue text || !text.TryGetValue<string>(out var all))
-        {
             return;
-        }
         var labels = Labels(engine);
         foreach (var line in all.Split('\n').Select(l => l.TrimEnd('\r', ' ')))
         {
@@ -51,13 +41,9 @@ internal static class EngineMetricsMerge
                 var isHelp = line[2] == 'H';
                 var family = FamilyOf(line[7..].Split(' ')[0], families, order);
                 if (isHelp)
-                {
                     family.Help = family.Help.Length > 0 ? family.Help : line + "\n";
-                }
                 else
-                {
                     family.Type = family.Type.Length > 0 ? family.Type : line + "\n";
-                }
             }
             else if (line.Length > 0 && line[0] != '#' && Relabel(line, labels) is var (name, sample))
             {
@@ -71,14 +57,10 @@ internal static class EngineMetricsMerge
     {
         var end = line.IndexOfAny(['{', ' ']);
         if (end <= 0)
-        {
             return null;
-        }
         var name = line[..end];
         if (line[end] == ' ')
-        {
             return (name, $"{name}{{{labels}}}{line[end..]}\n");
-        }
         var rest = line[(end + 1)..];
         return (name, rest.StartsWith('}') ? $"{name}{{{labels}{rest}\n" : $"{name}{{{labels},{rest}\n");
     }
@@ -87,15 +69,11 @@ internal static class EngineMetricsMerge
     private static Family OwnerOf(string name, Dictionary<string, Family> families, List<Family> order)
     {
         if (families.TryGetValue(name, out var family))
-        {
             return family;
-        }
         foreach (var suffix in Suffixes)
         {
             if (name.EndsWith(suffix, StringComparison.Ordinal) && families.TryGetValue(name[..^suffix.Length], out family))
-            {
                 return family;
-            }
         }
         return FamilyOf(name, families, order);
     }

@@ -1,12 +1,4 @@
-using System.Text;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.States;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 

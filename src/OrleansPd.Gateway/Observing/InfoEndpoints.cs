@@ -1,15 +1,6 @@
-using System.Collections.Immutable;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Generation;
 using OrleansPd.Gateway.Management;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 
@@ -49,13 +40,9 @@ internal sealed class InfoEndpoints(
         var fleet = controlPlane.Fleet;
         var id = (string?)context.Request.RouteValues["id"];
         if (id is not null && fleet.Models.Contains(id))
-        {
             return WriteAsync(context, Card(fleet, id));
-        }
         if (models.OtherNames.FirstOrDefault(other => other.Name == id) is { Name: not null } found)
-        {
             return WriteAsync(context, Card(fleet, found.Model, found.Name, found.IsAdapter));
-        }
         return ErrorResponse.WriteAsync(context, new AnswerError(
             404, "model_not_found", $"The model '{id}' is not served here.", Param: "model"));
     }
@@ -98,9 +85,7 @@ internal sealed class InfoEndpoints(
         foreach (var info in answers[1].Concat(answers[2]))
         {
             foreach (var state in info?["internal_states"] as JsonArray ?? [])
-            {
                 states.Add(state?.DeepClone());
-            }
         }
         var first = answers.SelectMany(a => a).FirstOrDefault(a => a is not null);
         var whole = new JsonObject
@@ -110,13 +95,9 @@ internal sealed class InfoEndpoints(
             ["decode"] = new JsonArray([.. answers[1]]),
         };
         if (answers[2].Length > 0)
-        {
             whole["regular"] = new JsonArray([.. answers[2]]);
-        }
         foreach (var name in (ReadOnlySpan<string>)["tokenizer_path", "model_path", "served_model_name", "version"])
-        {
             whole[name] = first?[name]?.DeepClone();
-        }
         await WriteAsync(context, whole);
     }
 
@@ -128,9 +109,7 @@ internal sealed class InfoEndpoints(
         return [.. replies.Select(reply =>
         {
             if (reply is { IsGood: true, Body: JsonObject info })
-            {
                 return info;
-            }
             Log.EngineQueryFailed(logger, reply.Worker.Url, path, reply.Problem ?? "not a JSON object");
             return null;
         })];

@@ -1,15 +1,5 @@
-using System.Text;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using OrleansPd.Core.Admin;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.States;
-using OrleansPd.Core.Workers;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Management;
 using OrleansPd.Gateway.Telemetry;
-using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Gateway.Observing;
 
@@ -92,24 +82,16 @@ internal sealed class MetricsEndpoints(
                 .ToArray())).ToArray();
         text.Family("orleanspd_gateway_capacity", "gauge", "Requests that the ranks of a role may hold at once.");
         foreach (var (label, ranks) in roles)
-        {
             text.Sample(ranks.Sum(r => (double)r.Capacity), label);
-        }
         text.Family("orleanspd_gateway_credits", "gauge", "Of these, how many are free.");
         foreach (var (label, ranks) in roles)
-        {
             text.Sample(ranks.Sum(r => (double)Math.Max(0, r.Capacity - r.InFlight - r.Foreign)), label);
-        }
         text.Family("orleanspd_gateway_in_flight", "gauge", "Items of ours on the ranks of a role.");
         foreach (var (label, ranks) in roles)
-        {
             text.Sample(ranks.Sum(r => (double)r.InFlight), label);
-        }
         text.Family("orleanspd_gateway_foreign_requests", "gauge", "Requests of others on them, by their engines' figures.");
         foreach (var (label, ranks) in roles)
-        {
             text.Sample(ranks.Sum(r => (double)r.Foreign), label);
-        }
     }
 
     private static void WritePools(PromText text, IReadOnlyList<PoolView> pools)

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using OrleansPd.Core.Options;
 using OrleansPd.Net.Http1;
 
 namespace OrleansPd.Gateway.Options;

@@ -1,6 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
-using Microsoft.AspNetCore.Http;
 
 namespace OrleansPd.Gateway.Security;
 
@@ -16,9 +14,7 @@ internal static class BearerKey
     public static byte[]? HashOf(string? key)
     {
         if (string.IsNullOrEmpty(key))
-        {
             return null;
-        }
         var hash = new byte[SHA256.HashSizeInBytes];
         Hash(key, hash);
         return hash;
@@ -43,9 +39,7 @@ internal static class BearerKey
     public static bool TryHash(string header, Span<byte> hash)
     {
         if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
-        {
             return false;
-        }
         Hash(header.AsSpan(Scheme.Length).Trim(), hash);
         return true;
     }

@@ -1,5 +1,3 @@
-using OrleansPd.Engines.Attempts;
-
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>One client and its remaining limits. Thread-safe.</summary>
@@ -22,25 +20,17 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
     public AnswerError? Enter(long tokens)
     {
         if (!_hasLimits)
-        {
             return null;
-        }
         lock (_gate)
         {
             Fill();
             if (spec.Concurrency > 0 && _open >= spec.Concurrency)
-            {
                 return Refuse($"{spec.Concurrency} requests at a time", TimeSpan.FromSeconds(1));
-            }
             if (spec.RequestsPerMinute > 0 && _requests < 1)
-            {
                 return Refuse($"{spec.RequestsPerMinute} requests a minute", Minute * ((1 - _requests) / spec.RequestsPerMinute));
-            }
             var needed = Math.Min(tokens, spec.TokensPerMinute);
             if (spec.TokensPerMinute > 0 && _tokens < needed)
-            {
                 return Refuse($"{spec.TokensPerMinute} tokens a minute", Minute * ((needed - _tokens) / spec.TokensPerMinute));
-            }
             _requests -= 1;
             _tokens -= tokens;
             _open++;
@@ -51,9 +41,7 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
     public void Leave()
     {
         if (!_hasLimits)
-        {
             return;
-        }
         lock (_gate)
         {
             _open--;

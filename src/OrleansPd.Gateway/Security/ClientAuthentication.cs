@@ -1,7 +1,3 @@
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Attempts;
-using OrleansPd.Gateway.Wire;
-
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>
@@ -29,9 +25,7 @@ internal sealed class ClientAuthentication(KeyRing keys)
             return next(context);
         }
         if (!keys.AsksClients || Open.Contains(context.Request.Path.Value, StringComparer.OrdinalIgnoreCase))
-        {
             return next(context);
-        }
         context.Response.Headers.WWWAuthenticate = "Bearer";
         return ErrorResponse.WriteAsync(context, new AnswerError(
             401, "invalid_api_key", "This gateway needs a key: 'Authorization: Bearer <key>'."));

@@ -1,7 +1,6 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Security;
 
@@ -13,9 +12,7 @@ internal static class EngineTls
     public static SslClientAuthenticationOptions? Of(GatewayOptions options)
     {
         if (options.CaCertPaths.Count == 0 && options.ClientCertPath is null && options.ClientKeyPath is null)
-        {
             return null;
-        }
         var tls = new SslClientAuthenticationOptions();
         if (options.CaCertPaths.Count > 0)
         {
@@ -25,9 +22,7 @@ internal static class EngineTls
                 RevocationMode = X509RevocationMode.NoCheck
             };
             foreach (var path in options.CaCertPaths)
-            {
                 Read(path, () => policy.CustomTrustStore.ImportFromPemFile(path));
-            }
             tls.CertificateChainPolicy = policy;
         }
         if (options.ClientCertPath is not null || options.ClientKeyPath is not null)
@@ -47,9 +42,7 @@ internal static class EngineTls
     private static X509Certificate2 Load(string? certificate, string? key, string certificateFlag, string keyFlag)
     {
         if (certificate is null || key is null)
-        {
             throw new ArgumentException($"{certificateFlag} and {keyFlag} need each other.");
-        }
         X509Certificate2? loaded = null;
         Read($"{certificate} with {key}", () => loaded = X509Certificate2.CreateFromPemFile(certificate, key));
         return loaded!;

@@ -1,7 +1,5 @@
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Connections.Features;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Gateway.Security;
 
@@ -22,9 +20,7 @@ internal sealed class KeyRing
     {
         var specs = options.ClientKeys.Select(ClientKeySpec.Parse).ToList();
         if (BearerKey.HashOf(options.ApiKey) is { } hash)
-        {
             specs.Insert(0, new ClientKeySpec { Name = "api-key", Hash = hash });
-        }
         _clients = [.. specs.Select(spec => new ClientIdentity(new ClientAccount(spec, clock)))];
         _admin = BearerKey.HashOf(options.AdminApiKey);
         _rankToken = BearerKey.HashOf(options.RankToken);
@@ -45,9 +41,7 @@ internal sealed class KeyRing
     public ClientIdentity? IdentityOf(HttpRequest request)
     {
         if ((_clients.Length == 0 && _admin is null) || BearerKey.HeaderOf(request) is not { } header)
-        {
             return null;
-        }
         // State of one connection, or of one stream of HTTP/2: no other request uses it at the same time.
         var connection = request.HttpContext.Features.Get<IPersistentStateFeature>()?.State;
         if (connection is not null && connection.TryGetValue(this, out var last) && last is Accepted accepted
@@ -57,9 +51,7 @@ internal sealed class KeyRing
         }
         var identity = Find(header);
         if (identity is not null && connection is not null)
-        {
             connection[this] = new Accepted(header, identity);
-        }
         return identity;
     }
 
@@ -67,15 +59,11 @@ internal sealed class KeyRing
     {
         Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];
         if (!BearerKey.TryHash(header, given))
-        {
             return null;
-        }
         var found = _admin is not null && CryptographicOperations.FixedTimeEquals(given, _admin) ? _adminIdentity : null;
         ClientIdentity? client = null;
         foreach (var identity in _clients)
-        {
             client = CryptographicOperations.FixedTimeEquals(given, identity.Account!.Spec.Hash.Span) ? identity : client;
-        }
         return client ?? found;
     }
 

@@ -1,6 +1,3 @@
-using System.Net;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Gateway.Security;
 
 /// <summary>
@@ -58,14 +55,10 @@ public sealed class WorkerAllowList
         ArgumentNullException.ThrowIfNull(url);
         var host = WorkerAddress.Host(url).Trim('[', ']');
         if (_hosts.Any(h => Matches(h.Host, host) && (h.Port is null || h.Port == url.Port)))
-        {
             return null;
-        }
         var addresses = IPAddress.TryParse(host, out var literal) ? [literal] : await ResolveAsync(host, cancellationToken);
         if (_networks.Count + _hosts.Count == 0)
-        {
             return addresses.Any(IsMetadata) ? "link-local addresses are refused: --worker-url-allow can name them" : null;
-        }
         return addresses.Length > 0 && addresses.All(a => _networks.Any(n => n.Contains(Unmapped(a))))
             ? null
             : "the address is not on the list of --worker-url-allow";

@@ -1,11 +1,4 @@
-using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using System.Runtime.CompilerServices;
-using System.Text;
-using OrleansPd.Core.Attempts;
-using OrleansPd.Core.Requests;
-using OrleansPd.Core.Workers;
-using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Telemetry;
 
@@ -97,9 +90,7 @@ public sealed class GatewayMetrics
     internal void Write(PromText text)
     {
         foreach (var family in _metrics.Families)
-        {
             text.Write(family);
-        }
     }
 
     private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);

@@ -17,8 +17,6 @@ internal static class ProcessMetrics
             forceFullCollection: false));
         text.Family("dotnet_gc_collections_total", "counter", "Garbage collections, by generation.");
         for (var generation = 0; generation <= GC.MaxGeneration; generation++)
-        {
             text.Sample(GC.CollectionCount(generation), $"generation=\"{generation}\"");
-        }
     }
 }

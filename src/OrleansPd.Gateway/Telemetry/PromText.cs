@@ -1,7 +1,3 @@
-using System.Globalization;
-using System.Text;
-using OrleansPd.Engines.Attempts;
-
 namespace OrleansPd.Gateway.Telemetry;
 
 /// <summary>Writes the Prometheus text format 0.0.4: one family after the other, each with its help and type.</summary>
@@ -34,13 +30,9 @@ internal sealed class PromText(StringBuilder text)
     {
         Family(family.Name, family.Type, family.Help);
         foreach (var sample in family.Read?.Invoke() ?? [])
-        {
             Sample(sample.Value, Labels(sample.Tags));
-        }
         if (family.Histogram is { } histogram)
-        {
             Buckets(family.Name, histogram);
-        }
     }
 
     private void Buckets(string name, TimeHistogram histogram)
@@ -60,9 +52,7 @@ internal sealed class PromText(StringBuilder text)
     {
         var labels = "";
         foreach (var (name, value) in tags)
-        {
             labels += $"{(labels.Length > 0 ? "," : "")}{name}=\"{Escape((string)value!)}\"";
-        }
         return labels;
     }
 
@@ -74,9 +64,7 @@ internal sealed class PromText(StringBuilder text)
     {
         text.Append(name);
         if (labels.Length > 0)
-        {
             text.Append('{').Append(labels).Append('}');
-        }
         text.Append(' ').Append(value.ToString(CultureInfo.InvariantCulture)).Append('\n');
     }
 }

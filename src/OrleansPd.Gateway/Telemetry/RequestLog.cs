@@ -1,5 +1,3 @@
-using OrleansPd.Engines.Attempts;
-
 namespace OrleansPd.Gateway.Telemetry;
 
 /// <summary>The last requests with all that was decided about them: for the person who asks why.</summary>
@@ -26,9 +24,7 @@ public sealed class RequestLog(int capacity = 1024)
         for (var i = next - 1; i >= 0 && i >= next - _ring.Length; i--)
         {
             if (Volatile.Read(ref _ring[i % _ring.Length]) is { } record)
-            {
                 yield return record;
-            }
         }
     }
 }

@@ -1,8 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Answers;
-using OrleansPd.Engines.Attempts;
 
 namespace OrleansPd.Gateway.Telemetry;
 
@@ -19,9 +17,7 @@ internal sealed class RequestSpans(DispatchTelemetry telemetry, ulong seed)
     public Activity? Start(HttpContext context, string route, string id)
     {
         if (!telemetry.Source.HasListeners())
-        {
             return null;
-        }
         var headers = context.Request.Headers;
         ActivityContext parent = default;
         var hasParent = headers.TraceParent is { Count: > 0 } given
@@ -45,9 +41,7 @@ internal sealed class RequestSpans(DispatchTelemetry telemetry, ulong seed)
             span.AddTag("http.request.method", context.Request.Method).AddTag("http.route", route);
             span.AddTag("url.path", context.Request.Path.Value);
             if (context.Connection.RemoteIpAddress is { } address)
-            {
                 span.AddTag("client.address", address.ToString());
-            }
             span.AddTag("orleanspd.request.id", id);
         }
         return span;
@@ -56,24 +50,18 @@ internal sealed class RequestSpans(DispatchTelemetry telemetry, ulong seed)
     public static void End(Activity? span, int status, string reason, string side, IReadOnlyList<DispatchReport>? reports)
     {
         if (span is null)
-        {
             return;
-        }
         if (span.IsAllDataRequested)
         {
             var attempts = 0;
             for (var i = 0; i < reports?.Count; i++)
-            {
                 attempts += reports[i].Attempts.Count;
-            }
             span.AddTag("http.response.status_code", SmallNumber.Boxed(status));
             span.AddTag("orleanspd.reason", reason).AddTag("orleanspd.side", side);
             span.AddTag("orleanspd.calls", SmallNumber.Boxed(reports?.Count ?? 0));
             span.AddTag("orleanspd.attempts", SmallNumber.Boxed(attempts));
             if (status >= 500 || (reason != "ok" && side is not ("none" or "client")))
-            {
                 span.SetStatus(ActivityStatusCode.Error, reason);
-            }
         }
         span.Dispose();
     }

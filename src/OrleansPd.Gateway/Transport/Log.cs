@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-
 namespace OrleansPd.Gateway.Transport;
 
 internal static partial class Log

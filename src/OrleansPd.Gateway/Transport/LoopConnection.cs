@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.IO.Pipelines;
-using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -112,13 +110,9 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
     void ILoopWatch.Ended(bool broken)
     {
         if (broken)
-        {
             NotifyClosed();
-        }
         else
-        {
             _reader.ReadAhead();
-        }
     }
 
     public override ValueTask DisposeAsync()

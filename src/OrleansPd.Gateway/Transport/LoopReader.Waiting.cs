@@ -1,5 +1,4 @@
 using System.IO.Pipelines;
-using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 
 namespace OrleansPd.Gateway.Transport;
@@ -33,18 +32,14 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
         if (cancellationToken.IsCancellationRequested)
-        {
             return ValueTask.FromCanceled<ReadResult>(cancellationToken);
-        }
         short version;
         lock (_gate)
         {
             try
             {
                 if (TryTakeLocked(out var result))
-                {
                     return new(result);
-                }
             }
             catch (Exception e)
             {
@@ -70,9 +65,7 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
         {
             _isCancelled = true;
             if (!IsReadPending || _isCompleted)
-            {
                 return;
-            }
             _ = TryTakeLocked(out result);
             EndReadLocked();
         }
@@ -104,9 +97,7 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
             lock (_gate)
             {
                 if (_wait != Wait.Read)
-                {
                     return;
-                }
                 _socketWait = readable = socket.ReceiveAsync(default).GetAwaiter();
                 _wait = Wait.ReadAndSocket;
             }
@@ -122,9 +113,7 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
     private void OnReadable()
     {
         if (!TryCompleteRead())
-        {
             AwaitSocket();
-        }
     }
 
     /// <summary>Completes the pending read after the wait for the socket.</summary>
@@ -147,15 +136,11 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
                 FailLocked(e);
             }
             if (_wait == Wait.None)
-            {
                 return true;
-            }
             try
             {
                 if (!TryTakeLocked(out result))
-                {
                     return false;
-                }
             }
             catch (Exception e)
             {
@@ -164,13 +149,9 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
             _wait = Wait.None;
         }
         if (failure is null)
-        {
             _source.SetResult(result);
-        }
         else
-        {
             _source.SetException(failure);
-        }
         return true;
     }
 
@@ -179,9 +160,7 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
         lock (_gate)
         {
             if (!IsReadPending)
-            {
                 return;
-            }
             EndReadLocked();
         }
         ThreadPool.UnsafeQueueUserWorkItem(

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
@@ -100,9 +99,7 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
         {
             _isCompleted = true;
             if (_input == InputState.Ended || socket.IsDisposed || !socket.IsReadable)
-            {
                 return;
-            }
             var into = ArrayPool<byte>.Shared.Rent(MaxReadAhead);
             try
             {
@@ -126,9 +123,7 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
         {
             _isCompleted = true;
             if (!IsReadPending)
-            {
                 _buffer.ReleaseUnlessLent();
-            }
         }
     }
 
@@ -136,18 +131,14 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
     private bool TryTakeLocked(out ReadResult result)
     {
         if (_isCompleted)
-        {
             throw new InvalidOperationException("The reader was completed.");
-        }
         if (!_buffer.HasUnexamined && _input == InputState.Open && !_isCancelled && !TryReceiveLocked())
         {
             result = default;
             return false;
         }
         if (_input == InputState.Failed && !_buffer.HasUnexamined && !_isCancelled)
-        {
             throw _error!;
-        }
         result = new ReadResult(_buffer.Lend(), _isCancelled, isCompleted: _input == InputState.Ended);
         _isCancelled = false;
         return true;
@@ -159,9 +150,7 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
         try
         {
             if (!socket.IsReadable)
-            {
                 return false;
-            }
             if (!socket.TryReceive(_buffer.Space(), out var read))
             {
                 _buffer.ReleaseIfEmpty();

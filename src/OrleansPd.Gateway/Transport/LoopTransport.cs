@@ -1,9 +1,6 @@
-using System.Buffers;
-using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.Logging;
 using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Gateway.Transport;
@@ -48,9 +45,7 @@ internal sealed class LoopTransport : IConnectionListenerFactory, IConnectionLis
         {
             socket?.Dispose();
             if (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
-            {
                 throw new AddressInUseException(e.Message, e);
-            }
             throw;
         }
     }

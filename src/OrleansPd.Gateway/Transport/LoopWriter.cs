@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using OrleansPd.Net.Sockets;
@@ -52,22 +51,16 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
         if (cancellationToken.IsCancellationRequested)
-        {
             return ValueTask.FromCanceled<FlushResult>(cancellationToken);
-        }
         if (_isClosed)
-        {
             GiveBack();
-        }
         if (_sending is { IsCompleted: false } before)
         {
             // An earlier flush was not awaited. Its blocks are being sent, and the socket accepts one send at a time.
             return SlowAsync(_used + _fullBytes == 0 ? before : BehindAsync(before, TakeBlocks()), cancellationToken);
         }
         if (_used + _fullBytes == 0)
-        {
             return new(new FlushResult(TakeCancelled(), _isClosed));
-        }
         var sent = SendAsync(new Blocks(_full, _block, _used));
         if (sent.IsCompletedSuccessfully)
         {
@@ -101,14 +94,10 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     private ValueTask SendAsync(in Blocks blocks)
     {
         if (blocks.Full is not { Count: > 0 } full)
-        {
             return socket.SendAsync(blocks.Last.AsMemory(0, blocks.Used));
-        }
         var more = new ReadOnlyMemory<byte>[full.Count];
         for (var i = 1; i < full.Count; i++)
-        {
             more[i - 1] = full[i];
-        }
         more[^1] = blocks.Last.AsMemory(0, blocks.Used);
         return socket.SendAsync(full[0], more);
     }
@@ -125,9 +114,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         {
             cancel = _cancel = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             if (_isCancelled)
-            {
                 cancel.TrySetResult();
-            }
         }
         var ended = await Task.WhenAny(sending, cancel.Task).WaitAsync(cancellationToken);
         await ended;
@@ -162,9 +149,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     private bool TakeCancelled()
     {
         if (!_isCancelled)
-        {
             return false;
-        }
         _isCancelled = false;
         return true;
     }
@@ -172,9 +157,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     private void MakeRoom(int size)
     {
         if (_block.Length - _used >= Math.Max(size, 1))
-        {
             return;
-        }
         if (_used > 0)
         {
             (_full ??= []).Add(new(_block, 0, _used));
@@ -208,9 +191,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         public void GiveBack()
         {
             if (Last.Length > 0)
-            {
                 ArrayPool<byte>.Shared.Return(Last);
-            }
             Full?.ForEach(static block => ArrayPool<byte>.Shared.Return(block.Array!));
             Full?.Clear();
         }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 
 namespace OrleansPd.Gateway.Transport;
@@ -41,9 +40,7 @@ internal sealed class ReadBuffer
     {
         _isLent = false;
         if (consumed.GetObject() is null && examined.GetObject() is null)
-        {
             return false;
-        }
         _start = Math.Max(_start, consumed.GetInteger());
         _examined = Math.Max(_start, examined.GetInteger());
         ReleaseIfEmpty();
@@ -60,9 +57,7 @@ internal sealed class ReadBuffer
             // The caller takes its array back: move the unread bytes to one of ours.
             ReleaseIfEmpty();
             if (Length > 0)
-            {
                 MakeRoom();
-            }
         }
     }
 
@@ -89,29 +84,21 @@ internal sealed class ReadBuffer
     {
         _end += bytes;
         if (!_isPooled)
-        {
             _target = _target[bytes..];
-        }
         else if (_end == _array.Length)
-        {
             _size = Math.Min(_size * 4, MaxSize);
-        }
     }
 
     public void ReleaseIfEmpty()
     {
         if (Length == 0)
-        {
             Release();
-        }
     }
 
     public void ReleaseUnlessLent()
     {
         if (!_isLent)
-        {
             Release();
-        }
     }
 
     /// <summary>
@@ -130,9 +117,7 @@ internal sealed class ReadBuffer
         var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_size, (_end - shift) * 2));
         _array.AsSpan(_start, Length).CopyTo(larger.AsSpan(_start - shift));
         if (_isPooled && !_isLent)
-        {
             ArrayPool<byte>.Shared.Return(_array);
-        }
         (_examined, _end, _start) = (_examined - shift, _end - shift, _start - shift);
         (_array, _isPooled) = (larger, true);
     }
@@ -140,9 +125,7 @@ internal sealed class ReadBuffer
     private void Release()
     {
         if (_isPooled && _array.Length > 0)
-        {
             ArrayPool<byte>.Shared.Return(_array);
-        }
         (_array, _isPooled) = ([], true);
         _start = _end = _examined = 0;
     }

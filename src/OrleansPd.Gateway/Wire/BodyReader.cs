@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
-using Microsoft.AspNetCore.Http;
 using OrleansPd.Engines.Requests;
 using OrleansPd.Gateway.Transport;
 
@@ -18,9 +16,7 @@ internal static class BodyReader
     public static async ValueTask<SharedBody?> ReadAsync(HttpRequest request, long maxBytes, CancellationToken cancellationToken)
     {
         if (request.ContentLength > maxBytes)
-        {
             return null;
-        }
         var reader = request.BodyReader;
         var buffer = ArrayPool<byte>.Shared.Rent((int)(request.ContentLength ?? FirstSize));
         var length = 0;
@@ -52,9 +48,7 @@ internal static class BodyReader
                     buffer = larger;
                 }
                 if (target is null || !IsInPlace(part, buffer, length))
-                {
                     part.CopyTo(buffer.AsSpan(length));
-                }
                 length = (int)needed;
                 reader.AdvanceTo(part.End);
                 if (read.IsCompleted)
@@ -69,9 +63,7 @@ internal static class BodyReader
         {
             target?.ReceiveInto(default);
             if (buffer is not null)
-            {
                 ArrayPool<byte>.Shared.Return(buffer);
-            }
         }
     }
 

@@ -1,7 +1,3 @@
-using System.Globalization;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Attempts;
-
 namespace OrleansPd.Gateway.Wire;
 
 /// <summary>An error as a whole HTTP response.</summary>
@@ -16,9 +12,7 @@ internal static class ErrorResponse
         response.ContentType = "application/json";
         SetRetryAfter(response, error.RetryAfter);
         if (shape is ErrorShape.OpenAi or ErrorShape.Native)
-        {
             response.Headers["x-router-error-code"] = error.Code;
-        }
         ErrorJson.Write(response.BodyWriter, error, shape);
         await response.BodyWriter.FlushAsync(cancellationToken);
     }

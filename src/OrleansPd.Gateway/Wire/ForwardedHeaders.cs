@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
 namespace OrleansPd.Gateway.Wire;
@@ -37,9 +36,7 @@ internal static class ForwardedHeaders
         foreach (var name in SessionNames)
         {
             if (headers.TryGetValue(name, out var value) && !StringValues.IsNullOrEmpty(value))
-            {
                 return value.ToString();
-            }
         }
         return null;
     }

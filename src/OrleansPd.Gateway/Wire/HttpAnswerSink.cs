@@ -1,7 +1,4 @@
-using System.Buffers;
 using System.IO.Pipelines;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Attempts;
 using OrleansPd.Engines.Requests;
 
 namespace OrleansPd.Gateway.Wire;
@@ -37,9 +34,7 @@ internal sealed class HttpAnswerSink(HttpContext context, Dialect dialect) : IAn
     {
         var written = _response.BodyWriter.WriteAsync(bytes, cancellationToken);
         if (!written.IsCompletedSuccessfully)
-        {
             return WrittenAsync(written);
-        }
         _ = written.Result;
         return ValueTask.CompletedTask;
     }

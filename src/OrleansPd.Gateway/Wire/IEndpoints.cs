@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Routing;
-
 namespace OrleansPd.Gateway.Wire;
 
 /// <summary>A group of routes. All groups that are registered as this are mapped when the gateway starts.</summary>

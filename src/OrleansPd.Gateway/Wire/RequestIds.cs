@@ -1,8 +1,3 @@
-using System.Globalization;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Engines.Attempts;
-using OrleansPd.Gateway.Options;
-
 namespace OrleansPd.Gateway.Wire;
 
 /// <summary>The id of each request: the client's own where it sent a sound one, else one of ours. The answer says it.</summary>

@@ -1,8 +1,3 @@
-using System.Buffers;
-using System.Globalization;
-using System.Text.Json;
-using OrleansPd.Core.Rooms;
-
 namespace OrleansPd.Gateway.Wire;
 
 /// <summary>
@@ -22,9 +17,7 @@ internal static class RoomWire
     {
         (room, rank) = (0, 0);
         if (Parse(body, out var problem) is not { } document)
-        {
             return problem;
-        }
         using (document)
         {
             if (!document.RootElement.TryGetProperty("bootstrap_room", out var roomText)
@@ -47,26 +40,18 @@ internal static class RoomWire
     {
         rooms = [];
         if (Parse(body, out var problem) is not { } document)
-        {
             return problem;
-        }
         using (document)
         {
             if (!document.RootElement.TryGetProperty("bootstrap_rooms", out var list) || list.ValueKind != JsonValueKind.Array)
-            {
                 return "bootstrap_rooms must be a list of integers";
-            }
             if (list.GetArrayLength() > MaxRooms)
-            {
                 return $"more than {MaxRooms} rooms in one query";
-            }
             var read = new HashSet<long>();
             foreach (var item in list.EnumerateArray())
             {
                 if (!TryRead(item, long.MaxValue, out var room))
-                {
                     return "bootstrap_rooms must hold integers from 0 to 2^63-1";
-                }
                 read.Add(room);
             }
             rooms = [.. read];
@@ -84,9 +69,7 @@ internal static class RoomWire
             for (var i = 0; i < rooms.Length; i++)
             {
                 if (ranks[i] >= 0)
-                {
                     json.WriteNumber(rooms[i].ToString(CultureInfo.InvariantCulture), ranks[i]);
-                }
             }
             json.WriteEndObject();
         }
@@ -100,9 +83,7 @@ internal static class RoomWire
         {
             var document = JsonDocument.Parse(body);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
-            {
                 return document;
-            }
             document.Dispose();
             problem = "the body must be a JSON object";
         }

@@ -15,19 +15,13 @@ internal static class Secrets
         {
             case JsonObject members:
                 foreach (var name in members.Where(m => IsSecret(m.Key)).Select(m => m.Key).ToArray())
-                {
                     members.Remove(name);
-                }
                 foreach (var member in members)
-                {
                     Remove(member.Value);
-                }
                 break;
             case JsonArray items:
                 foreach (var item in items)
-                {
                     Remove(item);
-                }
                 break;
         }
     }

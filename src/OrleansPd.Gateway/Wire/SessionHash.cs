@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace OrleansPd.Gateway.Wire;
 
 /// <summary>
@@ -13,9 +11,7 @@ internal static class SessionHash
     {
         var hash = 14695981039346656037UL;
         foreach (var b in key)
-        {
             hash = (hash ^ b) * 1099511628211UL;
-        }
         return hash == 0 ? 1 : hash;
     }
 }

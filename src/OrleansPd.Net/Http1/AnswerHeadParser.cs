@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Text;
 
 namespace OrleansPd.Net.Http1;
 
@@ -19,9 +18,7 @@ internal enum BodyFraming : byte
     UntilClose,
 }
 
-/// <summary>
-/// The parts of a response head that are used. Header values are ranges of the parsed bytes.
-/// </summary>
+/// <summary>The parts of a response head that are used. Header values are ranges of the parsed bytes.</summary>
 internal struct AnswerLines
 {
     public int Status;
@@ -54,9 +51,7 @@ internal static class AnswerHeadParser
         lines = new AnswerLines { RetryAfterSeconds = -1 };
         var end = head.IndexOf("\r\n"u8);
         if (!ParseStatus(head[..end], ref lines, out var isOld))
-        {
             return "the first line is not that of an HTTP/1.1 answer";
-        }
         var framing = new FramingHeaders { Close = isOld };
         var at = end + 2;
         while (at < head.Length - 2)
@@ -65,9 +60,7 @@ internal static class AnswerHeadParser
             line = line[..line.IndexOf("\r\n"u8)];
             var colon = line.IndexOf((byte)':');
             if (colon <= 0 || line[..colon].ContainsAny(" \t\r\n\0"u8) || line.ContainsAny("\r\n\0"u8))
-            {
                 return "a header line is malformed";
-            }
             var name = line[..colon];
             var value = line[(colon + 1)..].Trim(" \t"u8);
             switch (colon)
@@ -78,9 +71,7 @@ internal static class AnswerHeadParser
                     break;
                 case 11 when Is(name, "retry-after"u8):
                     if (Utf8Parser.TryParse(value, out int seconds, out var digits) && digits == value.Length && seconds >= 0)
-                    {
                         lines.RetryAfterSeconds = seconds;
-                    }
                     break;
                 case 12 when Is(name, "content-type"u8):
                     lines.HasContentType = true;
@@ -114,9 +105,7 @@ internal static class AnswerHeadParser
         foreach (var part in list.Split((byte)','))
         {
             if (Ascii.EqualsIgnoreCase(list[part].Trim(" \t"u8), token))
-            {
                 return true;
-            }
         }
         return false;
     }
@@ -148,9 +137,7 @@ internal static class AnswerHeadParser
         public bool AddEncoding(ReadOnlySpan<byte> value)
         {
             if (_chunked || _unknownEncoding)
-            {
                 return false;
-            }
             _chunked = Ascii.EqualsIgnoreCase(value, "chunked"u8);
             _unknownEncoding = !_chunked && !Ascii.EqualsIgnoreCase(value, "identity"u8);
             return true;
@@ -160,13 +147,9 @@ internal static class AnswerHeadParser
         public readonly string? Apply(ref AnswerLines lines)
         {
             if (_unknownEncoding)
-            {
                 return "its transfer encoding is not known";
-            }
             if (_chunked && _length is not null)
-            {
                 return "it has a length and chunks";
-            }
             lines.Framing = lines.Status is < 200 or 204 or 304 ? BodyFraming.None
                 : _chunked ? BodyFraming.Chunked
                 : _length is null ? BodyFraming.UntilClose

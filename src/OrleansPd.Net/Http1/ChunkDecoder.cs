@@ -49,16 +49,12 @@ internal struct ChunkDecoder
             {
                 var part = (int)Math.Min(_left, bytes.Length - at);
                 if (written != at)
-                {
                     bytes.Slice(at, part).CopyTo(bytes[written..]);
-                }
                 written += part;
                 at += part;
                 _left -= part;
                 if (_left == 0)
-                {
                     _state = State.DataReturn;
-                }
                 continue;
             }
             _state = Step(bytes[at++]);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 
 namespace OrleansPd.Net.Http1;
@@ -15,9 +14,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
     public ValueTask<int> WaitAsync(CancellationToken cancellationToken)
     {
         if (_connection is not { CanWait: true } connection || !connection.Unread.IsEmpty || cancellationToken != _token)
-        {
             return new(0);
-        }
         var readable = connection.ReceiveAsync(default).GetAwaiter();
         if (readable.IsCompleted)
         {
@@ -33,9 +30,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
     public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (_connection is not { } connection || buffer.IsEmpty)
-        {
             return new(0);
-        }
         if (!connection.Unread.IsEmpty)
         {
             var count = Math.Min(connection.Unread.Length, buffer.Length);
@@ -43,14 +38,10 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
             connection.Consume(count);
             var content = Decode(buffer.Span[..count]);
             if (content > 0 || IsComplete)
-            {
                 return new(content);
-            }
         }
         if (cancellationToken != _token)
-        {
             return ReceiveWithTokenAsync(connection, buffer, cancellationToken);
-        }
         _into = buffer;
         _bodySource.Reset();
         try
@@ -100,9 +91,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
             var connection = _connection!;
             content = DecodeReceived(connection, _bodyReceive.GetResult(), _into);
             if (content == 0 && !IsComplete && !TryReceiveBody(connection, out content))
-            {
                 return;
-            }
         }
         catch (Exception e)
         {
@@ -148,9 +137,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
                 }
                 var content = DecodeReceived(connection, read, buffer);
                 if (content > 0 || IsComplete)
-                {
                     return content;
-                }
             }
         }
         catch (Exception e)
@@ -163,13 +150,9 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
     private int DecodeReceived(Http1Connection connection, int read, Memory<byte> buffer)
     {
         if (read > 0)
-        {
             return Decode(buffer.Span[..read]);
-        }
         if (!_framer.EndsWithConnection || connection.IsDisposed)
-        {
             throw new IOException("The connection ended before the answer did.");
-        }
         Abort();
         return 0;
     }
@@ -184,9 +167,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
             throw new UpstreamException(neverSent: false, "The engine's answer cannot be read: a chunk is malformed.");
         }
         if (_framer.IsDone)
-        {
             Finish(clean: consumed == bytes.Length);
-        }
         return content;
     }
 
@@ -194,9 +175,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<int>
     private Exception EndInBody(Exception e, CancellationToken cancellationToken)
     {
         if (!IsConnectionFailure(e))
-        {
             return e;
-        }
         Abort();
         return _token.IsCancellationRequested ? new OperationCanceledException(_token)
             : cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken)

@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 
 namespace OrleansPd.Net.Http1;
@@ -31,9 +29,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<IUpstreamRespons
             sent = ValueTask.FromException(e);
         }
         if (!sent.IsCompletedSuccessfully)
-        {
             return SlowExchangeAsync(sent, head);
-        }
         ArrayPool<byte>.Shared.Return(head);
         return HeadAsync();
     }
@@ -45,9 +41,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<IUpstreamRespons
         {
             AppendReceived(_headReceive.GetResult());
             if (!TryReceiveHead())
-            {
                 return;
-            }
         }
         catch (Exception e)
         {
@@ -84,9 +78,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<IUpstreamRespons
                 throw EndWithoutHead(receiveFailure);
             }
             if (!_hasBegun)
-            {
                 throw EndWithoutHead(e);
-            }
         }
         catch (Exception e)
         {
@@ -131,9 +123,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<IUpstreamRespons
     private void AppendReceived(int bytes)
     {
         if (!_connection!.Received(bytes))
-        {
             throw new IOException("The engine closed the connection without an answer.");
-        }
         _hasBegun |= !_connection.Unread.IsEmpty;
     }
 
@@ -151,25 +141,17 @@ internal sealed partial class DirectResponse : IValueTaskSource<IUpstreamRespons
             }
             var head = connection.Unread[..length];
             if (AnswerHeadParser.Parse(head, out _lines) is { } problem)
-            {
                 throw new UpstreamException(neverSent: false, $"The engine's answer cannot be read: {problem}.");
-            }
             ContentType = _lines.HasContentType ? _connections.ContentTypeOf(head[_lines.ContentType]) : null;
             connection.Consume(length);
             if (_lines.Status >= 200)
-            {
                 break;
-            }
             if (_lines.Status == 101)
-            {
                 throw new UpstreamException(neverSent: false, "The engine wants to speak another protocol.");
-            }
         }
         _framer = new BodyFramer(_lines.Framing, _lines.Length);
         if (_framer.IsDone)
-        {
             Finish();
-        }
         return true;
     }
 
@@ -178,9 +160,7 @@ internal sealed partial class DirectResponse : IValueTaskSource<IUpstreamRespons
     {
         Abort();
         if (!IsConnectionFailure(e))
-        {
             return e;
-        }
         return _token.IsCancellationRequested
             ? new OperationCanceledException(_token)
             : new UpstreamException(neverSent: false, e.Message, e)

@@ -80,13 +80,9 @@ internal sealed partial class DirectResponse : IUpstreamResponse
         // Unregister returns false when the token has fired or is firing: then it closes the connection.
         var ours = !_token.CanBeCanceled || _registration.Unregister();
         if (clean && ours && !_sendFailed && _lines.MayReuse && connection.Unread.IsEmpty)
-        {
             _connections.Return(connection);
-        }
         else
-        {
             connection.Dispose();
-        }
     }
 
     private static bool IsConnectionFailure(Exception e) => e is SocketException or IOException or ObjectDisposedException;

@@ -1,9 +1,3 @@
-using System.Buffers;
-using System.Collections.Concurrent;
-using System.Globalization;
-using System.Runtime.CompilerServices;
-using System.Text;
-
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
@@ -62,17 +56,13 @@ public sealed class DirectUpstream : IUpstream
         _disposed = true;
         await _sweep.DisposeAsync().ConfigureAwait(false);
         foreach (var host in _hosts.Values)
-        {
             host.Dispose();
-        }
     }
 
     private HostConnections HostOf(Uri engine)
     {
         if (_byUri.TryGetValue(engine, out var host) && !host.IsDisposed)
-        {
             return host;
-        }
         host = _hosts.GetOrAdd(
             engine.GetLeftPart(UriPartial.Authority), static (_, at) => new HostConnections(at.engine, at.options, at.clock),
             (engine, options: _options, clock: _clock));
@@ -109,9 +99,7 @@ public sealed class DirectUpstream : IUpstream
             var list => [.. list],
         };
         foreach (ref readonly var header in headers)
-        {
             size += header.Key.Length + (header.Value.Length * 3) + 8;
-        }
         var head = ArrayPool<byte>.Shared.Rent(Http1Connection.SendBufferSize(size, request.Body.Length));
         first.CopyTo(head, 0);
         length = first.Length;
@@ -123,13 +111,9 @@ public sealed class DirectUpstream : IUpstream
             Write("\r\n"u8, head, ref length);
         }
         if (credentials is not null)
-        {
             WriteHeader("Authorization", credentials, head, ref length);
-        }
         foreach (ref readonly var header in headers)
-        {
             WriteHeader(header.Key, header.Value, head, ref length);
-        }
         Write("\r\n"u8, head, ref length);
         return head;
     }
@@ -145,9 +129,7 @@ public sealed class DirectUpstream : IUpstream
         if (written.ContainsAnyInRange((byte)0, (byte)0x1f))
         {
             foreach (ref var b in written)
-            {
                 b = b < 0x20 && b != '\t' ? (byte)' ' : b;
-            }
         }
         Write("\r\n"u8, head, ref length);
     }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Http.Headers;
 
 namespace OrleansPd.Net.Http1;
@@ -40,17 +39,11 @@ public sealed class HandlerUpstream : IUpstream
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         if (request.Body.SegmentCount > 0)
-        {
             message.Content = new SegmentsContent(request.Body);
-        }
         if (request.Credentials is { } credentials)
-        {
             message.Headers.TryAddWithoutValidation("Authorization", credentials);
-        }
         for (var i = 0; i < (request.Headers?.Count ?? 0); i++)
-        {
             message.Headers.TryAddWithoutValidation(request.Headers![i].Key, request.Headers[i].Value);
-        }
         var usage = new TrackedConnection.Usage();
         TrackedConnection.Current = usage;
         var started = _clock.GetTimestamp();
@@ -109,9 +102,7 @@ public sealed class HandlerUpstream : IUpstream
             Stream stream, TransportContext? context, CancellationToken cancellationToken)
         {
             for (var i = 0; i < _body.SegmentCount; i++)
-            {
                 await stream.WriteAsync(_body.Segment(i), cancellationToken).ConfigureAwait(false);
-            }
         }
 
         protected override bool TryComputeLength(out long length)

@@ -1,9 +1,6 @@
-using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
-using System.Text;
 using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Net.Http1;
@@ -47,9 +44,7 @@ internal sealed class HostConnections(Uri host, UpstreamOptions options, TimePro
                 _idle.RemoveAt(_idle.Count - 1);
                 var idle = clock.GetElapsedTime(connection.IdleSince, _usedAt);
                 if (idle < options.IdleTimeout && connection.IsReusable(idle))
-                {
                     return connection;
-                }
                 connection.Dispose();
             }
             return null;
@@ -83,9 +78,7 @@ internal sealed class HostConnections(Uri host, UpstreamOptions options, TimePro
             {
                 var expired = !connection.IsQuiet || clock.GetElapsedTime(connection.IdleSince, now) >= options.IdleTimeout;
                 if (expired)
-                {
                     connection.Dispose();
-                }
                 return expired;
             });
         }
@@ -122,17 +115,13 @@ internal sealed class HostConnections(Uri host, UpstreamOptions options, TimePro
     public byte[] HeadOf(string method, string path, bool hasBody)
     {
         if (_heads.TryGetValue((method, path, hasBody), out var head))
-        {
             return head;
-        }
         // Paths are ours or were checked by the server in front; escape what would break the request line.
         var safe = path.AsSpan().ContainsAnyExceptInRange('!', '~') ? new Uri(host, path).PathAndQuery : path;
         head = Encoding.ASCII.GetBytes(
             $"{method} {safe} HTTP/1.1\r\nHost: {host.Authority}\r\n" + (hasBody ? "Content-Type: application/json\r\n" : ""));
         if (_heads.Count < MaxHeads)
-        {
             _heads[(method, path, hasBody)] = head;
-        }
         return head;
     }
 
@@ -184,9 +173,7 @@ internal sealed class HostConnections(Uri host, UpstreamOptions options, TimePro
         catch
         {
             if (stream is not null)
-            {
                 await stream.DisposeAsync().ConfigureAwait(false);
-            }
             socket.Dispose();
             throw;
         }

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace OrleansPd.Net.Http1;
 
 /// <summary>
@@ -63,9 +61,7 @@ internal abstract class Http1Connection : IDisposable
     /// <summary>Prepares for the next response: releases or resets the buffer.</summary>
     public abstract void BeginResponse();
 
-    /// <summary>
-    /// Waits for more bytes of a response head; <see cref="Received"/> then appends them to the unread bytes.
-    /// </summary>
+    /// <summary>Waits for more bytes of a response head; <see cref="Received"/> then appends them to the unread bytes.</summary>
     /// <param name="maxHead">Maximum size of the head in bytes.</param>
     /// <exception cref="IOException">The head is larger.</exception>
     public abstract ValueTask<int> ReceiveHeadAsync(int maxHead);
@@ -99,9 +95,7 @@ internal abstract class Http1Connection : IDisposable
     public ValueTask SendAsync(byte[] head, int headLength, in UpstreamBody body)
     {
         if (headLength + body.Length > head.Length)
-        {
             return SendSegmentsAsync(head.AsMemory(0, headLength), body);
-        }
         for (var i = 0; i < body.SegmentCount; i++)
         {
             var segment = body.Segment(i);
@@ -131,13 +125,9 @@ internal abstract class Http1Connection : IDisposable
     protected void GrowWhenFull(int maxHead)
     {
         if (Buffer.Length == 0 || End < Buffer.Length)
-        {
             return;
-        }
         if (Buffer.Length >= maxHead)
-        {
             throw new IOException($"The head of the answer is longer than {maxHead} bytes.");
-        }
         var larger = ArrayPool<byte>.Shared.Rent(Buffer.Length * 2);
         Buffer.AsSpan(0, End).CopyTo(larger);
         ArrayPool<byte>.Shared.Return(Buffer);

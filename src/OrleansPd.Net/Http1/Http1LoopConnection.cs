@@ -1,4 +1,3 @@
-using System.Buffers;
 using OrleansPd.Net.Sockets;
 
 namespace OrleansPd.Net.Http1;
@@ -29,13 +28,9 @@ internal sealed class Http1LoopConnection(LoopSocket socket) : Http1Connection
     public override bool Received(int bytes)
     {
         if (Buffer.Length == 0)
-        {
             Buffer = ArrayPool<byte>.Shared.Rent(InitialBuffer);
-        }
         if (!socket.TryReceive(Buffer.AsSpan(End), out bytes))
-        {
             return true;
-        }
         End += bytes;
         return bytes > 0;
     }
@@ -60,9 +55,7 @@ internal sealed class Http1LoopConnection(LoopSocket socket) : Http1Connection
     {
         var segments = new ReadOnlyMemory<byte>[body.SegmentCount];
         for (var i = 0; i < segments.Length; i++)
-        {
             segments[i] = body.Segment(i);
-        }
         return socket.SendAsync(head, segments);
     }
 }

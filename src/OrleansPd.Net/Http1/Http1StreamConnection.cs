@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -50,9 +49,7 @@ internal sealed class Http1StreamConnection : Http1Connection
     {
         GrowWhenFull(maxHead);
         if (End > 0)
-        {
             return _stream.ReadAsync(Buffer.AsMemory(End));
-        }
         var read = _pending;
         _pending = default;
         return read;
@@ -81,14 +78,10 @@ internal sealed class Http1StreamConnection : Http1Connection
     {
         var segments = new List<ArraySegment<byte>>(1 + body.SegmentCount) { Array(head) };
         for (var i = 0; i < body.SegmentCount; i++)
-        {
             segments.Add(Array(body.Segment(i)));
-        }
         var sent = await _socket.SendAsync(segments, SocketFlags.None).ConfigureAwait(false);
         if (sent != head.Length + body.Length)
-        {
             throw new IOException($"Only {sent} of {head.Length + body.Length} bytes of the request were sent.");
-        }
         // Heads and bodies are arrays, pooled or made for the call; other memory is copied.
         static ArraySegment<byte> Array(ReadOnlyMemory<byte> memory) =>
             MemoryMarshal.TryGetArray(memory, out var array) ? array : memory.ToArray();
@@ -98,8 +91,6 @@ internal sealed class Http1StreamConnection : Http1Connection
     {
         await _stream.WriteAsync(head).ConfigureAwait(false);
         for (var i = 0; i < body.SegmentCount; i++)
-        {
             await _stream.WriteAsync(body.Segment(i)).ConfigureAwait(false);
-        }
     }
 }

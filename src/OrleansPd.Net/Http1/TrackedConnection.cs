@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 
 namespace OrleansPd.Net.Http1;
 
@@ -51,9 +50,7 @@ internal sealed class TrackedConnection(Socket socket, TimeProvider clock) : Net
     {
         var reading = base.ReadAsync(buffer, cancellationToken);
         if (!reading.IsCompletedSuccessfully)
-        {
             return CountAsync(reading);
-        }
         var read = reading.Result;
         Count(read);
         return new(read);

@@ -72,9 +72,7 @@ internal static unsafe partial class Libc
         *(int*)e = EpollIn | EpollOut | EpollRdHup | EpollEdge;
         *(long*)(e + EventData) = data;
         if (EpollControl(poll, Add, fd, e) < 0)
-        {
             throw new IOException($"epoll_ctl: {Marshal.GetLastPInvokeErrorMessage()}");
-        }
     }
 
     /// <summary>
@@ -97,9 +95,7 @@ internal static unsafe partial class Libc
             {
                 var read = (int)Recv(fd, start, (nuint)into.Length, DontWait);
                 if (read >= 0 || Error != Interrupted)
-                {
                     return read >= 0 ? read : -Error;
-                }
             }
         }
     }
@@ -116,9 +112,7 @@ internal static unsafe partial class Libc
             {
                 var sent = (int)Send(fd, start, (nuint)bytes.Length, DontWait | NoSignal | (moreFollows ? More : 0));
                 if (sent >= 0 || Error != Interrupted)
-                {
                     return sent >= 0 ? sent : -Error;
-                }
             }
         }
     }
@@ -130,9 +124,7 @@ internal static unsafe partial class Libc
     {
         var flags = Control(fd, GetFlags, 0);
         if (flags < 0 || Control(fd, SetFlags, flags | NonBlocking) < 0)
-        {
             return -Error;
-        }
         fixed (byte* start = address)
         {
             return Connect(fd, start, (uint)address.Length) == 0 ? 0 : -Error;

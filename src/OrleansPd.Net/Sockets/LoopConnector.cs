@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 
 namespace OrleansPd.Net.Sockets;
@@ -12,9 +11,7 @@ internal static class LoopConnector
     public static async ValueTask<LoopSocket> ConnectAsync(SocketLoop loop, EndPoint there, CancellationToken cancellationToken)
     {
         if (there is not DnsEndPoint name)
-        {
             return await ConnectAsync(loop, (IPEndPoint)there, cancellationToken).ConfigureAwait(false);
-        }
         var addresses = await Dns.GetHostAddressesAsync(name.Host, cancellationToken).ConfigureAwait(false);
         for (var i = 0; ; i++)
         {
@@ -41,15 +38,11 @@ internal static class LoopConnector
             var address = there.Serialize();
             var result = Libc.Connect((int)socket.Handle, address.Buffer.Span[..address.Size]);
             if (result is not (0 or -Libc.InProgress))
-            {
                 throw Libc.ToException(-result);
-            }
             connected = new LoopSocket(loop, socket);
             connected.Start();
             if (result != 0)
-            {
                 await WaitAsync(connected, socket, cancellationToken).ConfigureAwait(false);
-            }
             return connected;
         }
         catch
@@ -78,8 +71,6 @@ internal static class LoopConnector
         // The token may have closed the socket just after it was connected.
         cancellationToken.ThrowIfCancellationRequested();
         if (socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error) is int error and not 0)
-        {
             throw new SocketException(error);
-        }
     }
 }

@@ -30,9 +30,7 @@ internal sealed partial class LoopSocket : IValueTaskSource<int>
         lock (_readGate)
         {
             if (IsDisposed)
-            {
                 return ValueTask.FromException<int>(Closed());
-            }
             if (_readable)
             {
                 if (++_consecutiveReads > MaxConsecutiveReads && _loop.IsCurrentThread)
@@ -102,29 +100,19 @@ internal sealed partial class LoopSocket : IValueTaskSource<int>
         lock (_readGate)
         {
             if (IsDisposed)
-            {
                 return;
-            }
             (_readable, _consecutiveReads) = (true, 0);
             _ended |= ends;
             if (!_isReading)
-            {
                 return;
-            }
             read = 0;
             if (!_into.IsEmpty && !TryReadLocked(_into.Span, out read))
-            {
                 return;
-            }
             (_isReading, _into) = (false, default);
         }
         if (read >= 0)
-        {
             _readSource.SetResult(read);
-        }
         else
-        {
             _readSource.SetException(Libc.ToException(-read));
-        }
     }
 }

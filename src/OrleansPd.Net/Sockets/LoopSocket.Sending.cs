@@ -20,14 +20,10 @@ internal sealed partial class LoopSocket : IValueTaskSource
         lock (_writeGate)
         {
             if (IsDisposed)
-            {
                 return ValueTask.FromException(Closed());
-            }
             _send = new PendingSend(first, more);
             if (_send.TrySend(_fd, out var error))
-            {
                 return error == 0 ? default : ValueTask.FromException(Libc.ToException(error));
-            }
             _isWriting = true;
             _writeSource.Reset();
             return new(this, _writeSource.Version);
@@ -42,13 +38,9 @@ internal sealed partial class LoopSocket : IValueTaskSource
         lock (_writeGate)
         {
             if (IsDisposed)
-            {
                 return ValueTask.FromException(Closed());
-            }
             if (_wasWritable)
-            {
                 return default;
-            }
             _isWriting = true;
             _writeSource.Reset();
             return new(this, _writeSource.Version);
@@ -70,18 +62,12 @@ internal sealed partial class LoopSocket : IValueTaskSource
         {
             _wasWritable = true;
             if (!_isWriting || IsDisposed || !_send.TrySend(_fd, out error))
-            {
                 return;
-            }
             _isWriting = false;
         }
         if (error == 0)
-        {
             _writeSource.SetResult(true);
-        }
         else
-        {
             _writeSource.SetException(Libc.ToException(error));
-        }
     }
 }

@@ -41,17 +41,11 @@ internal sealed partial class LoopSocket : IDisposable
     public void OnEvents(int events)
     {
         if ((events & ReadEvents) != 0)
-        {
             OnReadable((events & EndEvents) != 0);
-        }
         if ((events & WriteEvents) != 0)
-        {
             OnWritable();
-        }
         if ((events & EndEvents) != 0)
-        {
             _watch?.Ended((events & BreakEvents) != 0);
-        }
     }
 
     /// <summary>Closes the socket after a continuation of it threw. Called by the loop.</summary>
@@ -74,9 +68,7 @@ internal sealed partial class LoopSocket : IDisposable
         try
         {
             if (!IsDisposed)
-            {
                 _socket.Shutdown(SocketShutdown.Both);
-            }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -96,9 +88,7 @@ internal sealed partial class LoopSocket : IDisposable
     private void Close(bool reset)
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
-        {
             return;
-        }
         bool wasReading, wasWriting;
         // With both locks taken once, no thread is in a system call on the socket, and none begins another one.
         lock (_readGate)
@@ -110,17 +100,11 @@ internal sealed partial class LoopSocket : IDisposable
             (wasWriting, _isWriting, _send) = (_isWriting, false, default);
         }
         if (Name != 0)
-        {
             _loop.Remove(Name);
-        }
         if (reset)
-        {
             _socket.Close(timeout: 0);
-        }
         else
-        {
             _socket.Dispose();
-        }
         if (wasReading || wasWriting)
         {
             // On another thread: the caller may hold locks that the continuations need.
@@ -133,12 +117,8 @@ internal sealed partial class LoopSocket : IDisposable
     private void CompleteClosed(bool wasReading, bool wasWriting)
     {
         if (wasReading)
-        {
             _readSource.SetException(Closed());
-        }
         if (wasWriting)
-        {
             _writeSource.SetException(Closed());
-        }
     }
 }

@@ -33,16 +33,12 @@ internal struct PendingSend(ReadOnlyMemory<byte> first, ReadOnlyMemory<byte>[]? 
             }
             // MSG_MORE must be followed by bytes: without them the kernel holds the last packet back for 200 ms.
             while (HasMore && _more![_next].IsEmpty)
-            {
                 _next++;
-            }
             var sent = Libc.Send(fd, _first.Span, moreFollows: HasMore);
             if (sent < 0)
             {
                 if (sent == -Libc.Again)
-                {
                     return false;
-                }
                 error = -sent;
                 this = default;
                 return true;

@@ -55,9 +55,7 @@ internal sealed unsafe class SocketLoop
         lock (_gate)
         {
             if (_ended)
-            {
                 throw new IOException("The event loop has ended.");
-            }
             if (!_free.TryPop(out var slot))
             {
                 slot = _used++;
@@ -109,14 +107,10 @@ internal sealed unsafe class SocketLoop
         {
             _stopping = true;
             if (!_ended)
-            {
                 Libc.Signal(_wake);
-            }
         }
         if (!IsCurrentThread)
-        {
             _thread.Join();
-        }
     }
 
     private void Run()
@@ -137,9 +131,7 @@ internal sealed unsafe class SocketLoop
             Libc.Close(_poll);
         }
         foreach (var socket in left)
-        {
             socket?.Dispose();
-        }
     }
 
     private void HandleEvents()
@@ -153,14 +145,10 @@ internal sealed unsafe class SocketLoop
             {
                 var name = *(long*)(e + Libc.EventData);
                 if (_sockets[(int)name] is { } socket && socket.Name == name)
-                {
                     Handle(socket, *(int*)e);
-                }
             }
             for (var deferred = _deferred.Count; deferred > 0; deferred--)
-            {
                 Handle(_deferred.Dequeue(), Libc.EpollIn);
-            }
         }
     }
 

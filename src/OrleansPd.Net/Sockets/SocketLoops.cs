@@ -15,9 +15,7 @@ internal sealed class SocketLoops : IDisposable
     {
         _loops = new SocketLoop[count];
         for (var i = 0; i < count; i++)
-        {
             _loops[i] = new SocketLoop(this, i);
-        }
     }
 
     /// <summary>
@@ -47,21 +45,15 @@ internal sealed class SocketLoops : IDisposable
     public void Dispose()
     {
         foreach (var loop in _loops)
-        {
             loop.Stop();
-        }
     }
 
     internal void OnSocketFailed(Exception e)
     {
         if (SocketFailed is { } handlers)
-        {
             handlers(e);
-        }
         else
-        {
             Console.Error.WriteLine($"A socket was closed because the code that waited for it failed: {e}");
-        }
     }
 
     internal void OnLoopDied(Exception e) => _died.TrySetResult(e);

@@ -1,5 +1,3 @@
-using System.CommandLine;
-
 namespace OrleansPd.Server.CommandLine;
 
 /// <summary>A command with its parents, as typed: <c>orleanspd workers list</c>.</summary>
@@ -11,9 +9,7 @@ internal static class CommandPath
         for (var at = command; at is not null; at = at.Parents.OfType<Command>().FirstOrDefault())
         {
             if (at is not RootCommand)
-            {
                 names.Add(at.Name);
-            }
         }
         names.Add("orleanspd");
         names.Reverse();

@@ -1,5 +1,3 @@
-using System.CommandLine;
-
 namespace OrleansPd.Server.CommandLine;
 
 /// <summary>A command whose help has groups of options and ends with examples.</summary>
@@ -15,9 +13,7 @@ internal sealed class DocumentedCommand(string name, string description) : Comma
     {
         var added = options.ToArray();
         foreach (var option in added)
-        {
             Add(option);
-        }
         _groups.Add(new(group, added));
     }
 }

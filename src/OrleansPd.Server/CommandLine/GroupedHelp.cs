@@ -1,6 +1,4 @@
-using System.CommandLine;
 using System.CommandLine.Invocation;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.CommandLine;
 
@@ -23,17 +21,13 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
             .Select(argument => (Shown(argument), argument.Description ?? "")));
         var groups = command is DocumentedCommand documented ? documented.Groups : [];
         foreach (var group in groups)
-        {
             Section(output, group.Title, group.Options.Where(option => !option.Hidden).Select(Row));
-        }
         if (command is DocumentedCommand { Examples: { Count: > 0 } examples })
         {
             output.WriteLine();
             output.WriteLine("Examples:");
             foreach (var example in examples)
-            {
                 output.WriteLine($"  {example}");
-            }
         }
         if (command.Subcommands.Count > 0)
         {
@@ -52,9 +46,7 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
     private static string Usage(Command command)
     {
         if (command.Subcommands.Count > 0)
-        {
             return $"{CommandPath.Of(command)} COMMAND [options]";
-        }
         var arguments =
             string.Concat(command.Arguments.Where(argument => !argument.Hidden).Select(argument => " " + Shown(argument)));
         return $"{CommandPath.Of(command)}{arguments} [options]";
@@ -70,9 +62,7 @@ internal sealed class GroupedHelp(CommandContext context) : SynchronousCommandLi
     {
         var list = rows.ToArray();
         if (list.Length == 0)
-        {
             return;
-        }
         output.WriteLine();
         output.WriteLine($"{title}:");
         foreach (var (left, right) in list)

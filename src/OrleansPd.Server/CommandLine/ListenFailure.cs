@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.CommandLine;
 
@@ -13,9 +12,7 @@ internal static class ListenFailure
         for (var cause = error; cause is not null; cause = cause.InnerException)
         {
             if (cause is not SocketException socket)
-            {
                 continue;
-            }
             var (port, flag) = ports.FirstOrDefault(
                 candidate => error.Message.Contains($":{candidate.Port}", StringComparison.Ordinal), ports[0]);
             switch (socket.SocketErrorCode)

@@ -1,6 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
-
 namespace OrleansPd.Server.CommandLine;
 
 /// <summary>Number options whose errors name the flag and the range.</summary>
@@ -31,9 +28,7 @@ internal static class Numbers
             {
                 var text = result.Tokens[0].Value;
                 if (parse(text) is { } number)
-                {
                     return number;
-                }
                 result.AddError($"{name}: '{text}' is not {form}.");
                 return default;
             },

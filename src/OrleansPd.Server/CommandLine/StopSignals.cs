@@ -2,9 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace OrleansPd.Server.CommandLine;
 
-/// <summary>
-/// The first Ctrl-C or SIGTERM cancels a token; the second one ends the process at once.
-/// </summary>
+/// <summary>The first Ctrl-C or SIGTERM cancels a token; the second one ends the process at once.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -24,18 +22,14 @@ internal sealed class StopSignals : IDisposable
     public void Dispose()
     {
         foreach (var registration in _registrations)
-        {
             registration.Dispose();
-        }
         _stop.Dispose();
     }
 
     private void OnSignal(PosixSignalContext context)
     {
         if (_stop.IsCancellationRequested)
-        {
             return;
-        }
         context.Cancel = true;
         _stop.Cancel();
     }

@@ -1,5 +1,3 @@
-using OrleansPd.Tools.Output;
-
 namespace OrleansPd.Server.CommandLine;
 
 /// <summary>Says why a gateway stopped without being asked to.</summary>

@@ -4,7 +4,6 @@ using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using OrleansPd.Engines.Attempts;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.CommandLine;
 
@@ -27,9 +26,7 @@ internal static class TraceExport
     public static IDisposable? Start(GatewayOptions options, params string[] more)
     {
         if (!options.EnableTrace)
-        {
             return null;
-        }
         var (endpoint, protocol) = Endpoint(options.OtlpTracesEndpoint);
         return Sdk.CreateTracerProviderBuilder()
             .AddSource([DispatchTelemetry.Name, .. more])
@@ -40,9 +37,7 @@ internal static class TraceExport
             {
                 (exporter.Endpoint, exporter.Protocol) = (endpoint, protocol);
                 if (Environment.GetEnvironmentVariable(BatchSize) is null)
-                {
                     exporter.BatchExportProcessorOptions.MaxExportBatchSize = SmallBatch;
-                }
             })
             .Build();
     }
@@ -56,9 +51,7 @@ internal static class TraceExport
             throw new BadInputException($"--otlp-traces-endpoint: '{given}' is neither host:port nor a URL.");
         }
         if (url.AbsolutePath == "/" && url.Port != 4318)
-        {
             return (url, OtlpExportProtocol.Grpc);
-        }
         return (url.AbsolutePath == "/" ? new Uri(url, "/v1/traces") : url, OtlpExportProtocol.HttpProtobuf);
     }
 

@@ -1,7 +1,4 @@
-using System.CommandLine;
 using System.CommandLine.Help;
-using OrleansPd.Server.CommandLine;
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Server.Commands;
@@ -27,9 +24,7 @@ internal static class CommandTree
             PoolsCommand.Create(context),
         };
         foreach (var help in root.Options.OfType<HelpOption>())
-        {
             help.Action = new GroupedHelp(context);
-        }
         return root;
     }
 
@@ -40,9 +35,7 @@ internal static class CommandTree
         try
         {
             if (parsed.Errors.Count > 0 && parsed.Action is not GroupedHelp)
-            {
                 throw new BadInputException(ParseProblem.Explain(parsed));
-            }
             return await parsed.InvokeAsync(
                 new InvocationConfiguration
                 {

@@ -1,8 +1,5 @@
-using System.CommandLine;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Demo;
 using OrleansPd.Tools.Demo;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 

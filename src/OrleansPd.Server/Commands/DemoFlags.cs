@@ -1,7 +1,4 @@
-using System.CommandLine;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Tools.Demo;
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Server.Commands;
@@ -120,30 +117,22 @@ internal sealed class DemoFlags
         if (parsed.GetValue(_trace) is { } path)
         {
             if (!File.Exists(path))
-            {
                 throw new BadInputException($"--trace: there is no file {path}.");
-            }
             trace = TraceFile.Open(path).Take(requests);
             if (scale == 0)
-            {
                 scale = FileScale;
-            }
         }
         else
         {
             trace = SyntheticTrace.Create(
                 new() { OutputTokens = SyntheticOutput, Rate = Rate, Requests = requests, Seed = parsed.GetValue(_seed) });
             if (scale == 0)
-            {
                 scale = 1;
-            }
         }
         var sent = trace.Scale(new(scale, scale, parsed.GetValue(_maxInput), parsed.GetValue(_maxOutput)));
         var list = sent.Requests.ToArray();
         if (list.Length == 0)
-        {
             throw new BadInputException($"--trace: {trace.Name} holds no request.");
-        }
         return sent with { Count = list.Length, Requests = list };
     }
 }

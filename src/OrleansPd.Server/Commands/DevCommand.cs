@@ -1,11 +1,6 @@
-using System.CommandLine;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Core.Workers;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Dev;
 using OrleansPd.Server.Hosting;
-using OrleansPd.Server.Settings;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
@@ -50,22 +45,16 @@ internal static class DevCommand
         await using var registration = cancellationToken.Register(stop.SetResult);
         var ended = cluster.EndedAsync();
         if (await Task.WhenAny(ended, stop.Task) == ended)
-        {
             throw new CommandFailedException(await ended + ".");
-        }
         return ExitCode.Success;
     }
 
     private static async Task PrintAsync(DevOptions options, DevCluster cluster, CommandContext context)
     {
         foreach (var engine in cluster.Engines)
-        {
             await context.Out.WriteLineAsync($"{WireName.Of(engine.Options.Role)} engine on {engine.Url}");
-        }
         foreach (var (gateway, silo) in cluster.Gateways.Zip(cluster.Silos))
-        {
             await context.Out.WriteLineAsync($"gateway on {gateway} in silo {silo}");
-        }
         var silos = options.Silos == 1 ? "1 silo" : $"{options.Silos} silos";
         await context.Out.WriteLineAsync(cluster.WithoutRedis is { } why
             ? $"orleanspd dev: {silos} without Redis ({why})"

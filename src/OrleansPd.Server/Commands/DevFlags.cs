@@ -1,5 +1,3 @@
-using System.CommandLine;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Dev;
 
 namespace OrleansPd.Server.Commands;

@@ -1,8 +1,4 @@
-using System.CommandLine;
-using OrleansPd.Core.Workers;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Simulator;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
@@ -39,9 +35,7 @@ internal static class EngineCommand
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         if (await Task.WhenAny(engine.Exited, stop.Task) == engine.Exited)
-        {
             throw new CommandFailedException($"the engine died: {await engine.Exited}");
-        }
         return ExitCode.Success;
     }
 

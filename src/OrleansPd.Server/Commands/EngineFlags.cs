@@ -1,7 +1,4 @@
-using System.CommandLine;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Simulator;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 

@@ -1,13 +1,8 @@
-using System.CommandLine;
 using OrleansPd.Client.Tracing;
-using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Hosting;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Server.Hosting;
 using OrleansPd.Server.Redis;
-using OrleansPd.Server.Settings;
 using OrleansPd.Standalone;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
@@ -40,9 +35,7 @@ internal static class GatewayCommand
     {
         var settings = SiloSettings.Load(parsed, flags, context.Environment);
         foreach (var warning in settings.Warnings)
-        {
             context.Warn(warning);
-        }
         InlineSockets.TurnOn();
         return settings.Node.Redis is null
             ? await RunAloneAsync(settings, context, cancellationToken)
@@ -63,9 +56,7 @@ internal static class GatewayCommand
         await using var registration = cancellationToken.Register(stop.SetResult);
         var ended = node.EndedAsync();
         if (await Task.WhenAny(ended, stop.Task) == ended)
-        {
             throw new CommandFailedException(await ended + ".");
-        }
         await node.StopAsync();
         return ExitCode.Success;
     }
@@ -80,9 +71,7 @@ internal static class GatewayCommand
         var stop = new TaskCompletionSource();
         await using var registration = cancellationToken.Register(stop.SetResult);
         if (await Task.WhenAny(gateway.Completion, stop.Task) == gateway.Completion)
-        {
             throw StoppedGateway.Explain(gateway.Failure);
-        }
         await gateway.StopAsync(CancellationToken.None);
         return ExitCode.Success;
     }
@@ -109,9 +98,7 @@ internal static class GatewayCommand
     private static string Describe(List<WorkerSpec> workers)
     {
         if (workers.Count == 0)
-        {
             return "no engines: add some with --prefill and --decode, or --worker";
-        }
         var counts = Enum.GetValues<WorkerRole>()
             .Select(role => (Role: role, Count: workers.Count(worker => worker.Role == role)))
             .Where(pair => pair.Count > 0)

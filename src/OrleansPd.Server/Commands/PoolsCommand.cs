@@ -1,10 +1,4 @@
-using System.CommandLine;
-using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Core.Admin;
-using OrleansPd.Server.CommandLine;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
@@ -35,13 +29,9 @@ internal static class PoolsCommand
             using var client = gateway.Client(parsed, context);
             var answer = await client.SendAsync(HttpMethod.Get, "/pools", null, cancellationToken);
             if (parsed.GetValue(json))
-            {
                 await context.Out.WriteLineAsync(answer.ToJsonString(Indented));
-            }
             else
-            {
                 Write(answer["pools"]!.AsArray(), context);
-            }
             return ExitCode.Success;
         });
         return command;
@@ -81,9 +71,7 @@ internal static class PoolsCommand
             }
             var target = new PoolTarget(pool, Wanted(parsed.GetValue(size)!), parsed.GetValue(drain));
             if (target.Problem is { } problem)
-            {
                 throw new BadInputException(problem);
-            }
             using var client = gateway.Client(parsed, context);
             var path = $"/pools/{parsed.GetValue(role)}/{Uri.EscapeDataString(pool.Model ?? PoolName.AnyModel)}";
             var body = new JsonObject { ["wanted"] = target.TargetSize, ["drain_surplus"] = target.DrainSurplus };
@@ -111,9 +99,7 @@ internal static class PoolsCommand
         string[][] rows = [Heads, .. pools.Select(pool => Members.Select(member => Text(pool![member])).ToArray())];
         var widths = Heads.Select((_, i) => rows.Max(row => row[i].Length)).ToArray();
         foreach (var row in rows)
-        {
             context.Out.WriteLine(string.Join("  ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
-        }
     }
 
     private static string Text(JsonNode? value) => value?.ToString() ?? NoTarget;

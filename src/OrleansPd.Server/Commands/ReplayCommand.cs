@@ -1,6 +1,3 @@
-using System.CommandLine;
-using OrleansPd.Server.CommandLine;
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Replay;
 
 namespace OrleansPd.Server.Commands;
@@ -34,15 +31,11 @@ internal static class ReplayCommand
         var trace = flags.Trace(parsed);
         using var replayer = new TraceReplayer(options, context.Time);
         if (await replayer.ProbeAsync(cancellationToken) is { } problem)
-        {
             throw new CommandFailedException($"nothing answers at {options.Url}: {problem}");
-        }
         var report = await ReplayDisplay.RunAsync(replayer, trace, context, cancellationToken);
         ReplayDisplay.Write(report, context);
         if (parsed.GetValue(flags.Json) is { } file)
-        {
             await ReplayJson.WriteAsync(report, file, CancellationToken.None);
-        }
         return report.Failed > 0 ? ExitCode.Failure : ExitCode.Success;
     }
 }

@@ -1,7 +1,4 @@
-using System.CommandLine;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Tools.Demo;
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Replay;
 using OrleansPd.Tools.Traces;
 
@@ -107,9 +104,7 @@ internal sealed class ReplayFlags
     {
         var url = parsed.GetValue(_url)!;
         if (!Uri.TryCreate(url, UriKind.Absolute, out var target) || target.Scheme is not ("http" or "https"))
-        {
             throw new BadInputException($"--url: '{url}' is not a URL such as http://localhost:30000.");
-        }
         var options = new ReplayOptions
         {
             ApiKey = parsed.GetValue(_apiKey),
@@ -145,14 +140,10 @@ internal sealed class ReplayFlags
         if (parsed.GetValue(_trace) is { } path)
         {
             if (!File.Exists(path))
-            {
                 throw new BadInputException($"there is no trace file {path}.");
-            }
             trace = TraceFile.Open(path);
             if (limit > 0)
-            {
                 trace = trace.Take(limit);
-            }
         }
         else
         {

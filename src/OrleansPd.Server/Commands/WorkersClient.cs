@@ -1,8 +1,5 @@
 using System.Net.Http.Headers;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
@@ -17,13 +14,9 @@ internal sealed class WorkersClient : IDisposable
     {
         _http = new HttpClient { BaseAddress = gateway, Timeout = Patience };
         if (string.IsNullOrEmpty(adminKey))
-        {
             return;
-        }
         if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~'))
-        {
             throw new BadInputException("--admin-api-key: a key must be printable ASCII without spaces.");
-        }
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", adminKey);
     }
 
@@ -37,17 +30,13 @@ internal sealed class WorkersClient : IDisposable
     {
         using var request = new HttpRequestMessage(method, path);
         if (body is not null)
-        {
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
-        }
         try
         {
             using var response = await _http.SendAsync(request, cancellationToken);
             var answer = Parse(await response.Content.ReadAsStringAsync(cancellationToken));
             if (response.IsSuccessStatusCode && answer is not null)
-            {
                 return answer;
-            }
             throw new CommandFailedException((answer?["error"] as JsonValue)?.ToString()
                 ?? $"{_http.BaseAddress} answered {(int)response.StatusCode}; is it an OrleansPd gateway?");
         }

@@ -1,8 +1,4 @@
-using System.CommandLine;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using OrleansPd.Server.CommandLine;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Commands;
 
@@ -33,13 +29,9 @@ internal static class WorkersCommand
             using var client = gateway.Client(parsed, context);
             var list = await client.ListAsync(cancellationToken);
             if (parsed.GetValue(json))
-            {
                 await context.Out.WriteLineAsync(list.ToJsonString(Indented));
-            }
             else
-            {
                 WorkersTable.Write(list, context);
-            }
             return ExitCode.Success;
         });
         return command;
@@ -82,21 +74,13 @@ internal static class WorkersCommand
             using var client = gateway.Client(parsed, context);
             var body = new JsonObject { ["url"] = parsed.GetValue(worker), ["worker_type"] = parsed.GetValue(type) ?? "regular" };
             if (parsed.GetValue(port) is { } p)
-            {
                 body["bootstrap_port"] = p;
-            }
             if (parsed.GetValue(priority) is { } n)
-            {
                 body["priority"] = n;
-            }
             if (parsed.GetValue(model) is { } m)
-            {
                 body["model_id"] = m;
-            }
             if ((parsed.GetValue(key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_WORKER_KEY")) is { Length: > 0 } k)
-            {
                 body["api_key"] = k;
-            }
             var answer = await client.SendAsync(HttpMethod.Post, "/workers", body, cancellationToken);
             await context.Out.WriteLineAsync($"{answer["url"]} added as {answer["worker_id"]}");
             return ExitCode.Success;
@@ -132,9 +116,7 @@ internal static class WorkersCommand
             while (parsed.GetValue(wait) && !(bool)worker["safe_to_kill"]!)
             {
                 if (context.Time.GetUtcNow() >= until)
-                {
                     throw new CommandFailedException($"{worker["url"]} is not idle yet: {worker["safe_to_kill_reason"]}.");
-                }
                 await Task.Delay(Poll, context.Time, cancellationToken);
                 worker = await client.SendAsync(HttpMethod.Get, path, null, cancellationToken);
             }

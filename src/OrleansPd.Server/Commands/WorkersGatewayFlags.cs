@@ -1,6 +1,3 @@
-using System.CommandLine;
-using OrleansPd.Tools.Output;
-
 namespace OrleansPd.Server.Commands;
 
 /// <summary>The gateway that <c>workers</c> and <c>pools</c> call, and the key they send.</summary>
@@ -25,9 +22,7 @@ internal sealed class WorkersGatewayFlags
     {
         var text = parsed.GetValue(_url);
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
-        {
             throw new BadInputException($"--url: '{text}' is not a URL such as http://127.0.0.1:30000.");
-        }
         return new(url, parsed.GetValue(_key) ?? context.Environment.GetValueOrDefault("ORLEANSPD_ADMIN_API_KEY"));
     }
 }

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using OrleansPd.Tools.Output;
 using Spectre.Console;
 
 namespace OrleansPd.Server.Commands;
@@ -22,20 +21,14 @@ internal static class WorkersTable
         {
             var widths = Enumerable.Range(0, Heads.Length).Select(i => rows.Append(Heads).Max(row => row[i].Length)).ToArray();
             foreach (var row in rows.Prepend(Heads))
-            {
                 context.Out.WriteLine(string.Join("  ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
-            }
             return;
         }
         var table = new Table().Border(TableBorder.Rounded);
         foreach (var head in Heads)
-        {
             table.AddColumn(head.ToLowerInvariant());
-        }
         foreach (var row in rows)
-        {
             table.AddRow(row.Select((cell, i) => i == 2 ? Coloured(cell) : Markup.Escape(cell)).ToArray());
-        }
         AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(context.Out) }).Write(table);
     }
 

@@ -2,11 +2,9 @@ using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Server.CommandLine;
 using OrleansPd.Simulator;
 using OrleansPd.Standalone;
 using OrleansPd.Tools.Demo;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Demo;
 
@@ -55,9 +53,7 @@ internal sealed class InProcessStage : IDemoStage
         {
             await fleet.DisposeAsync();
             if (ListenFailure.Explain(error, settings.Host, (settings.Port, "--port")) is { } explained)
-            {
                 throw explained;
-            }
             throw;
         }
     }

@@ -1,16 +1,10 @@
-using System.Collections.Immutable;
-using System.Net;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Core.Placement;
-using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Options;
 using OrleansPd.Server.Hosting;
 using OrleansPd.Server.Redis;
-using OrleansPd.Server.Settings;
 using OrleansPd.Simulator;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Dev;
 
@@ -72,9 +66,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
             while (node.WhyNotReady is { } why)
             {
                 if (context.Time.GetUtcNow() > until)
-                {
                     throw new CommandFailedException($"the gateway on {node.Url} is not ready: {why}");
-                }
                 await Task.Delay(Poll, context.Time, cancellationToken);
             }
         }
@@ -95,17 +87,11 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
             await node.DisposeAsync();
         }
         if (_backends is [var any, ..])
-        {
             await any.ForgetServiceAsync();
-        }
         foreach (var backend in _backends)
-        {
             await backend.DisposeAsync();
-        }
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 
     /// <summary>While all silos end, their reports of each other's end are noise.</summary>
@@ -115,9 +101,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
         var least = LogLevels.Parse(options.LogLevel) is { } level ? Enum.Parse<LogLevel>(level) : LogLevel.Warning;
         builder.AddFilter(level => level >= (_ending ? LogLevel.Critical : least));
         if (least > LogLevel.Debug)
-        {
             builder.AddFilter("Orleans.", level => level >= (_ending ? LogLevel.Critical : LogLevel.Error));
-        }
     }
 
     private async Task<RedisBackend?> FirstAsync(SiloSettings settings, CancellationToken cancellationToken)
@@ -150,9 +134,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
         var port = options.Port == 0 ? 0 : options.Port + number;
         var gateway = new GatewayOptions { Host = "127.0.0.1", Port = port, ShutdownGracePeriodSecs = 5 };
         if (number == 0)
-        {
             gateway.ControlPlane.Workers.AddRange(_engines.Select((engine, n) => Spec(engine, NodeName(n % options.Silos))));
-        }
         var node = new NodeOptions
         {
             ClusterId = id,

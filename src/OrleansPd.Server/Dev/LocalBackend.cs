@@ -1,15 +1,11 @@
-using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansPd.Cluster.Hosting;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Server.Hosting;
-using OrleansPd.Server.Settings;
 
 namespace OrleansPd.Server.Dev;
 
-/// <summary>
-/// A cluster of silos in one process, in memory: for trying things out without Redis.
-/// </summary>
+/// <summary>A cluster of silos in one process, in memory: for trying things out without Redis.</summary>
 internal sealed class LocalBackend : IBackend
 {
     private readonly MemoryRoomLog _rooms = new();

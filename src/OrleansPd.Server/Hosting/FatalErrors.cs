@@ -13,9 +13,7 @@ internal sealed class FatalErrors(TextWriter error) : IFatalErrorHandler
     public void OnFatalException(object? sender = null, string? context = null, Exception? exception = null)
     {
         if (Interlocked.Exchange(ref _ending, 1) != 0)
-        {
             return;
-        }
         error.WriteLine(context?.Contains("told I am dead", StringComparison.Ordinal) == true
             ? "error: the cluster declared this silo dead because it did not answer probes in time, so it ends. "
                 + "Start it again. If this happens to healthy silos, use a longer --probe-timeout-ms or more --missed-probes."

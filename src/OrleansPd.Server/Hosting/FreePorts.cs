@@ -1,8 +1,5 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using OrleansPd.Server.CommandLine;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Hosting;
 
@@ -22,9 +19,7 @@ internal static class FreePorts
         {
             var candidate = RandomNumberGenerator.GetInt32(First, Last);
             if (Problem(address, candidate) is null)
-            {
                 return candidate;
-            }
         }
         throw new CommandFailedException($"no free port on {address}");
     }
@@ -34,9 +29,7 @@ internal static class FreePorts
     public static int Claim(IPAddress address, int port, string flag)
     {
         if (port == 0)
-        {
             return Any(address);
-        }
         return Problem(address, port) is not { } problem ? port
             : throw ListenFailure.Explain(problem, address.ToString(), (port, flag))
                 ?? new CommandFailedException($"port {port} on {address} cannot be used: {problem.Message}");

@@ -1,6 +1,3 @@
-using System.Net;
-using OrleansPd.Server.Settings;
-
 namespace OrleansPd.Server.Hosting;
 
 /// <summary>The shared parts of a cluster: membership, stored state, reminders, rooms.</summary>

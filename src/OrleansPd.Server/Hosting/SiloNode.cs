@@ -1,8 +1,6 @@
-using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
 using OrleansPd.Cluster.Gateways;
@@ -10,9 +8,6 @@ using OrleansPd.Cluster.Hosting;
 using OrleansPd.Engines.Probes;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Net.Http1;
-using OrleansPd.Server.CommandLine;
-using OrleansPd.Server.Settings;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Hosting;
 
@@ -75,14 +70,10 @@ internal sealed class SiloNode : IAsyncDisposable
         catch (Exception failure)
         {
             if (gateway is not null)
-            {
                 await gateway.DisposeAsync();
-            }
             await DisposeAsync(host);
             if (failure is CommandFailedException || cancellationToken.IsCancellationRequested)
-            {
                 throw;
-            }
             var taken = ListenFailure.Explain(
                 failure, backend.Address.ToString(), (node.SiloPort, "--silo-port"), (node.GatewayPort, "--gateway-port"));
             throw taken
@@ -171,12 +162,8 @@ internal sealed class SiloNode : IAsyncDisposable
     private static async ValueTask DisposeAsync(IHost host)
     {
         if (host is IAsyncDisposable disposable)
-        {
             await disposable.DisposeAsync();
-        }
         else
-        {
             host.Dispose();
-        }
     }
 }

@@ -1,9 +1,4 @@
-using System.Net;
-using System.Text.Json;
-using Microsoft.Extensions.Logging;
 using OrleansPd.Client.Contracts;
-using OrleansPd.Server.Settings;
-using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
 namespace OrleansPd.Server.Redis;
@@ -34,13 +29,9 @@ internal sealed class ClusterTerms(IDatabase redis, SiloSettings settings, Redis
         {
             var other = JsonSerializer.Deserialize<Terms>((string)field.Value!)!;
             if (other.Until <= now)
-            {
                 _ = redis.HashDeleteAsync(_key, field.Name, CommandFlags.FireAndForget);
-            }
             else if (field.Name != _self && Clash(field.Name.ToString(), other) is { } clash)
-            {
                 throw new CommandFailedException(clash);
-            }
         }
         await StoreAsync().WaitAsync(cancellationToken);
     }

@@ -1,6 +1,3 @@
-using System.Net;
-using Microsoft.Extensions.Logging;
-
 namespace OrleansPd.Server.Redis;
 
 internal static partial class Log

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Server.Redis;
 
 /// <summary>
@@ -31,17 +29,11 @@ internal sealed record MembershipMemory(int Version, ImmutableDictionary<SiloAdd
         foreach (var (silo, member) in snapshot.Members)
         {
             if (silo.Equals(self) || member.Status < SiloStatus.Joining)
-            {
                 continue;
-            }
             if (!rows.TryGetValue(silo, out var row))
-            {
                 rows[silo] = new() { SiloAddress = silo, Status = member.Status, SiloName = member.Name, HostName = "" };
-            }
             else if (row.Status < member.Status)
-            {
                 rows[silo] = Copy(row, member.Status);
-            }
         }
         return new(snapshot.Version.Value > Version ? (int)snapshot.Version.Value : Version, rows.ToImmutable());
     }

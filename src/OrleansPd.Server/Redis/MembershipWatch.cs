@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Orleans.Clustering.Redis;
 using StackExchange.Redis;
 
@@ -44,13 +43,9 @@ internal sealed class MembershipWatch(
             {
                 var failure = await ReadAsync(cancellationToken);
                 if (failure is not null && answers)
-                {
                     Log.RedisLost(log, failure.Message);
-                }
                 else if (failure is null && !answers)
-                {
                     Log.RedisBack(log);
-                }
                 answers = failure is null;
             }
         }
@@ -66,9 +61,7 @@ internal sealed class MembershipWatch(
         {
             var version = new MembershipVersion((await table.ReadAllAsync(cancellationToken)).Version.Version);
             if (version > membership.CurrentSnapshot.Version)
-            {
                 await membership.Refresh(version, cancellationToken);
-            }
             return null;
         }
         catch (Exception error) when (error is RedisException or RedisClusteringException or TimeoutException)

@@ -1,16 +1,12 @@
-using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Persistence;
 using Orleans.Serialization;
 using Orleans.Storage;
 using OrleansPd.Cluster.Rooms;
 using OrleansPd.Server.Hosting;
-using OrleansPd.Server.Settings;
-using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
 namespace OrleansPd.Server.Redis;
@@ -75,9 +71,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             redis?.Dispose();
             loggers.Dispose();
             if (error is not (RedisException or TimeoutException or SocketException))
-            {
                 throw;
-            }
             var where = ServiceAccess.Addresses(configuration);
             throw new CommandFailedException(IsLockedOut(error)
                 ? $"Redis at {where} wants a password, or another one: set ORLEANSPD_SILO__REDIS=HOST:PORT,password=..."
@@ -143,9 +137,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
             foreach (var server in _redis.GetServers())
             {
                 await foreach (var key in server.KeysAsync(pattern: $"{_settings.Node.ServiceId}/*"))
-                {
                     await _redis.GetDatabase().KeyDeleteAsync(key);
-                }
             }
         }
         catch (Exception error) when (error is RedisException or TimeoutException)

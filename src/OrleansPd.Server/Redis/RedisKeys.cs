@@ -1,4 +1,3 @@
-using OrleansPd.Server.Settings;
 using StackExchange.Redis;
 
 namespace OrleansPd.Server.Redis;

@@ -1,5 +1,3 @@
-using System.Globalization;
-using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
 namespace OrleansPd.Server.Redis;
@@ -25,13 +23,9 @@ internal sealed class RedisRestart(IDatabase redis, string cluster, bool isBrand
         for (var logged = isBrandNew; !isBrandNew && !await exists(); logged = true)
         {
             if (await UptimeAsync().WaitAsync(cancellationToken) is not { } uptime || uptime >= Settled)
-            {
                 return;
-            }
             if (!logged)
-            {
                 Log.AwaitingSilos(log, cluster, (int)(Settled - uptime).TotalSeconds);
-            }
             await Task.Delay(Poll, TimeProvider.System, cancellationToken);
         }
     }

@@ -1,8 +1,6 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Security.Cryptography;
 using OrleansPd.Cluster.Rooms;
-using OrleansPd.Core.Rooms;
 using StackExchange.Redis;
 
 namespace OrleansPd.Server.Redis;
@@ -54,9 +52,7 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
         var transaction = redis.CreateTransaction();
         transaction.AddCondition(condition);
         if (writer is { } name)
-        {
             _ = transaction.HashSetAsync(key, Writer, name);
-        }
         if (stored.Count > 0)
         {
             _ = transaction.HashSetAsync(key, [.. stored.Select(Field)]);
@@ -64,9 +60,7 @@ internal sealed class RedisRoomLog(IDatabase redis, string service) : IRoomLog
             _ = transaction.KeyExpireAsync(key, stored.Max(e => e.Deadline).UtcDateTime + Margin);
         }
         if (dropped.Count > 0)
-        {
             _ = transaction.HashDeleteAsync(key, [.. dropped.Select(room => (RedisValue)room)]);
-        }
         return await transaction.ExecuteAsync().WaitAsync(cancellationToken);
     }
 

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Orleans.Clustering.Redis;
 using StackExchange.Redis;
 
@@ -42,9 +41,7 @@ internal sealed class RestoringMembershipTable(
         await inner.InitializeMembershipTableAsync(false, cancellationToken);
         await restart.AwaitClusterAsync(() => ExistsAsync(cancellationToken), cancellationToken);
         while (await redis.KeyExistsAsync(key).WaitAsync(cancellationToken))
-        {
             await Task.Delay(Poll, clock, cancellationToken);
-        }
         await inner.InitializeMembershipTableAsync(tryInitTableVersion, cancellationToken);
     }
 
@@ -67,9 +64,7 @@ internal sealed class RestoringMembershipTable(
     {
         var written = await inner.UpdateRowAsync(entry, etag, tableVersion, cancellationToken);
         if (written && !entry.SiloAddress.Equals(self))
-        {
             ReportVote(entry);
-        }
         return Remember(written, entry, tableVersion);
     }
 
@@ -107,13 +102,9 @@ internal sealed class RestoringMembershipTable(
     private void ReportVote(MembershipEntry entry)
     {
         if (entry.Status == SiloStatus.Dead)
-        {
             Log.SiloDeclaredDead(log, entry.SiloAddress.Endpoint, entry.SiloName);
-        }
         else
-        {
             Log.SiloSuspected(log, entry.SiloAddress.Endpoint, entry.SiloName, entry.SuspectTimes?.Count ?? 0);
-        }
     }
 
     /// <summary>What is known now, and whether the table was read a short time ago.</summary>
@@ -195,9 +186,7 @@ internal sealed class RestoringMembershipTable(
             var (known, recent) = Known();
             var table = await ReadAsync(known, cancellationToken);
             if (table is not null && !IsLost(known, recent, table))
-            {
                 return Remember(table);
-            }
             if (!await redis.LockTakeAsync(key, owner, LockTime).WaitAsync(cancellationToken))
             {
                 await Task.Delay(Poll, clock, cancellationToken);
@@ -242,9 +231,7 @@ internal sealed class RestoringMembershipTable(
     {
         var row = MembershipMemory.Copy(known, known.Status);
         if (row.SiloAddress.Equals(self) || row.IAmAliveTime == default)
-        {
             row.IAmAliveTime = clock.GetUtcNow().UtcDateTime;
-        }
         return table.TryGet(row.SiloAddress) is { } found
             ? inner.UpdateRowAsync(row, found.Item2, table.Version.Next(), cancellationToken)
             : inner.InsertRowAsync(row, table.Version.Next(), cancellationToken);
@@ -261,14 +248,10 @@ internal sealed class RestoringMembershipTable(
         {
             var found = await inner.ReadRowAsync(row, cancellationToken);
             if (found.Version.Version > above || found.TryGet(row) is not { } mine)
-            {
                 return;
-            }
             await inner.UpdateRowAsync(mine.Item1, mine.Item2, found.Version.Next(), cancellationToken);
             if (writes % WritesPerLockRenewal == 0)
-            {
                 await redis.LockExtendAsync(key, owner, LockTime);
-            }
         }
     }
 }

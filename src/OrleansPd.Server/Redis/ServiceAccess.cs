@@ -1,5 +1,3 @@
-using System.Net;
-using OrleansPd.Server.Settings;
 using StackExchange.Redis;
 
 namespace OrleansPd.Server.Redis;

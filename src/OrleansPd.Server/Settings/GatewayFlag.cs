@@ -1,10 +1,6 @@
 using System.Collections;
-using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using System.Reflection;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Options;
 using OrleansPd.Core.Policies;
 
 namespace OrleansPd.Server.Settings;
@@ -65,9 +61,7 @@ internal sealed record GatewayFlag
         foreach (var property in defaults.GetType().GetProperties())
         {
             if (property.GetCustomAttribute<FlagAttribute>() is not { } attribute)
-            {
                 continue;
-            }
             var flag = new GatewayFlag(section, property, attribute, defaults);
             yield return flag;
             if (property.GetCustomAttribute<SwitchFlagAttribute>() is { } shortcut)
@@ -100,9 +94,7 @@ internal sealed record GatewayFlag
     public string? Problem(string value)
     {
         if (Sets is not null)
-        {
             return null;
-        }
         if (_type == typeof(int) || _type == typeof(long))
         {
             return long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _)

@@ -1,8 +1,4 @@
-using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
-using OrleansPd.Server.CommandLine;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
@@ -31,14 +27,10 @@ internal sealed class GatewayFlagSet
     {
         command.Add("Engines", Workers.All);
         foreach (var (title, flags) in GatewayFlags.Groups)
-        {
             command.Add(title, flags.Select(flag => _options[flag]));
-        }
         command.Add("Settings", Config);
         foreach (var (_, option) in _router)
-        {
             command.Add(option);
-        }
         command.Add(Backend);
     }
 
@@ -53,13 +45,9 @@ internal sealed class GatewayFlagSet
                 case Option<bool> option:
                     var isOn = parsed.GetValue(option);
                     if (flag.Sets is null)
-                    {
                         keys[flag.Key] = isOn ? "true" : "false";
-                    }
                     else if (isOn)
-                    {
                         keys[flag.Key] = flag.Sets;
-                    }
                     break;
                 case Option<string> option:
                     keys[flag.Key] = parsed.GetValue(option);
@@ -67,13 +55,9 @@ internal sealed class GatewayFlagSet
                 case Option<string[]> option:
                     var values = parsed.GetValue(option) ?? [];
                     if (values.Length == 0)
-                    {
                         throw new BadInputException($"{flag.Display}: {flag.Value} is missing.");
-                    }
                     for (var i = 0; i < values.Length; i++)
-                    {
                         keys[$"{flag.Key}:{i.ToString(CultureInfo.InvariantCulture)}"] = values[i];
-                    }
                     break;
             }
         }
@@ -84,19 +68,13 @@ internal sealed class GatewayFlagSet
     public void CheckRouterFlags(ParseResult parsed, List<string> warnings)
     {
         if (parsed.GetValue(Backend) is { } backend && backend != "sglang")
-        {
             throw new BadInputException($"--backend: only sglang is served, not '{backend}'.");
-        }
         foreach (var (flag, option) in _router)
         {
             if (!IsGiven(parsed, option))
-            {
                 continue;
-            }
             if (flag.Refused)
-            {
                 throw new BadInputException($"{flag.Display} is not served: {flag.Reason}.");
-            }
             warnings.Add($"{flag.Display} is ignored: {flag.Reason}.");
         }
     }

@@ -1,5 +1,3 @@
-using OrleansPd.Core.Options;
-
 namespace OrleansPd.Server.Settings;
 
 /// <summary>

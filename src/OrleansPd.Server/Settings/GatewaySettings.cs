@@ -1,8 +1,5 @@
-using System.CommandLine;
-using System.Globalization;
 using Microsoft.Extensions.Configuration;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
@@ -22,9 +19,7 @@ internal sealed record GatewaySettings(
         flags.CheckRouterFlags(parsed, warnings);
         var sources = new SettingSources();
         if (parsed.GetValue(flags.Config) is { } file)
-        {
             sources.AddFile(file);
-        }
         sources.AddEnvironment(environment);
         sources.Add("", flags.Workers.Read(parsed));
         sources.Add("", flags.Read(parsed));
@@ -35,9 +30,7 @@ internal sealed record GatewaySettings(
                 $"{unknown}{Where(sources, unknown)} is no setting; '{command} --help' lists them as flags.");
         }
         foreach (var flag in GatewayFlags.All)
-        {
             CheckForm(flag, sources);
-        }
         GiveWorkersTheKey(sources, parsed.GetValue(flags.Workers.ApiKey));
         var configuration = sources.Build();
         var options = new GatewayOptions();
@@ -61,19 +54,13 @@ internal sealed record GatewaySettings(
     private static void GiveWorkersTheKey(SettingSources sources, string? apiKey)
     {
         if (apiKey is null)
-        {
             return;
-        }
         if (!sources.Has("Gateway:ApiKey"))
-        {
             sources.Set("Gateway:ApiKey", apiKey);
-        }
         for (var i = 0; sources.Has(WorkerKey(i)); i++)
         {
             if (!sources.Has($"{WorkerKey(i)}:ApiKey"))
-            {
                 sources.Set($"{WorkerKey(i)}:ApiKey", apiKey);
-            }
         }
 
         static string WorkerKey(int index) => $"ControlPlane:Workers:{index.ToString(CultureInfo.InvariantCulture)}";
@@ -82,13 +69,9 @@ internal sealed record GatewaySettings(
     private static void CheckForm(GatewayFlag flag, SettingSources sources)
     {
         if (sources.Value(flag.Key) is not { } value)
-        {
             return;
-        }
         if (flag.Problem(value) is { } problem)
-        {
             throw new BadInputException($"{flag.Display}: '{value}' {problem}{Where(sources, flag.Key)}.");
-        }
         sources.Set(flag.Key, flag.Normalize(value));
     }
 }

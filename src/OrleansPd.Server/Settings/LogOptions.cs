@@ -1,6 +1,3 @@
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Options;
-
 namespace OrleansPd.Server.Settings;
 
 /// <summary>What the log shows. Configuration section <c>Logging</c>, which has the usual settings of .NET too.</summary>

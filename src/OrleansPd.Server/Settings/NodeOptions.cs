@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using Orleans.Configuration;
-using OrleansPd.Core.Options;
 
 namespace OrleansPd.Server.Settings;
 

@@ -1,5 +1,3 @@
-using System.CommandLine;
-
 namespace OrleansPd.Server.Settings;
 
 /// <summary>A flag of the SGLang router that has no effect here.</summary>

@@ -1,5 +1,4 @@
 using OrleansPd.Cluster.Options;
-using OrleansPd.Core.Options;
 using OrleansPd.Gateway.Options;
 
 namespace OrleansPd.Server.Settings;

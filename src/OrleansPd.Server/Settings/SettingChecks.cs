@@ -1,10 +1,6 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Hosting;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
@@ -20,15 +16,11 @@ internal static partial class SettingChecks
     public static void Check(GatewayOptions options, SettingSources sources, List<string> warnings)
     {
         foreach (var problem in GatewayOptionsValidator.Validate(options))
-        {
             throw Bad(problem, options.ControlPlane, sources);
-        }
         CheckHealthTimeout(options.ControlPlane, warnings);
         var clientsNeedKeys = options.ClientKeys.Count > 0 || !string.IsNullOrEmpty(options.ApiKey);
         if (clientsNeedKeys && string.IsNullOrEmpty(options.AdminApiKey))
-        {
             warnings.Add("--admin-api-key is not set: every client with a key can change the fleet and pause engines.");
-        }
     }
 
     /// <summary>Checks each property with its validation attributes.</summary>
@@ -66,9 +58,7 @@ internal static partial class SettingChecks
     private static void CheckHealthTimeout(ControlPlaneOptions plane, List<string> warnings)
     {
         if (plane.HealthIntervalSecs == 0 || plane.HealthTimeoutSecs >= LeastHealthTimeout)
-        {
             return;
-        }
         var used = new ControlPlaneOptions().HealthTimeoutSecs;
         warnings.Add($"--health-check-timeout-secs: {plane.HealthTimeoutSecs} is too short, {used} is used: a busy engine "
             + $"takes up to {LeastHealthTimeout} s to answer.");

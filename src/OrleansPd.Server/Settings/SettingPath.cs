@@ -1,5 +1,4 @@
 using System.Collections;
-using System.Globalization;
 using System.Reflection;
 
 namespace OrleansPd.Server.Settings;
@@ -17,17 +16,13 @@ internal static class SettingPath
     public static bool Exists(string key)
     {
         if (IsLogging(key))
-        {
             return true;
-        }
         var segments = key.Split(':');
         var type = OptionsBySection.GetValueOrDefault(segments[0]);
         foreach (var segment in segments.Skip(1))
         {
             if (type is null)
-            {
                 return false;
-            }
             type = ElementOf(type) is { } element
                 ? int.TryParse(segment, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? element : null
                 : type.GetProperty(segment, BindingFlags.Instance | BindingFlags.Public | BindingFlags.IgnoreCase)?.PropertyType;

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Server.Settings;
 
@@ -21,9 +20,7 @@ internal sealed partial class SettingSources
     public void AddFile(string name)
     {
         if (!File.Exists(name))
-        {
             throw new BadInputException($"--config: there is no file {name}.");
-        }
         try
         {
             var file = new ConfigurationBuilder().AddJsonFile(Path.GetFullPath(name)).Build();
@@ -59,9 +56,7 @@ internal sealed partial class SettingSources
     public void Remove(string key)
     {
         foreach (var known in _settings.Keys.Where(known => IsUnder(known, key)).ToArray())
-        {
             _settings.Remove(known);
-        }
     }
 
     public bool Has(string key) => _settings.Keys.Any(known => IsUnder(known, key));
@@ -79,9 +74,7 @@ internal sealed partial class SettingSources
             Remove(list);
         }
         foreach (var (key, value) in settings)
-        {
             _settings[key] = (value, source(key));
-        }
     }
 
     private static bool IsUnder(string key, string parent) =>

@@ -1,9 +1,6 @@
-using System.CommandLine;
-using System.Net;
 using Microsoft.Extensions.Configuration;
 using OrleansPd.Cluster.Options;
 using OrleansPd.Gateway.Options;
-using OrleansPd.Tools.Output;
 using StackExchange.Redis;
 
 namespace OrleansPd.Server.Settings;
@@ -93,16 +90,12 @@ internal sealed record SiloSettings(
         foreach (var (flag, name) in new[] { ("--cluster-id", node.ClusterId), ("--service-id", node.ServiceId) })
         {
             if (name.Any(c => char.IsWhiteSpace(c) || c == '/'))
-            {
                 throw new BadInputException($"{flag}: '{name}' may hold no space and no '/': it is part of the keys in Redis.");
-            }
         }
         try
         {
             if (ConfigurationOptions.Parse(redis).EndPoints.Count == 0)
-            {
                 throw new BadInputException("--redis names no host.");
-            }
         }
         catch (Exception error) when (error is ArgumentException or FormatException)
         {

@@ -1,8 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
-using OrleansPd.Core.Workers;
-using OrleansPd.Tools.Output;
-
 namespace OrleansPd.Server.Settings;
 
 /// <summary>The flags that add engines.</summary>
@@ -48,21 +43,15 @@ internal sealed class WorkerFlags
         {
             // An empty shell variable must not start a gateway without engines. The router allows an empty --worker-urls.
             if (parsed.GetResult(flag) is { Implicit: false, Tokens.Count: 0 })
-            {
                 throw new BadInputException($"{flag.Name}: the engine's URL is missing, such as http://10.0.0.1:30000.");
-            }
         }
         var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         var next = 0;
         ReadPrefills(parsed.GetValue(Prefill) ?? [], keys, ref next);
         foreach (var url in parsed.GetValue(Decode) ?? [])
-        {
             Add(url, WorkerRole.Decode, keys, ref next);
-        }
         foreach (var url in (parsed.GetValue(Worker) ?? []).Concat(parsed.GetValue(WorkerUrls) ?? []))
-        {
             Add(url, WorkerRole.Regular, keys, ref next);
-        }
         return keys;
     }
 
@@ -78,9 +67,7 @@ internal sealed class WorkerFlags
                 continue;
             }
             if (last is null || keys.ContainsKey($"{last}:BootstrapPort"))
-            {
                 throw new BadInputException($"--prefill: '{word}' is not a URL such as http://10.0.0.1:30000.");
-            }
             var none = word.Equals("none", StringComparison.OrdinalIgnoreCase);
             if (!none
                 && (!int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535))

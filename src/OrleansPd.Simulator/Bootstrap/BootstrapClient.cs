@@ -1,7 +1,4 @@
-using System.Collections.Concurrent;
-using System.Globalization;
 using System.Net.Http.Json;
-using System.Text.Json;
 using OrleansPd.Simulator.Http;
 
 namespace OrleansPd.Simulator.Bootstrap;
@@ -27,9 +24,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
     {
         var server = _servers.GetOrAdd(address, _ => new Server());
         if (server.Info is { } known)
-        {
             return known;
-        }
         Task<PrefillInfo?> fetch;
         lock (server)
         {
@@ -43,16 +38,12 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
     {
         var server = _servers.GetOrAdd(address, _ => new Server());
         if (server.Ranks.TryGetValue(dpRank, out var cached))
-        {
             return cached;
-        }
         await scheduler.WaitAsync(ct);
         try
         {
             if (server.Ranks.TryGetValue(dpRank, out cached))
-            {
                 return cached;
-            }
             var query = string.Create(CultureInfo.InvariantCulture,
                 $"route?prefill_dp_rank={dpRank}&prefill_cp_rank=0&target_tp_rank=0&target_pp_rank=0");
             if (await GetAsync(address, query) is not { } body || body.Text("rank_ip") is not { } ip
@@ -84,9 +75,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
                     limit.Token);
                 var owners = await response.Content.ReadFromJsonAsync<JsonElement>(limit.Token);
                 if (owners.TryGetProperty(room.ToString(CultureInfo.InvariantCulture), out var rank))
-                {
                     return rank.GetInt32();
-                }
             }
             catch (Exception e) when (IsCallFailure(e))
             {
@@ -108,9 +97,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
             foreach (var (address, server) in _servers)
             {
                 if (server.Info is null)
-                {
                     continue;
-                }
                 if (await ProbeAsync(address, ct))
                 {
                     server.Failures = 0;
@@ -131,13 +118,9 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
         foreach (var (address, server) in _servers)
         {
             if (address == failed)
-            {
                 server.Info = null;
-            }
             if (address.StartsWith(failed, StringComparison.Ordinal))
-            {
                 server.Ranks.Clear();
-            }
         }
     }
 
@@ -180,9 +163,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
                     scheduler.Release();
                 }
                 if (attempt >= engine.Options.BootstrapTries)
-                {
                     return null;
-                }
                 await Task.Delay(engine.Options.BootstrapRetry, engine.Clock, engine.Ended);
             }
         }

@@ -1,8 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
 using OrleansPd.Simulator.Http;
 
 namespace OrleansPd.Simulator.Bootstrap;
@@ -91,9 +86,7 @@ public sealed class BootstrapServer : IAsyncDisposable
     {
         await _life.CancelAsync();
         if (_host is { } host)
-        {
             await (kill ? host.KillAsync() : host.DisposeAsync().AsTask());
-        }
         await _sweep.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
@@ -125,13 +118,9 @@ public sealed class BootstrapServer : IAsyncDisposable
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         if (fault.Status is { } status)
-        {
             await context.TextAsync(status, fault.Body ?? "");
-        }
         else
-        {
             context.Abort();
-        }
     }
 
     private Task RouteAsync(HttpContext context) => (context.Request.Path.Value, context.Request.Method) switch
@@ -158,9 +147,7 @@ public sealed class BootstrapServer : IAsyncDisposable
         var query = context.Request.Query;
         string?[] texts = [query["prefill_dp_rank"], query["prefill_cp_rank"], query["target_tp_rank"], query["target_pp_rank"]];
         if (texts.Any(string.IsNullOrEmpty))
-        {
             return RefuseAsync(context, 400, "Missing inputs for bootstrap server.");
-        }
         var (dp, cp, tp, pp) = (Parse(texts[0]), Parse(texts[1]), Parse(texts[2]), Parse(texts[3]));
         if (!_table.Ready)
         {
@@ -168,9 +155,7 @@ public sealed class BootstrapServer : IAsyncDisposable
                 $"Prefill server not fully registered yet ({_table.Registered} workers registered).");
         }
         if ((dp, cp, tp, pp) == (-1, -1, -1, -1))
-        {
             return context.JsonAsync(200, _table.WriteSentinel);
-        }
         return _table.Find(dp, cp, tp, pp) is { } rank
             ? context.JsonAsync(200, json =>
             {
@@ -208,9 +193,7 @@ public sealed class BootstrapServer : IAsyncDisposable
             foreach (var room in rooms.Distinct())
             {
                 if (_owners.Find(room) is { } rank)
-                {
                     json.WriteNumber(room.ToString(CultureInfo.InvariantCulture), rank);
-                }
             }
             json.WriteEndObject();
         });

@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-
 namespace OrleansPd.Simulator.Bootstrap;
 
 internal sealed record RankAddress(string Ip, int Port);
@@ -72,21 +69,15 @@ internal sealed class BootstrapTable(bool withOptionalMembers, bool withScratchM
             WriteNumber("prefill_http_port", sizes.HttpPort);
         }
         foreach (var name in withScratchMembers ? PrefillInfo.ScratchMembers : [])
-        {
             json.WriteNull(name);
-        }
         json.WriteEndObject();
 
         void WriteNumber(string name, int? value)
         {
             if (value is { } number)
-            {
                 json.WriteNumber(name, number);
-            }
             else
-            {
                 json.WriteNull(name);
-            }
         }
     }
 

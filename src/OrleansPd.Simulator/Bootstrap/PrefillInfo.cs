@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace OrleansPd.Simulator.Bootstrap;
 
 /// <summary>What a decode rank knows of a prefill server, unpacked as strictly as SGLang does.</summary>

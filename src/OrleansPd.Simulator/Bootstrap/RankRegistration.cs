@@ -1,7 +1,5 @@
-using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
-using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator.Bootstrap;
 
@@ -17,9 +15,7 @@ internal static class RankRegistration
         EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http, CancellationToken ct)
     {
         if (!await TryPutAsync(engine, rank, address, http, ct))
-        {
             engine.Track(PutAgainAsync(engine, rank, address, http));
-        }
     }
 
     private static async Task PutAgainAsync(EngineProcess engine, PrefillRank rank, IPAddress address, HttpClient http)
@@ -28,9 +24,7 @@ internal static class RankRegistration
         {
             await Task.Delay(TimeSpan.FromSeconds(pause), engine.Clock, engine.Ended);
             if (await TryPutAsync(engine, rank, address, http, engine.Ended))
-            {
                 return;
-            }
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace OrleansPd.Simulator.Bootstrap;
 
 /// <summary>The owner rank of each room. An entry expires between one and two TTLs after its last registration.</summary>
@@ -21,9 +19,7 @@ internal sealed class RoomOwners(TimeSpan ttl, TimeProvider clock)
             foreach (var (room, owner) in _owners)
             {
                 if (clock.GetElapsedTime(owner.Since) > ttl)
-                {
                     _owners.TryRemove(KeyValuePair.Create(room, owner));
-                }
             }
         }
     }

@@ -39,9 +39,7 @@ public sealed class FaultControl
             id = ++_lastId;
             var entry = new Entry(fault);
             if (fault.Duration is { } duration)
-            {
                 entry.Timer = _clock.CreateTimer(_ => Remove(id), null, duration, Timeout.InfiniteTimeSpan);
-            }
             _entries.Add(id, entry);
         }
         Announce();
@@ -63,18 +61,14 @@ public sealed class FaultControl
     public void Clear()
     {
         foreach (var fault in Active)
-        {
             Remove(fault.Id);
-        }
     }
 
     /// <summary>The first fault of that kind that fits, one strike of it used up.</summary>
     internal Fault? TryTake(FaultKind kind, int? rank, string? rid)
     {
         if (_count == 0)
-        {
             return null;
-        }
         Fault? taken = null;
         var ended = false;
         lock (_gate)
@@ -82,9 +76,7 @@ public sealed class FaultControl
             foreach (var (id, entry) in _entries)
             {
                 if (!entry.Fits(kind, rank, rid))
-                {
                     continue;
-                }
                 taken = entry.Fault;
                 if (++entry.Hits >= entry.Fault.Count)
                 {
@@ -96,9 +88,7 @@ public sealed class FaultControl
             }
         }
         if (ended)
-        {
             Announce();
-        }
         return taken;
     }
 
@@ -106,9 +96,7 @@ public sealed class FaultControl
     internal Fault? Peek(FaultKind kind, int? rank = null)
     {
         if (_count == 0)
-        {
             return null;
-        }
         lock (_gate)
         {
             return _entries.Values.FirstOrDefault(entry => entry.Fits(kind, rank, null))?.Fault;
@@ -126,9 +114,7 @@ public sealed class FaultControl
                 changed = _changed.Task;
             }
             if (Peek(kind, rank) is null)
-            {
                 return;
-            }
             await changed.WaitAsync(ct);
         }
     }

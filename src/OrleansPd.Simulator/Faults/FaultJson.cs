@@ -1,4 +1,3 @@
-using System.Text.Json;
 using OrleansPd.Simulator.Http;
 
 namespace OrleansPd.Simulator.Faults;
@@ -10,9 +9,7 @@ internal static class FaultJson
     {
         var word = body.Text("kind") ?? throw JsonMembers.Wrong("kind", "the name of a fault");
         if (!Enum.TryParse<FaultKind>(word.Replace("_", "", StringComparison.Ordinal), ignoreCase: true, out var kind))
-        {
             throw JsonMembers.Wrong("kind", $"one of {string.Join(", ", Enum.GetValues<FaultKind>().Select(NameOf))}");
-        }
         return new Fault(kind)
         {
             Count = body.Int("count"),
@@ -52,13 +49,9 @@ internal static class FaultJson
         void Number(string name, int? value)
         {
             if (value is { } number)
-            {
                 json.WriteNumber(name, number);
-            }
             else
-            {
                 json.WriteNull(name);
-            }
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -56,9 +54,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
         while (true)
         {
             if (_closed is { } closed)
-            {
                 await closed.Task.WaitAsync(cancellationToken);
-            }
             IConnectionListener listener;
             try
             {
@@ -72,9 +68,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
             }
             _listener = listener;
             if (_closed is null)
-            {
                 return;
-            }
             await ShutAsync(listener);
         }
     }
@@ -85,9 +79,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
     public void ResetAll()
     {
         foreach (var connection in _connections.Keys)
-        {
             Reset(connection);
-        }
     }
 
     public static void Reset(ConnectionContext connection)
@@ -142,9 +134,7 @@ internal sealed class GatedTransport : IConnectionListenerFactory
                 }
                 // It may be open again by now: what counts is that this listener was closed on purpose.
                 if (_ended || !ReferenceEquals(owner._shut, listener))
-                {
                     return null;
-                }
                 try
                 {
                     await owner.ListenAgainAsync(_end.Token);

@@ -1,6 +1,4 @@
-using System.Net;
 using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -71,9 +69,7 @@ internal sealed class HttpHost : IHttpApplication<HttpContext>, IAsyncDisposable
     public async Task KillAsync()
     {
         if (Interlocked.Exchange(ref _stopped, 1) != 0)
-        {
             return;
-        }
         await _transport.CloseAsync();
         _transport.ResetAll();
         await StopServerAsync();
@@ -82,9 +78,7 @@ internal sealed class HttpHost : IHttpApplication<HttpContext>, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _stopped, 1) == 0)
-        {
             await StopServerAsync();
-        }
     }
 
     HttpContext IHttpApplication<HttpContext>.CreateContext(IFeatureCollection contextFeatures) =>

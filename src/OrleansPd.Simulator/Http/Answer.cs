@@ -1,7 +1,3 @@
-using System.Text;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>The output of a request so far.</summary>
@@ -21,9 +17,7 @@ internal sealed class Answer(SimRequest request, long startedAt)
     {
         Text.Append(step.Text);
         if (step.Token is { } token)
-        {
             Tokens.Add(token);
-        }
         Finish ??= step.Finish;
     }
 
@@ -31,9 +25,7 @@ internal sealed class Answer(SimRequest request, long startedAt)
     public async Task<Answer> CompleteAsync(CancellationToken ct)
     {
         await foreach (var step in request.Output.ReadAllAsync(ct))
-        {
             Add(step);
-        }
         return this;
     }
 }

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>A refusal of the front end. How it looks depends on the route that was called.</summary>

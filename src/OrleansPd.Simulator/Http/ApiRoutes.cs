@@ -1,6 +1,3 @@
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Hosting;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>Which key a route asks for.</summary>

@@ -1,9 +1,3 @@
-using System.Text;
-using System.Text.Json;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/v1/chat/completions</c>.</summary>
@@ -20,9 +14,7 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         var (sampling, n, rejection) = SamplingReader.OpenAi(root, Engine.Options.ContextLength);
         var spec = LogprobSpec.None;
         if (root.Flag("logprobs"))
-        {
             spec = new LogprobSpec(true, -1, root.Int("top_logprobs") ?? 0, [], true);
-        }
         var pd = ReadPd(root, false, 0, headerRank);
         var samples = Engine.Options.Role == EngineRole.Regular ? n : 1;
         var rid = RidOf(root, 0, 1);
@@ -75,9 +67,7 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         if (call.ForcedTool is { } tool)
         {
             if (!await WriteToolStepAsync(events, call, answer, step, index, tool, first))
-            {
                 return false;
-            }
         }
         else if ((text.Length > 0 || answer.Request.Logprobs.Wanted) && step.Token is not null
             && !await events.WriteAsync(json => WriteChunk(
@@ -119,9 +109,7 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
         json.WriteEndObject();
         json.WriteEndArray();
         if (call.ContinuousUsage)
-        {
             WriteUsage(json, call.PromptTokens, answer.Tokens.Count, call.CachedTokens);
-        }
         json.WriteEndObject();
     }
 
@@ -174,9 +162,7 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
             json.WriteString("token", text);
             json.WriteStartArray("bytes");
             foreach (var octet in Encoding.UTF8.GetBytes(text))
-            {
                 json.WriteNumberValue(octet);
-            }
             json.WriteEndArray();
             json.WriteNumber("logprob", value);
         }
@@ -185,9 +171,7 @@ internal sealed class ChatCall(EngineProcess engine, RequestIntake intake) : Ope
     private static List<ChatTurn> Turns(JsonElement root)
     {
         if (root.Member("messages") is not { ValueKind: JsonValueKind.Array } messages || messages.GetArrayLength() == 0)
-        {
             throw new ApiError(400, "Messages cannot be empty.");
-        }
         return [.. messages.EnumerateArray().Select(message => new ChatTurn(message.Text("role") ?? "user", Content(message)))];
     }
 

@@ -22,16 +22,12 @@ internal sealed class ClientWatch : IDisposable
     {
         _registration.Dispose();
         if (_aborted.IsCancellationRequested)
-        {
             Tell();
-        }
     }
 
     private void Tell()
     {
         if (Interlocked.Exchange(ref _told, 1) == 0)
-        {
             _left();
-        }
     }
 }

@@ -1,7 +1,3 @@
-using System.Text.Json;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/v1/completions</c>, with one prompt or several.</summary>
@@ -21,9 +17,7 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
         var (sampling, n, rejection) = SamplingReader.OpenAi(root, DefaultLength);
         var spec = LogprobSpec.None;
         if (root.Int("logprobs") is { } top)
-        {
             spec = new LogprobSpec(true, -1, top, [], true);
-        }
         var samples = Engine.Options.Role == EngineRole.Regular ? n : 1;
         var requests = new List<SimRequest>();
         for (var i = 0; i < prompts.Count; i++)
@@ -68,13 +62,9 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
             json.WriteEndObject();
             json.WriteEndArray();
             if (call.ContinuousUsage)
-            {
                 WriteUsage(json, call.PromptTokens, answer.Tokens.Count, call.CachedTokens);
-            }
             else
-            {
                 json.WriteNull("usage");
-            }
             json.WriteEndObject();
         });
 
@@ -93,21 +83,15 @@ internal sealed class CompletionCall(EngineProcess engine, RequestIntake intake)
         json.WriteStartObject("logprobs");
         json.WriteStartArray("text_offset");
         foreach (var _ in tokens)
-        {
             json.WriteNumberValue(-1);
-        }
         json.WriteEndArray();
         json.WriteStartArray("token_logprobs");
         foreach (var token in tokens)
-        {
             json.WriteNumberValue(token.Logprob);
-        }
         json.WriteEndArray();
         json.WriteStartArray("tokens");
         foreach (var token in tokens)
-        {
             json.WriteStringValue(Vocabulary.TextOf(token.Id));
-        }
         json.WriteEndArray();
         json.WriteStartArray("top_logprobs");
         foreach (var token in tokens)

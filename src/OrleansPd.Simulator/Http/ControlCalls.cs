@@ -1,7 +1,3 @@
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>Abort, pause, flush and the rest of what an operator calls.</summary>
@@ -14,18 +10,12 @@ internal sealed class ControlCalls(EngineProcess engine)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
         if (engine.Faults.TryTake(FaultKind.AbortHang, null, null) is not null)
-        {
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.RequestAborted);
-        }
         var rid = body.RootElement.Text("rid") ?? "";
         if (body.RootElement.Flag("abort_all"))
-        {
             engine.Live.Abort("");
-        }
         else if (rid.Length > 0 && engine.Live.Contains(rid))
-        {
             engine.Live.Abort(rid);
-        }
         await context.TextAsync(200, "");
     }
 
@@ -44,9 +34,7 @@ internal sealed class ControlCalls(EngineProcess engine)
             await Task.Delay(IdlePoll, engine.Clock, context.RequestAborted);
         }
         foreach (var rank in engine.Ranks)
-        {
             rank.Flush();
-        }
         await context.TextAsync(
             200, "Cache flushed.\nPlease check backend logs for more details. "
                 + "(When there are running or waiting requests, the operation will not be performed.)\n");
@@ -69,9 +57,7 @@ internal sealed class ControlCalls(EngineProcess engine)
                 break;
             case "retract":
                 foreach (var rank in engine.Ranks)
-                {
                     rank.Retract();
-                }
                 break;
             case "in_place":
                 break;
@@ -94,15 +80,11 @@ internal sealed class ControlCalls(EngineProcess engine)
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
         var path = body.RootElement.Text("model_path") ?? throw JsonMembers.Wrong("model_path", "a valid string");
         if (body.RootElement.Flag("abort_all_requests"))
-        {
             engine.Live.Abort("");
-        }
         engine.ModelName = path;
         engine.WeightVersion = body.RootElement.Text("weight_version") ?? engine.WeightVersion;
         foreach (var rank in engine.Ranks)
-        {
             rank.Flush();
-        }
         await context.JsonAsync(200, json =>
         {
             json.WriteStartObject();

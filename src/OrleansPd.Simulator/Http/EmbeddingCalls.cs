@@ -1,8 +1,3 @@
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Model;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>
@@ -26,9 +21,7 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
             json.WriteNumber("index", i);
             json.WriteStartArray("embedding");
             for (var at = 0; at < Width; at++)
-            {
                 json.WriteNumberValue(Figure(texts[i], at));
-            }
             json.WriteEndArray();
             json.WriteEndObject();
         }
@@ -58,9 +51,7 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
     {
         json.WriteStartArray("scores");
         foreach (var text in Texts(body, body.Member("items") is null ? "input" : "items"))
-        {
             json.WriteNumberValue(Figure(text, 0));
-        }
         json.WriteEndArray();
     });
 
@@ -68,13 +59,9 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: true);
         if (await EngineApi.ApplyFaultsAsync(context, engine, body.RootElement.Text("rid") ?? ""))
-        {
             return;
-        }
         if (engine.Options.Role != EngineRole.Regular)
-        {
             throw new ApiError(400, "This model does not support this request.", "BadRequest");
-        }
         engine.Stats.AddControlCall(context.Request.Path.Value ?? "");
         await context.JsonAsync(200, json =>
         {
@@ -95,9 +82,7 @@ internal sealed class EmbeddingCalls(EngineProcess engine)
     {
         var sum = (ulong)at + 1;
         foreach (var token in Tokenizer.Tokens(text))
-        {
             sum = (sum * 6364136223846793005UL) + (ulong)token + 1442695040888963407UL;
-        }
         return Math.Round((sum >> 40) / (double)(1 << 24), 6);
     }
 }

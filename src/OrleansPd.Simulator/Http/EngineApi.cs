@@ -1,9 +1,3 @@
-using System.Text;
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>The API of an engine: checks keys, finds the route, formats errors.</summary>
@@ -28,17 +22,11 @@ internal sealed class EngineApi
         try
         {
             if (path.StartsWith("/sim/", StringComparison.Ordinal))
-            {
                 await _sim.AnswerAsync(context, path);
-            }
             else if (_engine.Faults.TryTake(FaultKind.Refuse, null, null) is not null)
-            {
                 EventStream.Reset(context);
-            }
             else
-            {
                 await RouteAsync(context, path);
-            }
         }
         catch (FatalRequest fatal)
         {
@@ -69,17 +57,13 @@ internal sealed class EngineApi
         var type = context.Request.ContentType?.Split(';')[0].Trim();
         var json = string.Equals(type, "application/json", StringComparison.OrdinalIgnoreCase);
         if (!json && (mustSayJson || !string.IsNullOrEmpty(type)))
-        {
             throw new ApiError(400, "Unsupported Media Type: Only 'application/json' is allowed", "Bad Request");
-        }
         JsonDocument? body = null;
         try
         {
             body = await JsonDocument.ParseAsync(context.Request.Body, default, context.RequestAborted);
             if (body.RootElement.ValueKind != JsonValueKind.Object)
-            {
                 throw new JsonException("Input should be a valid dictionary or object to extract fields from");
-            }
             return body;
         }
         catch (JsonException e)
@@ -98,25 +82,15 @@ internal sealed class EngineApi
         }
         _routes.TryGetValue(path, out var route);
         if (!Allowed(context, path, route?.Level ?? ApiLevel.Normal))
-        {
             await context.TextAsync(401, "{\"error\":\"Unauthorized\"}", "application/json");
-        }
         else if (path.StartsWith("/v1/models/", StringComparison.Ordinal) && context.Request.Method == "GET")
-        {
             await _models.OneAsync(context, Uri.UnescapeDataString(path["/v1/models/".Length..]));
-        }
         else if (route is null)
-        {
             await context.TextAsync(404, "{\"detail\":\"Not Found\"}", "application/json");
-        }
         else if (!route.Methods.Split(' ').Contains(context.Request.Method))
-        {
             await context.TextAsync(405, "{\"detail\":\"Method Not Allowed\"}", "application/json");
-        }
         else
-        {
             await route.Handler(context);
-        }
     }
 
     private bool Allowed(HttpContext context, string path, ApiLevel level)
@@ -129,9 +103,7 @@ internal sealed class EngineApi
         }
         var wanted = level == ApiLevel.Admin && options.AdminApiKey is not null ? options.AdminApiKey : options.ApiKey;
         if (string.IsNullOrEmpty(wanted))
-        {
             return true;
-        }
         var given = context.Request.Headers.Authorization.ToString();
         return given.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) && given["Bearer ".Length..] == wanted;
     }
@@ -144,17 +116,11 @@ internal sealed class EngineApi
             return;
         }
         if (path == "/generate" && error.Status == 500)
-        {
             await context.TextAsync(500, "Internal Server Error");
-        }
         else if (path == "/generate" && error.Type == "BadRequestError")
-        {
             await context.JsonAsync(error.Status, json => ApiError.WriteNative(json, error.Message));
-        }
         else
-        {
             await context.JsonAsync(error.Status, json => ApiError.WriteFlat(json, error.Message, error.Type, error.Status));
-        }
     }
 
     /// <summary>
@@ -165,14 +131,10 @@ internal sealed class EngineApi
         if (engine.Faults.TryTake(FaultKind.Status, null, rid) is { } status)
         {
             if (status.Delay is { } delay)
-            {
                 await Task.Delay(delay, engine.Clock, context.RequestAborted);
-            }
             var code = status.Status ?? 500;
             if (status.RetryAfter is { } seconds)
-            {
                 context.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
-            }
             await context.BytesAsync(
                 code,
                 status.Body is { } text

@@ -1,10 +1,5 @@
-using System.Buffers;
 using System.IO.Pipelines;
-using System.Text.Json;
 using Microsoft.AspNetCore.Connections.Features;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
 
 namespace OrleansPd.Simulator.Http;
 
@@ -32,9 +27,7 @@ internal sealed class EventStream
     public async Task StartAsync()
     {
         if (Started)
-        {
             return;
-        }
         Started = true;
         _context.Response.StatusCode = 200;
         _context.Response.ContentType = "text/event-stream; charset=utf-8";
@@ -47,9 +40,7 @@ internal sealed class EventStream
     public async ValueTask<bool> WriteAsync(Action<Utf8JsonWriter> write)
     {
         if (!await PassAsync())
-        {
             return false;
-        }
         _writer.Write("data: "u8);
         _json.Reset(_writer);
         write(_json);
@@ -97,9 +88,7 @@ internal sealed class EventStream
     {
         await StartAsync();
         if (_cut || _fault is null || _events++ < _fault.AfterEvents)
-        {
             return !_cut;
-        }
         switch (_fault.Kind)
         {
             case FaultKind.GarbageSse when _events == _fault.AfterEvents + 1:

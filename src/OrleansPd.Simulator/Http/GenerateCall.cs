@@ -1,10 +1,3 @@
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/generate</c>: single or batch, streaming or not.</summary>
@@ -14,9 +7,7 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
     {
         using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
         if (engine.Options.IsEmbedding)
-        {
             throw new ApiError(400, "This model does not support generation.");
-        }
         var root = body.RootElement;
         var stream = root.Flag("stream");
         IReadOnlyList<SimRequest> requests;
@@ -25,9 +16,7 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         {
             (requests, array) = Build(root);
             if (await EngineApi.ApplyFaultsAsync(context, engine, requests[0].Rid))
-            {
                 return;
-            }
             using var left = intake.WatchClient(context, requests, () => stream);
             await intake.SubmitAsync(requests, context.RequestAborted);
             await (stream ? StreamAsync(context, requests, array) : WholeAsync(context, requests, array));
@@ -46,9 +35,7 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         var text = root.Member("text");
         var ids = root.Member("input_ids");
         if (text is null && ids is null)
-        {
             throw new ApiError(400, "Either text, input_ids or input_embeds should be provided.");
-        }
         var batch = text is { } given ? given.ValueKind == JsonValueKind.Array : ids!.Value.IsListOfLists();
         var prompts = (text ?? ids!.Value, batch) switch
         {
@@ -56,9 +43,7 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
             (var one, false) => [Tokens(one)],
         };
         if (prompts.Count == 0)
-        {
             throw new ApiError(400, "text cannot be empty.");
-        }
         var rids = Rids(root.Member("rid"), batch, prompts.Count);
         var parameters = root.Member("sampling_params");
         var requests = new List<SimRequest>();
@@ -93,13 +78,9 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
                 await context.JsonAsync(status, json =>
                 {
                     if (status == 400)
-                    {
                         ApiError.WriteNative(json, abort.Message!);
-                    }
                     else
-                    {
                         ApiError.WriteFlat(json, abort.Message!, $"{status}", status);
-                    }
                 });
                 return;
             }
@@ -113,17 +94,11 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         await context.JsonAsync(200, json =>
         {
             if (array)
-            {
                 json.WriteStartArray();
-            }
             foreach (var answer in answers)
-            {
                 GenerateShape.Write(json, engine, answer, null, 0, "");
-            }
             if (array)
-            {
                 json.WriteEndArray();
-            }
         });
     }
 
@@ -169,9 +144,7 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
         if (engine.Profile.August)
         {
             foreach (var request in requests)
-            {
                 request.Cancel(SimRequest.AbortedByRequest);
-            }
         }
     }
 
@@ -202,9 +175,7 @@ internal sealed class GenerateCall(EngineProcess engine, RequestIntake intake)
     private static LogprobSpec Logprobs(JsonElement root, int index)
     {
         if (Item(root.Member("return_logprob"), index) is not { ValueKind: JsonValueKind.True })
-        {
             return LogprobSpec.None;
-        }
         var ids = root.Member("token_ids_logprob");
         return new LogprobSpec(
             true, Item(root.Member("logprob_start_len"), index)?.GetInt32() ?? -1,

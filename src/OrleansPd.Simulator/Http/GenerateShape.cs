@@ -1,7 +1,3 @@
-using System.Text.Json;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>The JSON of one <c>/generate</c> answer or frame.</summary>
@@ -17,15 +13,11 @@ internal static class GenerateShape
             : freshText);
         json.WriteStartArray("output_ids");
         for (var i = from; i < answer.Tokens.Count; i++)
-        {
             json.WriteNumberValue(answer.Tokens[i].Id);
-        }
         json.WriteEndArray();
         WriteMeta(json, engine, answer, from);
         if (index is { } at)
-        {
             json.WriteNumber("index", at);
-        }
         json.WriteEndObject();
     }
 
@@ -36,9 +28,7 @@ internal static class GenerateShape
         json.WriteString("id", request.Rid);
         WriteFinish(json, answer.Finish);
         if (answer.Finish is not { Type: "abort", Message: "Abort in waiting queue" })
-        {
             json.WriteNumber("prompt_tokens", request.Tokens.Length);
-        }
         json.WriteString("weight_version", engine.WeightVersion);
         json.WriteNumber("num_retractions", request.Retractions);
         json.WriteNumber("reasoning_tokens", 0);
@@ -46,21 +36,13 @@ internal static class GenerateShape
         json.WriteNumber("cached_tokens", request.CachedTokens);
         json.WriteNull("cached_tokens_details");
         if (engine.Options.DpSize > 1)
-        {
             json.WriteNumber("dp_rank", request.Rank);
-        }
         else
-        {
             json.WriteNull("dp_rank");
-        }
         if (request.Logprobs.Wanted && answer.Finish?.Type != "abort")
-        {
             WriteLogprobs(json, engine, answer, from);
-        }
         if (answer.Finish is not null)
-        {
             json.WriteNumber("e2e_latency", Math.Round(engine.Clock.GetElapsedTime(answer.StartedAt).TotalSeconds, 4));
-        }
         json.WriteNumber("response_sent_to_client_ts", engine.Clock.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0);
         json.WriteEndObject();
     }
@@ -88,13 +70,9 @@ internal static class GenerateShape
             default:
                 json.WriteString("message", finish.Message);
                 if (finish.Status is { } status)
-                {
                     json.WriteNumber("status_code", status);
-                }
                 else
-                {
                     json.WriteNull("status_code");
-                }
                 json.WriteNull("err_type");
                 break;
         }
@@ -110,15 +88,11 @@ internal static class GenerateShape
         var fancy = engine.Options.Model.FancyTokens;
         json.WriteStartArray("input_token_logprobs");
         foreach (var (value, id, _) in prompt)
-        {
             WriteTriple(json, value, id, spec.WithText);
-        }
         json.WriteEndArray();
         json.WriteStartArray("output_token_logprobs");
         foreach (var token in answer.Tokens.Skip(from))
-        {
             WriteTriple(json, token.Logprob, token.Id, spec.WithText);
-        }
         json.WriteEndArray();
         json.WriteNumber("output_token_logprobs_length", answer.Tokens.Count);
         if (spec.Top > 0)
@@ -151,9 +125,7 @@ internal static class GenerateShape
             }
             json.WriteStartArray();
             foreach (var (value, id) in list)
-            {
                 WriteTriple(json, value, id, spec.WithText);
-            }
             json.WriteEndArray();
         }
         json.WriteEndArray();
@@ -163,22 +135,14 @@ internal static class GenerateShape
     {
         json.WriteStartArray();
         if (value is { } number)
-        {
             json.WriteNumberValue(number);
-        }
         else
-        {
             json.WriteNullValue();
-        }
         json.WriteNumberValue(id);
         if (withText)
-        {
             json.WriteStringValue(Vocabulary.TextOf(id));
-        }
         else
-        {
             json.WriteNullValue();
-        }
         json.WriteEndArray();
     }
 }

@@ -1,7 +1,3 @@
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>
@@ -30,9 +26,7 @@ internal sealed class HealthCalls(EngineProcess engine)
         }
         var poll = options.HealthPoll ?? (options.Speed <= 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(1) / options.Speed);
         if (poll > TimeSpan.Zero)
-        {
             await Task.Delay(poll, engine.Clock, context.RequestAborted);
-        }
         try
         {
             await engine.Pause.WaitAsync(context.RequestAborted)

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>Lenient reading of request members: absent and null are the same, a wrong kind is the caller's error.</summary>

@@ -1,9 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/v1/loads</c> and its old form, from the snapshots of the ranks.</summary>
@@ -22,9 +16,7 @@ internal sealed class LoadCalls(EngineProcess engine)
         }
         var filter = context.Request.Query["dp_rank"].ToString();
         if (filter.Length > 0 && !int.TryParse(filter, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
-        {
             throw JsonMembers.Wrong("dp_rank", "a valid integer");
-        }
         await context.JsonAsync(200, json =>
         {
             json.WriteStartObject();
@@ -40,9 +32,7 @@ internal sealed class LoadCalls(EngineProcess engine)
             foreach (var rank in engine.Ranks)
             {
                 if (filter.Length == 0 || int.Parse(filter, CultureInfo.InvariantCulture) == rank.Index)
-                {
                     Write(json, rank, section => all || include.Contains(section));
-                }
             }
             json.WriteEndArray();
             json.WriteEndObject();
@@ -96,17 +86,11 @@ internal sealed class LoadCalls(EngineProcess engine)
             json.WriteNull("decode_moments");
         }
         if (has("memory"))
-        {
             WriteMemory(json);
-        }
         if (has("disagg"))
-        {
             WriteDisaggregation(json, load);
-        }
         if (has("queues"))
-        {
             WriteQueues(json, rank, load);
-        }
         json.WriteEndObject();
     }
 
@@ -143,9 +127,7 @@ internal sealed class LoadCalls(EngineProcess engine)
         json.WriteNumber("paused", 0);
         json.WriteNumber("retracted", 0);
         if (engine.Profile.August)
-        {
             json.WriteNumber("prealloc_ready", rank.PreallocReady);
-        }
         json.WriteEndObject();
     }
 }

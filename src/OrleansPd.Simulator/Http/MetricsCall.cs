@@ -1,9 +1,3 @@
-using System.Globalization;
-using System.Text;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary><c>/metrics</c>: SGLang's gauges in Prometheus text.</summary>
@@ -12,9 +6,7 @@ internal sealed class MetricsCall(EngineProcess engine)
     public Task AnswerAsync(HttpContext context)
     {
         if (!engine.Options.EnableMetrics)
-        {
             return context.TextAsync(404, "{\"detail\":\"Not Found\"}", "application/json");
-        }
         var text = new StringBuilder();
         Gauge("num_running_reqs", load => load.Running);
         Gauge("num_queue_reqs", load => load.Waiting);

@@ -1,7 +1,3 @@
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Hosting;
-
 namespace OrleansPd.Simulator.Http;
 
 internal sealed class ModelCalls(EngineProcess engine)
@@ -13,9 +9,7 @@ internal sealed class ModelCalls(EngineProcess engine)
         json.WriteStartArray("data");
         WriteCard(json);
         foreach (var name in engine.Adapters.Keys.Order(StringComparer.Ordinal))
-        {
             WriteCard(json, name, parent: engine.ModelName);
-        }
         json.WriteEndArray();
         json.WriteEndObject();
     });
@@ -61,13 +55,9 @@ internal sealed class ModelCalls(EngineProcess engine)
         json.WriteString("root", adapter is null ? engine.ModelName : engine.Adapters.GetValueOrDefault(adapter));
         json.WriteString("parent", parent);
         if (adapter is null)
-        {
             json.WriteNumber("max_model_len", engine.Options.ContextLength);
-        }
         else
-        {
             json.WriteNull("max_model_len");
-        }
         json.WriteEndObject();
     }
 }

@@ -1,10 +1,3 @@
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>What chat and completions have in common.</summary>
@@ -20,9 +13,7 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
         var root = body.RootElement;
         var call = Build(root, HeaderRank(context));
         if (await EngineApi.ApplyFaultsAsync(context, engine, call.Requests[0].Rid))
-        {
             return;
-        }
         EventStream? events = null;
         using var left = intake.WatchClient(context, call.Requests, () => events is { Started: true });
         await intake.SubmitAsync(call.Requests, context.RequestAborted);
@@ -62,13 +53,9 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
     protected static void WriteMatched(Utf8JsonWriter json, Finish? finish)
     {
         if (finish?.MatchedToken is { } token)
-        {
             json.WriteNumber("matched_stop", token);
-        }
         else
-        {
             json.WriteString("matched_stop", finish?.MatchedText);
-        }
     }
 
     protected void WriteUsage(Utf8JsonWriter json, int prompt, int completion, int cached)
@@ -153,9 +140,7 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
             WriteHead(json, call, call.Requests[0].Rid, ObjectName);
             json.WriteStartArray("choices");
             for (var i = 0; i < answers.Count; i++)
-            {
                 WriteChoice(json, call, answers[i], i);
-            }
             json.WriteEndArray();
             WriteUsage(json, call.PromptTokens, answers.Sum(answer => answer.Tokens.Count), call.CachedTokens);
             json.WriteStartObject("metadata");
@@ -181,9 +166,7 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
                         ? await events.WriteAsync(json => WriteStreamAbort(json, abort, status))
                         : await WriteStepAsync(events, call, answer, step, i);
                     if (!written)
-                    {
                         return;
-                    }
                 }
                 await events.FlushAsync();
             }

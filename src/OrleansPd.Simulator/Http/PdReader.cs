@@ -1,6 +1,3 @@
-using System.Text.Json;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>Raised where SGLang's scheduler would raise and take the server with it.</summary>

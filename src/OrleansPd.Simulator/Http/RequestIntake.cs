@@ -1,7 +1,3 @@
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>The steps of every generation call before its requests reach a rank.</summary>
@@ -26,9 +22,7 @@ internal sealed class RequestIntake(EngineProcess engine)
         string rid, int[] tokens, Sampling sampling, PdFields pd, LogprobSpec logprobs, string? salt, int n, string? rejection)
     {
         if (tokens.Length == 0)
-        {
             throw new ApiError(400, "input_ids cannot be empty.");
-        }
         if (tokens.Length >= Options.ContextLength)
         {
             throw new ApiError(400,
@@ -52,9 +46,7 @@ internal sealed class RequestIntake(EngineProcess engine)
         }
         var collides = n > 1 && Options.Role != EngineRole.Regular && pd.Room is not null && !pd.IsFake;
         if (collides)
-        {
             engine.Stats.AddRouterError($"n = {n} with room {pd.Room}");
-        }
         return new SimRequest(
             rid, rejection is null ? tokens : tokens[..1],
             sampling with { MaxNewTokens = Math.Min(sampling.MaxNewTokens, Options.ContextLength - tokens.Length - 1) }, pd,
@@ -72,9 +64,7 @@ internal sealed class RequestIntake(EngineProcess engine)
         Check(requests);
         await engine.Pause.WaitAsync(ct);
         foreach (var request in requests)
-        {
             SubmitOne(request);
-        }
     }
 
     /// <summary>Ends the requests when the client leaves, after as long as the engine needs to notice.</summary>
@@ -92,13 +82,9 @@ internal sealed class RequestIntake(EngineProcess engine)
             : poll <= TimeSpan.Zero ? TimeSpan.Zero
             : TimeSpan.FromTicks(poll.Ticks - engine.Clock.GetElapsedTime(started).Ticks % poll.Ticks);
         if (wait > TimeSpan.Zero)
-        {
             await Task.Delay(wait, engine.Clock, engine.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
         foreach (var request in requests)
-        {
             request.Cancel(SimRequest.AbortedByRequest);
-        }
     }
 
     private void Check(IReadOnlyList<SimRequest> requests)
@@ -108,21 +94,13 @@ internal sealed class RequestIntake(EngineProcess engine)
         {
             var rank = request.Pd.RoutedRank;
             if (rank is { } wanted && (uint)wanted >= (uint)Options.DpSize)
-            {
                 throw new ApiError(400, $"routed_dp_rank={wanted} out of range [0, {Options.DpSize})");
-            }
             if (engine.Live.Contains(request.Rid))
-            {
                 throw new ApiError(400, $"Duplicate request ID detected: {request.Rid}");
-            }
             if (!seen.Add(request.Rid))
-            {
                 throw new ApiError(400, $"Duplicate request IDs detected within the request: ['{request.Rid}']");
-            }
             if (request.Logprobs.Top > MostTopLogprobs && Options.Role == EngineRole.Prefill)
-            {
                 throw new FatalRequest($"{request.Logprobs.Top} top logprobs on a prefill");
-            }
         }
     }
 
@@ -133,18 +111,14 @@ internal sealed class RequestIntake(EngineProcess engine)
         {
             engine.Stats.AddRouterError($"no room in request {request.Rid}");
             if (Options.DpSize > 1 && Options.ResolvedLoadBalance == "follow_bootstrap_room" && pd.RoutedRank is null)
-            {
                 throw new FatalRequest("a room-less request with follow_bootstrap_room");
-            }
             engine.Stats.Arrived();
             engine.End(request, new StepOut(null, "", Finish.Abort(
                 $"Invalid request: Disaggregated request received without bootstrap room id. req.rid='{request.Rid}'", 400)));
             return;
         }
         if (Options.Role == EngineRole.Decode && pd.Host is null)
-        {
             throw new FatalRequest("a room without a host");
-        }
         if (Options.Role == EngineRole.Regular && request.Rejection is { } rejection)
         {
             engine.Stats.Arrived();

@@ -1,6 +1,3 @@
-using System.Text.Json;
-using OrleansPd.Simulator.Model;
-
 namespace OrleansPd.Simulator.Http;
 
 internal static class SamplingReader
@@ -9,18 +6,12 @@ internal static class SamplingReader
     public static (Sampling Sampling, int N, string? Rejection) Native(JsonElement? parameters)
     {
         if (parameters is not { } given)
-        {
             return (new Sampling(), 1, null);
-        }
         if (given.ValueKind != JsonValueKind.Object)
-        {
             throw JsonMembers.Wrong("sampling_params", "a valid dictionary");
-        }
         string? rejection = null;
         if (given.Text("json_schema") is { } schema && !IsJsonObject(schema))
-        {
             rejection = "Failed to compile json grammar: invalid json_schema";
-        }
         return (Checked(given, given.Int("max_new_tokens") ?? 128, given.Int("min_new_tokens") ?? 0, given.Long("sampling_seed")),
             given.Int("n") ?? 1, rejection);
     }
@@ -41,13 +32,9 @@ internal static class SamplingReader
     private static Sampling Checked(JsonElement members, int max, int min, long? seed)
     {
         if (members.Number("temperature") is < 0 and var temperature)
-        {
             throw new ApiError(400, $"temperature must be non-negative, got {temperature}.");
-        }
         if (members.Number("top_p") is <= 0 or > 1)
-        {
             throw new ApiError(400, $"top_p must be in (0, 1], got {members.Number("top_p")}.");
-        }
         if (max < 0 || min < 0 || min > max)
         {
             throw new ApiError(400, max < 0
@@ -55,9 +42,7 @@ internal static class SamplingReader
                 : $"min_new_tokens must be in [0, max_new_tokens({max})], got {min}.");
         }
         if (members.Int("n") is < 1)
-        {
             throw new ApiError(400, "n must be at least 1");
-        }
         return new Sampling
         {
             MaxNewTokens = max,

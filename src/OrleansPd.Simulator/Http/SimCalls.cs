@@ -1,10 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Core.Workers;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Hosting;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>What no real engine has: faults to set and figures to read. Never asks for a key.</summary>
@@ -56,9 +49,7 @@ internal sealed class SimCalls(EngineProcess engine)
         json.WriteStartObject();
         json.WriteStartArray("faults");
         foreach (var active in engine.Faults.Active)
-        {
             FaultJson.Write(json, active);
-        }
         json.WriteEndArray();
         json.WriteEndObject();
     }
@@ -80,9 +71,7 @@ internal sealed class SimCalls(EngineProcess engine)
         json.WriteNumber("router_error_count", stats.RouterErrorCount);
         json.WriteStartArray("router_errors");
         foreach (var error in stats.RouterErrors)
-        {
             json.WriteStringValue(error);
-        }
         json.WriteEndArray();
         json.WriteNumber("window", engine.Options.Window);
         json.WriteNumber("slots", engine.Options.Slots);

@@ -1,7 +1,3 @@
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Model;
-
 namespace OrleansPd.Simulator.Http;
 
 internal static class TokenizeCalls
@@ -15,9 +11,7 @@ internal static class TokenizeCalls
             json.WriteStartObject();
             json.WriteStartArray("tokens");
             foreach (var token in tokens)
-            {
                 json.WriteNumberValue(token);
-            }
             json.WriteEndArray();
             json.WriteNumber("count", tokens.Length);
             json.WriteEndObject();

@@ -1,7 +1,3 @@
-using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using OrleansPd.Simulator.Hosting;
-
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>
@@ -17,9 +13,7 @@ internal sealed class TrainerCalls(EngineProcess engine)
         {
             using var body = await EngineApi.ReadBodyAsync(context, mustSayJson: false);
             if (wanted.FirstOrDefault(name => body.RootElement.Member(name) is null) is { } missing)
-            {
                 throw JsonMembers.Wrong(missing, "given");
-            }
         }
         await SaidAsync(context, true, "Done.");
     };

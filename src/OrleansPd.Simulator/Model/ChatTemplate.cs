@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace OrleansPd.Simulator.Model;
 
 /// <summary>One message of a chat.</summary>

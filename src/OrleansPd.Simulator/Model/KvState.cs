@@ -26,9 +26,7 @@ internal struct KvState
         Chain = Mixing.Fold(Chain, (uint)token);
         Ids = Mixing.Scramble(Ids + (uint)token * 0x2545f4914f6cdd1dUL + 1);
         if (++Count % BlockTokens == 0)
-        {
             Memory = Mixing.Fold(Memory, Chain);
-        }
     }
 
     /// <summary>
@@ -38,14 +36,10 @@ internal struct KvState
     {
         var state = new KvState();
         foreach (var token in prompt)
-        {
             state.Append(token);
-        }
         state.Memory = 0;
         for (var i = 0; i < prompt.Length / BlockTokens; i++)
-        {
             state.Memory = Mixing.Fold(state.Memory, blocks[i]);
-        }
         state.Chain = blocks[^1];
         return state;
     }

@@ -21,9 +21,7 @@ internal static class Mixing
     {
         var hash = 0xcbf29ce484222325;
         foreach (var c in text)
-        {
             hash = Fold(hash, c);
-        }
         return hash;
     }
 }

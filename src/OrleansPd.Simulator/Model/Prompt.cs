@@ -1,8 +1,6 @@
 namespace OrleansPd.Simulator.Model;
 
-/// <summary>
-/// A prompt and the results of its forward pass: the final state, the block states to transfer, the page keys.
-/// </summary>
+/// <summary>A prompt and the results of its forward pass: the final state, the block states to transfer, the page keys.</summary>
 internal sealed class Prompt
 {
     private Prompt(int[] tokens, KvState state, ulong[] blocks)
@@ -39,9 +37,7 @@ internal sealed class Prompt
         {
             key = Mixing.Fold(key, (uint)tokens[i]);
             if ((i + 1) % pageSize == 0)
-            {
                 keys.Add(key);
-            }
         }
         return keys;
     }

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace OrleansPd.Simulator.Model;
 
 /// <summary>
@@ -42,9 +40,7 @@ public static class ReferenceModel
         var sequence = new Sequence(model ?? new ModelOptions(), sampling, Prompt.Forward(tokens).State);
         var text = new StringBuilder();
         while (sequence.Finish is null)
-        {
             text.Append(sequence.Commit(sequence.Sample().Id));
-        }
         return (text.ToString(), [.. sequence.Output], sequence.Finish.Type);
     }
 }

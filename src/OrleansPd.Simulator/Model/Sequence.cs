@@ -58,9 +58,7 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
         }
         var text = Vocabulary.TextOf(token);
         if (sampling.Stop.Count > 0 && _output.Count >= sampling.MinNewTokens && TryStop(_held + text) is { } last)
-        {
             return last;
-        }
         if (_output.Count >= sampling.MaxNewTokens)
         {
             Finish = new Finish("length") { Length = sampling.MaxNewTokens };
@@ -77,14 +75,10 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
         {
             var at = stop.Length == 0 ? -1 : chunk.IndexOf(stop, StringComparison.Ordinal);
             if (at >= 0 && (first < 0 || at < first))
-            {
                 (first, matched) = (at, stop);
-            }
         }
         if (matched is null)
-        {
             return null;
-        }
         Finish = new Finish("stop") { MatchedText = matched };
         _held = "";
         return chunk[..first];
@@ -99,9 +93,7 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
             for (var length = Math.Min(stop.Length - 1, chunk.Length); length > keep; length--)
             {
                 if (chunk.AsSpan(chunk.Length - length).SequenceEqual(stop.AsSpan(0, length)))
-                {
                     keep = length;
-                }
             }
         }
         _held = chunk[(chunk.Length - keep)..];

@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Text;
-
 namespace OrleansPd.Simulator.Model;
 
 /// <summary>
@@ -43,9 +40,7 @@ internal static class Tokenizer
     {
         var text = new StringBuilder(tokens.Length * 5);
         foreach (var token in tokens)
-        {
             text.Append(Vocabulary.TextOf(token));
-        }
         return text.ToString();
     }
 }

@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
 using System.Collections.Frozen;
-using System.Globalization;
-using System.Text;
 
 namespace OrleansPd.Simulator.Model;
 

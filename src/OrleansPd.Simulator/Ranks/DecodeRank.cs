@@ -1,7 +1,5 @@
-using System.Collections.Concurrent;
 using System.Net.Http.Json;
 using OrleansPd.Simulator.Bootstrap;
-using OrleansPd.Simulator.Model;
 using OrleansPd.Simulator.Transport;
 
 namespace OrleansPd.Simulator.Ranks;
@@ -64,9 +62,7 @@ internal sealed class DecodeRank : EngineRank
         }
         var room = pd.Room!.Value;
         if (!_rooms.TryAdd(room, request.Rid))
-        {
             Engine.Stats.AddDuplicateRoom(room);
-        }
         await HandOffAsync(request, room, request.Tokens, null);
     }
 
@@ -133,18 +129,14 @@ internal sealed class DecodeRank : EngineRank
         try
         {
             if (!request.Collides)
-            {
                 await _receiver.SendDestinationAsync(rank, room, slot, blocks, request.Cancelled);
-            }
             request.Stage = Stage.Transfer;
             arrival = await inbound.Completed.Task.WaitAsync(Engine.Options.WaitingTimeout, Engine.Clock, request.Cancelled);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
             if (Engine.Options.TransferBackend != "mori" && !Engine.Ended.IsCancellationRequested)
-            {
                 Engine.Track(_receiver.SendAbortAsync(rank, room));
-            }
             throw e is TimeoutException
                 ? new PdFailure(PrefillRank.TimedOut(room, Engine.Options.WaitingTimeout, "WaitingForInput"))
                 : e;
@@ -200,9 +192,7 @@ internal sealed class DecodeRank : EngineRank
         int[] tokens = [.. request.Tokens, .. said.Output];
         var info = await _bootstrap.InfoAsync(AddressOf(request.Pd), request.Cancelled);
         if (info?.HttpPort is not { } port)
-        {
             throw new PdFailure("The prefill tells no API port to retract to.");
-        }
         var host = request.Pd.Host!;
         var body = new Dictionary<string, object?>
         {
@@ -218,9 +208,7 @@ internal sealed class DecodeRank : EngineRank
         var url = $"http://{(host.Contains(':') && host[0] != '[' ? $"[{host}]" : host)}:{port}/generate";
         var handOff = HandOffAsync(request, room, tokens, said);
         if (!await PostAgainAsync(url, body, request.Cancelled))
-        {
             request.Cancel("The prefill refused the retracted request.");
-        }
         await handOff;
     }
 
@@ -235,9 +223,7 @@ internal sealed class DecodeRank : EngineRank
             {
                 using var response = await _http.PostAsJsonAsync(url, body, ct);
                 if (response.StatusCode != System.Net.HttpStatusCode.BadRequest)
-                {
                     return response.IsSuccessStatusCode;
-                }
             }
             catch (Exception e) when (e is HttpRequestException or IOException)
             {
@@ -253,9 +239,7 @@ internal sealed class DecodeRank : EngineRank
         foreach (var (request, prefill) in _unfinished)
         {
             if (prefill == address)
-            {
                 request.Cancel($"Lost connection with prefill instance (bootstrap_addr: {address})");
-            }
         }
     }
 }

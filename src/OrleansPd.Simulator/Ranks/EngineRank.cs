@@ -1,5 +1,3 @@
-using OrleansPd.Simulator.Faults;
-
 namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>One data-parallel rank of one epoch of an engine.</summary>
@@ -62,9 +60,7 @@ internal abstract class EngineRank : IAsyncDisposable
     private Task StartAsync(SimRequest request)
     {
         if (Engine.Faults.TryTake(FaultKind.FailTransfer, Index, request.Rid) is null)
-        {
             return RunRequestAsync(request);
-        }
         request.Stage = Engine.Options.Role == EngineRole.Decode ? Stage.Transfer : Stage.Inflight;
         throw new PdFailure("Failed by a fault.");
     }

@@ -1,6 +1,3 @@
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Model;
-
 namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>The forward passes of a rank, one after the other, with its prefix cache.</summary>

@@ -19,9 +19,7 @@ internal sealed class LoadBoard(RankStats stats, TimeProvider clock)
         var busy = stats.Running + stats.Waiting + stats.BootstrapQueue + stats.InflightQueue + stats.PreallocQueue
             + stats.TransferQueue;
         if (busy == 0)
-        {
             Publish();
-        }
         return Volatile.Read(ref _shown);
     }
 

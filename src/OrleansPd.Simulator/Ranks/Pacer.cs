@@ -1,5 +1,3 @@
-using OrleansPd.Simulator.Faults;
-
 namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>Turns time of the model into time of the clock.</summary>
@@ -20,9 +18,7 @@ internal sealed class Pacer(TimeProvider clock, double speed, FaultControl fault
     {
         var wait = Scale(model);
         if (wait >= Finest)
-        {
             await Task.Delay(wait, clock, ct);
-        }
     }
 
     /// <summary>Waits so that steps of <paramref name="model"/> length follow each other without drift.</summary>
@@ -39,13 +35,9 @@ internal sealed class Pacer(TimeProvider clock, double speed, FaultControl fault
         var next = (due < now - Ticks(wait) ? now : due) + Ticks(wait);
         var left = clock.GetElapsedTime(now, next);
         if (left >= Finest)
-        {
             await Task.Delay(left, clock, ct);
-        }
         else
-        {
             await Task.Yield();
-        }
         return next;
     }
 

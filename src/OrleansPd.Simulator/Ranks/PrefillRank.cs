@@ -1,7 +1,4 @@
-using System.Net;
 using System.Net.Http.Json;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Model;
 using OrleansPd.Simulator.Transport;
 
 namespace OrleansPd.Simulator.Ranks;
@@ -51,9 +48,7 @@ internal sealed class PrefillRank : EngineRank
         var room = request.Pd.Room!.Value;
         await AnnounceAsync(request, room);
         if (!_rooms.TryAdd(room, request.Rid))
-        {
             Engine.Stats.AddDuplicateRoom(room);
-        }
         // Two live requests in one room: the later one's sender never hears of a destination.
         var entry = (request.Collides ? null : _sender.Claim(room, request)) ?? new PrefillRoom();
 
@@ -102,9 +97,7 @@ internal sealed class PrefillRank : EngineRank
     {
         var options = Engine.Options;
         if (options.DpSize == 1 || (request.Pd.PrefillRank is not null && Engine.Profile.PrefillHonoursRank))
-        {
             return;
-        }
         // Plain replicas announce their attention rank, which is always 0: a known defect, kept.
         var rank = options.EnableDpAttention ? Index : 0;
         var implied = (int)((ulong)room % (ulong)options.DpSize);
@@ -136,13 +129,9 @@ internal sealed class PrefillRank : EngineRank
     {
         var faults = Engine.Faults;
         if (faults.TryTake(FaultKind.DropKv, Index, request.Rid) is not null)
-        {
             return;
-        }
         if (faults.TryTake(FaultKind.LateKv, Index, request.Rid) is { } late)
-        {
             await Task.Delay(late.Delay ?? TimeSpan.FromSeconds(1), Engine.Clock, request.Cancelled);
-        }
         int? corrupt = faults.TryTake(FaultKind.CorruptKv, Index, request.Rid) is not null ? prompt.Blocks.Length / 2 : null;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(request.Cancelled, destination.Link.Closed);
         try

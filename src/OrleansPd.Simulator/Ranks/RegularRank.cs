@@ -1,5 +1,3 @@
-using OrleansPd.Simulator.Model;
-
 namespace OrleansPd.Simulator.Ranks;
 
 /// <summary>Prefill and decode in one: the answer every pair is measured against.</summary>

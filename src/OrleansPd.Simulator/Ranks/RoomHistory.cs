@@ -15,15 +15,11 @@ internal sealed class RoomHistory
         lock (_gate)
         {
             if (_rids.TryGetValue(room, out var known))
-            {
                 return known == rid;
-            }
             _rids.Add(room, rid);
             _order.Enqueue(room);
             if (_order.Count > Most)
-            {
                 _rids.Remove(_order.Dequeue());
-            }
             return true;
         }
     }

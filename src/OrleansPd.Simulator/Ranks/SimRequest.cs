@@ -1,6 +1,4 @@
 using System.Threading.Channels;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Simulator.Ranks;
 
@@ -106,14 +104,10 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
     public bool TryEnd(StepOut? last)
     {
         if (Interlocked.Exchange(ref _ended, 1) != 0)
-        {
             return false;
-        }
         Stage = Stage.None;
         if (last is { } final)
-        {
             _output.Writer.TryWrite(final);
-        }
         _output.Writer.TryComplete();
         return true;
     }
@@ -156,13 +150,9 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
             delay = restart.Delay ?? TimeSpan.Zero;
         }
         if (faults.TryTake(FaultKind.Retract, rank, Rid) is { } retract)
-        {
             TokensToRetract = Math.Max(1, retract.AfterTokens);
-        }
         if (faults.TryTake(FaultKind.OutOfMemory, rank, Rid) is { } memory)
-        {
             TokensToOutOfMemory = memory.AfterTokens;
-        }
         return delay;
     }
 }

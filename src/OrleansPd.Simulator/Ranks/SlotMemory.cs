@@ -1,8 +1,6 @@
 namespace OrleansPd.Simulator.Ranks;
 
-/// <summary>
-/// Request slots and KV tokens of a rank, granted in FIFO order: the head of the queue blocks the rest.
-/// </summary>
+/// <summary>Request slots and KV tokens of a rank, granted in FIFO order: the head of the queue blocks the rest.</summary>
 internal sealed class SlotMemory
 {
     private readonly Lock _gate = new();

@@ -1,6 +1,4 @@
 using System.Threading.Channels;
-using OrleansPd.Simulator.Faults;
-using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Simulator.Ranks;
 
@@ -73,9 +71,7 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
                 continue;
             }
             if (++_steps % LoadBoard.PublishEverySteps == 0)
-            {
                 board.Publish();
-            }
             due = await pacer.StepAsync(due, engine.Options.Timing.Step(batch), ct);
         }
     }
@@ -97,9 +93,7 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
                 var active = _running[i];
                 var token = i >= admitted ? active.First : active.Sequence.Sample();
                 if (!Say(active, token))
-                {
                     _running.RemoveAt(i);
-                }
             }
             return batch;
         }
@@ -148,13 +142,9 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
             {
                 var next = _waiting.Dequeue();
                 if (next.Request.Cancelled.IsCancellationRequested)
-                {
                     Drop(next);
-                }
                 else
-                {
                     _waiting.Enqueue(next);
-                }
             }
         }
     }

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Simulator.Transport;
 
@@ -11,9 +10,7 @@ internal static class KvBlock
     public static void Write(Span<byte> block, ulong state)
     {
         for (var at = 0; at < block.Length; at += 8)
-        {
             BinaryPrimitives.WriteUInt64LittleEndian(block[at..], at == 0 ? state : Mixing.Scramble(state + (ulong)at));
-        }
     }
 
     /// <summary>
@@ -24,9 +21,7 @@ internal static class KvBlock
         var state = BinaryPrimitives.ReadUInt64LittleEndian(block);
         var difference = 0UL;
         for (var at = 8; at < block.Length; at += 8)
-        {
             difference |= BinaryPrimitives.ReadUInt64LittleEndian(block[at..]) ^ Mixing.Scramble(state + (ulong)at);
-        }
         return difference == 0 ? state : Mixing.Fold(state, difference);
     }
 }

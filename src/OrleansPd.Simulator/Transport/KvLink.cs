@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Net.Sockets;
 
@@ -80,13 +79,9 @@ internal sealed class KvLink(Socket socket) : IDisposable
                 var length = BinaryPrimitives.ReadInt32LittleEndian(buffer) - 1;
                 var kind = (KvFrame)buffer[4];
                 if (length is < 0 or > MaxFrame)
-                {
                     break;
-                }
                 if (buffer.Length < length)
-                {
                     buffer = new byte[length];
-                }
                 await _stream.ReadExactlyAsync(buffer.AsMemory(0, length), _closed.Token);
                 await take(kind, buffer.AsMemory(0, length));
             }

@@ -1,11 +1,6 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 using OrleansPd.Simulator.Bootstrap;
-using OrleansPd.Simulator.Hosting;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator.Transport;
 
@@ -58,9 +53,7 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         foreach (var link in _links.Values)
         {
             if (link is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true } connected })
-            {
                 connected.Result?.Reset();
-            }
         }
     }
 
@@ -122,13 +115,9 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         var first = BinaryPrimitives.ReadInt32LittleEndian(payload[4..]);
         var count = BinaryPrimitives.ReadInt32LittleEndian(payload[8..]);
         if ((uint)slot >= (uint)_slots.Length || _slots[slot] is not { } inbound)
-        {
             return;
-        }
         for (var i = 0; i < count && (uint)(first + i) < (uint)inbound.Blocks.Length; i++)
-        {
             inbound.Blocks[first + i] = KvBlock.Read(payload.Slice(12 + i * _blockSize, _blockSize));
-        }
     }
 
     private void Complete(ReadOnlySpan<byte> payload)
@@ -136,14 +125,10 @@ internal sealed class KvReceiver(int slots, int wireBytesPerToken, TimeSpan conn
         var room = BinaryPrimitives.ReadInt64LittleEndian(payload);
         var slot = BinaryPrimitives.ReadInt32LittleEndian(payload[8..]);
         if ((uint)slot >= (uint)_slots.Length || _slots[slot] is not { } inbound)
-        {
             return;
-        }
         // Room 0 is read as "not arrived yet" and so never arrives.
         if (room == 0)
-        {
             return;
-        }
         if (inbound.Room != room)
         {
             inbound.Completed.TrySetException(new PdFailure("Metadata corruption detected - bootstrap_room mismatch"));

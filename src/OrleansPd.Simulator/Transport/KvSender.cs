@@ -1,9 +1,5 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
-using OrleansPd.Simulator.Model;
-using OrleansPd.Simulator.Ranks;
 
 namespace OrleansPd.Simulator.Transport;
 
@@ -27,9 +23,7 @@ internal sealed class PrefillRoom
     public bool IsOver(string? rid)
     {
         if (rid is not null && Owner?.Rid == rid && Destination.Task.IsCompleted)
-        {
             Acknowledged.TrySetResult();
-        }
         return Acknowledged.Task.IsCompleted;
     }
 }
@@ -68,15 +62,11 @@ internal sealed class KvSender : IAsyncDisposable
         lock (entry)
         {
             if (entry.Owner is not null)
-            {
                 return null;
-            }
             entry.Owner = request;
         }
         if (entry.AbortedByDecode)
-        {
             request.Cancel(_abortDetail);
-        }
         return entry;
     }
 
@@ -114,9 +104,7 @@ internal sealed class KvSender : IAsyncDisposable
                 var block = payload.AsSpan(12 + i * _blockSize, _blockSize);
                 KvBlock.Write(block, blocks.Span[from + i]);
                 if (from + i == corrupt)
-                {
                     block[^1] ^= 1;
-                }
             }
             await destination.Link.SendAsync(KvFrame.Blocks, payload, ct);
         }
@@ -126,9 +114,7 @@ internal sealed class KvSender : IAsyncDisposable
     {
         _listener.Dispose();
         foreach (var link in _links.Keys)
-        {
             link.Reset();
-        }
         await _accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

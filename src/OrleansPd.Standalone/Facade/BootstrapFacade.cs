@@ -1,6 +1,4 @@
 using Microsoft.AspNetCore.Http;
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
 using OrleansPd.Gateway.Wire;
 
 namespace OrleansPd.Standalone.Facade;
@@ -26,9 +24,7 @@ internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill
             foreach (var worker in fleet.Fleet.Prefill)
             {
                 if (worker.Id == prefill.Id)
-                {
                     return worker.Epoch == prefill.Epoch && worker.Phase is not (WorkerPhase.Registered or WorkerPhase.Gone);
-                }
             }
             return false;
         }
@@ -111,8 +107,6 @@ internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill
         context.Response.ContentType = type;
         context.Response.ContentLength = body.Length;
         if (context.Request.Method != "HEAD")
-        {
             await context.Response.Body.WriteAsync(body, context.RequestAborted);
-        }
     }
 }

@@ -1,7 +1,3 @@
-using System.Collections.Concurrent;
-using System.Net;
-using System.Text.Json;
-
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>
@@ -42,9 +38,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     public Task<RouteReply> RouteAsync(string query)
     {
         if (query.Length > MaxCachedQuery || (_replies.Count >= MaxCached && !_replies.ContainsKey(query)))
-        {
             return QueryRouteAsync(query);
-        }
         return _replies.GetOrAdd(query, asked => new(() => QueryRouteOnceAsync(asked))).Value;
     }
 
@@ -56,18 +50,14 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(server, "/query_dp_ranks"));
         request.Content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } };
         if (await SendAsync(request, QueryTimeout, cancellationToken) is not { IsOk: true } reply)
-        {
             return;
-        }
         try
         {
             using var known = JsonDocument.Parse(reply.Body);
             for (var i = 0; i < rooms.Length; i++)
             {
                 if (known.RootElement.TryGetProperty($"{rooms.Span[i]}", out var rank) && rank.TryGetInt32(out var number))
-                {
                     ranks.Span[i] = number;
-                }
             }
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -82,9 +72,7 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
         await Task.Yield(); // so that the entry is in the table before it can be removed
         var reply = await QueryRouteAsync(query);
         if (!reply.IsOk)
-        {
             _replies.TryRemove(query, out _);
-        }
         return reply;
     }
 

@@ -1,4 +1,3 @@
-using System.Net;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
@@ -29,13 +28,9 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
         options.Limits.KeepAliveTimeout = KeepAlive;
         options.Limits.MaxRequestBodySize = maxBody;
         if (address is null)
-        {
             options.ListenAnyIP(port, listen => listen.Protocols = HttpProtocols.Http1);
-        }
         else
-        {
             options.Listen(address, port, listen => listen.Protocols = HttpProtocols.Http1);
-        }
         var sockets = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance);
         _server = new KestrelServer(Options.Create(options), sockets, NullLoggerFactory.Instance);
     }

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>
@@ -23,9 +20,7 @@ internal sealed class FacadePorts(PortRange? range)
         {
             var port = ports.First + ((start + i) % ports.Count);
             if (!taken.Contains(port))
-            {
                 yield return port;
-            }
         }
     }
 
@@ -34,9 +29,7 @@ internal sealed class FacadePorts(PortRange? range)
     {
         var hash = 2166136261u;
         foreach (var character in text)
-        {
             hash = (hash ^ character) * 16777619u;
-        }
         return hash;
     }
 }

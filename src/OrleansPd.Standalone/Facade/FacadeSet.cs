@@ -1,8 +1,4 @@
-using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.Logging;
-using OrleansPd.Core.Options;
-using OrleansPd.Core.Workers;
 using OrleansPd.Engines.Monitoring;
 using OrleansPd.Gateway.Wire;
 
@@ -64,9 +60,7 @@ internal sealed class FacadeSet
                 foreach (var prefill in _fleet.Fleet.Prefill)
                 {
                     if (prefill.Phase is not (WorkerPhase.Registered or WorkerPhase.Gone) && !_open.ContainsKey(prefill.Id))
-                    {
                         all &= await OpenAsync(prefill, cancellationToken);
-                    }
                 }
                 await _signal.WaitAsync(all && _fenced.Count == 0 ? TimeSpan.FromMinutes(1) : RetryAfter, cancellationToken);
             }
@@ -74,9 +68,7 @@ internal sealed class FacadeSet
         finally
         {
             foreach (var facade in _open.Values.Concat(_fenced.Select(f => f.Facade)))
-            {
                 await facade.Listener.DisposeAsync();
-            }
             _http.Dispose();
         }
     }

@@ -1,6 +1,3 @@
-using OrleansPd.Core.Rooms;
-using OrleansPd.Core.Workers;
-
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>The part of the control plane that the facades use. Called from any thread.</summary>

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace OrleansPd.Standalone.Facade;
 
 /// <summary>An answer of the real bootstrap server, to be relayed.</summary>

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Tools.Demo;
 
@@ -70,9 +69,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
-        {
             _process.Kill();
-        }
 
         await EndAsync();
         _process.Dispose();
@@ -84,9 +81,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         while (await errors.ReadLineAsync() is { } line)
         {
             if (line.StartsWith(mark, StringComparison.Ordinal))
-            {
                 _lastError = line[mark.Length..];
-            }
         }
     }
 }

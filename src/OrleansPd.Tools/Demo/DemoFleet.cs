@@ -1,4 +1,3 @@
-using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Tools.Demo;
@@ -57,9 +56,7 @@ internal sealed class DemoFleet : IAsyncDisposable
     {
         var role = _engines.FirstOrDefault(engine => engine.Url == url)?.Options.Role;
         if (role is null)
-        {
             return url.Authority;
-        }
 
         var number = _engines.Where(engine => engine.Options.Role == role).TakeWhile(engine => engine.Url != url).Count() + 1;
         return $"{role.ToString()!.ToLowerInvariant()}-{number}";
@@ -68,8 +65,6 @@ internal sealed class DemoFleet : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 }

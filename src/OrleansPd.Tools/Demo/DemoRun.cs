@@ -1,4 +1,3 @@
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Replay;
 
 namespace OrleansPd.Tools.Demo;
@@ -47,9 +46,7 @@ internal sealed class DemoRun(
         // 5. Report.
         _screen.Report(report, remains, memory.Samples, stage.MemoryOf);
         if (options.Json is { } file)
-        {
             await ReplayJson.WriteAsync(report, file, CancellationToken.None);
-        }
 
         string[] problems =
         [
@@ -59,14 +56,10 @@ internal sealed class DemoRun(
             .. remains.Problems(),
         ];
         if (problems.Length > 0)
-        {
             throw new CommandFailedException($"{string.Join("; ", problems)}.");
-        }
 
         if (options.Once)
-        {
             return;
-        }
 
         _screen.Serving(stage.Gateway);
         await UnlessBrokenAsync(stage, Task.Delay(Timeout.InfiniteTimeSpan, context.Time, cancellationToken), cancellationToken);
@@ -76,9 +69,7 @@ internal sealed class DemoRun(
     {
         // Child processes get the Ctrl-C too and may end before this process.
         if (await Task.WhenAny(work, stage.Broken) == stage.Broken && !cancellationToken.IsCancellationRequested)
-        {
             throw new CommandFailedException($"{await stage.Broken}.");
-        }
 
         await work;
     }

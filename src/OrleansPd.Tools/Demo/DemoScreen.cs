@@ -1,5 +1,3 @@
-using System.Globalization;
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Replay;
 using Spectre.Console;
 
@@ -22,9 +20,7 @@ internal sealed class DemoScreen(CommandContext context)
     public void Stage(IDemoStage stage, TimeSpan ready)
     {
         foreach (var engine in stage.Engines)
-        {
             Labelled(engine.Name, $"{Address(engine.Url)}, {engine.Ranks} data-parallel rank{(engine.Ranks == 1 ? "" : "s")}");
-        }
 
         Labelled("gateway",
             Invariant($"{Address(stage.Gateway)}, all engines ready after {ready.TotalSeconds:0.0} s"));
@@ -76,9 +72,7 @@ internal sealed class DemoScreen(CommandContext context)
         Line(Invariant($"{cached:0.#} % of the prompt tokens were cached on the chosen engine; {remains.Retries} retries"));
         Line($"memory at 0, 25, 50, 75, 100 % of the trace, {memoryOf}:");
         if (memory.All(sample => sample.Heap is not null))
-        {
             Labelled("managed", Sizes(memory.Select(sample => sample.Heap!.Value)));
-        }
 
         Labelled("resident", Sizes(memory.Select(sample => sample.Resident)));
     }

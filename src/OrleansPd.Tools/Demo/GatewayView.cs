@@ -1,7 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
-using OrleansPd.Tools.Output;
-
 namespace OrleansPd.Tools.Demo;
 
 /// <summary>Reads the state of a gateway over HTTP.</summary>
@@ -21,9 +17,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
             using var json = await ReadAsync(response, cancellationToken);
             var ready = json.RootElement.GetProperty("prefill").GetInt32() + json.RootElement.GetProperty("decode").GetInt32();
             if (response.IsSuccessStatusCode && ready == engines)
-            {
                 return;
-            }
 
             if (time.GetElapsedTime(start) > patience)
             {
@@ -43,9 +37,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
         {
             var view = await TryRequestAsync(id, cancellationToken);
             if (view is { Prefilled: not null, Decoded: not null })
-            {
                 return view;
-            }
 
             if (time.GetElapsedTime(start) > Patience)
             {
@@ -71,16 +63,12 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
     {
         using var response = await http.GetAsync(new Uri(gateway, $"/debug/requests/{id}"), cancellationToken);
         if (!response.IsSuccessStatusCode)
-        {
             return null;
-        }
 
         using var json = await ReadAsync(response, cancellationToken);
         var attempts = json.RootElement.GetProperty("calls")[0].GetProperty("attempts");
         if (attempts.GetArrayLength() == 0)
-        {
             throw new CommandFailedException($"the request {id} was refused.");
-        }
 
         var attempt = attempts[attempts.GetArrayLength() - 1];
         return new(

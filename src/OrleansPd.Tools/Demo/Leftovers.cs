@@ -1,11 +1,8 @@
-using System.Text.Json;
 using OrleansPd.Simulator;
 
 namespace OrleansPd.Tools.Demo;
 
-/// <summary>
-/// What is left in gateway and engines after all requests have ended, and the errors they counted.
-/// </summary>
+/// <summary>What is left in gateway and engines after all requests have ended, and the errors they counted.</summary>
 internal sealed record Leftovers
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
@@ -46,9 +43,7 @@ internal sealed record Leftovers
         {
             var remains = await LookAsync(http, stage, time, cancellationToken);
             if (remains.IsIdle || time.GetElapsedTime(start) > patience)
-            {
                 return remains;
-            }
 
             await Task.Delay(Pause, time, cancellationToken);
         }
@@ -58,39 +53,25 @@ internal sealed record Leftovers
     public IEnumerable<string> Problems()
     {
         if (ActiveRequests != 0)
-        {
             yield return $"{ActiveRequests} requests are still active in the gateway";
-        }
 
         if (OpenLegs != 0)
-        {
             yield return $"{OpenLegs} legs are still open in the gateway";
-        }
 
         if (LiveRequests != 0)
-        {
             yield return $"{LiveRequests} requests are still in the engines";
-        }
 
         if (Slots != 0)
-        {
             yield return $"{Slots} request slots of engines are still held";
-        }
 
         if (DuplicateRooms != 0)
-        {
             yield return $"{DuplicateRooms} rooms were used twice";
-        }
 
         if (EngineFailures != 0)
-        {
             yield return $"{EngineFailures} requests failed or were aborted inside the engines";
-        }
 
         if (RouterErrors.Count != 0)
-        {
             yield return $"engines reported {RouterErrors.Count} errors of the gateway, e.g. {RouterErrors[0]}";
-        }
     }
 
     private static async Task<Leftovers> LookAsync(

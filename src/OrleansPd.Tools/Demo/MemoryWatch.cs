@@ -23,20 +23,14 @@ internal sealed class MemoryWatch(IDemoStage stage, ReplayMeter meter, int reque
         {
             var due = (long)requests * _samples.Count / Quarters;
             if (_samples.Count < Quarters && meter.Succeeded + meter.Failed >= due)
-            {
                 _samples.Add(stage.Measure());
-            }
             else
-            {
                 await Task.WhenAny(replay, Task.Delay(Pause, time, CancellationToken.None));
-            }
         }
 
         // A short replay may end between two samples.
         while (_samples.Count <= Quarters)
-        {
             _samples.Add(stage.Measure());
-        }
 
         return await replay;
     }

@@ -1,7 +1,4 @@
-using System.Globalization;
-using OrleansPd.Core.Workers;
 using OrleansPd.Simulator;
-using OrleansPd.Tools.Output;
 
 namespace OrleansPd.Tools.Demo;
 
@@ -55,9 +52,7 @@ internal sealed class ProcessStage : IDemoStage
     {
         // The gateway first, or it would log that its engines are gone.
         foreach (var child in _children.AsEnumerable().Reverse())
-        {
             await child.DisposeAsync();
-        }
     }
 
     private async Task StartEnginesAsync(DemoFleetOptions fleet, CancellationToken cancellationToken)

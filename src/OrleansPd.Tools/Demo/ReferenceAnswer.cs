@@ -1,4 +1,3 @@
-using System.Text.Json;
 using OrleansPd.Simulator.Model;
 using OrleansPd.Tools.Replay;
 
@@ -18,9 +17,7 @@ internal static class ReferenceAnswer
         var tokens = body.RootElement.GetProperty("sampling_params").GetProperty("max_new_tokens").GetInt32();
         var expected = ReferenceModel.CompleteIds(ids, tokens, new() { IgnoreEos = true });
         if (request.OutputIds.SequenceEqual(expected))
-        {
             return ValueTask.FromResult<string?>(null);
-        }
 
         var same = request.OutputIds.Zip(expected).TakeWhile(pair => pair.First == pair.Second).Count();
         return ValueTask.FromResult<string?>(

@@ -1,8 +1,5 @@
 using System.Net.Http.Headers;
-using System.Text;
-using System.Text.Json;
 using OrleansPd.Simulator.Model;
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Replay;
 
 namespace OrleansPd.Tools.Demo;
@@ -50,14 +47,10 @@ internal sealed class SampleRequest(HttpClient http, Uri gateway, TimeProvider t
             var shown = parser.Text.Length;
             var step = Take(parser, data);
             if (step.Failure is { } failure)
-            {
                 throw new CommandFailedException($"the first request failed: {failure}, {step.Detail}");
-            }
 
             if (step.Tokens == 0)
-            {
                 continue;
-            }
 
             first ??= time.GetElapsedTime(sent);
             onText(parser.Text[shown..]);

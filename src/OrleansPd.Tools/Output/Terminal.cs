@@ -11,9 +11,7 @@ internal static class Terminal
     public static IAnsiConsole Create(CommandContext context)
     {
         if (context.Interactive)
-        {
             return AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(context.Out) });
-        }
 
         var plain = AnsiConsole.Create(new()
         {

@@ -1,6 +1,3 @@
-using System.Text;
-using System.Text.Json;
-
 namespace OrleansPd.Tools.Replay;
 
 /// <summary>What one event, or one whole answer, brought.</summary>
@@ -32,14 +29,10 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
         using var document = JsonDocument.Parse(json);
         var root = document.RootElement;
         if (root.ValueKind != JsonValueKind.Object)
-        {
             return new(0, FailureKind.BadAnswer, "not an object");
-        }
 
         if (root.TryGetProperty("error", out var error) && error.ValueKind != JsonValueKind.Null)
-        {
             return new(0, FailureKind.ErrorEvent, ErrorText.Of(root));
-        }
 
         return endpoint == ReplayEndpoint.Generate ? TakeGenerate(root) : TakeOpenAi(root);
     }
@@ -57,9 +50,7 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
             {
                 Finished = true;
                 if (reason.TryGetProperty("type", out var type) && type.ValueEquals("abort"))
-                {
                     return new(0, FailureKind.Aborted, ErrorText.Of(reason));
-                }
             }
         }
 
@@ -67,20 +58,14 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
         {
             // Cumulative unless the engine runs with --incremental-streaming-output; the counts tell which.
             if (idCount == OutputTokens)
-            {
                 _ids.Clear();
-            }
 
             for (var i = 0; i < idCount; i++)
-            {
                 _ids.Add(ids[i].GetInt32());
-            }
 
             var text = Str(root, "text") ?? "";
             if (idCount == OutputTokens || text.StartsWith(_text.ToString(), StringComparison.Ordinal))
-            {
                 _text.Clear();
-            }
 
             _text.Append(text);
         }
@@ -99,16 +84,12 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
             {
                 Finished = true;
                 if (reason.ValueEquals("abort"))
-                {
                     return new(0, FailureKind.Aborted, "finish_reason is abort");
-                }
             }
 
             var message = choice;
             if (choice.TryGetProperty("delta", out var delta) || choice.TryGetProperty("message", out delta))
-            {
                 message = delta;
-            }
 
             output |= Append(Str(message, "reasoning_content"));
             output |= Append(Str(message, "content"));
@@ -118,9 +99,7 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
         }
 
         if (output)
-        {
             OutputTokens++;
-        }
 
         if (root.TryGetProperty("usage", out var usage) && usage.ValueKind == JsonValueKind.Object)
         {
@@ -134,14 +113,10 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
     private bool Append(string? text)
     {
         if (string.IsNullOrEmpty(text))
-        {
             return false;
-        }
 
         if (keepOutput)
-        {
             _text.Append(text);
-        }
 
         return true;
     }

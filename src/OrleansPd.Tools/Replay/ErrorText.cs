@@ -1,6 +1,3 @@
-using System.Text;
-using System.Text.Json;
-
 namespace OrleansPd.Tools.Replay;
 
 /// <summary>The message in an error body of any shape.</summary>
@@ -11,21 +8,15 @@ internal static class ErrorText
     public static string Of(JsonElement root)
     {
         if (root.ValueKind != JsonValueKind.Object)
-        {
             return Short(root.ToString());
-        }
 
         if (root.TryGetProperty("error", out var error))
         {
             if (error.ValueKind == JsonValueKind.Object && Text(error, "message") is { } inner)
-            {
                 return Short(inner);
-            }
 
             if (error.ValueKind == JsonValueKind.String)
-            {
                 return Short(error.GetString()!);
-            }
         }
 
         return Short(Text(root, "message") ?? Text(root, "detail") ?? root.ToString());

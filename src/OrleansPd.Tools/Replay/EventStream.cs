@@ -1,5 +1,4 @@
 using System.Net.ServerSentEvents;
-using System.Runtime.CompilerServices;
 
 namespace OrleansPd.Tools.Replay;
 
@@ -17,8 +16,6 @@ internal static class EventStream
             ? data.ToArray()
             : throw new InvalidDataException($"An event is larger than {maxEventBytes} bytes."));
         await foreach (var item in events.EnumerateAsync(cancellationToken))
-        {
             yield return item.Data;
-        }
     }
 }

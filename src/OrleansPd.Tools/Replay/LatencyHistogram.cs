@@ -30,9 +30,7 @@ internal sealed class LatencyHistogram
             if (_exact is not null && _exact.Count + times <= ExactSamples)
             {
                 for (var i = 0; i < times; i++)
-                {
                     _exact.Add(ticks);
-                }
 
                 return;
             }
@@ -47,9 +45,7 @@ internal sealed class LatencyHistogram
         lock (_gate)
         {
             if (_count == 0)
-            {
                 return Distribution.None;
-            }
 
             var sorted = _exact?.Order().ToArray();
             return new(_count, TimeSpan.FromTicks((long)(_sum / _count)), At(0.5), At(0.9), At(0.99), TimeSpan.FromTicks(_max));
@@ -66,15 +62,11 @@ internal sealed class LatencyHistogram
     private void Spill()
     {
         if (_exact is null)
-        {
             return;
-        }
 
         _buckets = new long[(64 - StepBits) * Steps];
         foreach (var ticks in _exact)
-        {
             _buckets[BucketOf(ticks)]++;
-        }
 
         _exact = null;
     }
@@ -86,9 +78,7 @@ internal sealed class LatencyHistogram
         {
             seen += _buckets[bucket];
             if (seen >= rank)
-            {
                 return MiddleOf(bucket);
-            }
         }
 
         return _max;

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Tools.Replay;
@@ -17,9 +15,7 @@ internal sealed class PromptSynthesizer(int blockSize, int seed)
     {
         var ids = new int[request.InputTokens];
         for (var position = 0; position < ids.Length; position++)
-        {
             ids[position] = Token(request, index, position);
-        }
 
         return ids;
     }
@@ -31,9 +27,7 @@ internal sealed class PromptSynthesizer(int blockSize, int seed)
         for (var position = 0; position < request.InputTokens; position++)
         {
             if (position > 0)
-            {
                 text.Append(' ');
-            }
 
             text.Append('w').Append(CultureInfo.InvariantCulture, $"{Token(request, index, position)}");
         }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using OrleansPd.Tools.Output;
 using OrleansPd.Tools.Traces;
 using Spectre.Console;
 
@@ -19,9 +17,7 @@ internal static class ReplayDisplay
         if (!context.Interactive)
         {
             while (await Task.WhenAny(replay, Task.Delay(PlainLine, context.Time, CancellationToken.None)) != replay)
-            {
                 await context.Out.WriteLineAsync(Status(replayer.Meter, trace));
-            }
 
             return await replay;
         }
@@ -55,9 +51,7 @@ internal static class ReplayDisplay
             + Invariant($"{report.OutputTokensPerSecond:0.#} output tokens/s; ")
             + Invariant($"{report.InputTokens} tokens in, {report.OutputTokens} out"));
         foreach (var (kind, failure) in report.Failures)
-        {
             output.WriteLine(Invariant($"  {failure.Count} x {kind}") + (failure.First is { } first ? $", e.g. {first}" : ""));
-        }
 
         var rows = new (string Name, Distribution Times)[]
         {
@@ -67,13 +61,9 @@ internal static class ReplayDisplay
             ("start delay", report.Lag),
         };
         if (context.Interactive)
-        {
             WriteTable(rows, context);
-        }
         else
-        {
             WritePlain(rows, output);
-        }
     }
 
     private static string Status(ReplayMeter meter, Trace trace)
@@ -89,14 +79,10 @@ internal static class ReplayDisplay
         var table = new Table { Border = TableBorder.Rounded };
         table.AddColumn("ms");
         foreach (var column in Header)
-        {
             table.AddColumn(new TableColumn(column).RightAligned());
-        }
 
         foreach (var (name, times) in rows)
-        {
             table.AddRow([name, .. Cells(times)]);
-        }
 
         Terminal.Create(context).Write(table);
     }
@@ -105,9 +91,7 @@ internal static class ReplayDisplay
     {
         output.WriteLine($"{"ms",-20}{string.Concat(Header.Select(column => $"{column,11}"))}");
         foreach (var (name, times) in rows)
-        {
             output.WriteLine($"{name,-20}{string.Concat(Cells(times).Select(cell => $"{cell,11}"))}");
-        }
     }
 
     private static readonly string[] Header = ["mean", "p50", "p90", "p99", "max"];

@@ -47,9 +47,7 @@ internal sealed class ReplayMeter
         Interlocked.Add(ref _inputTokens, request.InputTokens);
         _total.Record(request.Total);
         if (request.FirstOutput is { } first)
-        {
             _first.Record(first);
-        }
     }
 
     internal ReplayReport Report(ReplayOptions options, string trace, TimeSpan elapsed, bool interrupted)

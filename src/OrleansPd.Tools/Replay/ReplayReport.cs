@@ -1,8 +1,6 @@
 namespace OrleansPd.Tools.Replay;
 
-/// <summary>
-/// The result of a replay. Times to the first token and end to end are those of successful requests.
-/// </summary>
+/// <summary>The result of a replay. Times to the first token and end to end are those of successful requests.</summary>
 internal sealed record ReplayReport
 {
     public required string Trace { get; init; }

@@ -1,12 +1,8 @@
-using System.Buffers;
-using System.Text.Json;
 using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Tools.Replay;
 
-/// <summary>
-/// Writes the JSON of one request. Answers are greedy and have a fixed length, so that they can be compared.
-/// </summary>
+/// <summary>Writes the JSON of one request. Answers are greedy and have a fixed length, so that they can be compared.</summary>
 internal static class RequestBody
 {
     public static string Path(ReplayEndpoint endpoint) => endpoint switch
@@ -28,9 +24,7 @@ internal static class RequestBody
             {
                 json.WriteStartArray("input_ids");
                 foreach (var id in prompts.Ids(request, index))
-                {
                     json.WriteNumberValue(id);
-                }
 
                 json.WriteEndArray();
             }

@@ -1,6 +1,5 @@
 using System.Net.Http.Headers;
 using System.Net.Sockets;
-using System.Text.Json;
 
 namespace OrleansPd.Tools.Replay;
 
@@ -21,9 +20,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
             using var message = new HttpRequestMessage(HttpMethod.Post, _target) { Content = new ReadOnlyMemoryContent(body) };
             message.Content.Headers.ContentType = new("application/json");
             if (options.ApiKey is { } key)
-            {
                 message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
-            }
 
             using var response = await http.SendAsync(message, both.Token);
             if (options.Verifier is not null)
@@ -74,16 +71,12 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
             await stream.CopyToAsync(whole, cancellationToken);
             var step = attempt.Parser.Take(whole.GetBuffer().AsMemory(0, (int)whole.Length));
             if (step.Failure is { } failure)
-            {
                 attempt.Fail(failure, step.Detail);
-            }
         }
 
         attempt.End = time.GetTimestamp();
         if (attempt.Parser.OutputTokens == 0)
-        {
             attempt.Fail(FailureKind.Empty, "the answer holds no token");
-        }
     }
 
     private async Task ReadEventsAsync(Attempt attempt, Stream stream, CancellationToken cancellationToken)
@@ -92,26 +85,18 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
         {
             // Reading continues after an error event: the stream must still end with [DONE].
             if (data.Span.SequenceEqual("[DONE]"u8))
-            {
                 return;
-            }
 
             var step = attempt.Parser.Take(data);
             if (step.Failure is { } failure)
-            {
                 attempt.Fail(failure, step.Detail);
-            }
 
             if (step.Tokens == 0)
-            {
                 continue;
-            }
 
             var now = time.GetTimestamp();
             if (attempt.LastOutput is { } last)
-            {
                 meter.OnOutput(time.GetElapsedTime(last, now), step.Tokens);
-            }
 
             attempt.FirstOutput ??= now;
             attempt.LastOutput = now;
@@ -132,9 +117,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
     {
         // The engine's final count corrects the count of events; an event may hold several tokens.
         if (attempt.Failure is null)
-        {
             meter.OnTokens(attempt.Parser.OutputTokens - attempt.Counted);
-        }
 
         var end = attempt.End ?? time.GetTimestamp();
         return new()
@@ -177,9 +160,7 @@ internal sealed class RequestRunner(HttpMessageInvoker http, ReplayOptions optio
         public void Fail(string failure, string? detail)
         {
             if (Failure is not null)
-            {
                 return;
-            }
 
             (Failure, Detail) = (failure, detail);
         }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using OrleansPd.Tools.Traces;
 
 namespace OrleansPd.Tools.Replay;
@@ -86,9 +85,7 @@ internal sealed class TraceReplayer : IDisposable
     private async Task<ReplayedRequest> JudgeAsync(ReplayedRequest request, CancellationToken cancellationToken)
     {
         if (_options.Verifier is not { } verify || request.Failure is not null)
-        {
             return request;
-        }
 
         var wrong = await verify(request, cancellationToken);
         return wrong is null ? request : request with { Failure = FailureKind.Mismatch, Detail = wrong };
@@ -103,9 +100,7 @@ internal sealed class TraceReplayer : IDisposable
             var due = _options.Speed > 0 ? request.Arrival / _options.Speed : TimeSpan.Zero;
             var wait = due - _time.GetElapsedTime(start);
             if (wait > TimeSpan.Zero)
-            {
                 await Task.Delay(wait, _time, cancellationToken);
-            }
 
             cancellationToken.ThrowIfCancellationRequested();
             yield return new(index++, request, due);

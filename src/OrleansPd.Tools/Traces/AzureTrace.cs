@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace OrleansPd.Tools.Traces;
 
 /// <summary>
@@ -24,9 +22,7 @@ internal static class AzureTrace
         {
             number++;
             if (string.IsNullOrWhiteSpace(line))
-            {
                 continue;
-            }
 
             var cells = line.Split(',', StringSplitOptions.TrimEntries);
             if (header is null)

@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using System.Text.Json;
-
 namespace OrleansPd.Tools.Traces;
 
 /// <summary>
@@ -18,9 +15,7 @@ internal static class MooncakeTrace
         {
             number++;
             if (string.IsNullOrWhiteSpace(line))
-            {
                 continue;
-            }
 
             var (timestamp, request) = Parse(line, path, number);
             start ??= timestamp;

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace OrleansPd.Tools.Traces;
 
 /// <summary>The options of a synthetic trace.</summary>
@@ -49,9 +47,7 @@ internal static class SyntheticTrace
             var prefix = (long)(Prefixes * Math.Pow(random.NextDouble(), 2));
             var ids = ImmutableArray.CreateBuilder<long>(blocks);
             for (var block = 0; block < blocks; block++)
-            {
                 ids.Add(block < shared ? (prefix << 20) + block : ((Prefixes + (long)index) << 20) + block);
-            }
 
             yield return new(TimeSpan.FromSeconds(arrival), input, output, ids.MoveToImmutable());
             arrival += -Math.Log(1 - random.NextDouble()) / options.Rate;

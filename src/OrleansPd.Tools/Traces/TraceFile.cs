@@ -11,14 +11,10 @@ internal static class TraceFile
             ?? throw new TraceFormatException($"{path} is empty.");
         var name = Path.GetFileName(path);
         if (first.TrimStart().StartsWith('{'))
-        {
             return new(name, MooncakeTrace.BlockSize, MooncakeTrace.Read(path));
-        }
 
         if (AzureTrace.IsHeader(first))
-        {
             return new(name, AzureTrace.BlockSize, AzureTrace.Read(path));
-        }
 
         throw new TraceFormatException(
             $"{path} is neither a Mooncake trace (JSON lines with timestamp, input_length, output_length, hash_ids) nor an Azure "

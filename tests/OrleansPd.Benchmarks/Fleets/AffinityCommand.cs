@@ -60,9 +60,7 @@ internal static class AffinityCommand
     {
         yield return ("Conversations", Conversations(new Random(1)));
         if (arguments.Words is [var trace, ..])
-        {
             yield return (Path.GetFileName(trace), [.. File.ReadLines(trace).Select(Read)]);
-        }
     }
 
     /// <summary>
@@ -91,9 +89,7 @@ internal static class AffinityCommand
             for (var turns = random.Next(1, 12); turns > 0; turns--)
             {
                 for (var more = random.Next(2, 16); more > 0; more--)
-                {
                     blocks.Add(Hash.Mix((conversation << 32) + (ulong)blocks.Count) | 1);
-                }
                 asks.Add(new Ask(at, [.. blocks]));
                 at += 5 + (random.NextDouble() * 40);
             }
@@ -203,16 +199,12 @@ internal static class AffinityCommand
         private void Publish(PickPolicy by, AffinityUpdates updates, double now)
         {
             if (updates.Take(slot => _set.Workers[slot]?.Id) is not { } taken || _variant.TellAfter < 0)
-            {
                 return;
-            }
             _toldWords += taken.Words.Length;
             _later.Enqueue(() =>
             {
                 foreach (var (policy, _) in _gateways.Where(g => g.Policy != by))
-                {
                     AffinityUpdates.Read(taken, (worker, _, rank, keys) => policy.Learn(_set, LeafOf(worker, rank), keys));
-                }
             }, now + _variant.TellAfter);
         }
 
@@ -221,9 +213,7 @@ internal static class AffinityCommand
             foreach (var known in _set.Workers)
             {
                 if (known?.Id == worker)
-                {
                     return _set.Leaf(known.Slot, rank);
-                }
             }
             throw new InvalidOperationException($"{worker} is none of these");
         }

@@ -70,9 +70,7 @@ internal sealed class BenchStage : IAsyncDisposable
         while (!condition(Gateway.ControlPlane.Fleet))
         {
             if (limit.IsCancellationRequested)
-            {
                 throw new TimeoutException($"not within {atMost}: {string.Join(", ", Gateway.ControlPlane.Fleet.Workers)}");
-            }
             await Task.Delay(5, cancellationToken);
         }
     }
@@ -80,12 +78,8 @@ internal sealed class BenchStage : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (Gateway is not null)
-        {
             await Gateway.DisposeAsync();
-        }
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 }

@@ -32,9 +32,7 @@ internal static class PoliciesCommand
             {
                 var runs = new List<Run>();
                 for (var seed = 1; seed <= seeds; seed++)
-                {
                     runs.Add(await RunAsync(policy, workload with { Seed = seed }, cache, speed));
-                }
                 failed += runs.Sum(r => r.Failed);
                 var times = runs.SelectMany(r => r.FirstTokenMs).Order().ToArray();
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -88,9 +86,7 @@ internal static class PoliciesCommand
         }));
         var elapsed = (client.Now - begin).TotalSeconds * speed;
         foreach (var failure in outcomes.Where(o => o.Problem is not null).Take(3))
-        {
             Console.Error.WriteLine($"{policy}: {failure.Problem}");
-        }
         var stats = stage.Prefill.Single().Stats.Ranks;
         return new Run(
             [.. outcomes.Select(o => o.FirstOutput.TotalMilliseconds * speed)],

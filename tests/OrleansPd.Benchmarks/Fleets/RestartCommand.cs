@@ -39,9 +39,7 @@ internal static class RestartCommand
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {prefills} | {down} | {(facade ? "on" : "off")} | {run.Requests} | {run.Lost} | {run.Retried} | {back} | {run.Median:0} | {run.Longest:0.0} |"));
             foreach (var (problem, count) in run.Problems)
-            {
                 Console.Error.WriteLine($"  {count} x {problem}");
-            }
         }
         return lostWithFacade == 0 ? 0 : 1;
     }
@@ -69,9 +67,7 @@ internal static class RestartCommand
         {
             var wait = TimeSpan.FromSeconds(asked.Count / rate) - past;
             if (wait > TimeSpan.Zero)
-            {
                 await Task.Delay(wait);
-            }
             asked.Add(client.AskAsync(bodies[asked.Count % bodies.Length], CancellationToken.None));
         }
         var outcomes = await Task.WhenAll(asked);

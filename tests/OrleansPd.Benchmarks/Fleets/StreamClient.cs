@@ -34,9 +34,7 @@ internal sealed class StreamClient : IDisposable
     {
         var text = new StringBuilder(prompt.Length * 6).Append("{\"input_ids\":[");
         for (var i = 0; i < prompt.Length; i++)
-        {
             text.Append(CultureInfo.InvariantCulture, $"{(i == 0 ? "" : ",")}{prompt[i]}");
-        }
         text.Append(CultureInfo.InvariantCulture,
             $"],\"stream\":true,\"sampling_params\":{{\"max_new_tokens\":{tokens},\"ignore_eos\":true,\"temperature\":0}}}}");
         return Encoding.UTF8.GetBytes(text.ToString());

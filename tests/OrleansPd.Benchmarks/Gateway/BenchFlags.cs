@@ -36,9 +36,7 @@ internal sealed record BenchFlags
         for (var i = 0; i < arguments.Length; i += 2)
         {
             if (i + 1 == arguments.Length)
-            {
                 return null;
-            }
             var value = arguments[i + 1];
             switch (arguments[i])
             {
@@ -80,23 +78,15 @@ internal sealed record BenchFlags
         foreach (var proxy in (string[])["nginx", "haproxy"])
         {
             if (Limits.Has(proxy))
-            {
                 yield return Contender.Proxy(proxy, decode, core);
-            }
             else
-            {
                 say($"SKIPPED: {proxy} is not installed (Debian: apt-get install {proxy}); no ratios to it");
-            }
         }
         foreach (var (name, command) in Peers)
-        {
             yield return Contender.Peer(name, command, prefill, decode, core);
-        }
         (string, int)[] prefills = [($"http://127.0.0.1:{prefill}", prefill)];
         string[] decodes = [$"http://127.0.0.1:{decode}"];
         foreach (var (name, flags) in (IEnumerable<(string, string)>)[("orleanspd", ""), .. OursToo])
-        {
             yield return Contender.Ours(name, flags.Split(' ', StringSplitOptions.RemoveEmptyEntries), prefills, decodes, core);
-        }
     }
 }

@@ -46,16 +46,12 @@ internal sealed class ClientConnection : ISocketHandler, IMessageSink
             }
         }
         if (_closed || (events & ~Native.EpollOut) == 0)
-        {
             return;
-        }
         var read = _loop.Receive(_fd);
         if (read is 0 or -2)
         {
             if (_reader.IsInside || _sent > 0)
-            {
                 _owner.Failed("a connection that broke before the answer's end");
-            }
             Close();
         }
         else if (read > 0 && !_reader.Read(_loop.Scratch[..read]))
@@ -78,9 +74,7 @@ internal sealed class ClientConnection : ISocketHandler, IMessageSink
         _good = line.StartsWith("HTTP/1.1 200"u8);
         (_received, _events, _endLength) = (0, 0, 0);
         if (!_good)
-        {
             _owner.Failed($"an answer '{System.Text.Encoding.ASCII.GetString(line)}'");
-        }
     }
 
     public void Body(ReadOnlySpan<byte> part)
@@ -93,14 +87,10 @@ internal sealed class ClientConnection : ISocketHandler, IMessageSink
             return;
         }
         if (Payload.StampOf(part) is > 0 and var sent)
-        {
             _owner.EventAfter(EventLoop.Now - sent);
-        }
         _received += part.Length;
         if (_endLength > 0 && _end[_endLength - 1] == '\n' && part[0] == '\n')
-        {
             _events++;
-        }
         _events += part.Count("\n\n"u8);
         Keep(part);
         if (!_opened)
@@ -121,9 +111,7 @@ internal sealed class ClientConnection : ISocketHandler, IMessageSink
         _sent = 0;
         _owner.Ended(EventLoop.Now - _since, Math.Max(0, _events - 1));
         if (!_closed)
-        {
             Begin();
-        }
     }
 
     /// <summary>The last bytes of a stream, however it was cut into chunks.</summary>
@@ -154,9 +142,7 @@ internal sealed class ClientConnection : ISocketHandler, IMessageSink
     private void Send()
     {
         if (_sent == _request.Length)
-        {
             return;
-        }
         var partly = _sent > 0;
         var sent = Native.Send(_fd, _request.AsSpan(_sent));
         if (sent < 0)
@@ -169,9 +155,7 @@ internal sealed class ClientConnection : ISocketHandler, IMessageSink
         if (_sent < _request.Length)
         {
             if (!partly)
-            {
                 _loop.Change(_fd, Native.EpollIn | Native.EpollOut);
-            }
         }
         else if (partly)
         {

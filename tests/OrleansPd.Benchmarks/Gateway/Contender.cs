@@ -134,9 +134,7 @@ internal sealed class Contender : IDisposable
         while (clock.Elapsed < TimeSpan.FromSeconds(60))
         {
             if (_process is { HasExited: true })
-            {
                 throw Dead("it ended");
-            }
             try
             {
                 using var content = new ByteArrayContent(payload.Body);
@@ -144,9 +142,7 @@ internal sealed class Contender : IDisposable
                 client.DefaultRequestHeaders.Authorization = Key is null ? null : new("Bearer", Key);
                 using var answer = client.PostAsync($"http://127.0.0.1:{Port}{payload.Path}", content).GetAwaiter().GetResult();
                 if (answer.IsSuccessStatusCode)
-                {
                     return;
-                }
             }
             catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
             {
@@ -163,9 +159,7 @@ internal sealed class Contender : IDisposable
         Kill(null, EventArgs.Empty);
         _process?.Dispose();
         if (_folder is not null)
-        {
             Directory.Delete(_folder, recursive: true);
-        }
     }
 
     private void Kill(object? sender, EventArgs e)
@@ -206,9 +200,7 @@ internal sealed class Contender : IDisposable
         lock (_said)
         {
             if (line is not null && _said.Length < 8192)
-            {
                 _said.AppendLine(line);
-            }
         }
     }
 

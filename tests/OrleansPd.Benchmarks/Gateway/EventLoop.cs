@@ -52,9 +52,7 @@ internal sealed unsafe class EventLoop : IDisposable
         while (!task.Wait(200))
         {
             if (Failure is { } failure)
-            {
                 throw new InvalidOperationException("The load's event loop died.", failure);
-            }
         }
         return task.Result;
     }
@@ -62,9 +60,7 @@ internal sealed unsafe class EventLoop : IDisposable
     public void Add(int fd, ISocketHandler handler, int events = Native.EpollIn)
     {
         if (fd >= _handlers.Length)
-        {
             Array.Resize(ref _handlers, Math.Max(fd + 1, _handlers.Length * 2));
-        }
         _handlers[fd] = handler;
         Native.Watch(_poll, fd, events, isNew: true);
     }
@@ -112,9 +108,7 @@ internal sealed unsafe class EventLoop : IDisposable
                     {
                         Native.Silence(_signal);
                         while (_posted.TryDequeue(out var action))
-                        {
                             action();
-                        }
                         continue;
                     }
                     _handlers[e.Fd]?.Ready(e.Events);

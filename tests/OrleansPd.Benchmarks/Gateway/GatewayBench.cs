@@ -24,13 +24,9 @@ internal static class GatewayBench
         }
         var cores = Limits.Cores;
         if (cores is { } own)
-        {
             Native.Pin(own.Load);
-        }
         else
-        {
             Say("SKIPPED: pinning (one core, or no taskset): figures per core mean little");
-        }
         using var loop = new EventLoop();
         var plan = new StubPlan();
         var prefill = new StubEngine(loop, plan, isPrefill: true, flags.Address);
@@ -43,9 +39,7 @@ internal static class GatewayBench
             if (flags.WantsPeers)
             {
                 foreach (var contender in flags.Contenders(prefill.Port, decode.Port, cores?.Gateway, Say))
-                {
                     all.Add(contender);
-                }
                 Warm(bench, all, flags);
             }
             foreach (var load in BenchCase.All(flags.Scale).Where(c => flags.Wants(c.Name)))
@@ -53,9 +47,7 @@ internal static class GatewayBench
                 for (var run = 0; run < flags.Runs; run++)
                 {
                     foreach (var contender in all)
-                    {
                         table.Add(load, contender.Name, bench.Run(contender, load));
-                    }
                 }
                 Console.WriteLine(table.Of(load.Name));
             }
@@ -81,17 +73,11 @@ internal static class GatewayBench
             all.ForEach(contender => contender.Dispose());
         }
         if (flags.Wants("start"))
-        {
             Start(loop, flags, table, prefill.Port, decode.Port, cores?.Gateway);
-        }
         if (flags.Wants("fleet"))
-        {
             Fleet(bench, flags, table, prefill.Port, decode.Port, cores?.Gateway);
-        }
         if (flags.Wants("variants"))
-        {
             Variants(bench, flags, table, prefill.Port, decode.Port, cores?.Gateway);
-        }
         Console.WriteLine(table.Markdown());
         table.Write();
         return 0;
@@ -104,9 +90,7 @@ internal static class GatewayBench
         {
             contender.AwaitReady(small.Payload);
             if (contender.IsOurs)
-            {
                 Settle(bench, contender, flags);
-            }
         }
     }
 
@@ -126,9 +110,7 @@ internal static class GatewayBench
             {
                 var cpu = bench.Run(contender, load).Cpu;
                 if (load.Name == BenchCase.Small && cpu < best * 0.97)
-                {
                     (best, since) = (cpu, 0);
-                }
             }
         }
     }
@@ -146,9 +128,7 @@ internal static class GatewayBench
             {
                 using var answer = client.GetAsync($"http://127.0.0.1:{ours.Port}/readiness").GetAwaiter().GetResult();
                 if (answer.IsSuccessStatusCode)
-                {
                     break;
-                }
                 Thread.Sleep(2);
             }
             table.AddStart((listening - ours.StartedAt) / 1e6, (EventLoop.Now - ours.StartedAt) / 1e6);
@@ -227,9 +207,7 @@ internal static class GatewayBench
                 for (var run = 0; run < flags.Runs; run++)
                 {
                     foreach (var contender in all)
-                    {
                         table.Add(load with { Name = $"variants, {load.Name}" }, contender.Name, bench.Run(contender, load));
-                    }
                 }
             }
         }
@@ -256,9 +234,7 @@ internal static class GatewayBench
                 return;
             }
             if (clock.Elapsed > TimeSpan.FromSeconds(120))
-            {
                 throw new InvalidOperationException($"only {ready} of {workers} workers became ready");
-            }
             Thread.Sleep(100);
         }
     }

@@ -50,9 +50,7 @@ internal sealed class Generator
         {
             generator._firstEvents++;
             if (generator._firstEvents == streams)
-            {
                 open.TrySetResult(true);
-            }
         };
         loop.Post(() => generator.StartSlowly(target, payload, streams));
         _ = generator._done.Task.ContinueWith(
@@ -67,9 +65,7 @@ internal sealed class Generator
     private void Start(byte[] request, bool stream, int target, int connections, int events)
     {
         for (var i = 0; i < connections; i++)
-        {
             _clients.Add(new ClientConnection(_loop, this, target, request, stream, events));
-        }
     }
 
     /// <summary>
@@ -94,9 +90,7 @@ internal sealed class Generator
             Next();
         };
         for (var i = 0; i < 32; i++)
-        {
             Next();
-        }
     }
 
     /// <summary>False: there is nothing left to begin.</summary>
@@ -107,9 +101,7 @@ internal sealed class Generator
     internal void EventAfter(long latency)
     {
         if (_eventLatencies.Count < 2_000_000)
-        {
             _eventLatencies.Add(latency);
-        }
     }
 
     internal void Ended(long latency, int events)
@@ -117,9 +109,7 @@ internal sealed class Generator
         _latencies[_ended++] = latency;
         _events += events;
         if (_ended == _latencies.Length)
-        {
             Finish();
-        }
     }
 
     internal void Failed(string problem)
@@ -137,9 +127,7 @@ internal sealed class Generator
         if (_closeAtEnd)
         {
             foreach (var client in _clients)
-            {
                 client.Close();
-            }
         }
         Array.Sort(_latencies);
         _eventLatencies.Sort();

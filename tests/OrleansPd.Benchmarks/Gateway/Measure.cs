@@ -58,18 +58,14 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
         });
         var allocated = AllocatedBy(contender);
         if (contender.Id != 0)
-        {
             ProcessMeter.ForgetPeak(contender.Id);
-        }
         var cpu = contender.Id == 0 ? 0 : ProcessMeter.CpuSeconds(contender.Id);
         var result = Generator.Run(loop, contender.Port, load.Payload, load.Connections, load.Requests, load.PerEvent
             ? BenchCase.Events : 0, contender.Key);
         cpu = contender.Id == 0 ? double.NaN : ProcessMeter.CpuSeconds(contender.Id) - cpu;
         allocated = AllocatedBy(contender) - allocated;
         if ((result.Problem ?? Settled(contender, load)) is { } problem)
-        {
             throw new InvalidOperationException($"{contender.Name}, {load.Name}: {problem}");
-        }
         var units = load.PerEvent ? result.Events : result.Requests;
         return new Sample(
             cpu * 1e6 / units, units / result.Seconds, result.P50, result.P99,
@@ -109,9 +105,7 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
         foreach (var ended in (Task<LoadResult>[])[first.Ended, rest.Ended])
         {
             if (loop.Wait(ended) is { Problem: { } problem })
-            {
                 throw new InvalidOperationException($"{contender.Name}, idle streams: {problem}");
-            }
         }
         return ((double)(after - before) / (streams - warm), after);
     }
@@ -120,9 +114,7 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
     private static long Settle(Contender contender)
     {
         if (contender.IsOurs)
-        {
             _ = AllocatedBy(contender);
-        }
         Thread.Sleep(1500);
         return ProcessMeter.Memory(contender.Id);
     }
@@ -134,9 +126,7 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
         {
             var problem = loop.Ask(() => plan.Problem(contender.IsPair, load.Requests));
             if (problem is null || tries == 20)
-            {
                 return problem;
-            }
             Thread.Sleep(10);
         }
     }
@@ -145,17 +135,13 @@ internal sealed class Bench(EventLoop loop, StubPlan plan)
     private static double AllocatedBy(Contender contender)
     {
         if (!contender.IsOurs)
-        {
             return double.NaN;
-        }
         using var client = new HttpClient();
         var text = client.GetStringAsync($"http://127.0.0.1:{contender.Port}/metrics").GetAwaiter().GetResult();
         foreach (var line in text.Split('\n'))
         {
             if (line.StartsWith("dotnet_gc_allocated_bytes_total ", StringComparison.Ordinal))
-            {
                 return double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture);
-            }
         }
         return double.NaN;
     }

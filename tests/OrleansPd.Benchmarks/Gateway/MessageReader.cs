@@ -65,9 +65,7 @@ internal sealed class MessageReader(IMessageSink sink)
             var line = bytes[..end];
             bytes = bytes[(end + (_phase == Phase.Head ? 4 : 2))..];
             if (!ReadLine(line))
-            {
                 return false;
-            }
         }
         return true;
     }
@@ -85,9 +83,7 @@ internal sealed class MessageReader(IMessageSink sink)
                 return line.IsEmpty;
             case Phase.ChunkSize:
                 if (!Utf8Parser.TryParse(line, out _bodyLeft, out var used, 'x') || used != line.Length)
-                {
                     return false;
-                }
                 _phase = _bodyLeft == 0 ? Phase.Trailer : Phase.Body;
                 return true;
             default:
@@ -111,9 +107,7 @@ internal sealed class MessageReader(IMessageSink sink)
             if (Is(header, "content-length:"u8))
             {
                 if (!Utf8Parser.TryParse(header[15..].Trim((byte)' '), out _bodyLeft, out _))
-                {
                     return false;
-                }
             }
             else if (Is(header, "transfer-encoding:"u8))
             {

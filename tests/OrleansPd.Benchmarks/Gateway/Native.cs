@@ -39,13 +39,9 @@ internal static unsafe partial class Native
     {
         var fd = Accept4(listener, null, null, NonBlock | CloseOnExec);
         if (fd >= 0)
-        {
             NoDelay(fd);
-        }
         else if (LastError is not (Again or 103 or 4))
-        {
             Check(fd, "accept");
-        }
         return fd;
     }
 
@@ -55,9 +51,7 @@ internal static unsafe partial class Native
         NoDelay(fd);
         var name = Address.Of(address, port);
         if (Connect(fd, &name, sizeof(Address)) < 0 && LastError != InProgress)
-        {
             Check(-1, $"connect to {address}:{port}");
-        }
         return fd;
     }
 
@@ -118,9 +112,7 @@ internal static unsafe partial class Native
         new Span<ulong>(mask, 16).Clear();
         mask[core / 64] = 1UL << (core % 64);
         foreach (var thread in Directory.GetDirectories("/proc/self/task"))
-        {
             _ = SetAffinity(int.Parse(Path.GetFileName(thread)), 128, mask);
-        }
     }
 
     [LibraryImport("libc", EntryPoint = "close")]

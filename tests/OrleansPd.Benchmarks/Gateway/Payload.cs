@@ -92,9 +92,7 @@ internal sealed class Payload
         string[] all = ["the", "quick", "brown", "fox", "said", "\\\"never\\\"", "caf\\u00e9", "over", "lazy", "dogs.\\n",
             "again", "naïve"];
         while (text.Length < size - Tail.Length)
-        {
             text.Append(all[words.Next(all.Length)]).Append(' ');
-        }
         return Encoding.UTF8.GetBytes(text.Append(Tail).ToString());
     }
 
@@ -103,9 +101,7 @@ internal sealed class Payload
         var text = new StringBuilder(size + 64).Append("{\"input_ids\":[1");
         var ids = new Random(1);
         while (text.Length < size - 100)
-        {
             text.Append(CultureInfo.InvariantCulture, $", {ids.Next(150_000)}");
-        }
         text.Append("],\"sampling_params\":{\"max_new_tokens\":16,\"temperature\":0},\"stream\":")
             .Append(stream ? "true}" : "false}");
         return Encoding.ASCII.GetBytes(text.ToString());

@@ -41,9 +41,7 @@ internal static class ProcessMeter
         foreach (var child in Read($"/proc/{process}/task/{process}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             foreach (var below in Tree(int.Parse(child, CultureInfo.InvariantCulture)))
-            {
                 yield return below;
-            }
         }
     }
 
@@ -52,9 +50,7 @@ internal static class ProcessMeter
         foreach (var line in Read(file).Split('\n'))
         {
             if (line.StartsWith(name, StringComparison.Ordinal))
-            {
                 return (long)Number(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
-            }
         }
         return 0;
     }

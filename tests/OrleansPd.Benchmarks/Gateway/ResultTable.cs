@@ -52,16 +52,12 @@ internal sealed class ResultTable(BenchFlags flags)
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"Median (min-max) of {flags.Runs} runs, {DateTime.UtcNow:yyyy-MM-dd}.\n");
         foreach (var name in _samples.Select(s => s.Case).Distinct())
-        {
             text.Append(Of(name));
-        }
         if (_idle.Count > 0)
         {
             text.Append("\n**idle streams**\n\n| | streams | KB each | MB in all |\n| --- | --- | --- | --- |\n");
             foreach (var (name, streams, each, memory) in _idle)
-            {
                 text.Append(CultureInfo.InvariantCulture, $"| {name} | {streams} | {each / 1024:0.0} | {memory / 1e6:0} |\n");
-            }
         }
         if (_starts.Count > 0)
         {

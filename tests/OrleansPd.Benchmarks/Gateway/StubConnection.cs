@@ -44,9 +44,7 @@ internal sealed class StubConnection : ISocketHandler, IMessageSink, IPaced
             Send(rest);
         }
         if ((events & ~Native.EpollOut) == 0)
-        {
             return;
-        }
         var read = _loop.Receive(_fd);
         if (read is 0 or -2)
         {
@@ -64,9 +62,7 @@ internal sealed class StubConnection : ISocketHandler, IMessageSink, IPaced
         var path = line[(line.IndexOf((byte)' ') + 1)..];
         path = path[..path.IndexOfAny((byte)' ', (byte)'?')];
         if (!Encoding.ASCII.GetBytes(_path).AsSpan().SequenceEqual(path))
-        {
             _path = Encoding.ASCII.GetString(path);
-        }
         _received = 0;
     }
 
@@ -79,9 +75,7 @@ internal sealed class StubConnection : ISocketHandler, IMessageSink, IPaced
             var wanted = payload.Body.AsSpan(0, payload.Body.Length - 1);
             var compare = Math.Min(part.Length, wanted.Length - _received);
             if (compare > 0 && !part[..compare].SequenceEqual(wanted.Slice(_received, compare)) && _received + part.Length > 512)
-            {
                 Plan.Wrong($"a body that differs from what was sent, within bytes {_received} to {_received + part.Length}");
-            }
         }
         _received += part.Length;
         if (part.Length >= TailBytes)
@@ -117,9 +111,7 @@ internal sealed class StubConnection : ISocketHandler, IMessageSink, IPaced
     public void Due(long now)
     {
         if (_closed)
-        {
             return;
-        }
         SendEvent(now);
     }
 
@@ -186,9 +178,7 @@ internal sealed class StubConnection : ISocketHandler, IMessageSink, IPaced
     private void Send(ReadOnlySpan<byte> bytes)
     {
         if (_closed)
-        {
             return;
-        }
         if (_unsent is { } waiting)
         {
             _unsent = [.. waiting, .. bytes];
@@ -217,9 +207,7 @@ internal sealed class StubConnection : ISocketHandler, IMessageSink, IPaced
         {
             _closed = true;
             if (_reader.IsInside)
-            {
                 Plan.Wrong("a connection that broke inside a request");
-            }
             _loop.Close(_fd);
         }
     }

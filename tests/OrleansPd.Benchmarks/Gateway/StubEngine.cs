@@ -33,9 +33,7 @@ internal sealed class StubEngine : ISocketHandler
     public void Ready(int events)
     {
         while (Native.Accept(_listener) is >= 0 and var fd)
-        {
             _loop.Add(fd, new StubConnection(_loop, this, fd));
-        }
     }
 }
 
@@ -74,30 +72,20 @@ internal sealed class StubPlan
     public void Saw(bool isPrefill, ReadOnlySpan<byte> tail)
     {
         if (isPrefill)
-        {
             Prefills++;
-        }
         else
-        {
             Decodes++;
-        }
         var at = tail.LastIndexOf("\"bootstrap_room\":"u8);
         if (at >= 0 && Utf8Parser.TryParse(tail[(at + 17)..], out long room, out _))
-        {
             _rooms += isPrefill ? room : -room;
-        }
         else if (isPrefill)
-        {
             Wrong("a prefill leg without a room");
-        }
     }
 
     public void Wrong(string what)
     {
         if (Errors.Count < 10)
-        {
             Errors.Add(what);
-        }
     }
 
     /// <summary>Null when all was as it should be.</summary>

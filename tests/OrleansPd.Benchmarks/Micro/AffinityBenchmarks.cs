@@ -75,8 +75,6 @@ public class AffinityBenchmarks
     private void Picked(PickPolicy policy, PairRequest[] batch)
     {
         foreach (ref readonly var request in batch.AsSpan())
-        {
             policy.Picked(_set, (int)(request.PrefixBlocks.Span[^1] % (ulong)_set.Count), request);
-        }
     }
 }

@@ -126,9 +126,7 @@ internal sealed class PromptBook(int prompts)
         var own = _new++;
         var hashes = new ulong[blocks];
         for (var i = 0; i < blocks; i++)
-        {
             hashes[i] = known >= 0 && i < shared ? Hash.Mix(((ulong)known << 20) + (ulong)i) : Hash.Mix((own << 20) + (ulong)i);
-        }
         return hashes;
     }
 }

@@ -34,9 +34,7 @@ public class ControlPlaneBenchmarks
         _plane = EmbeddedControlPlane.Create(options, new Healthy(), TimeProvider.System, seed: 1, NullLogger.Instance);
         _plane.StartAsync().GetAwaiter().GetResult();
         if (!SpinWait.SpinUntil(() => _plane.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), TimeSpan.FromSeconds(30)))
-        {
             throw new InvalidOperationException(_plane.Fleet.WhyNotReady ?? "not all workers came up");
-        }
     }
 
     [GlobalCleanup]

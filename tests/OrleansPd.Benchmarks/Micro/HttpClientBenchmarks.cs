@@ -42,9 +42,7 @@ public class HttpClientBenchmarks
     public void Cleanup()
     {
         foreach (var client in _clients)
-        {
             client.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        }
         _server?.Dispose();
     }
 
@@ -62,9 +60,7 @@ public class HttpClientBenchmarks
         await using var response = await client.SendAsync(_request, CancellationToken.None).ConfigureAwait(false);
         var total = 0;
         while (await response.ReadAsync(_into, CancellationToken.None).ConfigureAwait(false) is var read and > 0)
-        {
             total += read;
-        }
         return response.Status == 200 && total == MinimalServer.ResponseBytes
             ? total : throw new InvalidOperationException($"status {response.Status}, {total} bytes");
     }
@@ -120,9 +116,7 @@ public class HttpClientBenchmarks
             try
             {
                 while (ReadRequest(client, buffer))
-                {
                     client.Send(_response);
-                }
             }
             catch (SocketException)
             {
@@ -137,18 +131,14 @@ public class HttpClientBenchmarks
             {
                 var read = client.Receive(buffer, received, buffer.Length - received, SocketFlags.None);
                 if (read == 0)
-                {
                     return false;
-                }
                 received += read;
                 head = buffer.AsSpan(0, received).IndexOf("\r\n\r\n"u8);
             }
             var length = buffer.AsSpan(buffer.AsSpan(0, head).IndexOf("Content-Length: "u8) + 16);
             _ = System.Buffers.Text.Utf8Parser.TryParse(length, out int body, out var _);
             for (var left = head + 4 + body - received; left > 0;)
-            {
                 left -= client.Receive(buffer, 0, Math.Min(left, buffer.Length), SocketFlags.None);
-            }
             return true;
         }
     }

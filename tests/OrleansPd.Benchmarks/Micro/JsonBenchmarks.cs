@@ -48,9 +48,7 @@ public class JsonBenchmarks
     {
         var text = new StringBuilder();
         while (text.Length < BytesOf(size))
-        {
             text.Append("Some words of a naïve prompt, a \\\"quoted\\\" one and a line's end.\\n");
-        }
         var messages = $$"""[{"role":"system","content":"Be brief."},{"role":"user","content":"{{text}}"}]""";
         return Encoding.UTF8.GetBytes(
             $$"""{"model":"m","messages":{{messages}},"stream":true,"max_tokens":256,"temperature":0.7}""");

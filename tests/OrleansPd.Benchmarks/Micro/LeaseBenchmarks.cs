@@ -59,9 +59,7 @@ public class RoomBenchmarks
     {
         var mint = new RoomMint(2, 0);
         for (var i = 0; i < Held; i++)
-        {
             _rooms.Table.Register(mint.Next(BenchFleet.Ranks, i % BenchFleet.Ranks), i % BenchFleet.Ranks, null, Now);
-        }
         _worker = BenchFleet.State(1, "least_load").Fleet.Prefill[0];
     }
 

@@ -61,9 +61,7 @@ public class PickBenchmarks
     {
         ref readonly var request = ref _requests[_next++ & (BenchFleet.Requests - 1)];
         if (!_picker.TryPick(_pool, request, -1, -1, out var pick))
-        {
             throw new InvalidOperationException("nothing was picked");
-        }
         return pick.Prefill;
     }
 }

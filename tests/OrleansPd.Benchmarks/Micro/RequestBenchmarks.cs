@@ -96,9 +96,7 @@ public class AnswerBenchmarks
         {
             ReadOnlySpan<byte> chunk = _stream.AsSpan(at, Math.Min(Chunk, _stream.Length - at));
             while (_framer.Read(ref chunk, out _) == SseReadResult.Event)
-            {
                 found++;
-            }
         }
         return found == Events ? found : throw new InvalidOperationException($"{found} events");
     }

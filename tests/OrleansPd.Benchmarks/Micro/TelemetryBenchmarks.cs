@@ -101,14 +101,10 @@ public class SpanBenchmarks
         {
             _spans[_count++] = data;
             if (_count < _spans.Length)
-            {
                 return;
-            }
             _count = 0;
             if (exporter.Export(new Batch<Activity>(_spans, _spans.Length)) != ExportResult.Success)
-            {
                 throw new InvalidOperationException("nothing was sent");
-            }
         }
     }
 
@@ -138,9 +134,7 @@ public class KeyBenchmarks
     {
         var options = new GatewayOptions();
         foreach (var key in Enumerable.Range(0, Keys))
-        {
             options.ClientKeys.Add($"name=c{key},key=sk-0123456789abcdef0123456789abcdef-{key}");
-        }
         _ring = new KeyRing(options, TimeProvider.System);
         _request = Asking();
         _again = Asking();

@@ -39,14 +39,10 @@ public class WriterEndTests
         var registry = cluster.Silos[0].ServiceProvider.GetRequiredService<WorkerRegistry>();
         await MovingAsync(() => plane.Joined.IsCompleted);
         for (var i = 0; i < 50; i++)
-        {
             _ = await plane.AddAsync(FakeCluster.Worker($"d{i}", WorkerRole.Decode), ClusterStage.Token);
-        }
         await MovingAsync(() => plane.Fleet.Workers.Length == 50 && registry.Here.Count() == 50);
         foreach (var worker in plane.Fleet.Workers)
-        {
             _ = await plane.RemoveAsync(worker.Id, force: true, ClusterStage.Token);
-        }
         await MovingAsync(() => plane.Fleet.Workers.IsEmpty);
         await MovingAsync(() => !registry.Here.Any());
 

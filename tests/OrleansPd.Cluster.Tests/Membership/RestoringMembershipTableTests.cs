@@ -60,22 +60,16 @@ public class RestoringMembershipTableTests(ITestOutputHelper output)
         await using var stage = await TableStage.StartAsync();
         var silos = new List<TableStage.Silo>();
         for (var port = 1; port <= 4; port++)
-        {
             silos.Add(await stage.AddAsync(port));
-        }
         await silos[0].JoinAsync();
         using var stop = new CancellationTokenSource();
         var reading = silos.Select(silo => Task.Run(async () =>
         {
             while (!stop.IsCancellationRequested)
-            {
                 await silo.ReadAsync();
-            }
         })).ToArray();
         for (var i = 1; i < silos.Count; i++)
-        {
             await silos[i].JoinAsync();
-        }
         await silos[0].KillAsync(silos[3]);
         await stop.CancelAsync();
         await Task.WhenAll(reading);
@@ -99,9 +93,7 @@ public class RestoringMembershipTableTests(ITestOutputHelper output)
             foreach (var silo in silos)
             {
                 foreach (var other in silos)
-                {
                     Assert.Equal(SiloStatus.Active, await silo.StatusAsync(other));
-                }
             }
         }
         Assert.Single((await Task.WhenAll(silos.Select(silo => silo.VersionAsync()))).Distinct());
@@ -144,9 +136,7 @@ public class RestoringMembershipTableTests(ITestOutputHelper output)
         await using var stage = await TableStage.StartAsync();
         var (a, b, dead) = (await stage.AddAsync(1), await stage.AddAsync(2), await stage.AddAsync(3));
         foreach (var silo in new[] { a, b, dead })
-        {
             await silo.JoinAsync();
-        }
         await a.ReadAsync();
         await b.KillAsync(dead); // A does not know
         await stage.LoseAsync();

@@ -60,9 +60,7 @@ internal sealed class TableStage : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var host in _hosts)
-        {
             host.Dispose();
-        }
         await _redis.DisposeAsync();
         await _process.DisposeAsync();
     }

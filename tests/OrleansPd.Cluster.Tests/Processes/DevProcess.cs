@@ -33,9 +33,7 @@ internal sealed class DevProcess : IAsyncDisposable
             {
                 dev.Output.Add(line);
                 if (line.StartsWith("Ready; ", StringComparison.Ordinal))
-                {
                     return dev;
-                }
             }
             throw new InvalidOperationException(
                 $"orleanspd dev ended: {string.Join('\n', dev.Output)}\n{string.Join('\n', dev._errors)}");

@@ -59,9 +59,7 @@ internal sealed class Load : IAsyncDisposable
     public async Task ForAsync(TimeSpan time)
     {
         for (var since = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(since) < time;)
-        {
             await MoreAsync(1);
-        }
     }
 
     public void ForgetTimes()
@@ -92,9 +90,7 @@ internal sealed class Load : IAsyncDisposable
                 using var answer = await ProcessCluster.GenerateAsync(silo, tokens, CancellationToken.None);
                 var text = await answer.Content.ReadAsStringAsync();
                 if (!answer.IsSuccessStatusCode)
-                {
                     Failed($"{(int)answer.StatusCode} {text}");
-                }
             }
             catch (Exception e)
             {

@@ -54,9 +54,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
             await cluster.Redis.SettleAsync("test", "test");
             // The last silo names the engines, so that any other can be killed.
             for (var i = 0; i < silos; i++)
-            {
                 await cluster.AddAsync(named: i == silos - 1);
-            }
             await cluster.ReadyAsync();
             return cluster;
         }
@@ -157,13 +155,9 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var silo in _silos)
-        {
             await silo.DisposeAsync();
-        }
         await Redis.DisposeAsync();
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 }

@@ -61,9 +61,7 @@ public class RoomSurvivalTests
         {
             var stored = 0L;
             for (var shard = 0; shard < 16; shard++)
-            {
                 stored += (await redis.GetDatabase().HashKeysAsync($"test/rooms/{shard}")).Count(field => field != "writer");
-            }
             return stored;
         }
     }

@@ -76,9 +76,7 @@ internal sealed class SiloProcess : IAsyncDisposable
         finally
         {
             if (!process.HasExited)
-            {
                 process.Kill();
-            }
         }
     }
 
@@ -122,9 +120,7 @@ internal sealed class SiloProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
-        {
             await KillAsync();
-        }
         _process.Dispose();
         Client.Dispose();
     }

@@ -73,9 +73,7 @@ public class RoomReminderTests
         public Task Invoke(IIncomingGrainCallContext context)
         {
             if (context.Grain is IBootstrapRoomGrain shard)
-            {
                 seen.Enqueue(new(silo, shard.GetPrimaryKeyLong(), context.InterfaceMethod.Name));
-            }
             return context.Invoke();
         }
     }

@@ -38,9 +38,7 @@ public class RoomThroughput(ITestOutputHelper output)
         // Nothing was acknowledged that Redis does not have.
         var stored = 0L;
         for (var shard = 0; shard < 16; shard++)
-        {
             stored += Math.Max(0, await redis.GetDatabase().HashLengthAsync($"bench/rooms/{shard}") - 1);
-        }
         Assert.Equal(20_000 + (3 * (Total / 4)), stored);
 
         async Task RunAsync(int count, int round)

@@ -1,8 +1,6 @@
 namespace OrleansPd.Cluster.Tests.Support;
 
-/// <summary>
-/// Delays every grain call of a silo while it is closed: a request that awaited one would hang.
-/// </summary>
+/// <summary>Delays every grain call of a silo while it is closed: a request that awaited one would hang.</summary>
 internal sealed class CallGate : IOutgoingGrainCallFilter
 {
     private TaskCompletionSource? _closed;

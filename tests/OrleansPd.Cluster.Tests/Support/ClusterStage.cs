@@ -74,9 +74,7 @@ internal sealed class ClusterStage : IAsyncDisposable
             var controlPlane = new ControlPlaneOptions { Policy = "least_load" };
             options?.Invoke(controlPlane);
             if (Interlocked.Exchange(ref first, 1) == 0)
-            {
                 controlPlane.Workers.AddRange(named);
-            }
             siloBuilder.AddOrleansPd(controlPlane, cluster);
             siloBuilder.AddOrleansPdMemoryStorage();
             siloBuilder.UseInMemoryReminderService();
@@ -87,9 +85,7 @@ internal sealed class ClusterStage : IAsyncDisposable
         stage._engines.AddRange(engines);
         await stage.Cluster.DeployAsync();
         foreach (var handle in stage.Cluster.Silos)
-        {
             await stage.AddGatewayAsync(handle);
-        }
         return stage;
     }
 
@@ -134,16 +130,12 @@ internal sealed class ClusterStage : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var node in Nodes)
-        {
             await node.Gateway.DisposeAsync();
-        }
         await Cluster.StopAllSilosAsync();
         await Cluster.DisposeAsync();
         _clients.ForEach(c => c.Dispose());
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 
     private async Task<Node> AddGatewayAsync(InProcessSiloHandle handle)

@@ -14,13 +14,9 @@ internal sealed class SharedStorage : IGrainStorage
     public Task ReadStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
         if (_stored.TryGetValue((stateName, grainId), out var stored))
-        {
             (grainState.State, grainState.ETag, grainState.RecordExists) = ((T)stored.State, stored.ETag, true);
-        }
         else
-        {
             (grainState.ETag, grainState.RecordExists) = (null!, false);
-        }
         return Task.CompletedTask;
     }
 

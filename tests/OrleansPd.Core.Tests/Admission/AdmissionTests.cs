@@ -59,13 +59,9 @@ public sealed class AdmissionTests
                         MaxWait = TimeSpan.FromSeconds(random.Next(2) * 10),
                     });
                     if (answer.Grant?.Lease is { } lease)
-                    {
                         live.Add(lease);
-                    }
                     if (answer.Waiting is not null)
-                    {
                         waiting.Add(answer.Waiting);
-                    }
                     break;
                 case 3 or 4 when live.Count > 0:
                     var ended = live[random.Next(live.Count)];

@@ -64,9 +64,7 @@ public class PairTableTests
         foreach (var prefill in Kinds)
         {
             foreach (var decode in Kinds)
-            {
                 pairs.Add(prefill, decode);
-            }
         }
         return pairs;
     }

@@ -197,9 +197,7 @@ public class CreditLedgerTests
                 return;
             }
             if (ledger.Sync(claim, now) is { } grant && !lost)
-            {
                 _window = grant.Ranks[0].Credits;
-            }
         }
     }
 }

@@ -81,9 +81,7 @@ public sealed class MisfitTests
         Assert.DoesNotContain(leases, lease => lease.Decode.Id == misfit);
         // When only one side has such workers, the other side is refused too instead of tried.
         foreach (var decode in fleet.State.Fleet.Decode.Where(d => d.Id != misfit).Select(d => d.Id).ToArray())
-        {
             fleet.Apply(decode, new WorkerInput.Drain());
-        }
         Assert.Equal(RefusalReason.NoDecode, fleet.Refused().Reason);
     }
 }

@@ -56,9 +56,7 @@ public sealed class RankFaultTests
                 || lease.PrefillTarget.DisaggPrefillDpRank == lease.PrefillRank);
             Assert.Equal(lease.PrefillTarget.DisaggPrefillDpRank, lease.DecodeTarget.DisaggPrefillDpRank);
             if (random.Next(3) == 0)
-            {
                 fleet.EndBoth(lease);
-            }
         }
     });
 }

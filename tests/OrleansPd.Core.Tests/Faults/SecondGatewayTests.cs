@@ -52,9 +52,7 @@ public sealed class SecondGatewayTests(ITestOutputHelper output)
     private static void Others(TestFleet fleet, int conversation)
     {
         for (var i = conversation % 3; i > 0; i--)
-        {
             fleet.EndBoth(fleet.Take(new PairRequest { PromptTokens = 10 }));
-        }
     }
 
     private static TestFleet Gateway(string policy, int seed, bool reversed = false)

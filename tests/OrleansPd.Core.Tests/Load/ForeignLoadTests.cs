@@ -62,9 +62,7 @@ public sealed class ForeignLoadTests
         fleet.ReportLoad(busy.Id, new RankReading(0, 50, 0) { Age = TimeSpan.FromMinutes(1) });
         Assert.Equal(3, fleet.State.View(busy.Id)!.Ranks[0].Foreign);
         foreach (var lease in leases)
-        {
             fleet.EndBoth(lease);
-        }
         fleet.ReportLoad(fleet.State.Fleet.Decode[1].Id, new RankReading(0, 500, 0) { Age = TimeSpan.Zero });
         fleet.Take(); // an estimate alone closes nothing
     }
@@ -75,9 +73,7 @@ public sealed class ForeignLoadTests
         var fleet = new TestFleet().With(1, 1, slots: 8);
         var leases = Enumerable.Range(0, 6).Select(_ => fleet.Take()).ToArray();
         foreach (var lease in leases)
-        {
             fleet.EndBoth(lease);
-        }
         fleet.ReportLoad(leases[0].Decode.Id, new RankReading(0, 6, 0) { Age = TimeSpan.FromSeconds(1) });
         Assert.Equal(0, fleet.State.View(leases[0].Decode.Id)!.Ranks[0].Foreign);
     }

@@ -36,9 +36,7 @@ public sealed class RankTreeTests
         {
             var usable = ranks[leaf].Score != RankTree.Closed && ranks[leaf].Items >= items && ranks[leaf].Tokens >= tokens;
             if (usable && (leaf < from || leaf >= to) && (best < 0 || ranks[leaf].Score < ranks[best].Score))
-            {
                 best = leaf;
-            }
         }
         return best;
     }

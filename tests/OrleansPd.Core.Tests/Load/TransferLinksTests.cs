@@ -26,9 +26,7 @@ public class TransferLinksTests
     {
         Record(1, 10, false, Start);
         foreach (var decode in (int[])[10, 11, 12])
-        {
             Record(2, decode, true, Start);
-        }
         Assert.Equal(default, Record(1, 11, false, Start));
         Assert.Equal((LegSide.Prefill, 3), Record(1, 12, false, Start));
         Assert.Equal((LegSide.Prefill, 1), Record(1, 10, false, Start));
@@ -39,9 +37,7 @@ public class TransferLinksTests
     {
         Record(1, 10, false, Start);
         foreach (var prefill in (int[])[1, 2, 3])
-        {
             Record(prefill, 11, true, Start);
-        }
         Record(2, 10, false, Start);
         Assert.Equal((LegSide.Decode, 3), Record(3, 10, false, Start));
     }
@@ -112,9 +108,7 @@ public class TransferLinksTests
     {
         Record(1, 10, false, Start);
         for (var second = 1; second <= 130; second++)
-        {
             _links.Tick(Start.AddSeconds(second));
-        }
         Record(1, 11, false, Start.AddSeconds(131));
         Assert.Equal(default, Record(1, 12, false, Start.AddSeconds(131)));
     }
@@ -208,9 +202,7 @@ public class TransferLinksTests
                 .SelectMany(p => Enumerable.Range(100, decodes).Where(d => !Charged.Contains((LegSide.Decode, d)))
                     .Where(d => !_links.Avoids(p, d)).Select(d => (p, d))).ToList();
             if (usable.Count == 0)
-            {
                 return;
-            }
             var link = usable[random.Next(usable.Count)];
             var wasAvoided = _links.Avoided.Contains(link);
             Tries += wasAvoided ? 1 : 0;

@@ -46,15 +46,11 @@ public class MoveWatchTests
     public void A_silo_that_restarts_again_and_again_moves_no_grain()
     {
         for (var second = 0.0; second < 200; second++)
-        {
             Assert.Null((int)second % 9 < 8 ? Next(second, Far, Far, Beside) : Next(second, Far, Far));
-        }
         for (var process = 0; process < 20; process++) // each process of a silo has a new id
         {
             for (var second = 0; second < 9; second++)
-            {
                 Assert.Null(Next(200 + (process * 9) + second, Far, Far, Beside with { Silo = $"process {process}" }));
-            }
         }
     }
 
@@ -62,9 +58,7 @@ public class MoveWatchTests
     public void A_writer_that_has_just_come_stays_for_a_while()
     {
         for (var second = 0; second < 10; second++)
-        {
             Assert.Null(Next(second, Far, Far, Near, Beside));
-        }
         Assert.Equal("beside", Next(10, Far, Far, Near, Beside));
     }
 }

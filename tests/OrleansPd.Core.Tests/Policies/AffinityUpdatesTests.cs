@@ -81,9 +81,7 @@ public class AffinityNewsTests
         Assert.Equal(6, homes.Distinct().Count());
         Assert.True(right.Learn(left.TakeUpdates(all: false)!) > 0);
         for (var i = 1; i <= 50; i++)
-        {
             Assert.Equal(homes[i - 1], Ask(right, Prompt(i, 60), (ulong)i));
-        }
     }
 
     [Fact]
@@ -114,9 +112,7 @@ public class AffinityNewsTests
     {
         var gateway = Gateway("a", 1, "cache_aware", "p0", "p1");
         for (var i = 1; i <= 2000; i++)
-        {
             Ask(gateway, Prompt(i, 40));
-        }
         Assert.InRange(gateway.TakeUpdates(all: false)!.Words.Length, AffinityUpdates.MaxWords - 64, AffinityUpdates.MaxWords);
     }
 

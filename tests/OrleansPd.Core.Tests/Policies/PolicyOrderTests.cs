@@ -58,9 +58,7 @@ public sealed class PolicyOrderTests(ITestOutputHelper output)
             Concurrency = 36,
         };
         foreach (var workers in new[] { 2, 4 })
-        {
             Assert.InRange(Mean(policy, common, workers, 1), 0, most * Mean("round_robin", common, workers, 1) * 1.001);
-        }
     }
 
     [Fact]

@@ -50,9 +50,7 @@ public sealed class RoomMintTests
         var rising = rooms.Zip(rooms.Skip(1)).Count(p => p.First < p.Second);
         Assert.InRange(rising, 3_600, 4_400);
         foreach (var dp in new[] { 2, 3, 8 })
-        {
             Assert.All(rooms.GroupBy(r => r % dp), g => Assert.InRange(g.Count(), 8_000 / dp * 8 / 10, 8_000 / dp * 12 / 10));
-        }
     }
 
     [Theory]

@@ -54,9 +54,7 @@ public class RoomTableTests(ITestOutputHelper output)
             Open(table, Lease(18, rank: 2));
 
             if (swept)
-            {
                 table.Sweep(later);
-            }
 
             Assert.Equal(known ? 3 : null, table.Owner(17, later)?.Rank);
             Assert.Equal(2, table.Owner(18, later)!.Value.Rank);
@@ -161,9 +159,7 @@ public class RoomTableTests(ITestOutputHelper output)
         Assert.Null(table.Owner(2, Start + Ttl));
     }
 
-    /// <summary>
-    /// Any order of events: the table agrees with a plain list of the events, and no room is lost.
-    /// </summary>
+    /// <summary>Any order of events: the table agrees with a plain list of the events, and no room is lost.</summary>
     [Fact]
     public void Every_room_closes_or_expires_and_no_leased_one_vanishes() => SeededRandom.ForEachSeed(150, random =>
     {
@@ -195,9 +191,7 @@ public class RoomTableTests(ITestOutputHelper output)
                     Assert.True(outcome == RankRegistration.Full ? !known && table.Count == most
                         : outcome == (known && entry.Rank != rank ? RankRegistration.Conflict : RankRegistration.Stored));
                     if (outcome == RankRegistration.Stored)
-                    {
                         young[number] = (rank, now + Ttl);
-                    }
                     break;
                 case 8:
                     now += TimeSpan.FromSeconds(random.Next(1, 40));
@@ -212,9 +206,7 @@ public class RoomTableTests(ITestOutputHelper output)
                     break;
             }
             foreach (var (lease, held, isVoid) in live)
-            {
                 Assert.Equal(held && !isVoid ? lease.PrefillRank : null, table.Owner(lease.Room, now)?.Rank);
-            }
             var sample = random.Next(300);
             Assert.Equal(young.TryGetValue(sample, out var kept) && kept.Until > now ? kept.Rank
                 : null, table.Owner(sample, now)?.Rank);
@@ -243,15 +235,11 @@ public class RoomTableTests(ITestOutputHelper output)
 
         var now = Start;
         for (var room = 1L; room <= 1_000_000; room++)
-        {
             Assert.Equal(RankRegistration.Stored, table.Register(room, 1, null, now));
-        }
         output.WriteLine($"a million rooms: {(GC.GetTotalMemory(true) - before) / 1e6:F0} MB");
         Assert.Equal(RankRegistration.Full, table.Register(-1, 1, null, now));
         for (var second = 0; second < 200; second++)
-        {
             table.Sweep(now += TimeSpan.FromSeconds(1));
-        }
         Assert.Equal(0, table.Count);
         Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 1_000_000);
 
@@ -260,13 +248,9 @@ public class RoomTableTests(ITestOutputHelper output)
             for (var i = 0; i < times; i++)
             {
                 foreach (var lease in leases)
-                {
                     Open(table, lease);
-                }
                 foreach (var lease in leases)
-                {
                     table.Close(lease.Room);
-                }
             }
         }
     }

@@ -65,17 +65,13 @@ public sealed class AdapterTests
             _ = fleet.Wait(Asking("poet"));
             fleet.EndBoth(held.Dequeue());
             if (fleet.Granted() is not [var granted])
-            {
                 break;
-            }
             held.Enqueue(granted.Grant!.Value.Lease!);
             passed++;
         }
         Assert.InRange(passed, 1, 100);
         while (held.TryDequeue(out var lease))
-        {
             fleet.EndBoth(lease);
-        }
         Assert.NotNull(batch.Grant?.Lease);
     }
 
@@ -148,13 +144,9 @@ public sealed class AdapterTests
     {
         var fleet = new TestFleet(new() { Policy = policy, DecodePolicy = policy, PrefixIndexBlocks = 1024 });
         for (var i = 0; i < adapters.Length; i++)
-        {
             fleet.Add(WorkerRole.Prefill, $"p{i}", TestFleet.Facts(slots: 16) with { AdapterNames = adapters[i].Prefill });
-        }
         for (var i = 0; i < adapters.Length; i++)
-        {
             fleet.Add(WorkerRole.Decode, $"d{i}", TestFleet.Facts() with { AdapterNames = adapters[i].Decode });
-        }
         return fleet;
     }
 }

@@ -27,9 +27,7 @@ public sealed class RecipeTests
                 "p", 8998, decodeRank ? lease.DecodeRank : null, partner ? lease.PrefillRank : null), lease.DecodeTarget);
             Assert.Equal(3, lease.Rooms.Length);
             if (recipe != DpRankMode.Engine)
-            {
                 Assert.All(lease.Rooms.ToArray(), room => Assert.Equal(lease.PrefillRank, room % prefillDp));
-            }
             fleet.EndBoth(lease);
         }
     }

@@ -24,9 +24,7 @@ public sealed class BreakerTests
     {
         var breaker = default(Breaker);
         for (var i = 0; i < 4; i++)
-        {
             breaker = breaker.Failed(Limits, Start).Succeeded(Limits, Start);
-        }
         Assert.False(breaker.Failed(Limits, Start).IsOpen); // 9 outcomes: no rate yet
         Assert.True(breaker.Failed(Limits, Start).Failed(Limits, Start).IsOpen);
     }
@@ -36,9 +34,7 @@ public sealed class BreakerTests
     {
         var breaker = default(Breaker);
         for (var i = 0; i < 4; i++)
-        {
             breaker = breaker.Failed(Limits, Start).Succeeded(Limits, Start);
-        }
         var later = Start.AddSeconds(101);
         Assert.False(breaker.Failed(Limits, later).Failed(Limits, later).IsOpen);
     }

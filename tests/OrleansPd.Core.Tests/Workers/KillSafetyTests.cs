@@ -55,9 +55,7 @@ public sealed class KillSafetyTests
     {
         var fleet = new TestFleet();
         for (var i = 0; i < 80; i++)
-        {
             fleet.Apply(fleet.Add(WorkerRole.Decode, $"d{i}", ready: false), new WorkerInput.Remove());
-        }
         var list = fleet.State.List();
         Assert.Equal((64, "d79"), (list.Length, list[0].Worker.Url.Host));
         fleet.Now = fleet.Now.AddHours(1);

@@ -91,9 +91,7 @@ public sealed class WorkerPhaseTests
     {
         var id = _fleet.Add(WorkerRole.Decode, "d");
         for (var i = 0; i < 3; i++)
-        {
             _fleet.Apply(id, new WorkerInput.Missed("no route", Refused: false));
-        }
         Assert.Equal(WorkerPhase.Registered, _fleet.SnapshotOf(id).Phase);
         _fleet.Apply(id, new WorkerInput.Described(TestFleet.Facts()));
         Assert.Equal((WorkerPhase.Probing, 1L), (_fleet.SnapshotOf(id).Phase, _fleet.SnapshotOf(id).Epoch));
@@ -174,9 +172,7 @@ public sealed class WorkerPhaseTests
     {
         _fleet.With(1, 1, slots: 100);
         for (var i = 0; i < 10; i++)
-        {
             _fleet.EndBoth(_fleet.Take() is var lease ? lease : null!, LegOutcome.Failed);
-        }
         Assert.Equal(RefusalReason.NoWorkers, _fleet.Refused().Reason);
         _fleet.Now = _fleet.Now.AddSeconds(5);
         var halfOpen = _fleet.Take();

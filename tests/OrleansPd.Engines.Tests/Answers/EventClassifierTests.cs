@@ -59,14 +59,10 @@ public sealed class EventClassifierTests
         var bytes = Encoding.UTF8.GetBytes(data);
         Assert.Equal(expected, EventClassifier.Classify(bytes, dialect));
         if (expected.Kind is EventKind.Error or EventKind.Abort)
-        {
             Assert.True(EventClassifier.MayBeError(bytes));
-        }
 
         if (expected.Kind is EventKind.Content && !data.Contains("\"error\"", StringComparison.Ordinal))
-        {
             Assert.False(EventClassifier.MayBeError(bytes));
-        }
     }
 
     [Fact]
@@ -82,9 +78,7 @@ public sealed class EventClassifierTests
             var random = new Random(seed);
             var data = good.AsSpan(0, random.Next(2) == 0 ? good.Length : random.Next(good.Length)).ToArray();
             for (var count = random.Next(4); count > 0 && data.Length > 0; count--)
-            {
                 data[random.Next(data.Length)] = (byte)random.Next(256);
-            }
 
             foreach (var dialect in Enum.GetValues<Dialect>())
             {

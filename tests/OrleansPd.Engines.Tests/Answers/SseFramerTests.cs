@@ -19,9 +19,7 @@ public sealed class SseFramerTests
     public void Events_do_not_depend_on_the_chunks(string stream, string expected)
     {
         for (var size = 1; size <= stream.Length; size++)
-        {
             Assert.Equal(expected, string.Join('|', Read(stream, () => size).Data));
-        }
     }
 
     [Fact]

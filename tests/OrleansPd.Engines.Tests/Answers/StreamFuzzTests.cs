@@ -24,9 +24,7 @@ public sealed class StreamFuzzTests
         var whole = Frame(stream, [stream.Length], 1 << 20);
         var cuts = new List<int>();
         for (var at = 0; at < stream.Length; at += cuts[^1])
-        {
             cuts.Add(Math.Min(random.Next(1, random.Next(2) == 0 ? 4 : 200), stream.Length - at));
-        }
         var pieces = Frame(stream, cuts, 1 << 20);
         Assert.Equal(whole.Events, pieces.Events);
         Assert.Equal(whole.Pending, pieces.Pending);
@@ -82,29 +80,19 @@ public sealed class StreamFuzzTests
         var output = new ArrayBufferWriter<byte>();
         var sound = IsJson(data);
         if (SampleRewriter.Rewrite(data, dialect, random.Next(100), random.Next(2) == 0 ? "ours" : null, output))
-        {
             Assert.True(!sound || IsJson(output.WrittenSpan), $"{Show(data)} became {Show(output.WrittenSpan)}");
-        }
         else
-        {
             Assert.Equal(0, output.WrittenCount);
-        }
         output.ResetWrittenCount();
         var merger = new LogprobMerger();
         merger.AddPrefill(Mutated(random, Encoding.UTF8.GetBytes(Event(random, Dialect.Generate))));
         if (!merger.Write(data, output))
-        {
             Assert.Equal(data, output.WrittenSpan);
-        }
         else
-        {
             Assert.True(!sound || IsJson(output.WrittenSpan), $"{Show(data)} became {Show(output.WrittenSpan)}");
-        }
         output.ResetWrittenCount();
         if (SampleRewriter.RewriteUsage(data, new Usage(1, 2, 3, 4), "ours", output))
-        {
             Assert.True(!sound || IsJson(output.WrittenSpan), $"{Show(data)} became {Show(output.WrittenSpan)}");
-        }
     });
 
     [Fact]
@@ -119,13 +107,9 @@ public sealed class StreamFuzzTests
             ? AnswerJoiner.JoinGenerate(parts, output)
             : AnswerJoiner.JoinOpenAi(parts, dialect, 1, "ours", output);
         if (good)
-        {
             Assert.True(!parts.All(p => IsJson(p.Span)) || IsJson(output.WrittenSpan), Show(output.WrittenSpan));
-        }
         else
-        {
             Assert.Equal(0, output.WrittenCount);
-        }
     });
 
     /// <summary>
@@ -143,23 +127,17 @@ public sealed class StreamFuzzTests
             {
                 var data = Mutated(random, Encoding.UTF8.GetBytes(Event(random, dialect)), often: 3);
                 if (!EventClassifier.IsObject(data))
-                {
                     continue;
-                }
                 using var framer = new SseFramer();
                 ReadOnlySpan<byte> chunk = (byte[])[.. "data: "u8, .. data, .. "\n\n"u8];
                 if (framer.Read(ref chunk, out var e) == SseReadResult.Event && EventClassifier.IsObject(e.Data))
-                {
                     journal.Take(e, output);
-                }
             }
             _ = (journal.Text, journal.Tokens, journal.OutputIds, journal.IsBroken);
             journal.NextAttempt();
         }
         foreach (var (data, isDone) in Frame(output.Written.ToArray(), [output.Length], 1 << 20).Events)
-        {
             Assert.True(isDone || IsJson(Encoding.UTF8.GetBytes(data)), data);
-        }
     });
 
     private static (List<(string Data, bool IsDone)> Events, int Raw, int Pending) Frame(

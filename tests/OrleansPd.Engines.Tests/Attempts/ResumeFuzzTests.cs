@@ -32,9 +32,7 @@ public sealed class ResumeFuzzTests
         var body = Encoding.UTF8.GetBytes(text.Insert(text.IndexOf('{', StringComparison.Ordinal) + 1, "\"stream\":true,"));
         var shape = new RequestShape();
         if (!RequestScanner.TryScan(body, dialect, ScanLimits.Default, shape, out _) || !Resumable.Is(body, shape))
-        {
             return false;
-        }
         using var shared = SharedBody.CopyOf(body);
         var call = new DispatchCall { Path = "/", Body = shared, Shape = shape, Pair = new PairRequest() };
         var first = ResumeBody.First(call);
@@ -51,9 +49,7 @@ public sealed class ResumeFuzzTests
             next.Body.Dispose();
         }
         if (!ReferenceEquals(first.Body, shared))
-        {
             first.Body.Dispose();
-        }
         return next is not null;
     }
 

@@ -40,14 +40,10 @@ public class LogQueueTests
         });
         Assert.True(isBlocked.Wait(Limit, TestContext.Current.CancellationToken));
         for (var i = 0; i < LogQueue.MaxWaiting + 7; i++)
-        {
             queue.Add(() => written++);
-        }
         block.Set();
         while (written < LogQueue.MaxWaiting)
-        {
             await Task.Delay(5, TestContext.Current.CancellationToken);
-        }
         await queue.FlushAsync().WaitAsync(Limit, TestContext.Current.CancellationToken);
         Assert.Equal(LogQueue.MaxWaiting, written);
         Assert.Equal([7L], dropped);

@@ -13,15 +13,11 @@ public sealed class MonitorPaceTests
     {
         var pace = new MonitorPace();
         for (var i = 0; i < monitors; i++)
-        {
             pace.Begin();
-        }
         Assert.Equal(TimeSpan.FromSeconds(load), pace.Load(TimeSpan.FromSeconds(2)));
         Assert.Equal(TimeSpan.FromSeconds(facts), pace.Facts(TimeSpan.FromSeconds(10)));
         for (var i = 0; i < monitors; i++)
-        {
             pace.End();
-        }
         Assert.Equal(TimeSpan.FromSeconds(2), pace.Load(TimeSpan.FromSeconds(2)));
     }
 }

@@ -59,9 +59,7 @@ public sealed class BodyFuzzTests
             "plain text between "];
         var text = new StringBuilder("{\"text\":\"");
         for (var count = random.Next(1, 120); count > 0; count--)
-        {
             text.Append(parts[random.Next(parts.Length)]);
-        }
 
         var body = Scan.Utf8(text.Append("\",\"rid\":\"r\"}").ToString());
         var shape = Scan.Ok(body, Dialect.Generate);
@@ -77,9 +75,7 @@ public sealed class BodyFuzzTests
         var dialect = (Dialect)random.Next(3);
         var body = Scan.Utf8(new RandomBody(random, dialect).Write()).ToList();
         for (var count = random.Next(1, 4); count > 0 && body.Count > 0; count--)
-        {
             Mutate(body, random);
-        }
 
         Judge([.. body], dialect, new RequestShape());
     });
@@ -93,9 +89,7 @@ public sealed class BodyFuzzTests
         {
             text.Append(random.Next(4) switch { 0 => random.Next(10), 1 => random.Next(1000), _ => random.Next() });
             if (random.Next(300) == 0)
-            {
                 text.Append(separators[0]).Append('7', random.Next(1, 140));
-            }
 
             text.Append(count > 1 ? separators[random.Next(separators.Length)] : "]}");
         }
@@ -144,13 +138,9 @@ public sealed class BodyFuzzTests
                 break;
             default:
                 if (random.Next(5) == 0)
-                {
                     body.RemoveRange(at, body.Count - at);
-                }
                 else
-                {
                     body.InsertRange(at, Enumerable.Repeat((byte)'[', random.Next(1, 70)));
-                }
 
                 break;
         }
@@ -159,17 +149,13 @@ public sealed class BodyFuzzTests
     private static bool IsObject(byte[] body)
     {
         if (!Utf8.IsValid(body))
-        {
             return false;
-        }
 
         try
         {
             var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = 64 });
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            {
                 return false;
-            }
 
             while (reader.Read())
             {
@@ -194,17 +180,13 @@ public sealed class BodyFuzzTests
             && prompt[0].ValueKind != JsonValueKind.Number;
         Assert.Equal((batch, batch ? prompt.GetArrayLength() : 1), (shape.IsBatch, shape.Items));
         if (shape.PromptKind == PromptKind.Ids)
-        {
             Assert.Equal(prompt.GetArrayLength(), shape.PromptTokensEstimate);
-        }
 
         var owner = dialect != Dialect.Generate ? wanted : [];
         if (dialect == Dialect.Generate && wanted.TryGetValue("sampling_params", out var parameters))
         {
             foreach (var member in (parameters.ValueKind == JsonValueKind.Array ? parameters[0] : parameters).EnumerateObject())
-            {
                 owner[member.Name] = member.Value;
-            }
         }
         Assert.Equal(owner.TryGetValue("n", out var n) && n.ValueKind == JsonValueKind.Number ? n.GetInt32() : 1, shape.Samples);
     }
@@ -217,19 +199,13 @@ public sealed class BodyFuzzTests
         foreach (var (name, value) in wanted)
         {
             if (!shape.IsBatch || value.ValueKind != JsonValueKind.Array)
-            {
                 continue;
-            }
 
             if (name is "text" or "prompt" or "sampling_params" or "return_logprob" or "top_logprobs_num" or "lora_path")
-            {
                 expected[name] = value[item].GetRawText();
-            }
         }
         if (expected.TryGetValue("n", out var n) && n != "null" && shape.Dialect != Dialect.Generate)
-        {
             expected["n"] = "1";
-        }
 
         if (expected.TryGetValue("sampling_params", out var parameters))
         {
@@ -248,9 +224,7 @@ public sealed class BodyFuzzTests
         expected["bootstrap_port"] = "1";
         expected["disagg_prefill_dp_rank"] = "3";
         if (members.Rid is not null)
-        {
             expected["rid"] = $"\"{members.Rid}\"";
-        }
 
         return expected;
     }
@@ -259,9 +233,7 @@ public sealed class BodyFuzzTests
         expected.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => (member.Key, member.Value)),
         actual.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => (member.Key, member.Value.GetRawText())));
 
-    /// <summary>
-    /// The last duplicate wins; a spliced body must not have a removed member twice, in any spelling.
-    /// </summary>
+    /// <summary>The last duplicate wins; a spliced body must not have a removed member twice, in any spelling.</summary>
     private static Dictionary<string, JsonElement> Members(byte[] body, bool spliced = false)
     {
         var members = new Dictionary<string, JsonElement>(StringComparer.Ordinal);

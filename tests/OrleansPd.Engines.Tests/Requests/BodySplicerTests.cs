@@ -64,9 +64,7 @@ public sealed class BodySplicerTests
             new() { BootstrapHost = "h", Rooms = new[] { 1L } }, new() { Rids = new[] { "a" } },
         ];
         foreach (var members in forSingle)
-        {
             Assert.Throws<ArgumentException>(() => Spliced("""{"text":"a"}""", members));
-        }
 
         LegMembers[] forBatch =
         [
@@ -75,9 +73,7 @@ public sealed class BodySplicerTests
             new() { Rids = new[] { "a" } }, new() { Rid = "a", Rids = new[] { "a", "b" } },
         ];
         foreach (var members in forBatch)
-        {
             Assert.Throws<ArgumentException>(() => Spliced("""{"text":["a","b"]}""", members));
-        }
     }
 
     [Fact]

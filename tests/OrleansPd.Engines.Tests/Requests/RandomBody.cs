@@ -20,14 +20,10 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     {
         var members = new List<(string Name, Action Value)> { (PromptName(), Prompt) };
         for (var count = random.Next(14); count > 0; count--)
-        {
             members.Add(Member());
-        }
 
         if (random.Next(4) == 0)
-        {
             members.AddRange(members.Slice(0, random.Next(1, members.Count)));
-        }
 
         var order = members.ToArray();
         random.Shuffle(order);
@@ -37,9 +33,7 @@ internal sealed class RandomBody(Random random, Dialect dialect)
         for (var at = 0; at < order.Length; at++)
         {
             if (at > 0)
-            {
                 Separate(',');
-            }
 
             Text(order[at].Name);
             Separate(':');
@@ -90,13 +84,9 @@ internal sealed class RandomBody(Random random, Dialect dialect)
             ? () => List(random.Next(1, 200), () => _text.Append(random.Next(10) == 0 ? random.Next(10) : random.Next(200_000)))
             : () => Text(Word());
         if (_batch == 0)
-        {
             one();
-        }
         else
-        {
             List(_batch, one);
-        }
     }
 
     private void Rid()
@@ -113,13 +103,9 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     private void SamplingParams()
     {
         if (_batch == 0 || random.Next(2) == 0)
-        {
             One();
-        }
         else
-        {
             List(_batch, One);
-        }
 
         void One()
         {
@@ -127,9 +113,7 @@ internal sealed class RandomBody(Random random, Dialect dialect)
             Space();
             _text.Append("\"sampling_seed\": ").Append(random.Next(100)).Append(",\"temperature\":0.50");
             if (_samples != 1 || random.Next(2) == 0)
-            {
                 _text.Append(",\"n\":").Append(_samples);
-            }
 
             _text.Append('}');
         }
@@ -138,13 +122,9 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     private void PerItem(Action one)
     {
         if (_batch == 0 || random.Next(2) == 0)
-        {
             one();
-        }
         else
-        {
             List(_batch, one);
-        }
     }
 
     private void Anything() => Anything(random.Next(4));
@@ -177,9 +157,7 @@ internal sealed class RandomBody(Random random, Dialect dialect)
                     Separate(':');
                     Anything(depth - 1);
                     if (count > 0)
-                    {
                         Separate(',');
-                    }
                 }
                 _text.Append('}');
                 break;
@@ -193,13 +171,9 @@ internal sealed class RandomBody(Random random, Dialect dialect)
         for (var at = 0; at < length; at++)
         {
             if (at > 0 && tight)
-            {
                 _text.Append(", ");
-            }
             else if (at > 0)
-            {
                 Separate(',');
-            }
 
             one();
         }
@@ -221,17 +195,11 @@ internal sealed class RandomBody(Random random, Dialect dialect)
         foreach (var letter in value)
         {
             if (letter is '"' or '\\' && random.Next(2) == 0)
-            {
                 quoted.Append('\\').Append(letter);
-            }
             else if (letter < ' ' || letter is '"' or '\\' || random.Next(40) == 0 && !char.IsSurrogate(letter))
-            {
                 quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)letter:x4}");
-            }
             else
-            {
                 quoted.Append(letter);
-            }
         }
         return quoted.Append('"').ToString();
     }
@@ -250,8 +218,6 @@ internal sealed class RandomBody(Random random, Dialect dialect)
     private void Space()
     {
         for (var count = random.Next(6) - 3; count > 0; count--)
-        {
             _text.Append(" \t\r\n"[random.Next(4)]);
-        }
     }
 }

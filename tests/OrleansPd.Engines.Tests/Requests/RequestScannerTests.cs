@@ -57,13 +57,9 @@ public sealed class RequestScannerTests
     {
         var body = "{\"text\":\"a\",\"x\":" + new string('[', levels - 1) + new string(']', levels - 1) + "}";
         if (good)
-        {
             Scan.Ok(body, Dialect.Generate);
-        }
         else
-        {
             Assert.Contains("deeper than 64", Scan.Refused(body, Dialect.Generate).Message, StringComparison.Ordinal);
-        }
     }
 
     [Theory]
@@ -285,9 +281,7 @@ public sealed class RequestScannerTests
         var good = RequestScanner.TryScan(body, Dialect.Generate, ScanLimits.Default, shape, out _);
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var round = 0; round < 100; round++)
-        {
             good &= RequestScanner.TryScan(body, Dialect.Generate, ScanLimits.Default, shape, out _);
-        }
 
         Assert.True(good);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);

@@ -27,13 +27,9 @@ public sealed class Utf8CheckTests
             for (var code = 0; code < Telling.Length * Telling.Length * Telling.Length * Telling.Length; code++)
             {
                 for (int i = 0, left = code; i < 4; i++, left /= Telling.Length)
-                {
                     text[at + i] = Telling[left % Telling.Length];
-                }
                 if (!AllAgree(text))
-                {
                     Assert.Fail($"{Convert.ToHexString(text.AsSpan(at, 4))} at {at}");
-                }
             }
         }
     }

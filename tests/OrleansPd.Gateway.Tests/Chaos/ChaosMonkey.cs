@@ -35,9 +35,7 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
     public async Task<TimeSpan> StepAsync(TimeSpan now)
     {
         foreach (var entry in _set.Where(entry => entry.Until <= now).ToArray())
-        {
             End(entry);
-        }
         foreach (var (engine, _) in _dead.Where(d => d.Value <= now).ToArray())
         {
             _dead.Remove(engine);
@@ -51,13 +49,9 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
         var until = now + TimeSpan.FromMilliseconds(random.Next(200, 3500));
         var pause = TimeSpan.FromMilliseconds(random.Next(30, 250));
         foreach (var dead in engines.Where(e => !e.IsAlive && !_dead.ContainsKey(e)))
-        {
             _dead.Add(dead, down);
-        }
         if (!struck.IsAlive)
-        {
             return pause;
-        }
         if (kill == 0)
         {
             report.Struck(struck.Options.Role, "kill", struck.Stats.LiveRequests);
@@ -76,13 +70,9 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
     public async Task CalmAsync(TimeSpan now)
     {
         foreach (var entry in _set.ToArray())
-        {
             End(entry);
-        }
         foreach (var engine in engines)
-        {
             engine.Faults.Clear();
-        }
         foreach (var engine in engines.Where(e => !e.IsAlive).OrderBy(e => _dead.GetValueOrDefault(e)))
         {
             var still = _dead.GetValueOrDefault(engine, now + leastDown) - now;
@@ -118,21 +108,15 @@ internal sealed class ChaosMonkey(IReadOnlyList<SimulatedEngine> engines, TimeSp
     public void Inspect()
     {
         foreach (var engine in engines)
-        {
             Inspect(engine);
-        }
     }
 
     private void Inspect(SimulatedEngine engine)
     {
         foreach (var error in engine.Stats.RouterErrors)
-        {
             report.Violation($"{engine.Options.Role} at {engine.Port}: {error}");
-        }
         if (engine.Stats.DuplicateRooms > 0)
-        {
             report.Violation($"{engine.Options.Role} at {engine.Port}: {engine.Stats.DuplicateRooms} rooms used twice");
-        }
     }
 
     private Fault Draw(EngineRole role)

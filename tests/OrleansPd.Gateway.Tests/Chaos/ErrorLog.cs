@@ -16,9 +16,7 @@ internal sealed class ErrorLog(ConcurrentQueue<string> lines) : ILoggerProvider,
         LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (IsEnabled(logLevel))
-        {
             lines.Enqueue($"{formatter(state, exception)} {exception}");
-        }
     }
 
     public void Dispose()

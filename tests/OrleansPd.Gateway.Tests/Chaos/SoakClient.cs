@@ -27,9 +27,7 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(leave.Token);
         limit.CancelAfter(patience);
         if (request.LeaveAfter is { } after)
-        {
             leave.CancelAfter(after);
-        }
         string outcome;
         try
         {
@@ -89,19 +87,13 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
             // An engine says in its answer that it was told to stop, as it does when a retracted prompt meets the abort of its
             // first prefill leg; what there is must be the beginning all the same.
             foreach (var (said, index) in texts.Select((t, i) => (t ?? "", i)))
-            {
                 CheckPrefix(request, id, said, index);
-            }
             return "told in the answer";
         }
         if (!texts.SequenceEqual(request.Expected))
-        {
             report.Violation($"{id}: wrong answer to {request.Path} {request.Body}: {text}");
-        }
         foreach (var part in parts)
-        {
             CheckLogprobs(request, id, part!);
-        }
         return "ok";
     }
 
@@ -117,9 +109,7 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
         while (await reader.ReadLineAsync(token) is { } line)
         {
             if (line.Length == 0)
-            {
                 continue;
-            }
             if (!line.StartsWith("data: ", StringComparison.Ordinal))
             {
                 report.Violation($"{id}: a line that is no event: {line}");
@@ -128,20 +118,14 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
             if (line == "data: [DONE]")
             {
                 if (await reader.ReadLineAsync(token) is not "" || await reader.ReadLineAsync(token) is not null)
-                {
                     report.Violation($"{id}: more after [DONE]");
-                }
                 if (!failed && (!texts.SequenceEqual(request.Expected) || finished.Contains(false)))
-                {
                     report.Violation($"{id}: wrong stream for {request.Path} {request.Body}: {string.Join('|', texts)}; {line}");
-                }
                 return failed ? "told in the stream" : "ok";
             }
             failed |= Take(request, id, JsonNode.Parse(line["data: ".Length..])!, texts, finished);
             if (++events >= request.LeaveAfterEvents)
-            {
                 await leave.CancelAsync();
-            }
         }
         report.Violation($"{id}: the stream ended without [DONE]: {request.Path} {request.Body}");
         return "cut";
@@ -151,9 +135,7 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
     private bool Take(SoakRequest request, string id, JsonNode e, string[] texts, bool[] finished)
     {
         if (e["error"] is not null || Abort(e) is not null)
-        {
             return true;
-        }
         if (request.IsGenerate)
         {
             var index = (int?)e["index"] ?? 0;
@@ -184,9 +166,7 @@ internal sealed class SoakClient(Uri gateway, SoakReport report, TimeSpan patien
     private void CheckPrefix(SoakRequest request, string id, string text, int index)
     {
         if (!request.Expected[index].StartsWith(text, StringComparison.Ordinal))
-        {
             report.Violation($"{id}: wrong text at {index} of {request.Path} {request.Body}: {text}");
-        }
     }
 
     private void CheckLogprobs(SoakRequest request, string id, JsonNode part)

@@ -48,21 +48,15 @@ internal sealed class SoakReport
         var text = new StringBuilder();
         Line(text, "fault", "injected", "requests hit");
         foreach (var (fault, (injected, hits)) in _faults)
-        {
             Line(text, fault, injected, hits);
-        }
         text.AppendLine();
         Line(text, "outcome for the client", "requests", "");
         foreach (var (outcome, count) in _outcomes.OrderByDescending(o => o.Value))
-        {
             Line(text, outcome, count, "");
-        }
         text.AppendLine();
         Line(text, "reason in the gateway", "requests", "");
         foreach (var (reason, count) in reasons.OrderByDescending(r => r.Count))
-        {
             Line(text, reason, count, "");
-        }
         text.AppendLine();
         text.Append(CultureInfo.InvariantCulture,
             $"{Total} requests, {QuietChecks} checks at rest; longest until idle {LongestToIdle.TotalSeconds:0.00} s, "

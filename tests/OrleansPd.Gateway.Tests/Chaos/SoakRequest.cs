@@ -35,9 +35,7 @@ internal sealed record SoakRequest(
         var logprobs = random.Next(6) == 0;
         var body = new JsonObject { ["stream"] = stream };
         if (random.Next(4) == 0)
-        {
             body["rid"] = rid;
-        }
         var dialect = random.Next(3);
         var prompts = Enumerable.Range(0, Math.Max(1, dialect == 2 ? 1 : items)).Select(_ => Prompt(random)).ToArray();
         var isBatch = items > 0 && dialect != 2;
@@ -75,9 +73,7 @@ internal sealed record SoakRequest(
                 body["logprobs"] = logprobs;
             }
             if (stream && random.Next(2) == 0)
-            {
                 body["stream_options"] = new JsonObject { ["include_usage"] = true };
-            }
         }
         var expected = prompts.SelectMany(prompt => Enumerable.Range(0, samples).Select(sample =>
         {

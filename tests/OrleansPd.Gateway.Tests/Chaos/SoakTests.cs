@@ -86,14 +86,10 @@ public partial class SoakTests(ITestOutputHelper output)
             output.WriteLine($"{gateway.Dispatcher.Retries} retries, {gateway.Dispatcher.Resumed} streams resumed, "
                 + $"{gateway.Dispatcher.Aborter.Sent} aborts, {gateway.Dispatcher.Aborter.Failed} of which failed");
             foreach (var engine in _engines)
-            {
                 await engine.DisposeAsync();
-            }
         }
         foreach (var line in _log)
-        {
             _report.Violation("log: " + line);
-        }
         Assert.True(_report.Violations.Count == 0, $"seed {seed}:\n{string.Join('\n', _report.Violations.Take(20))}");
     }
 
@@ -281,9 +277,7 @@ public partial class SoakTests(ITestOutputHelper output)
     private void Check(bool holds, string otherwise)
     {
         if (!holds)
-        {
             _report.Violation(otherwise);
-        }
     }
 
     private static int? Setting(string name) =>

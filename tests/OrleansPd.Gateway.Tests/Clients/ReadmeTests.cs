@@ -25,9 +25,7 @@ public sealed partial class ReadmeTests
 
             Assert.True(code == 0, $"{command}\n{code}: {output}");
             if (command.Contains("\"stream\":true", StringComparison.Ordinal))
-            {
                 Assert.NotEmpty(Stage.Events(output));
-            }
         }
     }
 

@@ -38,9 +38,7 @@ internal static class Tool
         finally
         {
             if (!process.HasExited)
-            {
                 process.Kill(entireProcessTree: true);
-            }
         }
     }
 
@@ -50,9 +48,7 @@ internal static class Tool
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             if (File.Exists(Path.Combine(folder.FullName, "OrleansPd.sln")))
-            {
                 return Path.Combine(folder.FullName, file);
-            }
         }
         throw new InvalidOperationException("The tests do not run inside the repository.");
     }

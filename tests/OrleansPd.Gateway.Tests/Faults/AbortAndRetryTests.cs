@@ -173,9 +173,7 @@ public class AbortAndRetryTests
         var dispatcher = Dispatcher();
 
         for (var i = 0; i < 100; i++)
-        {
             await RunAsync(dispatcher: dispatcher);
-        }
 
         // The reserve, and a tenth of the requests that came when it was used up.
         Assert.InRange(dispatcher.Retries, 10, 12);
@@ -220,9 +218,7 @@ public class AbortAndRetryTests
         _engines.Answer = (call, _) =>
         {
             if (call.IsAbort)
-            {
                 return new(ScriptedUpstream.Good(call));
-            }
             _clock.Advance(TimeSpan.FromSeconds(10));
             throw Refused;
         };
@@ -259,9 +255,7 @@ public class AbortAndRetryTests
         {
             _clock.Advance(step);
             for (var i = 0; i < 10; i++)
-            {
                 await Task.Yield();
-            }
         }
     }
 

@@ -72,9 +72,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         var (prefill, decode) = (stage.Prefill[0], stage.Decode[0]);
         var broken = prefill.Faults.Add(new Fault(FaultKind.Status) { Status = 500 });
         for (var i = 0; i < 3; i++)
-        {
             Assert.Equal(HttpStatusCode.ServiceUnavailable, (await stage.AskAsync()).Status);
-        }
         await stage.UntilAsync(() => stage.SnapshotOf(prefill).Phase == WorkerPhase.Broken, "the breaker is open");
         Assert.Equal(WorkerPhase.Ready, stage.SnapshotOf(decode).Phase); // the side at fault alone is charged
         await stage.EmptyAsync();
@@ -148,9 +146,7 @@ public sealed class AvailabilityTests(ITestOutputHelper output)
         await using var stage = await FleetFaultStage.StartAsync(1, 1, ready: false, before: e =>
         {
             if (e.Options.Role == role)
-            {
                 e.Faults.Add(new Fault(role == EngineRole.Prefill ? FaultKind.WedgePrefill : FaultKind.WedgeDecode));
-            }
         });
         var slow = role == EngineRole.Prefill ? stage.Prefill[0] : stage.Decode[0];
         await stage.UntilAsync(() => slow.Stats.LiveRequests == 1, "a generation of our own is on its way");

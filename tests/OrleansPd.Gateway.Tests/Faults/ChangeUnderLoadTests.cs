@@ -37,9 +37,7 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
             for (var i = 0; i < Each; i++)
             {
                 while (Volatile.Read(ref changing) && i >= Each - 5)
-                {
                     await stage.GenerateAsync($"client {client} meanwhile", 2);
-                }
                 var prompt = $"client {client} request {i}";
                 Assert.Equal(ReferenceModel.Complete(
                     prompt, 6, new Sampling { IgnoreEos = true }), await stage.GenerateAsync(prompt, 6));
@@ -88,9 +86,7 @@ public sealed class ChangeUnderLoadTests(ITestOutputHelper output)
         Assert.Equal(202, (await stage.CallAsync("DELETE", $"/workers/{p}")).Status);
         var before = prefill.Stats.RequestsTotal;
         for (var i = 0; i < 20; i++)
-        {
             await stage.GenerateAsync($"number {i}");
-        }
         Assert.Equal(before, prefill.Stats.RequestsTotal);
         var draining = await stage.WorkerAsync(p);
         Assert.Equal(("draining", false, 1), (

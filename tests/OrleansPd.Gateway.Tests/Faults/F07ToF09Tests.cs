@@ -75,9 +75,7 @@ public class F07ToF09Tests(ITestOutputHelper output)
         await using var stage = await FaultStage.StartAsync(engine: o => o with { Speed = 1 });
         await using var pending = stage.Send("/generate", FaultStage.Body(stream, tokens: 4000));
         if (stream)
-        {
             Assert.Equal(200, await pending.StatusAsync());
-        }
         await FaultStage.UntilAsync(() => stage.Decode.Stats.Running == 1 && stage.Gateway.Dispatcher.OpenPrefillLegs == 0);
         var left = Stopwatch.GetTimestamp();
 

@@ -39,9 +39,7 @@ public class F10ToF11Tests(ITestOutputHelper output)
         Assert.All(rest.Concat(next), reply => Assert.Equal(FaultStage.Good, reply.GoodText()));
         await stage.FreeAsync();
         foreach (var one in pending)
-        {
             await one.DisposeAsync();
-        }
     }
 
     [Theory]
@@ -52,9 +50,7 @@ public class F10ToF11Tests(ITestOutputHelper output)
         await using var stage = await FaultStage.StartAsync();
         stage.Prefill.Faults.Add(new Fault(FaultKind.PartialKv));
         foreach (var engine in stage.Engines)
-        {
             engine.Faults.Add(new Fault(FaultKind.AbortHang));
-        }
         await using var pending = stage.Send(
             "/v1/completions", $$"""{"model":"sim","prompt":"x","max_tokens":4,"stream":{{(stream ? "true" : "false")}}}""");
         await FaultStage.UntilAsync(() => stage.Decode.Stats.TransferQueue == 1 && stage.Prefill.Stats.Occupied == 1);
@@ -69,9 +65,7 @@ public class F10ToF11Tests(ITestOutputHelper output)
         Assert.Equal((1, 1), (stage.Prefill.Stats.LiveRequests, stage.Decode.Stats.LiveRequests));
 
         foreach (var engine in stage.Engines)
-        {
             engine.Faults.Clear();
-        }
 
         output.WriteLine($"from the disconnect to both engines free: {(await stage.FreeAsync(left)).TotalMilliseconds:0} ms");
     }

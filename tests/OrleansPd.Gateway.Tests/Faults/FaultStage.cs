@@ -72,9 +72,7 @@ internal sealed class FaultStage : IAsyncDisposable
         var stage = new FaultStage(await LiveStage.StartAsync(prefill, decode, options, Engine, priority: true));
         await stage.FreeAsync();
         foreach (var started in stage.Engines)
-        {
             stage._before[started] = started.Stats.RequestsTotal;
-        }
         return stage;
 
         SimulatedEngineOptions Engine(SimulatedEngineOptions o)
@@ -118,9 +116,7 @@ internal sealed class FaultStage : IAsyncDisposable
         {
             using var response = await Client.GetAsync($"/debug/requests/{id}", Token);
             if (response.IsSuccessStatusCode)
-            {
                 return new Told(JsonNode.Parse(await response.Content.ReadAsStringAsync(Token))!["calls"]![0]!);
-            }
             // The record is written when the answer is out, a moment after the client has read it.
             Assert.True(clock.Elapsed < Patience, $"no record of {id}");
             await Task.Yield();

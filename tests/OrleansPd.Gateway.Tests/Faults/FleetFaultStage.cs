@@ -89,9 +89,7 @@ internal sealed class FleetFaultStage : IAsyncDisposable
         stage.Client = new HttpClient { BaseAddress = stage.Gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
         await stage._plane.StartAsync(Token);
         if (ready)
-        {
             await stage.UntilAsync(() => stage.Fleet.Workers.All(w => w.Phase == WorkerPhase.Ready), "all workers are ready");
-        }
         return stage;
     }
 
@@ -174,13 +172,9 @@ internal sealed class FleetFaultStage : IAsyncDisposable
     {
         Client?.Dispose();
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
         if (Gateway is not null)
-        {
             await Gateway.DisposeAsync();
-        }
         await _plane.DisposeAsync();
         await _upstream.DisposeAsync();
     }

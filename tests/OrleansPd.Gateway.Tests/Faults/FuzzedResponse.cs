@@ -34,13 +34,9 @@ internal sealed record FuzzedResponse(int Status, string? ContentType, byte[][] 
         var all = new StringBuilder();
         var count = random.Next(0, 5);
         for (var i = 0; i < count; i++)
-        {
             all.Append("data: ").Append(Event(dialect, text, i == count - 1)).Append("\n\n");
-        }
         if (random.Next(8) == 0)
-        {
             all.Append("""data: {"error":{"message":"no","code":500}}""").Append("\n\n");
-        }
         return all.Append(random.Next(8) == 0 ? "" : "data: [DONE]\n\n").ToString();
     }
 
@@ -87,9 +83,7 @@ internal sealed record FuzzedResponse(int Status, string? ContentType, byte[][] 
     {
         var chunks = new List<byte[]>();
         for (var at = 0; at < bytes.Length; at += chunks[^1].Length)
-        {
             chunks.Add(bytes[at..Math.Min(bytes.Length, at + random.Next(1, random.Next(3) == 0 ? 5 : 400))]);
-        }
         return [.. chunks];
     }
 }
@@ -133,14 +127,10 @@ internal sealed class FuzzedUpstream(Random random, Dialect dialect, bool stream
             response = FuzzedResponse.Draw(random, dialect, stream, prefill);
             fate = random.Next(20);
             if (request.Path == "/abort_request")
-            {
                 return new(new Reply(new FuzzedResponse(200, null, [], FuzzedEnd.Clean)));
-            }
             var body = new MemoryStream();
             for (var i = 0; i < request.Body.SegmentCount; i++)
-            {
                 body.Write(request.Body.Segment(i).Span);
-            }
             _sent.Add((request.Engine.Port, body.ToArray()));
         }
         return fate switch
@@ -183,9 +173,7 @@ internal sealed class FuzzedUpstream(Random random, Dialect dialect, bool stream
             if (_chunk == response.Chunks.Length)
             {
                 if (response.End == FuzzedEnd.Silent)
-                {
                     await Task.Delay(Timeout.Infinite, cancellationToken);
-                }
                 return response.End == FuzzedEnd.Clean ? 0 : throw new UpstreamException(neverSent: false, "reset");
             }
             var rest = response.Chunks[_chunk].AsMemory(_at);

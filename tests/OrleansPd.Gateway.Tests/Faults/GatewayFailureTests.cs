@@ -120,9 +120,7 @@ public sealed class GatewayFailureTests
         public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
             if (_isRead)
-            {
                 throw new InvalidOperationException(Secret);
-            }
             _isRead = true;
             return new(Encoding.UTF8.GetBytes(
                 "data: {\"text\":\"first\",\"meta_info\":{\"finish_reason\":null}}\n\n", buffer.Span));

@@ -64,9 +64,7 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
     {
         var text = new StringBuilder(size);
         for (var i = 0; text.Length < size - 100; i++)
-        {
             text.Append("word").Append(i % 7919).Append(i % 50 == 0 ? "\n\"quoted\" and naïve " : " ");
-        }
         return new JsonObject
         {
             ["text"] = text.ToString(),
@@ -89,9 +87,7 @@ public sealed class LargeBodyTests(ITestOutputHelper output)
                 body.Memory, shape, new LegMembers { BootstrapHost = "h", BootstrapPort = 8998, Room = 17, Rid = "r" });
             var upstream = new UpstreamBody(spliced);
             for (var i = 0; i < upstream.SegmentCount; i++)
-            {
                 await Stream.Null.WriteAsync(upstream.Segment(i));
-            }
         }
     }
 }

@@ -26,9 +26,7 @@ public sealed class OverloadTests(ITestOutputHelper output)
         var decodes = stage.Decode.Select(e => e.Stats.LiveRequests).ToArray();
         var prefills = stage.Prefill.Select((e, i) => (int)(e.Stats.RequestsTotal - before[i])).ToArray();
         foreach (var decode in stage.Decode)
-        {
             decode.Faults.Clear();
-        }
         Assert.All(await Task.WhenAll(asked), reply => Assert.Equal(HttpStatusCode.OK, reply.Status));
         output.WriteLine($"prefill {string.Join(' ', prefills)}, decode {string.Join(' ', decodes)}");
         Assert.All(decodes, n => Assert.InRange(n, 15, 17));

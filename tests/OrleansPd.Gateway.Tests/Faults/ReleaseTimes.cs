@@ -124,9 +124,7 @@ public class ReleaseTimes(ITestOutputHelper output)
         await using var pending = stage.Send("/generate", FaultStage.Body(stream, tokens: 4000));
         await FaultStage.UntilAsync(() => stage.Decode.Stats.Running == 1 && stage.Gateway.Dispatcher.OpenPrefillLegs == 0);
         if (stream)
-        {
             await pending.StatusAsync();
-        }
         var struck = Stopwatch.GetTimestamp();
         await pending.LeaveAsync();
         return struck;
@@ -164,9 +162,7 @@ public class ReleaseTimes(ITestOutputHelper output)
             $"| {name} | {from} | {times.Count} | {p50.TotalMilliseconds:0.0} | {p99.TotalMilliseconds:0.0} | "
                 + $"{times[^1].TotalMilliseconds:0.0} |"));
         if (p99 >= Bound)
-        {
             _late.Add($"{name}: p99 {p99.TotalMilliseconds} ms");
-        }
 
         static void Options(GatewayOptions options)
         {

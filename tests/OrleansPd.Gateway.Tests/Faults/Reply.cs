@@ -58,9 +58,7 @@ internal sealed record Told(JsonNode Call)
     {
         Assert.Equal(2, Attempts.Count);
         foreach (var member in new[] { "rooms", "rids" })
-        {
             Assert.Empty(All(0, member).Intersect(All(1, member)));
-        }
 
         IEnumerable<string> All(int attempt, string member) => Attempts[attempt][member]!.AsArray().Select(v => (string)v!);
     }

@@ -149,9 +149,7 @@ public sealed class ResponseFuzzTests(ITestOutputHelper output)
             Once();
             Assert.InRange(head.Status, 200, 599);
             if (head.Status == 200)
-            {
                 Assert.DoesNotContain(FuzzedResponse.PrefillOnly, Encoding.UTF8.GetString(body.Span));
-            }
             return ValueTask.CompletedTask;
         }
 

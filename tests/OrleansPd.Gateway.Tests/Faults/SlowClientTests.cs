@@ -39,9 +39,7 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         var taken = upstream.Taken;
         // However long others run meanwhile, nothing more is read.
         for (var i = 0; i < 10_000; i++)
-        {
             await Task.Yield();
-        }
         Assert.Equal(taken, upstream.Taken);
         Assert.InRange(taken - sink.Written, 0, 32 * 1024);
         output.WriteLine($"{taken} bytes were taken from the engine, {sink.Written} given to the client: {taken - sink.Written} "
@@ -83,9 +81,7 @@ public sealed class SlowClientTests(ITestOutputHelper output)
         var chunk = new byte[64 * 1024];
         int count;
         while ((count = await socket.ReceiveAsync(chunk, Stage.Token)) > 0)
-        {
             read.Write(chunk, 0, count);
-        }
         var text = Encoding.UTF8.GetString(read.GetBuffer(), 0, (int)read.Length);
         Assert.Contains("data: [DONE]\n\n", text);
         Assert.Contains($"\"completion_tokens\":{Tokens}", text);
@@ -161,9 +157,7 @@ public sealed class SlowClientTests(ITestOutputHelper output)
                 await Task.Yield();
                 cancellationToken.ThrowIfCancellationRequested();
                 if (!generates)
-                {
                     return 0;
-                }
                 var count = Math.Min(buffer.Length, Event.Length - _at);
                 Event.AsMemory(_at, count).CopyTo(buffer);
                 _at = (_at + count) % Event.Length;

@@ -130,9 +130,7 @@ public sealed class WireFaultTests(ITestOutputHelper output)
             HttpMethod.Post, path)
         { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         if (authorization is not null)
-        {
             request.Headers.TryAddWithoutValidation("Authorization", authorization);
-        }
         using var response = await stage.Client.SendAsync(request, FleetFaultStage.Token);
         return (int)response.StatusCode;
     }

@@ -134,9 +134,7 @@ public sealed class WorkerChangeTests
         var load = Enumerable.Range(0, 4).Select(async client =>
         {
             for (var i = 0; !stop.IsCancellationRequested; i++)
-            {
                 Assert.NotEmpty(await stage.GenerateAsync($"client {client} request {i}", 3));
-            }
         }).ToArray();
         var (status, body) = await stage.CallAsync("POST", $"/workers/{t}/role", new JsonObject { ["role"] = "prefill" });
         Assert.True(status == 200, body.ToString());

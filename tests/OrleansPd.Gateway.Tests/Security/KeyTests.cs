@@ -49,9 +49,7 @@ public sealed class KeyTests
         Assert.All(stage.Engines, engine =>
             Assert.Equal((0L, 0), ((long)engine.Stats.RequestsTotal, engine.Stats.ControlCalls.Count)));
         foreach (var path in (string[])["/health", "/liveness", "/readiness", "/metrics"])
-        {
             Assert.Equal(200, (await SendAsync(stage, "GET", path, header)).Status);
-        }
     }
 
     [Fact]
@@ -96,9 +94,7 @@ public sealed class KeyTests
         // 4 tokens of answer and 1 or 2 of prompt each: the fourth is more than is left of 20.
         var bob = new List<int>();
         while (bob.Count < 8 && !bob.Contains(429))
-        {
             bob.Add(await AskAsync("b0b"));
-        }
         Assert.InRange(bob.Count, 2, 6);
         Assert.Equal(429, bob[^1]);
         Assert.Equal(200, await AskAsync("c4rol"));
@@ -283,9 +279,7 @@ public sealed class KeyTests
         }
         Assert.NotEmpty(stage.Said);
         foreach (var secret in (string[])["adm1n", "cl1ent", "nam3d", "wr0ng", "r4nk"])
-        {
             Assert.DoesNotContain(stage.Said, said => said.Contains(secret, StringComparison.Ordinal));
-        }
     }
 
     /// <summary>Every text, and every run of bytes as text, that is reachable from an object of ours.</summary>
@@ -325,9 +319,7 @@ public sealed class KeyTests
             new HttpMethod(method), new Uri(path, UriKind.Relative))
         { Content = method == "POST" ? Json(Body) : null };
         if (header is not null)
-        {
             request.Headers.TryAddWithoutValidation("Authorization", header);
-        }
         return request;
     }
 

@@ -28,9 +28,7 @@ public sealed class AbortTests
         else
         {
             foreach (var engine in stage.Prefill.Concat(stage.Decode))
-            {
                 await Suite.PastAsync(engine, "/abort_request", """{"rid":"abort-test-1"}""");
-            }
         }
 
         var (status, body) = await request.WaitAsync(TimeSpan.FromSeconds(30), LiveStage.Token);
@@ -76,14 +74,10 @@ public sealed class AbortTests
         Assert.All(ends, end => Assert.True(end.Status == 200 || IsAbort(end.Status, end.Body), $"{end.Status}: {end.Body}"));
         await Suite.IdleAsync(stage);
         foreach (var url in (Uri[])[stage.Gateway.Url, stage.Prefill[0].Url, stage.Decode[0].Url])
-        {
             Assert.True((await stage.Client.GetAsync(new Uri(url, "/health"), LiveStage.Token)).IsSuccessStatusCode);
-        }
         var good = 0;
         for (var i = 0; i < 20 && good == 0; i++)
-        {
             good += (await Suite.PostAsync(stage, "/generate", Suite.Generate("After", 4))).Status == 200 ? 1 : 0;
-        }
         Assert.Equal(1, good);
         Assert.All(stage.Prefill.Concat(stage.Decode), engine => Assert.Empty(engine.Stats.RouterErrors));
     }
@@ -171,9 +165,7 @@ public sealed class AbortTests
     {
         await using var stage = await Suite.StartAsync(2, 2, options: new() { RetryMaxRetries = 1 });
         foreach (var decode in stage.Decode)
-        {
             decode.Faults.Add(new Fault(FaultKind.Status) { RidPrefix = "again", Count = 1 });
-        }
         var request = Suite.PostAsync(stage, "/generate", Suite.Generate("Again", 4000, ""","rid":"again" """));
         await LiveStage.UntilAsync(
             () => stage.Gateway.Dispatcher.Retries == 1 && stage.Decode.Sum(d => d.Stats.Running) == 1, TimeSpan.FromSeconds(20));

@@ -157,9 +157,7 @@ public sealed class AnswerTests
     {
         await using var stage = await Suite.StartAsync(speed: 0);
         for (var i = 0; i < 1000; i++)
-        {
             await Suite.GoodAsync(stage, "/generate", Suite.Generate("In a row", 1));
-        }
         var all = await Task.WhenAll(
             Enumerable.Range(0, 256).Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"At once {i}", 3))));
         Assert.All(all, answer => Assert.Equal(200, answer.Status));

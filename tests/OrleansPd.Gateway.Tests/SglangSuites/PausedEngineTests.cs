@@ -20,9 +20,7 @@ public sealed class PausedEngineTests
             .Select(i => Suite.PostAsync(stage, "/generate", Suite.Generate($"Prompt {i} of many", 400))).ToArray();
         await LiveStage.UntilAsync(() => stage.Decode[0].Stats.Running == 32, TimeSpan.FromSeconds(20));
         foreach (var engine in stage.Prefill.Concat(stage.Decode))
-        {
             Assert.Equal(200, (await Suite.PastAsync(engine, "/pause_generation", """{"mode":"in_place"}""")).Status);
-        }
         var before = requests.Count(r => r.IsCompleted);
 
         await Task.Delay(Pause, LiveStage.Token);
@@ -30,9 +28,7 @@ public sealed class PausedEngineTests
         Assert.Equal((0, 0), (before, requests.Count(r => r.IsCompleted)));
         Assert.All(stage.Gateway.ControlPlane.Fleet.Workers, w => Assert.True(w.IsPairable, $"{w}: {w.Reason}"));
         foreach (var engine in stage.Prefill.Concat(stage.Decode))
-        {
             await Suite.PastAsync(engine, "/continue_generation");
-        }
         foreach (var (status, body) in await Task.WhenAll(requests))
         {
             Assert.True(status == 200, $"{status}: {body}");
@@ -132,9 +128,7 @@ public sealed class PausedEngineTests
         {
             Assert.Equal(200, (await Suite.PastAsync(engine, "/flush_cache?timeout=30")).Status);
             foreach (var path in (string[])["/v1/loads", "/metrics", "/server_info", "/health_generate"])
-            {
                 Assert.NotEqual(500, (int)(await client.GetAsync(new Uri(engine.Url, path), LiveStage.Token)).StatusCode);
-            }
         }
         await Suite.GoodAsync(stage, "/generate", Suite.Generate("Still there", 4));
     }

@@ -94,9 +94,7 @@ public sealed class PoolTests
         await using var stage = await Suite.StartAsync(2, 2, 0, options: options);
         stage.Decode[0].Faults.Add(new Fault(FaultKind.Status) { Status = 500 });
         for (var i = 0; i < 20; i++)
-        {
             await Suite.GoodAsync(stage, "/generate", Suite.Generate($"Turn {i}", 2));
-        }
     }
 
     [Fact]
@@ -106,9 +104,7 @@ public sealed class PoolTests
         await using var stage = await Suite.StartAsync(3, 2, 0, options: options);
         Assert.Equal(3, stage.Prefill.Select(p => p.BootstrapPort).Distinct().Count());
         for (var i = 0; i < 12; i++)
-        {
             await Suite.GoodAsync(stage, "/generate", Suite.Generate($"Turn {i}", 2));
-        }
         // A wrong one would be a room that its prefill never hears of.
         Assert.All(stage.Prefill, p => Assert.True(p.Stats.RequestsTotal >= 4));
         Assert.All(stage.Prefill.Concat(stage.Decode), engine => Assert.Empty(engine.Stats.RouterErrors));

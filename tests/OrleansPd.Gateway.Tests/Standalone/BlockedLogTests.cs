@@ -24,9 +24,7 @@ public sealed class BlockedLogTests
         options.Workers.Add(Worker("d", WorkerRole.Decode));
         options.Workers.Add(Worker("d2", WorkerRole.Decode));
         foreach (var host in (string[])["p", "d", "d2", "d3"])
-        {
             probe.Up(host);
-        }
         using var log = new BlockingLog();
         await using var plane = EmbeddedControlPlane.Create(options, probe, new FakeTimeProvider(), seed: 7, log);
         await plane.StartAsync(token);

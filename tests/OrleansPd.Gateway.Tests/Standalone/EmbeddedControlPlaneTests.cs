@@ -151,9 +151,7 @@ public sealed class EmbeddedControlPlaneTests : IAsyncDisposable
         for (var i = 0; i < 100_000 && !condition(); i++)
         {
             if (move is null)
-            {
                 _clock.Advance(TimeSpan.FromMilliseconds(100));
-            }
             await Task.Yield();
         }
         Assert.True(condition(), $"never came: {_plane.Fleet.WhyNotReady}; {string.Join(", ", _plane.Fleet.Workers)}");

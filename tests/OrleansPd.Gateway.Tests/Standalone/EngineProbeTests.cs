@@ -29,9 +29,7 @@ public sealed class EngineProbeTests : IAsyncDisposable
     {
         await _upstream.DisposeAsync();
         foreach (var app in _apps)
-        {
             await app.DisposeAsync();
-        }
     }
 
     [Fact]

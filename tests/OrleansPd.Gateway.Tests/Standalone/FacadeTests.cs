@@ -96,9 +96,7 @@ public sealed class FacadeTests
     {
         await using var stage = await StartAsync(dp: 4, ranks: DpRankMode.Engine, balance: "round_robin");
         for (var i = 0; i < 12; i++)
-        {
             Assert.Equal(Good, await AskAsync(stage));
-        }
         var rooms = stage.Gateway.ControlPlane.Rooms;
         Assert.True(rooms.Registered >= 12, $"{rooms}");
         Assert.Equal(0, rooms.Conflicts);

@@ -68,14 +68,10 @@ internal sealed class FixedControlPlane : IControlPlane
     {
         _requests.Enqueue(request);
         if (Refuse is { } refusal)
-        {
             return new(PairGrant.Refused(refusal));
-        }
         var id = Interlocked.Increment(ref _next);
         if (Fleet.Prefill.IsEmpty || request.OnlyRegular)
-        {
             return Grant(new PairLease { Id = id, Decode = Choose(Fleet.Regular, request.AvoidDecode, id), Rooms = default });
-        }
         var prefill = Choose(Fleet.Prefill, request.AvoidPrefill, id);
         var decode = Choose(Fleet.Decode, request.AvoidDecode, id);
         var p = (int)(id % prefill.DpSize);

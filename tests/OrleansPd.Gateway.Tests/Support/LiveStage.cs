@@ -80,8 +80,6 @@ internal sealed class LiveStage : IAsyncDisposable
         Client.Dispose();
         await Gateway.DisposeAsync();
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 }

@@ -94,13 +94,9 @@ internal sealed class ManagedStage : IAsyncDisposable
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         if (body is not null)
-        {
             request.Content = new StringContent(body, Encoding.UTF8, "application/json");
-        }
         if (key is not null)
-        {
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
-        }
         var response = await _client.SendAsync(request, Token);
         _said.Enqueue($"{response.Headers}{await response.Content.ReadAsStringAsync(Token)}");
         return response;
@@ -133,9 +129,7 @@ internal sealed class ManagedStage : IAsyncDisposable
         {
             var worker = await WorkerAsync(id);
             if (condition(worker))
-            {
                 return worker;
-            }
             Assert.False(limit.IsCancellationRequested, $"never came in 30 s: {worker}");
         }
     }
@@ -156,9 +150,7 @@ internal sealed class ManagedStage : IAsyncDisposable
         _client.Dispose();
         await Gateway.DisposeAsync();
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 
     private sealed class Recorder(ConcurrentQueue<string> said) : ILoggerProvider, ILogger

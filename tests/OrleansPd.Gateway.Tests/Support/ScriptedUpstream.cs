@@ -36,9 +36,7 @@ internal sealed class ScriptedUpstream : IUpstream
     {
         var bytes = new List<byte>();
         for (var i = 0; i < request.Body.SegmentCount; i++)
-        {
             bytes.AddRange(request.Body.Segment(i).Span);
-        }
         var body = JsonNode.Parse(Encoding.UTF8.GetString([.. bytes]))!;
         var call = new Call(request.Engine.Host, request.Path, (string?)body["rid"], (long?)body["bootstrap_room"] ?? 0);
         _calls.Enqueue(call);

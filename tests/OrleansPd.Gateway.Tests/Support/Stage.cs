@@ -152,9 +152,7 @@ internal sealed class Stage : IAsyncDisposable
         Client.Dispose();
         await Gateway.DisposeAsync();
         foreach (var engine in _engines)
-        {
             await engine.DisposeAsync();
-        }
     }
 
     private string? Leftovers()

@@ -41,9 +41,7 @@ public sealed partial class MetricsTests
     {
         await using var stage = await SglangSuites.Suite.StartAsync(2, 2, speed: 0);
         foreach (var decode in stage.Decode)
-        {
             decode.Faults.Add(new Fault(FaultKind.Status) { Status = 500, Count = 1 });
-        }
         await SglangSuites.Suite.PostAsync(stage, "/generate", SglangSuites.Suite.Generate("x", 2));
         await SglangSuites.Suite.PostAsync(stage, "/generate", "{");
         await SglangSuites.Suite.IdleAsync(stage);
@@ -74,9 +72,7 @@ public sealed partial class MetricsTests
             InstrumentPublished = (instrument, listener) =>
             {
                 if (instrument.Meter.Name == DispatchTelemetry.Name)
-                {
                     listener.EnableMeasurementEvents(instrument);
-                }
             },
         };
         listener.SetMeasurementEventCallback<double>(

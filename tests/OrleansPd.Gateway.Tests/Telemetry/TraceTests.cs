@@ -119,9 +119,7 @@ public sealed class TraceTests
                 ActivityStopped = span =>
                 {
                     if (span.TraceId.ToString() == trace)
-                    {
                         Ended.Enqueue(span);
-                    }
                 },
             };
             ActivitySource.AddActivityListener(_listener);

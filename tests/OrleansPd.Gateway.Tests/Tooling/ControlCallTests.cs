@@ -73,9 +73,7 @@ public sealed class ControlCallTests
     {
         await using var stage = await Stage.StartAsync();
         foreach (var engine in stage.Engines)
-        {
             await engine.KillAsync();
-        }
         Assert.Equal(502, (await CallAsync(stage, "POST", "/continue_generation", null)).Status);
         Assert.Equal(503, (await CallAsync(stage, "POST", "/continue_generation?role=regular", null)).Status);
     }
@@ -109,9 +107,7 @@ public sealed class ControlCallTests
         Assert.All(stage.Engines, engine => Assert.Empty(engine.Stats.ControlCalls));
 
         foreach (var engine in stage.Engines)
-        {
             Assert.Equal(200, (await CallAsync(stage, "POST", $"/init_weights_update_group?worker={engine.Url}", body)).Status);
-        }
         Assert.All(stage.Engines, engine => Assert.Single(engine.Stats.ControlCalls));
     }
 
@@ -173,9 +169,7 @@ public sealed class ControlCallTests
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         request.Content = body is null ? null : new StringContent(body, System.Text.Encoding.UTF8, "application/json");
         if (key is not null)
-        {
             request.Headers.Add("Authorization", "Bearer " + key);
-        }
         using var response = await stage.Client.SendAsync(request, Stage.Token);
         return ((int)response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync(Stage.Token))!);
     }

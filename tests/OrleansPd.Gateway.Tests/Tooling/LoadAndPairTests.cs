@@ -126,9 +126,7 @@ public sealed class LoadAndPairTests
         var (given, answer) = await TryRouteAsync(stage, body);
         Assert.True(status == given, $"{given}: {answer}");
         if (body.Contains("batch", StringComparison.Ordinal) && status == 200)
-        {
             Assert.Equal(3, answer["bootstrap_rooms"]!.AsArray().Select(r => (long)r!).Distinct().Count());
-        }
     }
 
     [Fact]

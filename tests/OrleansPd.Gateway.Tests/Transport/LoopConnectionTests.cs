@@ -29,9 +29,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var one in _open)
-        {
             await one.DisposeAsync();
-        }
     }
 
     [Fact]
@@ -109,9 +107,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
             }
             await sending;
             if (round % 3 == 0 && !came)
-            {
                 Assert.True(Take(input, await Soon(input.ReadAsync(Token))));
-            }
             Assert.False(input.TryRead(out _));
         }
 
@@ -174,9 +170,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
             left -= read.Buffer.Length;
             input.AdvanceTo(read.Buffer.End);
             if (left == 0)
-            {
                 break;
-            }
             read = await Soon(input.ReadAsync(Token));
         }
         await ClosedAsync(connection);
@@ -307,9 +301,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
             }
             var behind = new List<Task<FlushResult>>();
             for (var at = Much; at < sent.Length; at += 10_000)
-            {
                 behind.Add(output.WriteAsync(sent.AsMemory(at, 10_000), CancellationToken.None).AsTask());
-            }
             Assert.DoesNotContain(behind, flush => flush.IsCompleted);
             var received = new byte[sent.Length];
             for (var at = 0; at < received.Length;)
@@ -333,9 +325,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
         Assert.False((await Soon(output.WriteAsync("cd"u8.ToArray(), Token))).IsCanceled);
         var received = new byte[4];
         for (var at = 0; at < 4;)
-        {
             at += await Soon(client.ReceiveAsync(received.AsMemory(at), Token));
-        }
         Assert.Equal("abcd"u8.ToArray(), received);
     }
 
@@ -355,9 +345,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
         var received = new byte[answer.Length + 1];
         var at = 0;
         while (await Soon(client.ReceiveAsync(received.AsMemory(at), Token)) is var more and > 0)
-        {
             at += more;
-        }
         Assert.True(answer.AsSpan().SequenceEqual(received.AsSpan(0, at)), $"{at} of {answer.Length} bytes came");
     }
 
@@ -436,9 +424,7 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0)
-        {
             bytes = bytes[await socket.SendAsync(bytes, Token)..];
-        }
     }
 
     private static async Task ClosedAsync(ConnectionContext connection)
@@ -459,21 +445,15 @@ public sealed class LoopConnectionTests : IAsyncDisposable
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         if (receiveBuffer > 0)
-        {
             listener.Server.ReceiveBufferSize = receiveBuffer;
-        }
         listener.Start();
         var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         if (clientBuffer > 0)
-        {
             client.ReceiveBufferSize = clientBuffer;
-        }
         await client.ConnectAsync(listener.LocalEndpoint, Token);
         var accepted = await listener.AcceptSocketAsync(Token);
         if (sendBuffer > 0)
-        {
             accepted.SendBufferSize = sendBuffer;
-        }
         var connection = new LoopConnection(SocketLoops.Shared.Next(), accepted, MemoryPool<byte>.Shared, number: 1);
         _open.Add(connection);
         _open.Add(new Closing(client));

@@ -27,9 +27,7 @@ internal sealed class RawClient : IDisposable
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         if (receiveBuffer > 0)
-        {
             socket.ReceiveBufferSize = receiveBuffer;
-        }
         await socket.ConnectAsync(there, Token);
         return new RawClient(socket);
     }
@@ -39,9 +37,7 @@ internal sealed class RawClient : IDisposable
     public async Task SendAsync(ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0)
-        {
             bytes = bytes[await Socket.SendAsync(bytes, Token).AsTask().WaitAsync(Limit, Token)..];
-        }
     }
 
     /// <summary>Sends all bytes as the server reads them; false when the connection broke.</summary>
@@ -64,9 +60,7 @@ internal sealed class RawClient : IDisposable
         var head = await HeadAsync();
         var status = int.Parse(head.AsSpan(9, 3), CultureInfo.InvariantCulture);
         if (status < 200)
-        {
             return (status, []);
-        }
         if (head.Contains("Transfer-Encoding: chunked", StringComparison.OrdinalIgnoreCase))
         {
             using var body = new MemoryStream();
@@ -96,9 +90,7 @@ internal sealed class RawClient : IDisposable
     {
         var head = new StringBuilder();
         while (await LineAsync() is { Length: > 0 } line)
-        {
             head.Append(line).Append("\r\n");
-        }
         return head.ToString();
     }
 
@@ -108,14 +100,10 @@ internal sealed class RawClient : IDisposable
         while (true)
         {
             if (_start == _end)
-            {
                 Assert.True(await MoreAsync(), $"the connection ended behind '{line}'");
-            }
             var next = (char)_unread[_start++];
             if (next == '\n')
-            {
                 return line.ToString().TrimEnd('\r');
-            }
             line.Append(next);
         }
     }
@@ -126,9 +114,7 @@ internal sealed class RawClient : IDisposable
         for (var at = 0; at < count;)
         {
             if (_start == _end)
-            {
                 Assert.True(await MoreAsync(), $"the connection ended behind {at} of {count} bytes");
-            }
             var part = Math.Min(count - at, _end - _start);
             _unread.AsSpan(_start, part).CopyTo(bytes.AsSpan(at));
             (at, _start) = (at + part, _start + part);

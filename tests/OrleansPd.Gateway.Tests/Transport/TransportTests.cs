@@ -35,9 +35,7 @@ public abstract class TransportTests
         await using var stage = await StartAsync();
         var client = await stage.ConnectAsync();
         foreach (var next in Encoding.ASCII.GetBytes(HeadOf(5) + "hello" + "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"))
-        {
             await client.SendAsync(new[] { next });
-        }
         Assert.Equal(HashOf("hello"u8), await client.TextAsync());
         Assert.Equal("hello", await client.TextAsync());
     }
@@ -86,9 +84,7 @@ public abstract class TransportTests
                     await client.SendAsync(chunked ? ChunkOf(piece.Span) : piece);
                     at += piece.Length;
                     if (random.Next(3) == 0)
-                    {
                         await Task.Yield();
-                    }
                 }
                 await client.SendAsync(chunked ? "0\r\n\r\n" : "");
                 Assert.Equal(HashOf(body), await client.TextAsync());
@@ -235,9 +231,7 @@ public abstract class TransportTests
         var (status, body) = await client.AnswerAsync();
         Assert.Equal((200, MostStreamed), (status, body.Length));
         for (var at = 0; at < body.Length; at += Block)
-        {
             Assert.True(body.AsSpan(at, Block).SequenceEqual(Bytes(Block, at / Block)), $"wrong behind {at}");
-        }
     }
 
     [Theory]
@@ -320,13 +314,9 @@ public abstract class TransportTests
             }
             await stage.StopAsync(Token).WaitAsync(Limit, Token);
             foreach (var client in clients[..10])
-            {
                 Assert.False(await client.MoreAsync());
-            }
             foreach (var client in clients[10..])
-            {
                 await client.EndAsync();
-            }
             await Assert.ThrowsAsync<SocketException>(() => stage.ConnectAsync());
         }
         finally
@@ -401,9 +391,7 @@ public abstract class TransportTests
             case "/hash":
             case "/wait":
                 if (path == "/hash")
-                {
                     _seen.Enqueue(path);
-                }
                 SharedBody? body;
                 try
                 {
@@ -462,9 +450,7 @@ public abstract class TransportTests
             var flushing = writer.FlushAsync(CancellationToken.None);
             Interlocked.Add(ref _streamed, Block);
             if (!flushing.IsCompleted)
-            {
                 _isStuck.TrySetResult();
-            }
             if ((await flushing).IsCompleted || context.RequestAborted.IsCancellationRequested)
             {
                 _seen.Enqueue("ended early");

@@ -87,9 +87,7 @@ public sealed class ChunkDecoderTests
         }
         wire.AddRange("0\r\n"u8);
         if (random.Next(5) == 0)
-        {
             wire.AddRange("trailer: value\r\n"u8);
-        }
 
         wire.AddRange("\r\n"u8);
         return [.. wire];

@@ -123,9 +123,7 @@ internal sealed class ScriptedEngine : IAsyncDisposable
                 }
                 var read = await stream.ReadAsync(buffer, stop);
                 if (read == 0)
-                {
                     return null;
-                }
                 _kept.AddRange(buffer.AsSpan(0, read));
             }
         }

@@ -118,14 +118,10 @@ public abstract class StaleConnectionTests : IDisposable
         {
             var request = "";
             while (!request.Contains("{\"x\":1}", StringComparison.Ordinal))
-            {
                 request += Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, Token));
-            }
             read++;
             if (read == 2)
-            {
                 before?.Invoke();
-            }
             await socket.SendAsync(Encoding.ASCII.GetBytes(answer!), Token);
         }
         socket.LingerState = new LingerOption(reset, 0);

@@ -25,9 +25,7 @@ public abstract class UpstreamTests
                 await connection.ReadAsync();
                 var answer = Encoding.ASCII.GetBytes(Ok + rest);
                 for (var at = 0; at < answer.Length; at += Math.Min(piece, answer.Length - at))
-                {
                     await connection.SayAsync(answer.AsMemory(at, Math.Min(piece, answer.Length - at)));
-                }
             });
             await using var upstream = Create();
             await using var response = await upstream.SendAsync(Post(engine.Url, "{}"), Token);
@@ -88,9 +86,7 @@ public abstract class UpstreamTests
             await connection.ReadAsync();
             await connection.SayAsync(Ok);
             for (var i = 0; i < 10_000; i++)
-            {
                 await connection.SayAsync($"X-{i}: {new string('x', 100)}\r\n");
-            }
         });
         await using var upstream = Create();
 
@@ -244,13 +240,9 @@ public abstract class UpstreamTests
         {
             await connection.ReadAsync();
             if (inBody)
-            {
                 await connection.SayAsync(Ok + "Content-Length: 100\r\n\r\n{");
-            }
             else
-            {
                 await cancel.CancelAsync();
-            }
             try
             {
                 Assert.Null(await connection.ReadAsync());
@@ -306,9 +298,7 @@ public abstract class UpstreamTests
             async connection =>
             {
                 while (await connection.ReadAsync() is { } request)
-                {
                     await connection.SayAsync(Ok + $"Content-Length: {request.Length}\r\n\r\n{request}");
-                }
             },
             tls: true);
         await using var upstream = Create(
@@ -343,9 +333,7 @@ public abstract class UpstreamTests
         var all = new List<byte>();
         var buffer = new byte[32];
         while (await response.ReadAsync(buffer, Token) is > 0 and var read)
-        {
             all.AddRange(buffer.AsSpan(0, read));
-        }
         return Encoding.UTF8.GetString([.. all]);
     }
 }

@@ -60,9 +60,7 @@ internal sealed class LoopSocketRun(int seed)
                     await socket.SendAsync(rest[..cut], [default, rest[cut..], default]).ConfigureAwait(false);
                 }
                 if (random.Next(4) == 0)
-                {
                     await Task.Yield();
-                }
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -94,22 +92,16 @@ internal sealed class LoopSocketRun(int seed)
                 {
                     await socket.ReceiveAsync(default).ConfigureAwait(false);
                     if (!socket.TryReceive(into.AsSpan(0, size), out read))
-                    {
                         continue;
-                    }
                 }
                 if (read == 0)
-                {
                     break;
-                }
                 Assert.True(at + read <= expected.Length, "more came than was sent");
                 Assert.True(into.AsSpan(0, read)
                     .SequenceEqual(expected.AsSpan(at, read)), $"other bytes came than were sent behind {at}");
                 at += read;
                 if (random.Next(4) == 0)
-                {
                     await Task.Yield();
-                }
             }
         }
         catch (Exception e) when (mayEnd && e is SocketException or ObjectDisposedException)
@@ -118,20 +110,14 @@ internal sealed class LoopSocketRun(int seed)
         }
         Assert.True(mayEnd || at == expected.Length, $"{at} of {expected.Length} bytes came");
         if (at >= early)
-        {
             End(socket, ending);
-        }
     }
 
     private static void End(LoopSocket socket, Ending ending)
     {
         if (ending == Ending.Reset)
-        {
             socket.Reset();
-        }
         else
-        {
             socket.Dispose();
-        }
     }
 }

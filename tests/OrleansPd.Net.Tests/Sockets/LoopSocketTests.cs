@@ -85,9 +85,7 @@ public sealed class LoopSocketTests : IDisposable
             await theirs.SendAsync("x"u8.ToArray(), Token);
             var wasTaken = ours.TryReceive(into.AsSpan(1, 1), out _);
             if (wasTaken)
-            {
                 await theirs.SendAsync("x"u8.ToArray(), Token);
-            }
             Assert.Equal(1, await Soon(waiting));
         }
     }
@@ -341,9 +339,7 @@ public sealed class LoopSocketTests : IDisposable
         {
             var bytes = new byte[64 * 1024];
             while (!enough.IsCancellationRequested)
-            {
                 theirs.Send(bytes);
-            }
             theirs.Shutdown(SocketShutdown.Send);
         }
 
@@ -412,13 +408,9 @@ public sealed class LoopSocketTests : IDisposable
     private static void Close(Socket socket, bool reset)
     {
         if (reset)
-        {
             socket.Close(timeout: 0);
-        }
         else
-        {
             socket.Dispose();
-        }
     }
 
     private static async Task<byte[]> ReadAsync(LoopSocket socket, int count, int size = 64 * 1024)
@@ -448,9 +440,7 @@ public sealed class LoopSocketTests : IDisposable
     private static async Task SendAllAsync(Socket socket, byte[] bytes)
     {
         for (var at = 0; at < bytes.Length;)
-        {
             at += await socket.SendAsync(bytes.AsMemory(at), Token);
-        }
     }
 
     private static async Task<string> TextAsync(Socket socket, int count) =>

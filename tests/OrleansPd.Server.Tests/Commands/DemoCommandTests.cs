@@ -90,8 +90,6 @@ public sealed class DemoCommandTests
     private static void Tell(string text, TaskCompletionSource<string> served)
     {
         if (text.Contains("curl", StringComparison.Ordinal) && text.TrimEnd().EndsWith('\''))
-        {
             served.TrySetResult(text);
-        }
     }
 }

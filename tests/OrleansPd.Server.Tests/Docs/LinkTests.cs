@@ -19,9 +19,7 @@ public sealed partial class LinkTests
         {
             var target = link.Groups[1].Value;
             if (target.Contains("://", StringComparison.Ordinal) || target.StartsWith('#'))
-            {
                 continue;
-            }
 
             var file = Path.Combine(Path.GetDirectoryName(path)!, target.Split('#')[0]);
 

@@ -39,9 +39,7 @@ public sealed class OperationsTests
         var engines = new WorkerFlags().All.Select(option => (option.Name, option.HelpName, option.Description));
         output.Append("### Engines\n\n| flag | value | |\n| --- | --- | --- |\n");
         foreach (var (name, value, help) in engines)
-        {
             output.Append(CultureInfo.InvariantCulture, $"| `{name}` | {value?.ToLowerInvariant()} | {help} |\n");
-        }
 
         foreach (var (title, flags) in GatewayFlags.Groups)
         {

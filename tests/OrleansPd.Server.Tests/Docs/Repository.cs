@@ -10,9 +10,7 @@ internal static class Repository
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
         {
             if (File.Exists(Path.Combine(at.FullName, "OrleansPd.sln")))
-            {
                 return at.FullName;
-            }
         }
 
         throw new InvalidOperationException($"no OrleansPd.sln above {AppContext.BaseDirectory}");

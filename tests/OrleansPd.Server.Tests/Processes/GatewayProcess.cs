@@ -50,9 +50,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
             ArgumentList = { dll, "gateway", "--host", "127.0.0.1", "--port", "0" },
         };
         foreach (var arg in args)
-        {
             start.ArgumentList.Add(arg);
-        }
         var listens = new TaskCompletionSource<Uri>(TaskCreationOptions.RunContinuationsAsynchronously);
         var gateway = new GatewayProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
         void Hear(string? line)
@@ -62,9 +60,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
                 gateway._said.AppendLine(line);
             }
             if (line is not null && Address().Match(line) is { Success: true } match)
-            {
                 listens.TrySetResult(new Uri(match.Groups[1].Value));
-            }
         }
         gateway._process.OutputDataReceived += (_, e) => Hear(e.Data);
         gateway._process.ErrorDataReceived += (_, e) => Hear(e.Data);
@@ -72,9 +68,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
         gateway._process.Start();
         gateway._process.BeginOutputReadLine();
         if (readErrors)
-        {
             gateway._process.BeginErrorReadLine();
-        }
         gateway.Url = await listens.Task.WaitAsync(TimeSpan.FromSeconds(60), Token);
         gateway.Client = new HttpClient { BaseAddress = gateway.Url, Timeout = TimeSpan.FromSeconds(60) };
         return gateway;

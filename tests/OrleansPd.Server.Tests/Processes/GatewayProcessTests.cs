@@ -79,18 +79,14 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
             await gateway.UntilAsync(() => Task.FromResult(_decode.Stats.Running == 8), "eight run");
             await gateway.KillAsync();
             foreach (var lost in cut)
-            {
                 await Assert.ThrowsAsync<HttpRequestException>(() => lost);
-            }
         }
         await using var next = await StartGatewayAsync();
         // The engines have seen that their client is gone; nobody had to tell them.
         await next.UntilAsync(
             () => Task.FromResult(_decode.Stats.LiveRequests + _prefill.Stats.LiveRequests == 0), "the engines are free");
         foreach (var reply in await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => AskAsync(next, 3))))
-        {
             Assert.Equal((HttpStatusCode.OK, Expected(3)), reply);
-        }
         AssertFree(); // a room of the former life would be told as one that was used twice
     }
 
@@ -137,9 +133,7 @@ public sealed class GatewayProcessTests(ITestOutputHelper output) : IAsyncLifeti
         await using var gateway = await StartGatewayAsync(readErrors: false, "--log-level", "trace");
         // Far more lines than a pipe and the queue hold.
         for (var i = 0; i < 2000; i++)
-        {
             Assert.Equal(200, await gateway.StatusAsync("/health"));
-        }
 
         Assert.Equal((HttpStatusCode.OK, Expected(3)), await AskAsync(gateway, 3));
     }

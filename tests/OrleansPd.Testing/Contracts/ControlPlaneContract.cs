@@ -30,9 +30,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (_host is not null)
-        {
             await _host.DisposeAsync();
-        }
         GC.SuppressFinalize(this);
     }
 
@@ -61,9 +59,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         await StartAsync(["p0", "p1"], ["d0", "d1"], slots: 3, ranks: 2);
         var all = new List<PairLease>();
         for (var i = 0; i < 12; i++)
-        {
             all.Add(await TakeAsync());
-        }
         Assert.All(all.GroupBy(l => (l.Decode.Id, l.DecodeRank)), g => Assert.Equal(3, g.Count()));
         await RefusedAsync(RefusalReason.QueueTimeout);
         all.ForEach(l => End(l));
@@ -512,9 +508,7 @@ public abstract class ControlPlaneContract : IAsyncDisposable
         string[] prefill, string[] decode, int slots = 4, int ranks = 1, Action<ControlPlaneOptions>? change = null)
     {
         foreach (var host in prefill.Concat(decode))
-        {
             Engines.Up(host, slots: slots, ranks: ranks);
-        }
         await StartHostAsync(prefill, decode, change ?? (_ => { }));
         await UntilAsync(() =>
             Plane.Fleet.Workers is { Length: > 0 } workers && workers.All(w => w.Phase == WorkerPhase.Ready) && HasPlaces());

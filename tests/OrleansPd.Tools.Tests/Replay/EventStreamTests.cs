@@ -22,9 +22,7 @@ public sealed class EventStreamTests
         {
             var found = new List<string>();
             await foreach (var data in EventStream.ReadAsync(new Pieces(Encoding.UTF8.GetBytes(text), piece), Token))
-            {
                 found.Add(Encoding.UTF8.GetString(data.Span));
-            }
 
             Assert.Equal(expected, string.Join('|', found));
         }

@@ -12,9 +12,7 @@ public sealed class LatencyHistogramTests
     {
         var histogram = new LatencyHistogram();
         foreach (var ms in Enumerable.Range(1, 1000).Reverse())
-        {
             histogram.Record(TimeSpan.FromMilliseconds(ms));
-        }
 
         var found = histogram.Summarize();
 
@@ -42,9 +40,7 @@ public sealed class LatencyHistogramTests
     {
         var histogram = new LatencyHistogram();
         for (var i = 1; i <= 100_000; i++)
-        {
             histogram.Record(TimeSpan.FromTicks(i * unit));
-        }
 
         var found = histogram.Summarize();
 

@@ -148,9 +148,7 @@ public sealed class TraceReplayerTests
         static void InterlockedMax(ref int target, int value)
         {
             for (var seen = Volatile.Read(ref target); value > seen;)
-            {
                 seen = Interlocked.CompareExchange(ref target, value, seen) is var now && now == seen ? value : now;
-            }
         }
     }
 
