@@ -29,8 +29,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
         {
             if (_state.Find(id) is not { } worker)
                 return AdminAnswer.NotRegistered(id);
-            _ = _state.Apply(
-                id, new WorkerInput.Patched(patch.ApplyTo(worker.Spec)), _clock.GetUtcNow(), _clock.GetTimestamp());
+            _ = _state.Apply(id, new WorkerInput.Patched(patch.ApplyTo(worker.Spec)), _clock.GetUtcNow(), _clock.GetTimestamp());
             return AdminAnswer.Done(_state.View(id)!);
         }));
     }
@@ -89,9 +88,7 @@ public sealed partial class EmbeddedControlPlane : IFleetAdmin
     public ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken)
     {
         lock (_gate)
-        {
             _state.CachesFlushed(id);
-        }
         return ValueTask.CompletedTask;
     }
 

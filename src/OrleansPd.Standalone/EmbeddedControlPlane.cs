@@ -172,9 +172,7 @@ public sealed partial class EmbeddedControlPlane : IControlPlane, IFacadeFleet, 
     private T Locked<T>(Func<T> read)
     {
         lock (_gate)
-        {
             return read();
-        }
     }
 
     /// <summary>Runs a transition under the lock and publishes what it changed.</summary>

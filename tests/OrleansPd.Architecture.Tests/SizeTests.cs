@@ -54,7 +54,7 @@ public sealed class SizeTests
         where declared is not null && declared != $"namespace {expected};"
         select $"{file}: {declared}");
 
-    /// <summary>The heads and bodies of a loop, or of an <c>if</c> with all that follows by <c>else</c>.</summary>
+    /// <summary>The heads and bodies of a loop or lock, or of an <c>if</c> with all that follows by <c>else</c>.</summary>
     private static IEnumerable<(SyntaxNodeOrToken[] Head, StatementSyntax Body)> Parts(StatementSyntax statement)
     {
         switch (statement)
@@ -63,6 +63,12 @@ public sealed class SizeTests
                 return [([loop.ForKeyword, loop.CloseParenToken], loop.Statement)];
             case CommonForEachStatementSyntax loop:
                 return [([loop.ForEachKeyword, loop.CloseParenToken], loop.Statement)];
+            case LockStatementSyntax held:
+                return [([held.LockKeyword, held.CloseParenToken], held.Statement)];
+            case UsingStatementSyntax held:
+                return [([held.UsingKeyword, held.CloseParenToken], held.Statement)];
+            case FixedStatementSyntax held:
+                return [([held.FixedKeyword, held.CloseParenToken], held.Statement)];
             case WhileStatementSyntax loop:
                 return [([loop.WhileKeyword, loop.CloseParenToken], loop.Statement)];
             case IfStatementSyntax { Parent: not ElseClauseSyntax } first:

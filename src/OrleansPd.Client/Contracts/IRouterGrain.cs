@@ -33,38 +33,27 @@ public interface IRouterGrain : IGrainWithStringKey
 [GenerateSerializer, Immutable, Alias("pd.PairAsk")]
 public sealed record PairAsk
 {
-    [Id(0)]
-    public string? Model { get; init; }
+    [Id(0)] public string? Model { get; init; }
 
-    [Id(1)]
-    public int Items { get; init; } = 1;
+    [Id(1)] public int Items { get; init; } = 1;
 
-    [Id(2)]
-    public long PromptTokens { get; init; }
+    [Id(2)] public long PromptTokens { get; init; }
 
-    [Id(3)]
-    public int MaxNewTokens { get; init; } = -1;
+    [Id(3)] public int MaxNewTokens { get; init; } = -1;
 
-    [Id(4)]
-    public ulong SessionKey { get; init; }
+    [Id(4)] public ulong SessionKey { get; init; }
 
-    [Id(5)]
-    public int Priority { get; init; }
+    [Id(5)] public int Priority { get; init; }
 
-    [Id(6)]
-    public int Attempt { get; init; }
+    [Id(6)] public int Attempt { get; init; }
 
-    [Id(7)]
-    public WorkerId AvoidPrefill { get; init; }
+    [Id(7)] public WorkerId AvoidPrefill { get; init; }
 
-    [Id(8)]
-    public WorkerId AvoidDecode { get; init; }
+    [Id(8)] public WorkerId AvoidDecode { get; init; }
 
-    [Id(9)]
-    public TimeSpan MaxWait { get; init; }
+    [Id(9)] public TimeSpan MaxWait { get; init; }
 
-    [Id(10)]
-    public string? Adapters { get; init; }
+    [Id(10)] public string? Adapters { get; init; }
 }
 
 /// <summary>A lease, or the refusal.</summary>
@@ -72,45 +61,33 @@ public sealed record PairAsk
 public sealed record PairOffer
 {
     /// <summary>Id of the lease at this grain.</summary>
-    [Id(0)]
-    public long Lease { get; init; }
+    [Id(0)] public long Lease { get; init; }
 
     /// <summary>Null for a regular worker.</summary>
-    [Id(1)]
-    public WorkerSnapshot? Prefill { get; init; }
+    [Id(1)] public WorkerSnapshot? Prefill { get; init; }
 
     /// <summary>Null = no lease.</summary>
-    [Id(2)]
-    public WorkerSnapshot? Decode { get; init; }
+    [Id(2)] public WorkerSnapshot? Decode { get; init; }
 
-    [Id(3)]
-    public int PrefillRank { get; init; }
+    [Id(3)] public int PrefillRank { get; init; }
 
-    [Id(4)]
-    public int DecodeRank { get; init; }
+    [Id(4)] public int DecodeRank { get; init; }
 
-    [Id(5)]
-    public ImmutableArray<long> Rooms { get; init; } = [];
+    [Id(5)] public ImmutableArray<long> Rooms { get; init; } = [];
 
-    [Id(6)]
-    public LegTarget PrefillTarget { get; init; }
+    [Id(6)] public LegTarget PrefillTarget { get; init; }
 
-    [Id(7)]
-    public LegTarget DecodeTarget { get; init; }
+    [Id(7)] public LegTarget DecodeTarget { get; init; }
 
     /// <summary>How long the lease is valid without renewal.</summary>
-    [Id(8)]
-    public TimeSpan ValidFor { get; init; }
+    [Id(8)] public TimeSpan ValidFor { get; init; }
 
     /// <summary>Reason of the refusal: the value of a <see cref="RefusalReason"/>.</summary>
-    [Id(9)]
-    public byte Refusal { get; init; }
+    [Id(9)] public byte Refusal { get; init; }
 
-    [Id(10)]
-    public string? Message { get; init; }
+    [Id(10)] public string? Message { get; init; }
 
-    [Id(11)]
-    public TimeSpan? RetryAfter { get; init; }
+    [Id(11)] public TimeSpan? RetryAfter { get; init; }
 }
 
 /// <summary>A leg has ended.</summary>
@@ -132,17 +109,13 @@ public sealed record LeaseProgress([property: Id(0)] long Lease, [property: Id(1
 public sealed record AnswerPart
 {
     /// <summary>HTTP status; 0 in body parts.</summary>
-    [Id(0)]
-    public int Status { get; init; }
+    [Id(0)] public int Status { get; init; }
 
-    [Id(1)]
-    public string? ContentType { get; init; }
+    [Id(1)] public string? ContentType { get; init; }
 
     /// <summary>Bytes of the body; whole events in an event stream.</summary>
-    [Id(2)]
-    public byte[] Body { get; init; } = [];
+    [Id(2)] public byte[] Body { get; init; } = [];
 
     /// <summary>The answer failed; no part follows.</summary>
-    [Id(3)]
-    public string? Error { get; init; }
+    [Id(3)] public string? Error { get; init; }
 }

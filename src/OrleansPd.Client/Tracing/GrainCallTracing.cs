@@ -4,8 +4,7 @@ namespace OrleansPd.Client.Tracing;
 
 /// <summary>
 /// Spans of grain calls, as children of the caller's span: a service's request or an operator's change. Calls without a parent
-/// span
-/// (reports, feeds, probes: nearly all) get none; they cost one check.
+/// span (reports, feeds, probes: nearly all) get none; they cost one check.
 /// </summary>
 public static class GrainCallTracing
 {

@@ -66,9 +66,7 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
     public ValueTask CachesFlushedAsync(WorkerId id, CancellationToken cancellationToken)
     {
         lock (_gate)
-        {
             _state?.CachesFlushed(id);
-        }
         return ValueTask.CompletedTask;
     }
 

@@ -11,9 +11,7 @@ public sealed partial class ClusterControlPlane
     internal GatewayHello Hello()
     {
         lock (_gate)
-        {
             return new(_services.Members.Self, _prefix, _unseen, [.. _reports.Values], [.. _sizes.Values]);
-        }
     }
 
     /// <summary>Starts admission: the fleet grain has assigned this gateway its room prefix.</summary>
@@ -138,8 +136,6 @@ public sealed partial class ClusterControlPlane
     {
         await link.RunAsync(cancellationToken).ConfigureAwait(false);
         lock (_gate)
-        {
             _links.Remove(key);
-        }
     }
 }

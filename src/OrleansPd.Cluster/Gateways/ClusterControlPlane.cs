@@ -174,9 +174,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     internal GatewayReport? NextReport(WorkerId id, long registration)
     {
         lock (_gate)
-        {
             return _state?.NextReport(id, registration, _clock.GetTimestamp(), _clock.TimestampFrequency);
-        }
     }
 
     /// <returns>True when there is more to report at once.</returns>
@@ -193,9 +191,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     private T Read<T>(Func<GatewayState, T> read)
     {
         lock (_gate)
-        {
             return _state is null ? default! : read(_state);
-        }
     }
 
     private void SignalAll()

@@ -4,21 +4,16 @@ namespace OrleansPd.Cluster.Grains;
 [GenerateSerializer, Alias("pd.PoolRecord")]
 internal sealed class PoolRecord
 {
-    [Id(0)]
-    public ImmutableArray<WorkerMember> Members { get; set; } = [];
+    [Id(0)] public ImmutableArray<WorkerMember> Members { get; set; } = [];
 
-    [Id(1)]
-    public int? TargetSize { get; set; }
+    [Id(1)] public int? TargetSize { get; set; }
 
-    [Id(2)]
-    public long LastRegistration { get; set; }
+    [Id(2)] public long LastRegistration { get; set; }
 
-    [Id(3)]
-    public long TargetAt { get; set; }
+    [Id(3)] public long TargetAt { get; set; }
 
     /// <summary>The epoch of the last activation.</summary>
-    [Id(4)]
-    public long Epoch { get; set; }
+    [Id(4)] public long Epoch { get; set; }
 
     public static PoolRecord Of(PoolRoster roster, long epoch) => new()
     {

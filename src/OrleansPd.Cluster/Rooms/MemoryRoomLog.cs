@@ -40,18 +40,14 @@ public sealed class MemoryRoomLog : IRoomLog
     public Task<bool> RefillAsync(int shard, long writer, IReadOnlyList<RoomEntry> all, CancellationToken cancellationToken)
     {
         lock (_gate)
-        {
             return Task.FromResult(_shards.TryAdd(shard, new Shard(all.ToDictionary(e => e.Room)) { Writer = writer }));
-        }
     }
 
     /// <summary>Drops everything, like a Redis that restarts without its data.</summary>
     public void Clear()
     {
         lock (_gate)
-        {
             _shards.Clear();
-        }
     }
 
     private sealed class Shard(Dictionary<long, RoomEntry> entries)

@@ -5,8 +5,7 @@ namespace OrleansPd.Cluster.Rooms;
 /// a failed write the waiting callers get the exception and the changes stay pending. A log that was lost is filled again from
 /// memory; if it has another writer, nothing more is written.
 /// </summary>
-internal sealed class RoomLogWriter(
-    IRoomLog log, int shard, long writer, Func<IReadOnlyList<RoomEntry>> all, TimeProvider clock)
+internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<IReadOnlyList<RoomEntry>> all, TimeProvider clock)
 {
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(3);
     private readonly Dictionary<long, RoomEntry> _stored = [];

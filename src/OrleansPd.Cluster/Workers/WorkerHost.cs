@@ -200,9 +200,7 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     private T Read<T>(Func<WorkerWriterState, T> read)
     {
         lock (_gate)
-        {
             return read(_state);
-        }
     }
 
     private void Change(Action<WorkerWriterState> transition)

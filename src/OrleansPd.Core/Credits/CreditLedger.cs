@@ -2,8 +2,7 @@ namespace OrleansPd.Core.Credits;
 
 /// <summary>
 /// Credits of all gateways on one worker. On each rank the sum of credits never exceeds the capacity: a gateway returns credits
-/// before others get them, and those of a dead gateway stay taken until its requests are gone from the engine. Not
-/// thread-safe.
+/// before others get them, and those of a dead gateway stay taken until its requests are gone from the engine. Not thread-safe.
 /// </summary>
 public sealed class CreditLedger
 {

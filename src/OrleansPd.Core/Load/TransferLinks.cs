@@ -52,8 +52,7 @@ internal sealed class TransferLinks
     /// <param name="good">Whether the KV arrived.</param>
     /// <returns>The side whose worker is at fault for this failure, and how many failures are charged to it with this call: more
     /// than one when the worker is found at fault, 1 for each failure after that. Side null: nothing is charged.</returns>
-    public (LegSide? Side, int Failures) Record(
-        int prefill, int decode, int decodes, int prefills, bool good, DateTimeOffset now)
+    public (LegSide? Side, int Failures) Record(int prefill, int decode, int decodes, int prefills, bool good, DateTimeOffset now)
     {
         if (good && _failing.Count == 0)
         {

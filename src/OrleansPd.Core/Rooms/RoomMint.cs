@@ -3,9 +3,8 @@ namespace OrleansPd.Core.Rooms;
 /// <summary>
 /// Mints room ids: in [1, 2^63-1], <c>room mod dpSize == rank</c>, and never the same twice.
 /// <code>
-///  62            50 49                          10 9         0
-///  [ gateway prefix ][ counter, starts at the time ][ for the rank ]
-///  '------------- keyed bijection on 53 bits -------------'
+///  62            50 49                          10 9         0  [ gateway prefix ][ counter, starts at the time ][ for the rank
+/// ]  '------------- keyed bijection on 53 bits -------------'
 /// </code>
 /// The upper 53 bits are unique by construction: the prefix separates gateways, the counter the rooms of one gateway, and the
 /// bijection only hides the order. The lower 10 bits are chosen to match the rank. All gateways that share engines must use

@@ -46,8 +46,7 @@ public abstract class AdmissionState
         Admission.Acquire(request, now, timestamp);
 
     /// <summary>Ends the wait of a request whose caller left. False: it has its outcome already.</summary>
-    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) =>
-        Admission.Abandon(waiting, now, timestamp);
+    public bool Abandon(WaitingRequest waiting, DateTimeOffset now, long timestamp) => Admission.Abandon(waiting, now, timestamp);
 
     /// <summary>Ends a wait that was too long, with a refusal as its outcome. False: it has its outcome already.</summary>
     public bool TimedOut(WaitingRequest waiting, DateTimeOffset now, long timestamp) =>

@@ -46,8 +46,7 @@ public sealed partial class ControlPlaneState
     }
 
     /// <returns>Null when no worker with that name is registered or was removed lately.</returns>
-    public WorkerView? View(WorkerId id) =>
-        Fleet.Workers.FirstOrDefault(w => w.Id == id) is { } worker ? View(worker)
+    public WorkerView? View(WorkerId id) => Fleet.Workers.FirstOrDefault(w => w.Id == id) is { } worker ? View(worker)
         : _retired.All.FirstOrDefault(d => d.Worker.Id == id) is { } gone ? View(gone)
         : null;
 

@@ -140,8 +140,7 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
     }
 
     /// <summary>Slots of all registrations with that name: the current one, and gone ones with requests in flight.</summary>
-    public IEnumerable<int> SlotsOf(WorkerId id) =>
-        Enumerable.Range(0, _workers.Length).Where(slot => _workers[slot]?.Id == id);
+    public IEnumerable<int> SlotsOf(WorkerId id) => Enumerable.Range(0, _workers.Length).Where(slot => _workers[slot]?.Id == id);
 
     /// <summary>The registrations that are not gone, in order.</summary>
     public IEnumerable<WorkerState> Registered => _order.Select(id => _workers[_slots[id]]!);

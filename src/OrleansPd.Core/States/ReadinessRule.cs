@@ -58,8 +58,7 @@ internal static class ReadinessRule
     /// <param name="worker">The worker as it was when the check began.</param>
     /// <param name="good">Null: the check was cancelled: no outcome.</param>
     /// <param name="reason">Why it was not good.</param>
-    public static void Apply(
-        FleetState fleet, int slot, WorkerSnapshot worker, bool? good, string? reason, DateTimeOffset now)
+    public static void Apply(FleetState fleet, int slot, WorkerSnapshot worker, bool? good, string? reason, DateTimeOffset now)
     {
         if (good is { } proved)
         {

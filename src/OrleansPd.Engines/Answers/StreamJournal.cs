@@ -272,9 +272,7 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     {
         output.Write("data: "u8);
         using (var json = new Utf8JsonWriter(output, JsonWriting.Options))
-        {
             node.WriteTo(json);
-        }
         output.Write("\n\n"u8);
     }
 }

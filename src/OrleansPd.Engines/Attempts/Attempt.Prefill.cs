@@ -20,9 +20,7 @@ internal sealed partial class Attempt
             var response = await _services.Upstream.SendAsync(RequestFor(_lease.Prefill!, body, span), stop)
                 .ConfigureAwait(false);
             await using (response.ConfigureAwait(false))
-            {
                 end = await ReadPrefillAsync(response, stop).ConfigureAwait(false);
-            }
         }
         catch (Exception e)
         {

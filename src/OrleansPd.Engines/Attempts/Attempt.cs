@@ -82,9 +82,7 @@ internal sealed partial class Attempt : ILimited
         get
         {
             lock (_gate)
-            {
                 return _state.IsCommitted;
-            }
         }
     }
 
@@ -93,9 +91,7 @@ internal sealed partial class Attempt : ILimited
         get
         {
             lock (_gate)
-            {
                 return _state.Verdict;
-            }
         }
     }
 
@@ -124,9 +120,7 @@ internal sealed partial class Attempt : ILimited
                 static state => ((Attempt)state!).Raise(DispatchEvent.ShuttingDown), this);
             await using (watched.ConfigureAwait(false))
             await using (stopped.ConfigureAwait(false))
-            {
                 end = await RunDecodeAsync().ConfigureAwait(false);
-            }
         }
         finally
         {

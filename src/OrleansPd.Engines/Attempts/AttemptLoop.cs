@@ -168,8 +168,7 @@ internal sealed class AttemptLoop(DispatchServices services)
             : failed?.AnswerFailureAsync(clientGone) ?? sink.RefuseAsync(AnswerError.Of(refusal), clientGone);
     }
 
-    private static ValueTask AbortedAsync(
-        Attempt? failed, DispatchReport report, IAnswerSink sink, CancellationToken clientGone)
+    private static ValueTask AbortedAsync(Attempt? failed, DispatchReport report, IAnswerSink sink, CancellationToken clientGone)
     {
         var verdict = report.Verdict = Verdict.AbortedEarly;
         var error = new AnswerError(verdict.Status, verdict.Reason, verdict.Message);

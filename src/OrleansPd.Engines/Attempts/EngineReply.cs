@@ -12,8 +12,7 @@ internal sealed record EngineReply(int Status, string? ContentType, byte[] Body,
     /// <summary>Reads the rest of an answer.</summary>
     /// <param name="max">Maximum size in bytes.</param>
     /// <exception cref="UpstreamException">The connection broke, or the answer is larger.</exception>
-    public static async ValueTask<EngineReply> ReadAsync(
-        IUpstreamResponse response, int max, CancellationToken cancellationToken)
+    public static async ValueTask<EngineReply> ReadAsync(IUpstreamResponse response, int max, CancellationToken cancellationToken)
     {
         using var buffer = new PooledBuffer((int)Math.Min(response.ContentLength ?? 4096, 1 << 20));
         while (true)

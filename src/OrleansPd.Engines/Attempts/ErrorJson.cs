@@ -26,8 +26,7 @@ public static class ErrorJson
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The shape of a dialect's errors.</summary>
-    public static ErrorShape ShapeOf(Dialect dialect) =>
-        dialect == Dialect.Generate ? ErrorShape.Native : ErrorShape.OpenAi;
+    public static ErrorShape ShapeOf(Dialect dialect) => dialect == Dialect.Generate ? ErrorShape.Native : ErrorShape.OpenAi;
 
     public static void Write(IBufferWriter<byte> output, AnswerError error, ErrorShape shape)
     {

@@ -4,8 +4,7 @@ namespace OrleansPd.Engines.Attempts;
 internal interface ILimited
 {
     /// <summary>
-    /// The limit may have passed. May be called too early, also by a timer that was just handed to this owner: check the
-    /// clock.
+    /// The limit may have passed. May be called too early, also by a timer that was just handed to this owner: check the clock.
     /// </summary>
     void OnLimit();
 }
@@ -27,9 +26,7 @@ internal sealed class LimitTimers(TimeProvider clock)
     {
         LimitTimer? timer;
         lock (_gate)
-        {
             _free.TryPop(out timer);
-        }
         timer ??= new LimitTimer(clock);
         timer.Give(owner);
         return timer;
@@ -79,9 +76,7 @@ internal sealed class LimitTimer : IDisposable
     internal void Give(ILimited owner)
     {
         lock (_gate)
-        {
             _owner = owner;
-        }
     }
 
     internal void Take()
@@ -97,9 +92,7 @@ internal sealed class LimitTimer : IDisposable
     {
         ILimited? owner;
         lock (_gate)
-        {
             owner = _owner;
-        }
         owner?.OnLimit();
     }
 }

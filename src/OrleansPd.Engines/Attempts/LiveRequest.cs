@@ -27,9 +27,7 @@ public sealed class LiveRequest
     internal bool IsAborted(int item)
     {
         lock (_gate)
-        {
             return IsAbortedNow(item);
-        }
     }
 
     /// <summary>Registers an attempt that is about to begin.</summary>
@@ -48,9 +46,7 @@ public sealed class LiveRequest
     internal void Ended(AttemptReport attempt)
     {
         lock (_gate)
-        {
             _flights.RemoveAll(f => ReferenceEquals(f.Attempt, attempt));
-        }
     }
 
     /// <param name="rid">One of <see cref="Names"/>; null = the whole request.</param>

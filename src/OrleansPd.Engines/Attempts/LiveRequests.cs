@@ -15,9 +15,7 @@ public sealed class LiveRequests
         get
         {
             lock (_gate)
-            {
                 return _all.Count;
-            }
         }
     }
 
@@ -68,17 +66,13 @@ public sealed class LiveRequests
     {
         LiveRequest[] all;
         lock (_gate)
-        {
             all = [.. _all];
-        }
         return [.. all.SelectMany(request => request.Abort(null))];
     }
 
     private LiveRequest[] Named(string rid)
     {
         lock (_gate)
-        {
             return _byName.TryGetValue(rid, out var named) ? [.. named] : [];
-        }
     }
 }

@@ -14,9 +14,7 @@ public sealed class LiveRids
         get
         {
             lock (_gate)
-            {
                 return _live.Count;
-            }
         }
     }
 

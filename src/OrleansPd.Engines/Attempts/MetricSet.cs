@@ -33,8 +33,7 @@ public sealed class MetricSet
         return histogram;
     }
 
-    public void Counter(string name, string help, Func<long> read) =>
-        Counter(name, help, () => [new Measurement<long>(read())]);
+    public void Counter(string name, string help, Func<long> read) => Counter(name, help, () => [new Measurement<long>(read())]);
 
     public void Counter(string name, string help, Func<IEnumerable<Measurement<long>>> read)
     {

@@ -37,9 +37,7 @@ public sealed class LoopGuard(Action<Exception, string> died) : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         Task[] loops;
         lock (_gate)
-        {
             loops = [.. _loops];
-        }
         await Task.WhenAll(loops).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 

@@ -27,9 +27,7 @@ public sealed class AsyncSignal : IValueTaskSource
     public void Signal()
     {
         lock (_gate)
-        {
             _isSet = true;
-        }
         Wake();
     }
 
@@ -60,9 +58,7 @@ public sealed class AsyncSignal : IValueTaskSource
             _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             await watch.DisposeAsync().ConfigureAwait(false);
             lock (_gate)
-            {
                 _isSet = false;
-            }
         }
         cancellationToken.ThrowIfCancellationRequested();
     }

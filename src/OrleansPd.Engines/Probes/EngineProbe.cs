@@ -144,8 +144,7 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
     private async Task AbortAsync(WorkerSnapshot worker, string rid)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(new { rid, abort_all = false });
-        _ = await PostAsync(
-            worker.Url, "/abort_request", worker.ApiKey, body, TimeSpan.FromSeconds(1), CancellationToken.None)
+        _ = await PostAsync(worker.Url, "/abort_request", worker.ApiKey, body, TimeSpan.FromSeconds(1), CancellationToken.None)
             .ConfigureAwait(false);
     }
 
@@ -180,7 +179,6 @@ public sealed partial class EngineProbe(ControlPlaneOptions options, IUpstream u
     private Task<EngineCallReply> BootstrapAsync(WorkerSpec worker, int port, string path, CancellationToken cancellationToken) =>
         _caller.GetAsync(new Uri($"http://{WorkerAddress.Host(worker.Url)}:{port}"), path, null, Short, cancellationToken);
 
-    private static ProbeAnswer Why(EngineCallReply reply, string what) =>
-        reply.IsRefused ? new(reply.Problem, Refused: true)
+    private static ProbeAnswer Why(EngineCallReply reply, string what) => reply.IsRefused ? new(reply.Problem, Refused: true)
         : new(reply.Problem is { } problem ? $"{what}: {problem}" : $"{what} answered {reply.Status}");
 }

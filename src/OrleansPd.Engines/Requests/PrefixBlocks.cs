@@ -7,8 +7,7 @@ namespace OrleansPd.Engines.Requests;
 /// <summary>
 /// Fingerprints of a prompt's beginning: one 64-bit hash for each full block of raw bytes, each depending on all blocks before
 /// it, so that two prompts share hash i exactly if (but for collisions) their first i + 1 blocks are equal. Stable across
-/// processes and machines: routers may exchange them. Not secure against forged collisions: they only
-/// cost cache hits.
+/// processes and machines: routers may exchange them. Not secure against forged collisions: they only cost cache hits.
 /// </summary>
 /// <remarks>
 /// The bytes are those of the raw JSON: equal texts with different escapes count as different. Whitespace between token

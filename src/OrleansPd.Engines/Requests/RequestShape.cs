@@ -120,8 +120,7 @@ public sealed class RequestShape
     /// <summary>Decodes one request id of a list.</summary>
     /// <param name="body">The bytes that were scanned.</param>
     /// <param name="item">Index into <see cref="RidItems"/>.</param>
-    public string GetRid(ReadOnlySpan<byte> body, int item) =>
-        JsonText.TryGetString(RidItems[item].Of(body), out var rid)
+    public string GetRid(ReadOnlySpan<byte> body, int item) => JsonText.TryGetString(RidItems[item].Of(body), out var rid)
             ? rid : throw new ArgumentException("The shape does not belong to this body.", nameof(body));
 
     /// <summary>

@@ -179,8 +179,7 @@ internal static class Utf8Check
     }
 
     /// <summary>
-    /// The largest bytes that may be last, second and third from the end of a block without a character that continues after
-    /// it.
+    /// The largest bytes that may be last, second and third from the end of a block without a character that continues after it.
     /// </summary>
     private static Vector256<byte> LastOnes => Vector256.Create(
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,

@@ -130,8 +130,7 @@ internal sealed class RequestPipeline(
         request.Shape.RidKind == RidKind.String && request.Shape.TryGetRid(request.Body.Memory.Span, out var rid) ? rid : null;
 
     /// <summary>Answers with an error, unless part of another answer is out.</summary>
-    private static async ValueTask<RequestEnd> RefuseAsync(
-        HttpAnswerSink sink, AnswerError error, CancellationToken gone)
+    private static async ValueTask<RequestEnd> RefuseAsync(HttpAnswerSink sink, AnswerError error, CancellationToken gone)
     {
         if (sink.Status == 0)
             await sink.RefuseAsync(error, gone);

@@ -117,8 +117,7 @@ public sealed class GatewayServer : IAsyncDisposable
         return app;
     }
 
-    private static bool UsesLoops(GatewayOptions options) =>
-        options.Transport == TransportKind.Loop && SocketLoops.IsSupported;
+    private static bool UsesLoops(GatewayOptions options) => options.Transport == TransportKind.Loop && SocketLoops.IsSupported;
 
     private static void Listen(WebApplicationBuilder builder, GatewayOptions options)
     {

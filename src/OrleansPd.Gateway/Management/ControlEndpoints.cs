@@ -78,8 +78,7 @@ internal sealed class ControlEndpoints(
             workers, context.Request.Method, control.Path + QueryOf(query), sent, control.Timeout + wait, context.RequestAborted);
         await aborts;
         await AfterAsync(control, replies, sent, context.RequestAborted);
-        await ManagementJson.WriteAsync(
-            context, BroadcastSummary.StatusOf(replies), BroadcastSummary.Of(replies, control.Did));
+        await ManagementJson.WriteAsync(context, BroadcastSummary.StatusOf(replies), BroadcastSummary.Of(replies, control.Did));
     }
 
     /// <summary>Reports to the control plane what the call has changed on the engines.</summary>

@@ -18,8 +18,7 @@ internal static class ManagementJson
     public static Task RefuseAsync(HttpContext context, int status, string code, string message) =>
         ErrorResponse.WriteAsync(context, new AnswerError(status, code, message), ErrorShape.Management);
 
-    public static Task BadRequestAsync(HttpContext context, string message) =>
-        RefuseAsync(context, 400, "BAD_REQUEST", message);
+    public static Task BadRequestAsync(HttpContext context, string message) => RefuseAsync(context, 400, "BAD_REQUEST", message);
 
     public static Task RefuseAsync(HttpContext context, AdminProblem? problem, string? message)
     {

@@ -16,9 +16,7 @@ internal sealed class RoutedPairs(IControlPlane controlPlane, TimeProvider clock
         get
         {
             lock (_gate)
-            {
                 return _held.Count;
-            }
         }
     }
 

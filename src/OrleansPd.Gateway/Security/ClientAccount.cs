@@ -43,9 +43,7 @@ internal sealed class ClientAccount(ClientKeySpec spec, TimeProvider clock)
         if (!_hasLimits)
             return;
         lock (_gate)
-        {
             _open--;
-        }
     }
 
     private void Fill()

@@ -54,8 +54,7 @@ internal static class EngineTls
         {
             read();
         }
-        catch (Exception e) when (
-            e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
             throw new ArgumentException($"{what}: {e.Message}", e);
         }

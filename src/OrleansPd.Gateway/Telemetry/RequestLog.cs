@@ -34,5 +34,4 @@ public sealed class RequestLog(int capacity = 1024)
 /// <param name="Route">The path.</param>
 /// <param name="EndedAt">Wall-clock time of its end.</param>
 /// <param name="Calls">What it became: one, or one for each sample or prompt that was sent on its own.</param>
-public sealed record RequestRecord(
-    string Id, string Route, DateTimeOffset EndedAt, IReadOnlyList<DispatchReport> Calls);
+public sealed record RequestRecord(string Id, string Route, DateTimeOffset EndedAt, IReadOnlyList<DispatchReport> Calls);

@@ -38,9 +38,7 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
     public override bool TryRead(out ReadResult result)
     {
         lock (_gate)
-        {
             return TryTakeLocked(out result);
-        }
     }
 
     public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
@@ -60,18 +58,14 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
     public override void Complete(Exception? exception = null)
     {
         lock (_gate)
-        {
             _isCompleted = true;
-        }
     }
 
     /// <inheritdoc cref="IBodyTarget.ReceiveInto"/>
     public void ReceiveInto(Memory<byte> rest)
     {
         lock (_gate)
-        {
             _buffer.SetTarget(rest);
-        }
     }
 
     /// <summary>

@@ -119,9 +119,7 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
         var ended = await Task.WhenAny(sending, cancel.Task).WaitAsync(cancellationToken);
         await ended;
         lock (_gate)
-        {
             _cancel = null;
-        }
         return new FlushResult(TakeCancelled(), _isClosed);
     }
 

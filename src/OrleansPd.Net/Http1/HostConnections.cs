@@ -27,9 +27,7 @@ internal sealed class HostConnections(Uri host, UpstreamOptions options, TimePro
     public bool IsUnused(TimeSpan since)
     {
         lock (_gate)
-        {
             return _idle.Count == 0 && clock.GetElapsedTime(_usedAt) >= since;
-        }
     }
 
     /// <summary>An idle connection that the peer has not closed; null when there is none.</summary>

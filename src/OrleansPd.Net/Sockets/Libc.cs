@@ -126,9 +126,7 @@ internal static unsafe partial class Libc
         if (flags < 0 || Control(fd, SetFlags, flags | NonBlocking) < 0)
             return -Error;
         fixed (byte* start = address)
-        {
             return Connect(fd, start, (uint)address.Length) == 0 ? 0 : -Error;
-        }
     }
 
     /// <summary>The exception that .NET's sockets throw for an error number.</summary>

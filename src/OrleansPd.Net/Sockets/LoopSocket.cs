@@ -92,13 +92,9 @@ internal sealed partial class LoopSocket : IDisposable
         bool wasReading, wasWriting;
         // With both locks taken once, no thread is in a system call on the socket, and none begins another one.
         lock (_readGate)
-        {
             (wasReading, _isReading, _into) = (_isReading, false, default);
-        }
         lock (_writeGate)
-        {
             (wasWriting, _isWriting, _send) = (_isWriting, false, default);
-        }
         if (Name != 0)
             _loop.Remove(Name);
         if (reset)

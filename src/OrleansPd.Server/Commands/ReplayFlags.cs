@@ -35,8 +35,7 @@ internal sealed class ReplayFlags
         HelpName = "NAME",
     };
 
-    private readonly Option<string?> _apiKey = new(
-        "--api-key")
+    private readonly Option<string?> _apiKey = new("--api-key")
     { Description = "API key to send as a bearer token.", HelpName = "KEY" };
 
     private readonly Option<bool> _noStream = new("--no-stream")

@@ -8,8 +8,7 @@ internal static class WorkersCommand
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    public static Command Create(CommandContext context) =>
-        new("workers", "List and change the engines of a running gateway.")
+    public static Command Create(CommandContext context) => new("workers", "List and change the engines of a running gateway.")
     {
         List(context), Add(context), Drain(context), Remove(context), Role(context),
     };
@@ -41,19 +40,16 @@ internal static class WorkersCommand
     {
         var gateway = new WorkersGatewayFlags();
         var worker = new Argument<string>("URL") { Description = "URL of the engine." };
-        var type = new Option<string>(
-            "--type")
+        var type = new Option<string>("--type")
         { Description = "prefill, decode or regular (both). Default regular.", HelpName = "TYPE" };
         var port = new Option<int?>("--bootstrap-port")
         {
             Description = "Port of the KV bootstrap server of a prefill engine. Default: ask the engine.",
             HelpName = "PORT"
         };
-        var priority = new Option<int?>(
-            "--priority")
+        var priority = new Option<int?>("--priority")
         { Description = "Priority, 0-255; higher is preferred. Default 50.", HelpName = "NUMBER" };
-        var model = new Option<string?>(
-            "--model")
+        var model = new Option<string?>("--model")
         { Description = "Model name. Default: ask the engine.", HelpName = "NAME" };
         var key = new Option<string?>("--worker-key")
         {

@@ -73,8 +73,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
     }
 
     /// <summary>Completes when a silo or gateway ended unexpectedly; the sentence says why.</summary>
-    public async Task<string> EndedAsync() =>
-        await (await Task.WhenAny(_nodes.Select(node => node.EndedAsync())));
+    public async Task<string> EndedAsync() => await (await Task.WhenAny(_nodes.Select(node => node.EndedAsync())));
 
     public async ValueTask DisposeAsync()
     {

@@ -169,8 +169,7 @@ internal sealed class RedisBackend : IBackend, IAsyncDisposable
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 
-    private static bool IsLockedOut(Exception error) =>
-        error.Message.Contains("NOAUTH", StringComparison.Ordinal)
+    private static bool IsLockedOut(Exception error) => error.Message.Contains("NOAUTH", StringComparison.Ordinal)
         || error.Message.Contains("WRONGPASS", StringComparison.Ordinal)
         || (error as RedisConnectionException)?.FailureType == ConnectionFailureType.AuthenticationFailure;
 

@@ -92,11 +92,9 @@ internal sealed class RestoringMembershipTable(
 
     Task IMembershipTable.UpdateIAmAlive(MembershipEntry entry) => UpdateIAmAliveAsync(entry);
 
-    Task IMembershipTable.DeleteMembershipTableEntries(string clusterId) =>
-        DeleteMembershipTableEntriesAsync(clusterId);
+    Task IMembershipTable.DeleteMembershipTableEntries(string clusterId) => DeleteMembershipTableEntriesAsync(clusterId);
 
-    Task IMembershipTable.CleanupDefunctSiloEntries(DateTimeOffset beforeDate) =>
-        CleanupDefunctSiloEntriesAsync(beforeDate);
+    Task IMembershipTable.CleanupDefunctSiloEntries(DateTimeOffset beforeDate) => CleanupDefunctSiloEntriesAsync(beforeDate);
 
     /// <summary>Orleans changes the row of another silo only to vote against it, and for its death.</summary>
     private void ReportVote(MembershipEntry entry)
@@ -126,9 +124,7 @@ internal sealed class RestoringMembershipTable(
     private MembershipTableData Remember(MembershipTableData table)
     {
         lock (_lock)
-        {
             (_memory, _readAt) = (_memory.With(table), clock.GetUtcNow());
-        }
         return table;
     }
 
@@ -137,9 +133,7 @@ internal sealed class RestoringMembershipTable(
         if (written)
         {
             lock (_lock)
-            {
                 _memory = _memory.With(row, version.Version);
-            }
         }
         return written;
     }

@@ -12,8 +12,7 @@ internal sealed record GatewaySettings(
     public IConfiguration Logging => Configuration.GetSection(Sections.Logging);
 
     /// <exception cref="BadInputException">Something is wrong; the message names the flag.</exception>
-    public static GatewaySettings Load(
-        ParseResult parsed, GatewayFlagSet flags, IReadOnlyDictionary<string, string> environment)
+    public static GatewaySettings Load(ParseResult parsed, GatewayFlagSet flags, IReadOnlyDictionary<string, string> environment)
     {
         var warnings = new List<string>();
         flags.CheckRouterFlags(parsed, warnings);

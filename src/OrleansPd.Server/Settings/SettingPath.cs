@@ -33,8 +33,7 @@ internal static class SettingPath
     /// <summary>.NET reads more settings there, such as a level for each category.</summary>
     private static bool IsLogging(string key) => key.StartsWith(Sections.Logging + ":", StringComparison.OrdinalIgnoreCase);
 
-    private static Type? ElementOf(Type type) =>
-        type != typeof(string) && typeof(IEnumerable).IsAssignableFrom(type)
+    private static Type? ElementOf(Type type) => type != typeof(string) && typeof(IEnumerable).IsAssignableFrom(type)
             ? type.IsArray ? type.GetElementType() : type.GetGenericArguments().FirstOrDefault()
             : null;
 }

@@ -77,8 +77,7 @@ internal sealed partial class SettingSources
             _settings[key] = (value, source(key));
     }
 
-    private static bool IsUnder(string key, string parent) =>
-        key.Equals(parent, StringComparison.OrdinalIgnoreCase)
+    private static bool IsUnder(string key, string parent) => key.Equals(parent, StringComparison.OrdinalIgnoreCase)
             || key.StartsWith(parent + ":", StringComparison.OrdinalIgnoreCase);
 
     [GeneratedRegex("^(.*?):[0-9]+(:|$)")]

@@ -27,9 +27,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
             return known;
         Task<PrefillInfo?> fetch;
         lock (server)
-        {
             fetch = server.Fetch ??= FetchInfoAsync(address, server);
-        }
         return await fetch.WaitAsync(ct);
     }
 
@@ -170,9 +168,7 @@ internal sealed class BootstrapClient(EngineProcess engine, SemaphoreSlim schedu
         finally
         {
             lock (server)
-            {
                 server.Fetch = null;
-            }
         }
     }
 

@@ -64,8 +64,7 @@ public sealed class BootstrapServer : IAsyncDisposable
     internal static async Task<BootstrapServer> StartAsync(
         string host, int port, BootstrapServerOptions? options, TimeProvider? clock, FaultControl? faults, CancellationToken ct)
     {
-        var server = new BootstrapServer(
-            options ?? new BootstrapServerOptions(), clock ?? TimeProvider.System)
+        var server = new BootstrapServer(options ?? new BootstrapServerOptions(), clock ?? TimeProvider.System)
         { Faults = faults };
         server._sweep = server._owners.SweepAsync(server._life.Token);
         server._host = await HttpHost.StartAsync(host, port, KeepAlive, server.AnswerAsync, ct);

@@ -47,9 +47,7 @@ internal sealed class BootstrapTable(bool withOptionalMembers, bool withScratchM
     public RankAddress? Find(int dp, int cp, int tp, int pp)
     {
         lock (_gate)
-        {
             return _ranks.GetValueOrDefault((dp, cp, tp, pp));
-        }
     }
 
     public void WriteSentinel(Utf8JsonWriter json)

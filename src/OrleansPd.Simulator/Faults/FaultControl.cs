@@ -20,9 +20,7 @@ public sealed class FaultControl
         get
         {
             lock (_gate)
-            {
                 return [.. _entries.Select(entry => new ActiveFault(entry.Key, entry.Value.Fault, entry.Value.Hits))];
-            }
         }
     }
 
@@ -98,9 +96,7 @@ public sealed class FaultControl
         if (_count == 0)
             return null;
         lock (_gate)
-        {
             return _entries.Values.FirstOrDefault(entry => entry.Fits(kind, rank, null))?.Fault;
-        }
     }
 
     /// <summary>Waits while a fault of that kind is set.</summary>
@@ -110,9 +106,7 @@ public sealed class FaultControl
         {
             Task changed;
             lock (_gate)
-            {
                 changed = _changed.Task;
-            }
             if (Peek(kind, rank) is null)
                 return;
             await changed.WaitAsync(ct);

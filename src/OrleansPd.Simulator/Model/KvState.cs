@@ -9,8 +9,7 @@ namespace OrleansPd.Simulator.Model;
 internal struct KvState
 {
     /// <summary>
-    /// Tokens in one block of a KV transfer. Fixed, so that engines with different page sizes generate the
-    /// same text.
+    /// Tokens in one block of a KV transfer. Fixed, so that engines with different page sizes generate the same text.
     /// </summary>
     public const int BlockTokens = 64;
 

@@ -3,8 +3,7 @@ namespace OrleansPd.Simulator.Model;
 /// <summary>Values that look like log probabilities and are a pure function of state and token.</summary>
 internal static class Logprobs
 {
-    public static double Value(ulong random, int id) =>
-        -(double)(Mixing.Fold(random, (uint)id) % 30000) / 10000;
+    public static double Value(ulong random, int id) => -(double)(Mixing.Fold(random, (uint)id) % 30000) / 10000;
 
     /// <summary>The <paramref name="count"/> likeliest tokens, best first, the chosen one leading.</summary>
     public static TokenLogprob[] Top(ulong random, int chosen, int count, bool fancy)

@@ -27,9 +27,7 @@ internal sealed class SlotMemory
         get
         {
             lock (_gate)
-            {
                 return _queue.Count;
-            }
         }
     }
 

@@ -29,9 +29,7 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
     {
         request.Stage = Stage.DecodeWaiting;
         lock (_gate)
-        {
             _waiting.Enqueue(new Active(request, sequence, first, done, retracted));
-        }
         request.Cancelled.UnsafeRegister(static state => ((StepLoop)state!).Wake(), this);
         Wake();
     }
@@ -42,9 +40,7 @@ internal sealed class StepLoop(EngineProcess engine, int rank, RankStats stats, 
     public void Retract()
     {
         lock (_gate)
-        {
             _running.ForEach(active => active.Request.Retractions++);
-        }
     }
 
     public async Task RunAsync(CancellationToken ct)

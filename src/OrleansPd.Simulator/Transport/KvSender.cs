@@ -148,9 +148,7 @@ internal sealed class KvSender : IAsyncDisposable
                 break;
             case KvFrame.Abort when _rooms.TryGetValue(room, out var entry):
                 lock (entry)
-                {
                     entry.AbortedByDecode = true;
-                }
                 entry.Owner?.Cancel(_abortDetail);
                 break;
         }

@@ -190,9 +190,7 @@ internal sealed class Contender : IDisposable
     {
         Thread.Sleep(200);
         lock (_said)
-        {
             return new IOException($"{Name}: {how}\n{_said}");
-        }
     }
 
     private void Said(string? line)

@@ -79,9 +79,7 @@ internal sealed unsafe class EventLoop : IDisposable
     public int Receive(int fd)
     {
         fixed (byte* start = _scratch)
-        {
             return Native.Receive(fd, start, ScratchBytes);
-        }
     }
 
     public void Dispose()

@@ -27,9 +27,7 @@ internal sealed class Load : IAsyncDisposable
         get
         {
             lock (_times)
-            {
                 return [.. _times.Order()];
-            }
         }
     }
 
@@ -38,9 +36,7 @@ internal sealed class Load : IAsyncDisposable
         get
         {
             lock (_failures)
-            {
                 return [.. _failures];
-            }
         }
     }
 
@@ -65,9 +61,7 @@ internal sealed class Load : IAsyncDisposable
     public void ForgetTimes()
     {
         lock (_times)
-        {
             _times.Clear();
-        }
     }
 
     /// <summary>Lets requests in flight complete.</summary>
@@ -98,17 +92,13 @@ internal sealed class Load : IAsyncDisposable
             }
             Interlocked.Increment(ref _done);
             lock (_times)
-            {
                 _times.Add(Stopwatch.GetElapsedTime(began));
-            }
         }
     }
 
     private void Failed(string why)
     {
         lock (_failures)
-        {
             _failures.Add(why);
-        }
     }
 }

@@ -23,9 +23,7 @@ public class RoomSurvivalTests
                 if (await ProcessCluster.RegisterAsync(cluster.Silos[i % 2], room, i % 7) == HttpStatusCode.OK)
                 {
                     lock (acknowledged)
-                    {
                         acknowledged.Add(room);
-                    }
                 }
             }
             catch (HttpRequestException)
@@ -52,9 +50,7 @@ public class RoomSurvivalTests
         int Count()
         {
             lock (acknowledged)
-            {
                 return acknowledged.Count;
-            }
         }
 
         async Task<long> StoredAsync()

@@ -29,9 +29,7 @@ internal sealed class SiloProcess : IAsyncDisposable
         get
         {
             lock (_output)
-            {
                 return _output.ToString();
-            }
         }
     }
 
@@ -128,8 +126,6 @@ internal sealed class SiloProcess : IAsyncDisposable
     private void Add(string? line)
     {
         lock (_output)
-        {
             _output.AppendLine(line);
-        }
     }
 }

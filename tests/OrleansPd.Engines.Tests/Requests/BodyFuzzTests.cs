@@ -47,9 +47,7 @@ public sealed class BodyFuzzTests
         var item = random.Next(shape.Items);
         members = members with { Room = 1, Rooms = default, Rid = "ours" };
         using (var spliced = BodySplicer.SpliceSample(body, shape, item, sample, members))
-        {
             CheckSample(spliced.ToArray(), shape, wanted, members, item, sample);
-        }
     });
 
     [Fact]

@@ -111,9 +111,7 @@ internal sealed class FuzzedUpstream(Random random, Dialect dialect, bool stream
         get
         {
             lock (_gate)
-            {
                 return [.. _sent];
-            }
         }
     }
 

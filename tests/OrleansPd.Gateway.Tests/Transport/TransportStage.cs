@@ -60,9 +60,7 @@ internal sealed class TransportStage : IAsyncDisposable
     {
         var client = await RawClient.ConnectAsync(There, receiveBuffer);
         lock (_clients)
-        {
             _clients.Add(client);
-        }
         return client;
     }
 

@@ -177,9 +177,7 @@ public abstract class UpstreamTests
         for (var i = 0; i < 5; i++)
         {
             await using (var response = await upstream.SendAsync(Post(engine.Url, "{}"), Token))
-            {
                 Assert.Equal("{}", await TextAsync(response));
-            }
             await closed[i].Task.WaitAsync(TimeSpan.FromSeconds(20), Token);
             // A connection that had a response in the last 5 ms is reused without a poll of its socket.
             await Task.Delay(10, Token);
@@ -206,9 +204,7 @@ public abstract class UpstreamTests
         });
         await using var upstream = Create();
         await using (var first = await upstream.SendAsync(Post(engine.Url, "{}"), Token))
-        {
             await TextAsync(first);
-        }
 
         var error = await Assert.ThrowsAsync<UpstreamException>(
             async () => await upstream.SendAsync(Post(engine.Url, "{}"), Token));

@@ -244,9 +244,7 @@ public sealed class LoopSocketTests : IDisposable
         reading.UnsafeOnCompleted(() =>
         {
             lock (gate)
-            {
                 wentOn.SetResult();
-            }
         });
         lock (gate)
         {

@@ -29,9 +29,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
         get
         {
             lock (_said)
-            {
                 return _said.ToString();
-            }
         }
     }
 
@@ -56,9 +54,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
         void Hear(string? line)
         {
             lock (gateway._said)
-            {
                 gateway._said.AppendLine(line);
-            }
             if (line is not null && Address().Match(line) is { Success: true } match)
                 listens.TrySetResult(new Uri(match.Groups[1].Value));
         }
