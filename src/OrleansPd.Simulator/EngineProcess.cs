@@ -38,45 +38,29 @@ internal sealed class EngineProcess
         { Timeout = Timeout.InfiniteTimeSpan };
     }
 
-    /// <summary>The options at the start, with the current role.</summary>
     public SimulatedEngineOptions Options { get; private set; }
-
     public int Epoch { get; }
-
     public FaultControl Faults { get; }
-
     public TimeProvider Clock { get; }
-
     public ReleaseProfile Profile { get; }
-
     public EngineStats Stats { get; }
-
     public PauseGate Pause { get; } = new();
-
     public LiveRequests Live { get; } = new();
-
     public DateTimeOffset StartedAt { get; }
-
     public IReadOnlyList<EngineRank> Ranks { get; private set; } = [];
-
     public int Port => _host.Port;
-
-    /// <summary>Number of open connections to the API.</summary>
     public int Connections => _host.Connections;
-
     public int BootstrapPort { get; private set; }
 
     /// <summary>The bootstrap server whose routes are served by the API listener; null when it has its own listener.</summary>
     public BootstrapServer? EmbeddedBootstrap => Options.RustFrontEnd ? _bootstrap : null;
 
     public string ModelName { get; set; } = "";
-
     public string WeightVersion { get; set; } = "default";
 
     /// <summary>Names and paths of the loaded LoRA adapters.</summary>
     public ConcurrentDictionary<string, string> Adapters { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Cancelled at the end of this epoch.</summary>
     public CancellationToken Ended => _lifetime.Token;
 
     public static async Task<EngineProcess> StartAsync(
@@ -115,7 +99,6 @@ internal sealed class EngineProcess
     /// <summary>Delay before the engine starts again after it dies; null = it stays dead.</summary>
     public TimeSpan? RestartDelay { get; private set; }
 
-    /// <summary>Ends a request, once.</summary>
     public void End(SimRequest request, StepOut last)
     {
         if (!request.TryEnd(last))

@@ -32,11 +32,8 @@ public sealed class RankStats
     public int Waiting => At(Stage.Waiting) + At(Stage.DecodeWaiting);
 
     public int BootstrapQueue => At(Stage.Bootstrap);
-
     public int InflightQueue => At(Stage.Inflight);
-
     public int PreallocQueue => At(Stage.Prealloc);
-
     public int TransferQueue => At(Stage.Transfer);
 
     /// <summary>Request slots held: from the reservation of KV memory to the end of the answer.</summary>
@@ -49,9 +46,7 @@ public sealed class RankStats
     public int MaxOccupiedSeen => Volatile.Read(ref _maxOccupied);
 
     public long LiveKvTokens => Volatile.Read(ref _liveKvTokens);
-
     public long CacheHitTokens => Volatile.Read(ref _cacheHitTokens);
-
     public long PromptTokens => Volatile.Read(ref _promptTokens);
 
     internal long GeneratedTokens;
@@ -110,34 +105,22 @@ public sealed class EngineStats
     internal EngineStats(int ranks) => Ranks = [.. Enumerable.Range(0, ranks).Select(_ => new RankStats())];
 
     public IReadOnlyList<RankStats> Ranks { get; }
-
     public int Running => Ranks.Sum(rank => rank.Running);
-
     public int Waiting => Ranks.Sum(rank => rank.Waiting);
-
     public int BootstrapQueue => Ranks.Sum(rank => rank.BootstrapQueue);
-
     public int InflightQueue => Ranks.Sum(rank => rank.InflightQueue);
-
     public int PreallocQueue => Ranks.Sum(rank => rank.PreallocQueue);
-
     public int TransferQueue => Ranks.Sum(rank => rank.TransferQueue);
-
     public int Occupied => Ranks.Sum(rank => rank.Occupied);
-
     public long LiveKvTokens => Ranks.Sum(rank => rank.LiveKvTokens);
-
     public long CacheHitTokens => Ranks.Sum(rank => rank.CacheHitTokens);
-
     public long PromptTokens => Ranks.Sum(rank => rank.PromptTokens);
 
     /// <summary>Requests (items of a batch counted singly) that reached a rank.</summary>
     public long RequestsTotal => Volatile.Read(ref _requests);
 
     public long CompletedTotal => Volatile.Read(ref _completed);
-
     public long AbortedTotal => Volatile.Read(ref _aborted);
-
     public long FailedTotal => Volatile.Read(ref _failed);
 
     /// <summary>Requests inside the engine now.</summary>

@@ -73,7 +73,6 @@ public sealed record SimulatedEngineOptions
     public bool EnableRoleSwitch { get; init; }
 
     public string? ApiKey { get; init; }
-
     public string? AdminApiKey { get; init; }
 
     /// <summary>Requests in one batch, for the whole server with attention DP, per rank without. Default 128.</summary>
@@ -94,7 +93,6 @@ public sealed record SimulatedEngineOptions
     public int ContextLength { get; init; } = 131_072;
 
     public TimingModel Timing { get; init; } = new();
-
     public ModelOptions Model { get; init; } = new();
 
     /// <summary>Times real time; 0 = as fast as it can. Default 1. Clocks and heartbeats are not sped up.</summary>
@@ -165,6 +163,5 @@ public sealed record SimulatedEngineOptions
         Window + (DecodeExtraSlots ?? (MaxRunningRequests / DpSize <= 32 ? 2 * (MaxRunningRequests / DpSize) : 0));
 
     internal int MaxInput => ContextLength - 6;
-
     internal string Name => ServedModelName.Length == 0 ? ModelPath : ServedModelName;
 }

@@ -15,6 +15,5 @@ internal sealed class TaskSet
             _running, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
-    /// <summary>Completes when the tasks that run now have completed.</summary>
     public Task WhenAll() => Task.WhenAll(_running.Keys);
 }

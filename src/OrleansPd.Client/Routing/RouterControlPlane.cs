@@ -24,7 +24,6 @@ internal sealed class RouterControlPlane : IControlPlane, IAsyncDisposable
         _reporting = ReportLoopAsync(_stop.Token);
     }
 
-    /// <summary>Empty: the router grain chooses.</summary>
     public FleetSnapshot Fleet => FleetSnapshot.Empty;
 
     public async ValueTask<PairGrant> AcquireAsync(PairRequest request, CancellationToken cancellationToken)

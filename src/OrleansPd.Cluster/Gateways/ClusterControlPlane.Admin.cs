@@ -100,7 +100,6 @@ public sealed partial class ClusterControlPlane : IFleetAdmin
         }
     }
 
-    /// <summary>The worker without the data of its grain.</summary>
     private static WorkerView ViewOf(WorkerReport report) => new()
     {
         Worker = report.Snapshot with { ApiKey = null },

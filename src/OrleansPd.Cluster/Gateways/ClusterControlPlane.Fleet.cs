@@ -58,7 +58,6 @@ public sealed partial class ClusterControlPlane
             Lines.Add(() => Log.AbortingReported(_log, gateway, aborted));
     }
 
-    /// <summary>Applies affinity entries of another gateway.</summary>
     internal void Learn(AffinityNote note)
     {
         var words = MemoryMarshal.Cast<byte, ulong>(note.Words).ToArray();

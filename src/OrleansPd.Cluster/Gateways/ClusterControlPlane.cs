@@ -55,7 +55,6 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
     }
 
     public FleetSnapshot Fleet => Volatile.Read(ref _state)?.Fleet ?? FleetSnapshot.Empty;
-
     public bool UsesPrefixBlocks => Volatile.Read(ref _state)?.NeedsPrefix == true;
 
     /// <summary>Completes with its exception when a background loop has failed; the process should then end.</summary>

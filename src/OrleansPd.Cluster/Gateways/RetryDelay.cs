@@ -19,7 +19,6 @@ internal sealed class RetryDelay(TimeProvider clock)
 
     public void Succeeded() => Volatile.Write(ref _failures, 0);
 
-    /// <summary>Ends the current pause and restarts with short ones.</summary>
     public void End()
     {
         Volatile.Write(ref _failures, 0);

@@ -15,7 +15,6 @@ internal sealed class WorkerLink(
     private readonly AsyncSignal _signal = new(clock);
     private readonly RetryDelay _pause = new(clock);
 
-    /// <summary>There is something to report.</summary>
     public void Signal() => _signal.Signal();
 
     /// <summary>The cluster has changed: a call that failed before may succeed now.</summary>

@@ -1,6 +1,5 @@
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>The stored state of the fleet.</summary>
 [GenerateSerializer, Alias("pd.FleetRecord")]
 internal sealed class FleetRecord
 {

@@ -1,6 +1,5 @@
 namespace OrleansPd.Cluster.Grains;
 
-/// <summary>The stored state of a pool.</summary>
 [GenerateSerializer, Alias("pd.PoolRecord")]
 internal sealed class PoolRecord
 {

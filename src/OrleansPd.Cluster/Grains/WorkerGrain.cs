@@ -113,10 +113,8 @@ internal abstract class WorkerGrain(WorkerServices services) : Grain, IWorkerGra
     }
 }
 
-/// <summary>Manages one prefill engine.</summary>
 [GrainType("prefillworker"), KeepAlive, BesideEngine]
 internal sealed class PrefillWorkerGrain(WorkerServices services) : WorkerGrain(services), IPrefillWorkerGrain;
 
-/// <summary>Manages one decode or regular engine.</summary>
 [GrainType("decodeworker"), KeepAlive, BesideEngine]
 internal sealed class DecodeWorkerGrain(WorkerServices services) : WorkerGrain(services), IDecodeWorkerGrain;

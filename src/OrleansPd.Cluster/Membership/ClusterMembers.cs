@@ -8,7 +8,6 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     private readonly CancellationTokenSource _leaving = new();
     private View? _view;
 
-    /// <summary>The gateway of this process.</summary>
     public string Self { get; } = NameOf(local.SiloAddress);
 
     /// <summary>Cancelled when this silo stops: its grains must not wait for others any more.</summary>
@@ -21,10 +20,8 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
     /// <summary>Whether the cluster has declared the gateway dead. An unknown gateway may be new and counts as alive.</summary>
     public bool IsDead(string gateway) => Current.Dead.Contains(Owner(gateway));
 
-    /// <summary>All gateways that may hold credits.</summary>
     public IEnumerable<string> Living() => Current.Living;
 
-    /// <summary>The other gateways that serve, and their silos.</summary>
     public IEnumerable<(string Gateway, SiloAddress Silo)> Others() => membership.CurrentSnapshot.Members.Values
         .Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(local.SiloAddress))
         .Select(m => (NameOf(m.SiloAddress), m.SiloAddress));
@@ -39,7 +36,6 @@ internal sealed class ClusterMembers(IClusterMembershipService membership, ILoca
         return living.FirstOrDefault(a => a.CompareTo(self) > 0) ?? living.FirstOrDefault();
     }
 
-    /// <summary>Returns each dead gateway once.</summary>
     public async IAsyncEnumerable<string> DeathsAsync(
         [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {

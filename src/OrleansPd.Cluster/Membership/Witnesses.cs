@@ -17,7 +17,6 @@ internal sealed class Witnesses(EngineAborter aborter)
             _legs[gateway] = legs;
     }
 
-    /// <summary>Number of requests of a gateway.</summary>
     public int Count(string gateway) => _legs.TryGetValue(gateway, out var legs) ? legs.Sum(l => l.Rids.Length) : 0;
 
     /// <summary>Aborts the requests of a dead gateway, on all engines in parallel; returns their number.</summary>

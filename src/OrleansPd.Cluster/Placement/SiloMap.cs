@@ -15,13 +15,9 @@ internal sealed class SiloMap(
 {
     private readonly ISiloMetadataCache? _metadata = services.GetService<ISiloMetadataCache>();
 
-    /// <summary>The silo of this process.</summary>
     public SiloLocation Here { get; } = LocationOf(local.SiloAddress, own.Value);
-
-    /// <summary>Address of this silo for others.</summary>
     public string Address { get; } = local.SiloAddress.Endpoint.ToString();
 
-    /// <summary>The silos that serve now.</summary>
     public IEnumerable<SiloLocation> Active => membership.CurrentSnapshot.Members.Values
         .Where(m => m.Status == SiloStatus.Active).Select(m => LocationOf(m.SiloAddress));
 

@@ -19,7 +19,6 @@ internal sealed class RoomLogWriter(IRoomLog log, int shard, long writer, Func<I
     /// <summary>Another activation is the writer of this shard; this one can store nothing any more.</summary>
     public bool IsSuperseded { get; private set; }
 
-    /// <summary>Writes made.</summary>
     public long Writes { get; private set; }
 
     /// <summary>Number of times that lost rooms were stored again.</summary>

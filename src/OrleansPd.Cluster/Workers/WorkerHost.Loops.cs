@@ -73,7 +73,6 @@ internal sealed partial class WorkerHost
         }
     }
 
-    /// <returns>False: the worker is not a member of its pool.</returns>
     private async Task<bool> SendAsync(WorkerReport report, bool gone, CancellationToken cancellationToken)
     {
         var pool = _services.Grains.GetGrain<IWorkerPoolGrain>(PoolKey.Of(report.Spec));

@@ -48,16 +48,13 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
     }
 
     public WorkerId Id => _state.Id;
-
     public long Registration => _state.Registration;
 
     /// <summary>The newest report; the next activation continues from it.</summary>
     public WorkerReport Report => Read(state => state.Report);
 
     public bool IsGone => Read(state => state.IsGone);
-
     public WorkerState? Current => Read(state => state.State);
-
     public WorkerPhase Phase => Report.Snapshot.Phase;
 
     /// <summary>Completes when this host has no more to do: its worker was removed, or one of its loops failed.</summary>
@@ -123,7 +120,6 @@ internal sealed partial class WorkerHost : IMonitoredWorker, IAsyncDisposable
 
     public void Loaded(EngineLoad load) => Change(state => state.Loaded(load, _services.Clock.GetUtcNow()));
 
-    /// <summary>Makes the monitor check the worker immediately.</summary>
     public void Signal() => _monitor.Signal(legFailed: false);
 
     /// <summary>The engine has changed what it reports: read it again soon.</summary>

@@ -13,6 +13,5 @@ internal sealed record WorkerServices(
     ClusterControlPlane Plane, WorkerRegistry Registry, SiloMap Silos, IGrainFactory Grains, PdTime Time, ILogger<WorkerHost> Log)
 {
     public TimeProvider Clock => Time.Clock;
-
     public MonitorPace Pace { get; } = new();
 }

@@ -19,7 +19,6 @@ internal sealed class RetiredWorkers(TimeSpan keep)
             _gone.RemoveAt(Maximum);
     }
 
-    /// <summary>Drops a worker whose id is registered again.</summary>
     public void Forget(WorkerId id) => _gone.RemoveAll(g => g.Worker.Id == id);
 
     public void Sweep(DateTimeOffset now) => _gone.RemoveAll(g => now - g.At >= keep);

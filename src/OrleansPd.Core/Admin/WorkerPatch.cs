@@ -4,7 +4,6 @@ namespace OrleansPd.Core.Admin;
 public sealed record WorkerPatch
 {
     public int? Priority { get; init; }
-
     public double? Cost { get; init; }
 
     /// <summary>The complete new set of labels.</summary>

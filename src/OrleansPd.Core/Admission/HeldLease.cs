@@ -4,9 +4,7 @@ namespace OrleansPd.Core.Admission;
 internal sealed class HeldLease : PairLease
 {
     public required int Items { get; init; }
-
     public required long PrefillTokens { get; init; }
-
     public required long DecodeTokens { get; init; }
 
     /// <summary>When it was granted, as a timestamp.</summary>
@@ -16,14 +14,9 @@ internal sealed class HeldLease : PairLease
     public bool PrefillHalfOpen { get; init; }
 
     public bool DecodeHalfOpen { get; init; }
-
     public bool PrefillEnded { get; set; }
-
     public bool DecodeEnded { get; set; }
-
     public bool Ended => PrefillEnded && DecodeEnded;
-
     public HeldLease? Next { get; set; }
-
     public HeldLease? Previous { get; set; }
 }

@@ -43,19 +43,14 @@ internal sealed partial class PairAdmission
     }
 
     public PairCatalog Catalog { get; }
-
     public RoomTable Rooms { get; }
-
     public bool NeedsPrefix => _policies.NeedsPrefix;
 
     /// <summary>Newest lease first.</summary>
     public HeldLease? Leases => _leases.Newest;
 
-    /// <summary>Leases of which a leg still runs.</summary>
     public int Live => _leases.Live;
-
     public int Waiting => _queues.Count;
-
     public bool IsStopping { get; private set; }
 
     /// <summary>The slot has a new worker, or its worker a new process.</summary>
@@ -131,7 +126,6 @@ internal sealed partial class PairAdmission
         return true;
     }
 
-    /// <summary>Refuses all requests that wait and all new ones.</summary>
     public void Stop()
     {
         IsStopping = true;
@@ -142,7 +136,6 @@ internal sealed partial class PairAdmission
     public void TakeGranted(List<WaitingRequest> into) => _queues.TakeEnded(into);
 
     private static Refusal Stopping { get; } = new(RefusalReason.ShuttingDown, "The gateway is stopping.");
-
     private bool HasCapacity => _options.MaxConcurrentRequests < 0 || Live < _options.MaxConcurrentRequests;
 
     private static AcquireAnswer Refuse(Refusal refusal) => new(PairGrant.Refused(refusal), null);

@@ -6,7 +6,6 @@ internal sealed class WaitQueue
     private WaitingRequest? _last;
 
     public WaitingRequest? First { get; private set; }
-
     public int Count { get; private set; }
 
     /// <summary>True when <paramref name="left"/> is served before <paramref name="right"/>.</summary>

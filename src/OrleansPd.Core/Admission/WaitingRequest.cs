@@ -24,7 +24,6 @@ public sealed class WaitingRequest
     /// <summary>Order of arrival.</summary>
     internal long Number { get; }
 
-    /// <summary>When it joined the queue.</summary>
     internal DateTimeOffset Since { get; init; }
 
     /// <summary>
@@ -36,8 +35,6 @@ public sealed class WaitingRequest
     internal int Passed { get; set; }
 
     internal WaitQueue? Queue { get; set; }
-
     internal WaitingRequest? Next { get; set; }
-
     internal WaitingRequest? Previous { get; set; }
 }

@@ -50,13 +50,9 @@ public readonly record struct DispatchEvent(DispatchEventKind Kind, LegEnd End =
     public static DispatchEvent DecodeEnded(LegEnd end) => new(DispatchEventKind.DecodeEnded, end);
 
     public static DispatchEvent DecodeOutput { get; } = new(DispatchEventKind.DecodeOutput);
-
     public static DispatchEvent ClientGone { get; } = new(DispatchEventKind.ClientGone);
-
     public static DispatchEvent OutOfTime { get; } = new(DispatchEventKind.OutOfTime);
-
     public static DispatchEvent Stalled { get; } = new(DispatchEventKind.Stalled);
-
     public static DispatchEvent ShuttingDown { get; } = new(DispatchEventKind.ShuttingDown);
 }
 
@@ -82,18 +78,14 @@ public readonly record struct DispatchState
     }
 
     public bool IsRegular { get; private init; }
-
     public bool NeedsPrefillAnswer { get; private init; }
 
     /// <summary>Several prompts: output of one does not prove that the KV of the others has arrived.</summary>
     public bool IsBatch { get; private init; }
 
     public LegEnd Prefill { get; private init; }
-
     public LegEnd Decode { get; private init; }
-
     public bool HasOutput { get; private init; }
-
     public bool IsCommitted { get; private init; }
 
     /// <summary>Null until decided; final afterwards.</summary>

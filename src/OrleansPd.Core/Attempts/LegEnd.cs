@@ -61,11 +61,8 @@ public enum LegEndKind
 public readonly record struct LegEnd(LegEndKind Kind, int Status = 0, string? Message = null)
 {
     public static LegEnd Ok { get; } = new(LegEndKind.Ok, 200);
-
     public static LegEnd Cancelled { get; } = new(LegEndKind.Cancelled);
-
     public bool IsOpen => Kind == LegEndKind.Open;
-
     public bool IsOk => Kind == LegEndKind.Ok;
 
     /// <summary>A failure that only this leg's engine can have caused.</summary>

@@ -6,9 +6,7 @@ namespace OrleansPd.Core.Credits;
 public sealed record PoolRoster
 {
     public static PoolRoster Empty { get; } = new();
-
     public ImmutableArray<WorkerMember> Members { get; init; } = [];
-
     public TargetSize TargetSize { get; init; }
 
     /// <summary>The highest registration assigned so far.</summary>

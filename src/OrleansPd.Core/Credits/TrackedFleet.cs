@@ -10,7 +10,6 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
     private readonly List<TrackedWorker?> _slots = [];
 
     public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
-
     public IReadOnlyCollection<TrackedWorker> Workers => _byId.Values;
 
     /// <summary>All workers, including removed ones that are not idle yet.</summary>
@@ -31,7 +30,6 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
     /// <summary>Whether removed workers are still tracked.</summary>
     public bool AnyGone { get; private set; }
 
-    /// <summary>A removed worker is idle: frees its slot.</summary>
     public void Forget(int slot)
     {
         _slots[slot] = null;
@@ -90,7 +88,6 @@ internal sealed class TrackedFleet(bool regularTakesOver) : IAdmissionFleet
         return news;
     }
 
-    /// <summary>A worker's grain has granted credits on it.</summary>
     public void Arm(TrackedWorker worker)
     {
         worker.IsArmed = true;

@@ -9,9 +9,7 @@ internal sealed class TrackedWorker(WorkerReport report, int slot)
     private readonly List<OutcomeRun> _outcomes = [];
 
     public WorkerReport Report { get; set; } = report;
-
     public int Slot { get; } = slot;
-
     public WorkerId Id => Report.Id;
 
     /// <summary>Removed from the fleet; kept while requests are in flight there.</summary>
@@ -23,7 +21,6 @@ internal sealed class TrackedWorker(WorkerReport report, int slot)
     public long Ledger { get; set; }
 
     public DateTimeOffset ValidUntil { get; set; }
-
     public bool IsTight { get; set; }
 
     /// <summary>Claims after this one were made while the worker was usable; null = it is not usable.</summary>
@@ -42,11 +39,8 @@ internal sealed class TrackedWorker(WorkerReport report, int slot)
     public int Ranks { get; set; }
 
     public long OutcomesEpoch { get; private set; }
-
     public long Batch { get; private set; }
-
     public IReadOnlyList<OutcomeRun> Sent { get; private set; } = [];
-
     public bool HasChanges => Sent.Count > 0 || _outcomes.Count > 0;
 
     public void Ended(OutcomeRun outcome, long epoch)

@@ -11,7 +11,6 @@ internal sealed class LoadTable(bool usesCredits = false)
     private int _stride = 1;
     private int[] _inFlight = new int[16];
 
-    /// <summary>Items in flight on all ranks of a worker.</summary>
     public int InFlight(int slot) => slot < _inFlight.Length ? _inFlight[slot] : 0;
 
     public ref RankLoad At(int slot, int rank) => ref _cells[(slot * _stride) + rank];
@@ -25,7 +24,6 @@ internal sealed class LoadTable(bool usesCredits = false)
         _inFlight[slot] += items;
     }
 
-    /// <summary>Makes room for a worker; existing load stays.</summary>
     public void Reserve(int slot, int ranks)
     {
         var stride = Math.Max(_stride, ranks);
@@ -41,7 +39,6 @@ internal sealed class LoadTable(bool usesCredits = false)
         _stride = stride;
     }
 
-    /// <summary>Applies an engine's report of one rank.</summary>
     public void Read(int slot, int rank, in RankReading reading, DateTimeOffset now)
     {
         ref var cell = ref At(slot, rank);

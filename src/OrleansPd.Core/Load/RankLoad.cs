@@ -40,6 +40,5 @@ internal struct RankLoad
         ? (Capacity, long.MaxValue)
         : (Capacity - Running - Foreign, MaxTokens - Tokens - ForeignTokens - OthersTokens);
 
-    /// <summary>Whether the rank has room for these items and tokens.</summary>
     public readonly bool Fits(int items, long tokens) => Room is var room && items <= room.Items && tokens <= room.Tokens;
 }

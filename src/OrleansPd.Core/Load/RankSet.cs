@@ -64,7 +64,6 @@ internal sealed class RankSet
     }
 
     public WorkerRole Role { get; }
-
     public int Count { get; }
 
     /// <summary>Workers by slot; null if the slot belongs to no worker of this set.</summary>
@@ -80,7 +79,6 @@ internal sealed class RankSet
 
     public bool Has(int slot) => (uint)slot < (uint)_firstLeaf.Length && _firstLeaf[slot] >= 0;
 
-    /// <summary>The leaves of a worker of this set.</summary>
     public (int From, int To) Leaves(int slot)
     {
         var from = _firstLeaf[slot];
@@ -110,7 +108,6 @@ internal sealed class RankSet
     /// <summary>Whether a worker of this set has the adapters; null = none is needed.</summary>
     public bool Has(int slot, string? adapters) => adapters is null || _adapters.Of(adapters)[slot];
 
-    /// <summary>Whether any worker of this set has the adapters.</summary>
     public bool AnyHas(string adapters) => _adapters.Of(adapters).Contains(true);
 
     /// <summary>
@@ -130,7 +127,6 @@ internal sealed class RankSet
         return best >= 0 || to == from ? best : _tree.ArgminWithRoom(items, tokens, 0, 0);
     }
 
-    /// <summary>Updates the score of a leaf.</summary>
     public void Rescore(int leaf)
     {
         var worker = Worker(leaf);

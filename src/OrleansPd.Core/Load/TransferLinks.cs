@@ -41,7 +41,6 @@ internal sealed class TransferLinks
     /// <summary>Whether some link is avoided. False in a healthy fleet, where nothing is counted either.</summary>
     public bool AnyAvoided { get; private set; }
 
-    /// <summary>Links that are avoided now.</summary>
     public IEnumerable<(int Prefill, int Decode)> Avoided => _failing.Where(key => _links[key].IsAvoided);
 
     /// <summary>Records the end of a transfer.</summary>
@@ -227,7 +226,6 @@ internal sealed class TransferLinks
 
         public void Succeeded() => (_strikes, _pause, IsAvoided, MayBeTried) = (0, default, false, false);
 
-        /// <returns>Whether it is avoided now.</returns>
         public bool Failed(DateTimeOffset now)
         {
             if (++_strikes >= MaxStrikes && (!IsAvoided || now >= AvoidUntil - FirstPause))

@@ -12,9 +12,7 @@ namespace OrleansPd.Core.Options;
 public sealed class FlagAttribute(FlagGroup group, string value, string help) : Attribute
 {
     public FlagGroup Group => group;
-
     public string Value => value;
-
     public string Help => help;
 
     /// <summary>Without the dashes; null = the property's name in kebab case.</summary>
@@ -35,8 +33,6 @@ public sealed class FlagAttribute(FlagGroup group, string value, string help) : 
 public sealed class SwitchFlagAttribute(string name, string sets, string help) : Attribute
 {
     public string Name => name;
-
     public string Sets => sets;
-
     public string Help => help;
 }

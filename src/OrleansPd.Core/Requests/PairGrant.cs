@@ -10,7 +10,6 @@ public readonly record struct PairGrant
     }
 
     public PairLease? Lease { get; }
-
     public Refusal? Refusal { get; }
 
     public static PairGrant Granted(PairLease lease) => new(lease, null);

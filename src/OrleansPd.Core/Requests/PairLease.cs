@@ -41,7 +41,6 @@ public class PairLease
     public string? Why { get => field ?? (RouteExplanation.IsNone ? null : RouteExplanation.ToString()); init; }
 
     public bool IsRegular => Prefill is null;
-
     public long Room => Rooms.Length > 0 ? Rooms.Span[0] : 0;
 
     /// <summary>When an event of either leg was last seen, as a <c>TimeProvider</c> timestamp; 0 = none yet.</summary>

@@ -23,7 +23,6 @@ internal sealed class RoomBook(ControlPlaneOptions options, RoomMint mint)
         return rooms;
     }
 
-    /// <summary>Removes the rooms of a lease that has ended.</summary>
     public void Close(PairLease lease)
     {
         if (lease.Prefill is { DpSize: > 1 })

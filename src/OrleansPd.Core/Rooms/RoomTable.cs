@@ -87,7 +87,6 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
         _pinned++;
     }
 
-    /// <summary>Removes the room of a lease that has ended.</summary>
     public void Close(long room)
     {
         ref readonly var entry = ref Find(room);
@@ -180,7 +179,6 @@ internal sealed class RoomTable(TimeSpan ttl, int maxRooms, int dropsPerCall = 2
             _rooms.TrimExcess(Math.Max(MinCapacity, _rooms.Capacity / 4));
     }
 
-    /// <summary>Drops the oldest room if it has expired.</summary>
     public bool TryDrop(DateTimeOffset now, out long room)
     {
         room = _oldest;

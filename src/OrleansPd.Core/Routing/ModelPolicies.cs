@@ -22,7 +22,6 @@ internal sealed class ModelPolicies
         NeedsPrefix = _own.Values.Append(_shared).Any(p => p.Picker.NeedsPrefix);
     }
 
-    /// <summary>True when a policy of some model reads prefixes.</summary>
     public bool NeedsPrefix { get; }
 
     public PoolPolicies Of(ModelPool pool) => Of(pool.Model);

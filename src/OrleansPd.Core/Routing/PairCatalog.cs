@@ -18,7 +18,6 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
 
     public ref readonly RankLoad Load(int slot, int rank) => ref loads.At(slot, rank);
 
-    /// <summary>Items in flight on all ranks of a worker.</summary>
     public int InFlight(int slot) => loads.InFlight(slot);
 
     /// <summary>Adds items to a rank, or takes them away where they are negative.</summary>
@@ -28,7 +27,6 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
         Rescore(slot, rank);
     }
 
-    /// <summary>Takes an engine's report of its load.</summary>
     public void Read(WorkerSnapshot worker, EngineLoad load, DateTimeOffset now)
     {
         var ranks = KnownRanks(worker);
@@ -65,7 +63,6 @@ internal sealed class PairCatalog(ControlPlaneOptions options, LoadTable loads)
     /// <inheritdoc cref="LoadTable.Reset"/>
     public void ResetLoad(int slot) => loads.Reset(slot);
 
-    /// <summary>The pool of a model, or why there is none.</summary>
     public ModelPool? Find(string? model, out Refusal? refusal)
     {
         refusal = null;

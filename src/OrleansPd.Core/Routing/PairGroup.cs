@@ -13,9 +13,7 @@ internal sealed class PairGroup(string key, string? model, RankSet? prefill, Ran
     /// <summary>Null for regular workers.</summary>
     public RankSet? Prefill { get; } = prefill;
 
-    /// <summary>Decode workers, or regular ones.</summary>
     public RankSet Decode { get; } = decode;
-
     public bool IsRegular => Prefill is null;
 
     /// <summary>Whether some worker of the group is known to have the adapters.</summary>

@@ -37,9 +37,7 @@ public abstract class AdmissionState
     public RoomStats Rooms => Admission.Rooms.Stats;
 
     internal PairAdmission Admission { get; }
-
     private protected ControlPlaneOptions Options { get; }
-
     private protected StallScan Stalls { get; } = new();
 
     public virtual AcquireAnswer Acquire(in PairRequest request, DateTimeOffset now, long timestamp) =>

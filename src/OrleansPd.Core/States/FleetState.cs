@@ -16,7 +16,6 @@ internal sealed class FleetState(ControlPlaneOptions options) : IAdmissionFleet
     private long _registrations;
 
     public BreakerLimits BreakerLimits { get; } = options.BreakerLimits;
-
     public FleetSnapshot Snapshot { get; private set; } = FleetSnapshot.Empty;
 
     public WorkerState? Find(WorkerId id) => _slots.TryGetValue(id, out var slot) ? _workers[slot] : null;

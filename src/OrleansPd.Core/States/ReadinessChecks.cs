@@ -9,7 +9,6 @@ internal sealed class ReadinessChecks(FleetState fleet, RoomMint mint, DpRankMod
     private readonly HashSet<int> _busy = [];
     private readonly Dictionary<int, int> _attempts = [];
 
-    /// <summary>A readiness check runs on the worker.</summary>
     public bool IsBusy(int slot) => _busy.Contains(slot);
 
     /// <summary>Null: no check is due, or there is no partner for it now.</summary>

@@ -41,7 +41,6 @@ public sealed partial class WorkerWriterState
     }
 
     public WorkerId Id => _member.Id;
-
     public long Registration => _member.Registration;
 
     /// <summary>Number of this activation of the grain.</summary>

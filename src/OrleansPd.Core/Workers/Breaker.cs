@@ -20,13 +20,9 @@ public readonly record struct Breaker
 
     // The window has two halves; the older one is dropped when the newer one is over. At most half a window inaccurate.
     private DateTimeOffset HalfStart { get; init; }
-
     private int Good { get; init; }
-
     private int Bad { get; init; }
-
     private int OlderGood { get; init; }
-
     private int OlderBad { get; init; }
 
     public Breaker Succeeded(BreakerLimits limits, DateTimeOffset now)

@@ -29,9 +29,7 @@ public sealed class FleetSnapshot
     public ImmutableArray<WorkerSnapshot> Workers { get; }
 
     public ImmutableArray<WorkerSnapshot> Prefill { get; }
-
     public ImmutableArray<WorkerSnapshot> Decode { get; }
-
     public ImmutableArray<WorkerSnapshot> Regular { get; }
 
     /// <summary>Names of the models that workers serve, sorted.</summary>

@@ -8,7 +8,6 @@ internal interface IAdmissionFleet
     /// <returns>-1 = no such worker.</returns>
     int SlotOf(WorkerId id);
 
-    /// <summary>Whether the worker is registered and in this epoch.</summary>
     bool IsPresent(WorkerSnapshot worker);
 
     /// <summary>

@@ -12,9 +12,7 @@ public sealed record WorkerFacts
     public WorkerRole? Role { get; init; }
 
     public string? ModelPath { get; init; }
-
     public string? ServedModelName { get; init; }
-
     public string? TokenizerPath { get; init; }
 
     /// <summary>
@@ -35,7 +33,6 @@ public sealed record WorkerFacts
     public int? PageSize { get; init; }
 
     public string? KvCacheDtype { get; init; }
-
     public string? TransferBackend { get; init; }
 
     /// <summary>

@@ -9,7 +9,6 @@ public sealed record WorkerSnapshot
     public required Uri Url { get; init; }
 
     public required WorkerRole Role { get; init; }
-
     public required WorkerPhase Phase { get; init; }
 
     /// <summary>Epoch of the engine process at this address, from 1; grows with each detected restart.</summary>
@@ -52,7 +51,6 @@ public sealed record WorkerSnapshot
     public string? Reason { get; init; }
 
     public int DpSize => Facts.DpSize;
-
     public bool IsPairable => Phase is WorkerPhase.Ready or WorkerPhase.Suspect;
 
     /// <summary>For logs: never the key.</summary>

@@ -13,9 +13,7 @@ namespace OrleansPd.Core.Workers;
 public sealed record WorkerState
 {
     public required WorkerId Id { get; init; }
-
     public required WorkerSpec Spec { get; init; }
-
     public required int Slot { get; init; }
 
     /// <summary>Distinguishes registrations of the same address; later ones are higher.</summary>
@@ -25,7 +23,6 @@ public sealed record WorkerState
     public WorkerRole? SwitchTo { get; init; }
 
     public long Epoch { get; init; } = 1;
-
     public WorkerFacts Facts { get; init; } = WorkerFacts.Unknown;
 
     /// <summary>When the current stage began.</summary>
@@ -52,13 +49,9 @@ public sealed record WorkerState
         + "or use the bootstrap facade";
 
     private int Misses { get; init; }
-
     private int Refusals { get; init; }
-
     private DateTimeOffset? DownSince { get; init; }
-
     private bool Unhealthy { get; init; }
-
     private bool Stalled { get; init; }
 
     /// <summary>A leg failed there, and the engine has not answered since.</summary>

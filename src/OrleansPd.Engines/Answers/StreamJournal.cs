@@ -26,7 +26,6 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
     private bool _broken;
     private (int Length, long Tokens, long PromptTokens, string? Id, JsonNode? Created, bool Broken, bool Finished) _mark;
 
-    /// <summary>The client's stream has been started.</summary>
     public bool HasBegun { get; private set; }
 
     /// <summary>The last text chunk was sent; only the end of the stream is missing.</summary>
@@ -42,7 +41,6 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
     }
 
-    /// <summary>Text that the client has received in all runs.</summary>
     public string Text
     {
         get
@@ -62,7 +60,6 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
     }
 
-    /// <summary>Tokens generated in all runs.</summary>
     public long Tokens
     {
         get
@@ -72,7 +69,6 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         }
     }
 
-    /// <summary>The client's stream has been started.</summary>
     public void Begin() => HasBegun = true;
 
     /// <summary>Marks the begin of an attempt, for <see cref="ForgetSinceMark"/>.</summary>
@@ -253,7 +249,6 @@ internal sealed class StreamJournal(Dialect dialect, bool wantsUsage, bool wants
         Write(chunk, output);
     }
 
-    /// <returns>Whether the choice opens an answer and has no content.</returns>
     private bool TakeText(JsonObject choice)
     {
         if (dialect == Dialect.Completions)

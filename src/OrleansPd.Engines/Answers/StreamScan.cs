@@ -11,21 +11,16 @@ internal sealed class StreamScan(int maxEvent) : IDisposable
     /// <summary>Buffer for events that cannot be relayed in place.</summary>
     public PooledBuffer Output => _output ??= new();
 
-    /// <summary>Number of events that were not relayed yet.</summary>
     public int Events { get; set; }
 
     public bool HasOutput => _length > 0 || _output is { Length: > 0 };
 
-    /// <summary>The end marker was read.</summary>
     public bool Done { get; private set; }
 
     /// <summary>An error event of the engine: it is relayed, and the stream is read to its end.</summary>
     public LegEnd? Reported { get; set; }
 
-    /// <summary>The reason why the stream cannot be relayed any further.</summary>
     public LegEnd? Fatal { get; set; }
-
-    /// <summary>An event is longer than allowed.</summary>
     public bool IsTooLong { get; private set; }
 
     public bool Next(ref ReadOnlySpan<byte> chunk, out SseEvent e)

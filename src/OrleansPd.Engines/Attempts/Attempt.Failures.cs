@@ -74,7 +74,6 @@ internal sealed partial class Attempt
         return new(LegEndKind.GatewayError, 500, GatewayFailure);
     }
 
-    /// <summary>The engine's error answer as the end of a leg.</summary>
     private LegEnd ErrorOf(LegSide side, EngineReply reply) =>
         EngineAnswer.Classify(side, reply.Status, ErrorBody.Extract(reply.Body), Elapsed, _ridsAreOurs);
 

@@ -89,7 +89,6 @@ internal sealed partial class Attempt
         return true;
     }
 
-    /// <summary>Writes the scanned events to the client.</summary>
     private ValueTask WriteOutput(StreamScan scan, PooledBuffer chunk, PooledBuffer? merged, CancellationToken stop)
     {
         _request.Events += scan.Events;

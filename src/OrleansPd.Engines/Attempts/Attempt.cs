@@ -65,13 +65,10 @@ internal sealed partial class Attempt : ILimited
         /// <summary>Nothing. The attempt may be committed already, and may still be decided otherwise.</summary>
         Nothing,
 
-        /// <summary>The head of a streamed answer.</summary>
         Start,
 
-        /// <summary>The engine's own error event.</summary>
         Error,
 
-        /// <summary>The end of the answer.</summary>
         End,
     }
 

@@ -9,10 +9,7 @@ internal sealed class AttemptLoop(DispatchServices services)
     private long _retries;
     private long _resumed;
 
-    /// <summary>Attempts after the first.</summary>
     public long Retries => Interlocked.Read(ref _retries);
-
-    /// <summary>Streams that were continued on another pair.</summary>
     public long Resumed => Interlocked.Read(ref _resumed);
 
     /// <summary>A batch that no rank can hold as a whole. It has not been answered: its prompts can be sent one by one.</summary>

@@ -12,20 +12,15 @@ internal sealed record DispatchServices(
     private int _openDecodeLegs;
 
     public DispatchMeter Meter { get; } = new(Telemetry.Metrics);
-
     public EngineAborter Aborter { get; } = new(Upstream, Options, Clock);
-
     public LiveRequests LiveRequests { get; } = new();
-
     public LimitTimers Limits { get; } = new(Clock);
-
     public RetryBudget RetryBudget { get; } = new(Options.RetryShare, Options.RetryReserve);
 
     /// <summary>Cancelled to end all requests that still run. Never disposed of: it has no timer.</summary>
     public CancellationTokenSource Shutdown { get; } = new();
 
     public int OpenPrefillLegs => Volatile.Read(ref _openPrefillLegs);
-
     public int OpenDecodeLegs => Volatile.Read(ref _openDecodeLegs);
 
     public void LegOpened(LegSide side) =>
@@ -37,7 +32,6 @@ internal sealed record DispatchServices(
         ControlPlane.LegEnded(lease, side, outcome);
     }
 
-    /// <summary>Returns a lease that was not used.</summary>
     public void Return(PairLease lease)
     {
         if (!lease.IsRegular)

@@ -64,7 +64,6 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         Interlocked.Decrement(ref _waiting);
     }
 
-    /// <returns>Whether the engine has accepted all of them.</returns>
     private async Task<bool> AbortAllAsync(WorkerSnapshot worker, IReadOnlyList<string> rids)
     {
         var accepted = true;

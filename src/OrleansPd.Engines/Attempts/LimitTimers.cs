@@ -21,7 +21,6 @@ internal sealed class LimitTimers(TimeProvider clock)
     private readonly Lock _gate = new();
     private readonly Stack<LimitTimer> _free = new();
 
-    /// <summary>Rents a timer that is not set.</summary>
     public LimitTimer Rent(ILimited owner)
     {
         LimitTimer? timer;

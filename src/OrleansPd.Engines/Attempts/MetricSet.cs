@@ -18,7 +18,6 @@ public sealed class MetricSet
 
     internal MetricSet(Meter meter) => _meter = meter;
 
-    /// <summary>All declared metrics, in the order of their declarations.</summary>
     internal IEnumerable<MetricFamily> Families => _families;
 
     /// <param name="name">Name in <c>/metrics</c>, as in the other methods.</param>

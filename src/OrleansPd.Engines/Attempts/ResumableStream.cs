@@ -18,8 +18,6 @@ internal sealed class ResumableStream : IDisposable
     }
 
     public StreamJournal Journal { get; }
-
-    /// <summary>The call as the next attempt sends it.</summary>
     public DispatchCall Current { get; private set; }
 
     /// <returns>Null where resuming is off or the request cannot be resumed.</returns>

@@ -3,13 +3,11 @@ namespace OrleansPd.Engines.Attempts;
 /// <summary>What follows a failed attempt.</summary>
 internal enum NextStep
 {
-    /// <summary>Answer the failure.</summary>
     Answer,
 
     /// <summary>Send the same body to another pair: nothing of an answer has reached the client.</summary>
     Retry,
 
-    /// <summary>Continue the client's stream on another pair.</summary>
     Resume,
 }
 

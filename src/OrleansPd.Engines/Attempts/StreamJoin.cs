@@ -147,7 +147,6 @@ internal sealed class StreamJoin(DispatchCall call, IAnswerSink sink, string id,
     }
 
     private string Id => id;
-
     private Dialect Dialect => call.Shape.Dialect;
 
     private ValueTask StartOutAsync(AnswerHead head, CancellationToken cancellationToken) =>

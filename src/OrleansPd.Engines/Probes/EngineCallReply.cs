@@ -6,13 +6,11 @@ namespace OrleansPd.Engines.Probes;
 /// <param name="Problem">Why there is no answer; null when there is one.</param>
 internal readonly record struct EngineCallReply(int Status, byte[] Body, string? Problem)
 {
-    /// <summary>No process listens at the address.</summary>
     public static EngineCallReply Refused { get; } = Failed("connection refused") with { IsRefused = true };
 
     public static EngineCallReply Failed(string problem) => new(0, [], problem);
 
     public bool IsRefused { get; private init; }
-
     public bool IsOk => Status == 200;
 
     /// <summary>The engine does not know the path, or not with this method.</summary>

@@ -6,6 +6,5 @@ namespace OrleansPd.Engines.Probes;
 public readonly record struct ProbeAnswer(string? Problem, bool Refused = false)
 {
     public static ProbeAnswer Good => default;
-
     public bool IsGood => Problem is null;
 }

@@ -45,7 +45,6 @@ internal ref struct BodyEditor
         _ownLength += JsonWriting.WriteString(value, _own.AsSpan(_ownLength));
     }
 
-    /// <summary>Makes the body. The editor must not be used afterwards.</summary>
     public SplicedBody Build(ReadOnlyMemory<byte> body)
     {
         var edits = _edits.AsSpan(0, _editCount);

@@ -114,7 +114,6 @@ internal ref struct JsonArrayReader
     public readonly int End => _walker.Position;
 
     public bool Failed { get; private set; }
-
     public readonly ReadOnlySpan<byte> Token => Value.Of(_json);
 
     public bool Read()

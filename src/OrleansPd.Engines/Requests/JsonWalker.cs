@@ -49,7 +49,6 @@ internal ref partial struct JsonWalker
     /// <summary>Fails at the current position: with "truncated" at the end, with "unexpected" before it.</summary>
     public bool Stop() => Fail(AtEnd ? JsonFault.Truncated : JsonFault.Unexpected, Position);
 
-    /// <summary>Consumes one given byte.</summary>
     public bool Take(byte expected)
     {
         if (Current != expected || AtEnd)

@@ -13,7 +13,6 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
     }
 
     public int Length { get; private set; }
-
     public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, Length);
 
     /// <summary>Free space of at least one byte.</summary>

@@ -25,7 +25,6 @@ internal struct RecordedMember
     /// </summary>
     public int ItemsStart, ItemCount;
 
-    /// <summary>Counts of the value, including itself.</summary>
     public JsonCounts Counts;
 }
 

@@ -37,7 +37,6 @@ public sealed class SharedBody : IDisposable
             EndHold();
     }
 
-    /// <summary>Keeps the memory until the hold is disposed of, once.</summary>
     internal Hold TakeHold()
     {
         Interlocked.Increment(ref _holds);

@@ -8,7 +8,6 @@ namespace OrleansPd.Gateway.Generation;
 internal sealed class ClientRequest(HttpContext context, EngineRoute route, string id, long startedAt)
 {
     public HttpContext Context => context;
-
     public EngineRoute Route => route;
 
     /// <summary>The request id: the client's <c>x-request-id</c>, else ours.</summary>
@@ -22,7 +21,6 @@ internal sealed class ClientRequest(HttpContext context, EngineRoute route, stri
     /// <summary>The span of the request; null where it is not traced.</summary>
     public Activity? Span { get; set; }
 
-    /// <summary>The whole body.</summary>
     public SharedBody Body { get; set; } = null!;
 
     /// <summary>The scan of the body; <see cref="RequestShape.Opaque"/> where the route's bodies are not scanned.</summary>

@@ -23,6 +23,5 @@ internal interface IEngineRequestHandler
     /// <returns>Why the request is refused; null when it can be sent.</returns>
     AnswerError? Parse(ClientRequest request);
 
-    /// <summary>The parsed request as the dispatcher sends it.</summary>
     DispatchCall CallOf(ClientRequest request);
 }

@@ -58,7 +58,6 @@ public sealed class GatewayServer : IAsyncDisposable
     public RequestLog Requests => _app.Services.GetRequiredService<RequestLog>();
 
     internal IUpstream Upstream => _app.Services.GetRequiredService<IUpstream>();
-
     public GatewayMetrics Metrics => _app.Services.GetRequiredService<GatewayMetrics>();
 
     /// <summary>The dispatcher, for its gauges.</summary>

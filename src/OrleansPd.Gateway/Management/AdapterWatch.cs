@@ -3,10 +3,8 @@ namespace OrleansPd.Gateway.Management;
 /// <summary>What a control call did to an adapter.</summary>
 internal enum AdapterChange
 {
-    /// <summary>The engines have loaded it.</summary>
     Loaded,
 
-    /// <summary>The engines have unloaded it.</summary>
     Unloaded,
 }
 

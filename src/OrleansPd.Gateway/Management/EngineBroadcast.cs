@@ -94,6 +94,5 @@ internal sealed class EngineBroadcast(IControlPlane controlPlane, IUpstream upst
 internal sealed record BroadcastReply(WorkerSnapshot Worker, int Status, JsonNode? Body, string? Problem)
 {
     public bool IsGood => Problem is null;
-
     public string Url => Worker.Url.GetLeftPart(UriPartial.Authority);
 }

@@ -10,7 +10,6 @@ internal sealed class RoutedPairs(IControlPlane controlPlane, TimeProvider clock
     private readonly Lock _gate = new();
     private bool _closed;
 
-    /// <summary>Pairs that are held now.</summary>
     public int Count
     {
         get

@@ -27,7 +27,6 @@ internal static class BearerKey
         return header.Count == 1 ? header.ToString() : null;
     }
 
-    /// <summary>Whether the request has the key with this hash.</summary>
     public static bool Matches(HttpRequest request, ReadOnlySpan<byte> expected)
     {
         Span<byte> given = stackalloc byte[SHA256.HashSizeInBytes];

@@ -26,9 +26,7 @@ internal sealed class KeyRing
         _rankToken = BearerKey.HashOf(options.RankToken);
     }
 
-    /// <summary>Whether clients need a key.</summary>
     public bool AsksClients => _clients.Length > 0;
-
     public bool HasAdmin => _admin is not null;
 
     public bool IsAdmin(HttpRequest request) => _admin is not null && BearerKey.Matches(request, _admin);

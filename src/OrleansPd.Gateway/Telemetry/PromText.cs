@@ -5,7 +5,6 @@ internal sealed class PromText(StringBuilder text)
 {
     private string _name = "";
 
-    /// <summary>Begins a family; its samples follow.</summary>
     public PromText Family(string name, string type, string help)
     {
         _name = name;
@@ -25,7 +24,6 @@ internal sealed class PromText(StringBuilder text)
 
     public void Counter(string name, string help, long value) => Family(name, "counter", help).Sample(value);
 
-    /// <summary>Writes a declared metric with all its samples.</summary>
     public void Write(MetricFamily family)
     {
         Family(family.Name, family.Type, family.Help);
@@ -56,7 +54,6 @@ internal sealed class PromText(StringBuilder text)
         return labels;
     }
 
-    /// <summary>Escapes the value of a label.</summary>
     public static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal)
         .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 

@@ -58,13 +58,9 @@ internal sealed class LoopConnection : ConnectionContext, IDuplexPipe, ILoopWatc
     }
 
     public override IDuplexPipe Transport { get; set; }
-
     public override EndPoint? LocalEndPoint { get; set; }
-
     public override EndPoint? RemoteEndPoint { get; set; }
-
     public override CancellationToken ConnectionClosed { get; set; }
-
     public MemoryPool<byte> MemoryPool { get; }
 
     /// <summary>Why this side ended the connection; null when it did not.</summary>

@@ -14,7 +14,6 @@ internal sealed partial class LoopReader : IValueTaskSource<ReadResult>
 
     private enum Wait : byte
     {
-        /// <summary>No read is pending.</summary>
         None,
 
         /// <summary>A read is pending, and the socket is not awaited yet.</summary>

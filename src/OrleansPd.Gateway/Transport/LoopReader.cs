@@ -28,7 +28,6 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
     {
         Open,
 
-        /// <summary>The client sends no more.</summary>
         Ended,
 
         /// <summary>The connection failed; reads throw <see cref="_error"/>.</summary>
@@ -110,7 +109,6 @@ internal sealed partial class LoopReader(LoopConnection connection, LoopSocket s
         }
     }
 
-    /// <summary>Returns the buffer to the pool: the connection has ended.</summary>
     public void Release()
     {
         lock (_gate)

@@ -27,7 +27,6 @@ internal sealed class LoopWriter(LoopConnection connection, LoopSocket socket) :
     private volatile bool _isClosed;
 
     public override bool CanGetUnflushedBytes => true;
-
     public override long UnflushedBytes => _fullBytes + _used;
 
     public override Memory<byte> GetMemory(int sizeHint = 0)

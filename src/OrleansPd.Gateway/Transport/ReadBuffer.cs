@@ -22,9 +22,7 @@ internal sealed class ReadBuffer
     private bool _isPooled = true;
     private bool _isLent;
 
-    /// <summary>Number of bytes that were not consumed.</summary>
     public int Length => _end - _start;
-
     public bool HasUnexamined => _end > _examined;
 
     /// <summary>The bytes that were not consumed. Their array is not reused until <see cref="Advance"/>.</summary>

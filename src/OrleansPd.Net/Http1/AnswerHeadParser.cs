@@ -5,10 +5,8 @@ namespace OrleansPd.Net.Http1;
 /// <summary>How the end of a response body is found.</summary>
 internal enum BodyFraming : byte
 {
-    /// <summary>There is no body.</summary>
     None,
 
-    /// <summary>By the Content-Length.</summary>
     Length,
 
     /// <summary>By a chunk of length 0.</summary>

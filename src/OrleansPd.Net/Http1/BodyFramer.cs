@@ -7,10 +7,7 @@ internal struct BodyFramer(BodyFraming framing, long length)
     private ChunkDecoder _chunks;
     private long _left = length;
 
-    /// <summary>The last byte of the body was seen.</summary>
     public bool IsDone { get; private set; } = framing == BodyFraming.None;
-
-    /// <summary>A chunk is malformed.</summary>
     public readonly bool IsMalformed => _chunks.IsMalformed;
 
     /// <summary>The end of the connection is the end of the body.</summary>

@@ -29,9 +29,7 @@ internal struct ChunkDecoder
         Malformed,
     }
 
-    /// <summary>The last chunk and its end were decoded.</summary>
     public readonly bool IsDone => _state == State.Done;
-
     public readonly bool IsMalformed => _state == State.Malformed;
 
     /// <summary>Moves the content of these bytes to their front.</summary>

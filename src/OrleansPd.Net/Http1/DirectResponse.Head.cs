@@ -127,7 +127,6 @@ internal sealed partial class DirectResponse : IValueTaskSource<IUpstreamRespons
         _hasBegun |= !_connection.Unread.IsEmpty;
     }
 
-    /// <summary>Parses and consumes the head. False while it is incomplete.</summary>
     private bool TryParseHead()
     {
         var connection = _connection!;

@@ -32,7 +32,6 @@ internal sealed partial class DirectResponse : IUpstreamResponse
     }
 
     public int Status => _lines.Status;
-
     public string? ContentType { get; private set; }
 
     public long? ContentLength => _lines.Framing switch
@@ -43,7 +42,6 @@ internal sealed partial class DirectResponse : IUpstreamResponse
     };
 
     public TimeSpan? RetryAfter => _lines.RetryAfterSeconds >= 0 ? TimeSpan.FromSeconds(_lines.RetryAfterSeconds) : null;
-
     public bool IsComplete => _connection is null;
 
     /// <remarks>

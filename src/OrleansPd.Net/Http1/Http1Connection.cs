@@ -45,7 +45,6 @@ internal abstract class Http1Connection : IDisposable
     protected byte[] Buffer { get; set; } = [];
 
     protected int Start { get; set; }
-
     protected int End { get; set; }
 
     /// <summary>Size of the head's buffer: includes the body where both are sent as one copy.</summary>

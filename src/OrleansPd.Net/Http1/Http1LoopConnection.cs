@@ -12,7 +12,6 @@ internal sealed class Http1LoopConnection(LoopSocket socket) : Http1Connection
     private static readonly TimeSpan PollAfter = TimeSpan.FromSeconds(1);
 
     public override bool IsQuiet => !socket.IsReadable;
-
     public override bool CanWait => true;
 
     public override bool IsReusable(TimeSpan idle) => IsQuiet && !IsDisposed && (idle < PollAfter || socket.PollIsQuiet());

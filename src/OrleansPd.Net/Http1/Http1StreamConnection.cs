@@ -28,7 +28,6 @@ internal sealed class Http1StreamConnection : Http1Connection
     }
 
     public override bool IsQuiet => !_pending.IsCompleted;
-
     public override bool CanWait => false;
 
     public override bool IsReusable(TimeSpan idle) =>

@@ -19,9 +19,7 @@ internal sealed class TrackedConnection(Socket socket, TimeProvider clock) : Net
         set => Flow.Value = value;
     }
 
-    /// <summary>Bytes received so far, of all responses.</summary>
     private long Received => Volatile.Read(ref _received);
-
     private TimeSpan Idle => clock.GetElapsedTime(Volatile.Read(ref _receivedAt));
 
     public static async ValueTask<Stream> ConnectAsync(

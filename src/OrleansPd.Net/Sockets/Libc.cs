@@ -30,7 +30,6 @@ internal static unsafe partial class Libc
     public static bool IsSupported { get; } = OperatingSystem.IsLinux()
         && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
 
-    /// <summary>Bytes of one struct epoll_event.</summary>
     public static int EventSize { get; } = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
 
     /// <summary>Offset of the data in a struct epoll_event.</summary>
@@ -53,7 +52,6 @@ internal static unsafe partial class Libc
         return e >= 0 ? e : throw new IOException($"eventfd: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
-    /// <summary>Makes an eventfd readable.</summary>
     public static void Signal(int eventFd)
     {
         var one = 1L;

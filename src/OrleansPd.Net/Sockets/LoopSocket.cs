@@ -37,7 +37,6 @@ internal sealed partial class LoopSocket : IDisposable
     /// <exception cref="IOException">The kernel cannot watch one more socket, or the loop has ended.</exception>
     public void Start() => _loop.Add(this, _fd);
 
-    /// <summary>Handles epoll events. Called by the loop.</summary>
     public void OnEvents(int events)
     {
         if ((events & ReadEvents) != 0)

@@ -36,10 +36,7 @@ internal sealed unsafe class SocketLoop
         _thread.UnsafeStart();
     }
 
-    /// <summary>Number of sockets on this loop.</summary>
     public int Sockets => Volatile.Read(ref _count);
-
-    /// <summary>Number of epoll events handled so far.</summary>
     public long Events => Volatile.Read(ref _events);
 
     /// <summary>Number of sockets that gave way to others and are still readable.</summary>

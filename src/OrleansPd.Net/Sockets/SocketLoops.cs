@@ -38,10 +38,8 @@ internal sealed class SocketLoops : IDisposable
 
     public IReadOnlyList<SocketLoop> Loops => _loops;
 
-    /// <summary>The loop for one more socket.</summary>
     public SocketLoop Next() => _loops[(uint)Interlocked.Increment(ref _next) % (uint)_loops.Length];
 
-    /// <summary>Stops the loops and closes their sockets.</summary>
     public void Dispose()
     {
         foreach (var loop in _loops)

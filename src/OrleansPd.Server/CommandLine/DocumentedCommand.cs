@@ -6,7 +6,6 @@ internal sealed class DocumentedCommand(string name, string description) : Comma
     private readonly List<OptionGroup> _groups = [];
 
     public IReadOnlyList<OptionGroup> Groups => _groups;
-
     public IReadOnlyList<string> Examples { get; init; } = [];
 
     public void Add(string group, params IEnumerable<Option> options)

@@ -23,11 +23,8 @@ internal sealed class InProcessStage : IDemoStage
     }
 
     public IReadOnlyList<DemoEngine> Engines { get; }
-
     public Uri Gateway => _gateway.Url;
-
     public Task<string> Broken { get; }
-
     public string MemoryOf => "engines, gateway and client in one process";
 
     /// <exception cref="CommandFailedException">The port is taken.</exception>

@@ -21,9 +21,7 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
     private volatile bool _ending;
 
     public IReadOnlyList<SimulatedEngine> Engines => _engines;
-
     public IReadOnlyList<Uri> Gateways => [.. _nodes.Select(node => node.Url)];
-
     public IReadOnlyList<IPEndPoint> Silos => [.. _nodes.Select(node => node.Silo)];
 
     /// <summary>Why it uses no Redis; null = it uses one.</summary>

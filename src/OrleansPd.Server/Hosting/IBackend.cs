@@ -3,10 +3,8 @@ namespace OrleansPd.Server.Hosting;
 /// <summary>The shared parts of a cluster: membership, stored state, reminders, rooms.</summary>
 internal interface IBackend
 {
-    /// <summary>The address under which other silos reach this one.</summary>
     IPAddress Address { get; }
 
-    /// <summary>Adds the providers to a silo.</summary>
     void AddTo(ISiloBuilder silo, NodeOptions node);
 
     /// <summary>Checks that this silo may join, and registers it for the checks of later ones.</summary>

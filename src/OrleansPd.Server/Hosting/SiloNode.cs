@@ -27,10 +27,7 @@ internal sealed class SiloNode : IAsyncDisposable
         (_host, _gateway, _plane, Silo, Services) = (host, gateway, plane, silo, services);
     }
 
-    /// <summary>The address of its gateway.</summary>
     public Uri Url => _gateway.Url;
-
-    /// <summary>The address for other silos.</summary>
     public IPEndPoint Silo { get; }
 
     /// <summary>The address for .NET services: Orleans' gateway.</summary>
@@ -101,7 +98,6 @@ internal sealed class SiloNode : IAsyncDisposable
     /// <summary>Drains and stops the gateway within its grace period; the silo keeps running.</summary>
     public Task DrainAsync() => _gateway.StopAsync();
 
-    /// <summary>Leaves the cluster.</summary>
     public Task LeaveAsync() => _host.StopAsync();
 
     public async ValueTask DisposeAsync()

@@ -24,10 +24,7 @@ internal sealed record GatewayFlag
     }
 
     public string Section { get; }
-
     public FlagGroup Group { get; }
-
-    /// <summary>Without the dashes.</summary>
     public string Name { get; private init; }
 
     public string Display => $"--{Name}";
@@ -39,7 +36,6 @@ internal sealed record GatewayFlag
     public string Value { get; private init; }
 
     public bool IsSwitch { get; private init; }
-
     public bool IsList => _type != typeof(string) && typeof(IEnumerable).IsAssignableFrom(_type);
 
     /// <summary>For a switch whose setting is not a switch: the value it sets.</summary>

@@ -9,7 +9,6 @@ internal static class GatewayFlags
     public static IReadOnlyList<GatewayFlag> All { get; } =
         [.. Sections.All.SelectMany(section => GatewayFlag.Of(section.Name, section.Defaults))];
 
-    /// <summary>In the order of the help.</summary>
     public static IEnumerable<(string Title, IReadOnlyList<GatewayFlag> Flags)> Groups =>
         All.GroupBy(flag => flag.Group).OrderBy(group => group.Key)
             .Select(group => (Title(group.Key), (IReadOnlyList<GatewayFlag>)[.. group]));

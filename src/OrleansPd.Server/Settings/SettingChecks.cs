@@ -34,7 +34,6 @@ internal static partial class SettingChecks
         }
     }
 
-    /// <summary>The problem in the words of the flags.</summary>
     private static BadInputException Bad(OptionProblem problem, ControlPlaneOptions plane, SettingSources sources)
     {
         var path = problem.Setting.Split(':');

@@ -99,7 +99,6 @@ public sealed class FaultControl
             return _entries.Values.FirstOrDefault(entry => entry.Fits(kind, rank, null))?.Fault;
     }
 
-    /// <summary>Waits while a fault of that kind is set.</summary>
     internal async Task WaitWhileAsync(FaultKind kind, int rank, CancellationToken ct)
     {
         while (true)

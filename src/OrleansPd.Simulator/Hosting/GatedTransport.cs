@@ -19,8 +19,6 @@ internal sealed class GatedTransport : IConnectionListenerFactory
     private volatile IConnectionListener? _shut;
 
     public IPEndPoint? EndPoint { get; private set; }
-
-    /// <summary>Connections that are open now.</summary>
     public int Connections => _connections.Count;
 
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
@@ -75,7 +73,6 @@ internal sealed class GatedTransport : IConnectionListenerFactory
 
     public void Open() => Interlocked.Exchange(ref _closed, null)?.TrySetResult();
 
-    /// <summary>Sends a reset on every connection.</summary>
     public void ResetAll()
     {
         foreach (var connection in _connections.Keys)

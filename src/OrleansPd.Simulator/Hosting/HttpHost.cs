@@ -37,10 +37,7 @@ internal sealed class HttpHost : IHttpApplication<HttpContext>, IAsyncDisposable
     }
 
     public int Port { get; private set; }
-
-    /// <summary>Connections that are open now.</summary>
     public int Connections => _transport.Connections;
-
     private KestrelServerOptions KestrelOptions { get; }
 
     public static async Task<HttpHost> StartAsync(

@@ -4,13 +4,9 @@ namespace OrleansPd.Simulator.Http;
 internal sealed class Answer(SimRequest request, long startedAt)
 {
     public SimRequest Request => request;
-
     public long StartedAt => startedAt;
-
     public StringBuilder Text { get; } = new();
-
     public List<TokenOut> Tokens { get; } = [];
-
     public Finish? Finish { get; private set; }
 
     public void Add(StepOut step)
@@ -21,7 +17,6 @@ internal sealed class Answer(SimRequest request, long startedAt)
         Finish ??= step.Finish;
     }
 
-    /// <summary>Reads to the end.</summary>
     public async Task<Answer> CompleteAsync(CancellationToken ct)
     {
         await foreach (var step in request.Output.ReadAllAsync(ct))

@@ -4,7 +4,6 @@ namespace OrleansPd.Simulator.Http;
 internal sealed class ApiError(int status, string message, string type = "BadRequestError") : Exception(message)
 {
     public int Status => status;
-
     public string Type => type;
 
     /// <summary><c>{"error":{"message":...}}</c>, the form of value errors on native routes.</summary>

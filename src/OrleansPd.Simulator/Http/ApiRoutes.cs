@@ -3,7 +3,6 @@ namespace OrleansPd.Simulator.Http;
 /// <summary>Which key a route asks for.</summary>
 internal enum ApiLevel
 {
-    /// <summary>None.</summary>
     Open,
 
     /// <summary>The API key, where one is set.</summary>
@@ -20,7 +19,6 @@ internal sealed record ApiRoute(string Methods, ApiLevel Level, Func<HttpContext
 /// <summary>The routes of an engine's API, by path.</summary>
 internal static class ApiRoutes
 {
-    /// <summary>The routes of the Rust front end.</summary>
     private static readonly string[] Rust =
     [
         "/generate", "/v1/chat/completions", "/v1/completions", "/health", "/health_generate", "/server_info", "/model_info",

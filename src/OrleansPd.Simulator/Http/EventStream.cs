@@ -67,7 +67,6 @@ internal sealed class EventStream
         }
     }
 
-    /// <summary>Breaks the connection without an end.</summary>
     public static void Reset(HttpContext context)
     {
         if (context.Features.Get<IConnectionSocketFeature>()?.Socket is { } socket)

@@ -4,7 +4,6 @@ namespace OrleansPd.Simulator.Http;
 internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
 {
     protected EngineProcess Engine => engine;
-
     protected RequestIntake Intake => intake;
 
     public async Task AnswerAsync(HttpContext context)
@@ -30,10 +29,8 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
 
     protected abstract OpenAiRequest Build(JsonElement root, int? headerRank);
 
-    /// <summary>One choice of a whole answer.</summary>
     protected abstract void WriteChoice(Utf8JsonWriter json, OpenAiRequest call, Answer answer, int index);
 
-    /// <summary>The chunks of one step.</summary>
     protected abstract ValueTask<bool> WriteStepAsync(
         EventStream events, OpenAiRequest call, Answer answer, StepOut step, int index);
 
@@ -200,7 +197,6 @@ internal abstract class OpenAiCall(EngineProcess engine, RequestIntake intake)
 internal sealed record OpenAiRequest(IReadOnlyList<SimRequest> Requests, bool Stream, string Model, long Created, int Samples)
 {
     public bool IncludeUsage { get; init; }
-
     public bool ContinuousUsage { get; init; }
 
     /// <summary>Function the answer must call.</summary>
@@ -210,6 +206,5 @@ internal sealed record OpenAiRequest(IReadOnlyList<SimRequest> Requests, bool St
     public IReadOnlyList<string> Echo { get; init; } = [];
 
     public int PromptTokens => Requests.Where((_, i) => i % Samples == 0).Sum(request => request.Tokens.Length);
-
     public int CachedTokens => Requests.Where((_, i) => i % Samples == 0).Sum(request => request.CachedTokens);
 }

@@ -17,7 +17,6 @@ internal sealed class RequestIntake(EngineProcess engine)
         return $"{low:x16}{Mixing.Fold(low, number):x16}";
     }
 
-    /// <summary>Builds one request; throws where the front end refuses.</summary>
     public SimRequest Build(
         string rid, int[] tokens, Sampling sampling, PdFields pd, LogprobSpec logprobs, string? salt, int n, string? rejection)
     {

@@ -11,9 +11,7 @@ internal sealed class Prompt
     }
 
     public int[] Tokens { get; }
-
     public KvState State { get; }
-
     public ulong[] Blocks { get; }
 
     public static Prompt Forward(int[] tokens)

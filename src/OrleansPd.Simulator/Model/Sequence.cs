@@ -4,13 +4,9 @@ namespace OrleansPd.Simulator.Model;
 internal sealed record Finish(string Type)
 {
     public int? Length { get; init; }
-
     public int? MatchedToken { get; init; }
-
     public string? MatchedText { get; init; }
-
     public string? Message { get; init; }
-
     public int? Status { get; init; }
 
     public static Finish Abort(string message, int? status = null) => new("abort") { Message = message, Status = status };
@@ -29,12 +25,9 @@ internal sealed class Sequence(ModelOptions model, Sampling sampling, KvState st
     private string _held = "";
 
     public IReadOnlyList<int> Output => _output;
-
     public Finish? Finish { get; private set; }
-
     public int TotalTokens => _state.Count;
 
-    /// <summary>Continues with a cache that was recomputed.</summary>
     public void Resume(KvState recomputed) => _state = recomputed;
 
     public TokenOut Sample()

@@ -13,16 +13,13 @@ internal abstract class EngineRank : IAsyncDisposable
     }
 
     public int Index { get; }
-
     public RankStats Stats { get; }
-
     public LoadBoard Board { get; }
 
     /// <summary>Number of requests that wait for memory.</summary>
     public virtual int PreallocReady => 0;
 
     protected EngineProcess Engine { get; }
-
     protected Pacer Pacer { get; }
 
     /// <summary>Serves one request to its end, or up to the point where a loop takes it over. Never throws.</summary>

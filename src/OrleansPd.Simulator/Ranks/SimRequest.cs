@@ -37,19 +37,12 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
     private int _ended;
 
     public string Rid => rid;
-
     public int[] Tokens => tokens;
-
     public Sampling Sampling => sampling;
-
     public PdFields Pd => pd;
-
     public LogprobSpec Logprobs => logprobs;
-
     public int Rank { get; set; }
-
     public int CachedTokens { get; set; }
-
     public int Retractions { get; set; }
 
     /// <summary>Separates the prefix caches of tenants.</summary>
@@ -71,7 +64,6 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
     public int TokensToOutOfMemory { get; set; } = -1;
 
     public ChannelReader<StepOut> Output => _output.Reader;
-
     public CancellationToken Cancelled => _cancel.Token;
 
     /// <summary>Counts the request in the queues of its rank.</summary>
@@ -100,7 +92,6 @@ internal sealed class SimRequest(string rid, int[] tokens, Sampling sampling, Pd
 
     public void Emit(TokenOut token, string text, Finish? finish) => _output.Writer.TryWrite(new StepOut(token, text, finish));
 
-    /// <summary>True for the one call that ends it.</summary>
     public bool TryEnd(StepOut? last)
     {
         if (Interlocked.Exchange(ref _ended, 1) != 0)

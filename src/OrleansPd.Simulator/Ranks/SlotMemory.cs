@@ -21,7 +21,6 @@ internal sealed class SlotMemory
 
     public int Slots { get; }
 
-    /// <summary>Requests that wait for memory.</summary>
     public int Queued
     {
         get

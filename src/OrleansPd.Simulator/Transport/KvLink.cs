@@ -33,8 +33,6 @@ internal sealed class KvLink(Socket socket) : IDisposable
     private readonly CancellationTokenSource _closed = new();
 
     public string Peer { get; } = socket.RemoteEndPoint?.ToString() ?? "?";
-
-    /// <summary>Cancelled when the connection has ended.</summary>
     public CancellationToken Closed => _closed.Token;
 
     /// <summary>Sends one frame; throws <see cref="IOException"/> when the connection has ended.</summary>

@@ -11,9 +11,7 @@ internal sealed record KvArrival(TokenOut First, int CachedTokens);
 internal sealed class Inbound(long room, int blocks)
 {
     public long Room => room;
-
     public ulong[] Blocks { get; } = new ulong[blocks];
-
     public TaskCompletionSource<KvArrival> Completed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
 

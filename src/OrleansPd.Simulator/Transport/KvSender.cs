@@ -9,11 +9,8 @@ internal sealed record Destination(KvLink Link, int Slot, int Blocks);
 internal sealed class PrefillRoom
 {
     public TaskCompletionSource<Destination> Destination { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
     public TaskCompletionSource Acknowledged { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
     public SimRequest? Owner { get; set; }
-
     public bool AbortedByDecode { get; set; }
 
     /// <summary>

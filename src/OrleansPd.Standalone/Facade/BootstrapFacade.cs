@@ -13,10 +13,8 @@ internal sealed class BootstrapFacade(IFacadeFleet fleet, WorkerSnapshot prefill
     private const string Text = "text/plain; charset=utf-8";
 
     public WorkerId Worker => prefill.Id;
-
     public long Epoch => prefill.Epoch;
 
-    /// <summary>Whether the epoch is still current.</summary>
     public bool IsAlive
     {
         get

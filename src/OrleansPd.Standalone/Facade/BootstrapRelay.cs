@@ -16,7 +16,6 @@ internal sealed class BootstrapRelay(HttpClient http, Uri server, TimeProvider c
     private const int MaxCachedQuery = 256;
     private readonly ConcurrentDictionary<string, Lazy<Task<RouteReply>>> _replies = new(StringComparer.Ordinal);
 
-    /// <summary>Calls to the real server.</summary>
     public int Queries => Volatile.Read(ref _queries);
 
     private int _queries;

@@ -61,7 +61,6 @@ internal sealed class FacadeListener : IHttpApplication<HttpContext>, IAsyncDisp
         }
     }
 
-    /// <summary>Closes immediately, with all connections.</summary>
     public async ValueTask DisposeAsync()
     {
         await _server.StopAsync(new CancellationToken(canceled: true));

@@ -45,7 +45,6 @@ internal sealed class FacadeSet
         _ports = new FacadePorts(options.FacadePortRange is { } range ? PortRange.Parse(range) : null);
     }
 
-    /// <summary>The fleet has changed.</summary>
     public void Signal() => _signal.Signal();
 
     public async Task RunAsync(CancellationToken cancellationToken)

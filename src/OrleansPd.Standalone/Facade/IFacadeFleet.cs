@@ -5,7 +5,6 @@ internal interface IFacadeFleet
 {
     FleetSnapshot Fleet { get; }
 
-    /// <summary>Stores the rank of a room for a prefill worker.</summary>
     RankRegistration RegisterRank(long room, int rank, WorkerSnapshot prefill);
 
     /// <summary>Looks up the ranks of rooms; -1 = unknown.</summary>

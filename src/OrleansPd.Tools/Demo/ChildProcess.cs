@@ -16,8 +16,6 @@ internal sealed class ChildProcess : IAsyncDisposable
     }
 
     public string Name { get; }
-
-    /// <summary>The address it listens on.</summary>
     public Uri Url { get; private set; } = new("http://unknown");
 
     public long Resident
@@ -29,7 +27,6 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Completes with a sentence when the process has ended.</summary>
     public async Task<string> EndAsync()
     {
         await _process.WaitForExitAsync();

@@ -11,12 +11,8 @@ internal sealed record DemoOptions
     /// <summary>Port of the gateway; 0 = any free port.</summary>
     public int Port { get; init; } = 30000;
 
-    /// <summary>End after the report.</summary>
     public bool Once { get; init; }
-
-    /// <summary>Run each engine and the gateway in its own process.</summary>
     public bool Processes { get; init; }
-
     public required Trace Trace { get; init; }
 
     /// <summary>How the trace is sent; the address is filled in when the gateway listens.</summary>

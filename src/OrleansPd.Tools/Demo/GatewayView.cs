@@ -50,7 +50,6 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
         }
     }
 
-    /// <summary>The sum of a metric over its labels.</summary>
     public static double Metric(string page, string name) => page.Split('\n')
         .Where(line => line.StartsWith(name, StringComparison.Ordinal) && line.Length > name.Length
             && line[name.Length] is ' ' or '{')

@@ -8,25 +8,17 @@ internal sealed record Leftovers
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
     public int ActiveRequests { get; private init; }
-
     public int OpenLegs { get; private init; }
-
     public long Retries { get; private init; }
-
-    /// <summary>Requests in engines.</summary>
     public long LiveRequests { get; private init; }
-
     public long Slots { get; private init; }
 
     /// <summary>Prefill requests; each has its own room.</summary>
     public long Rooms { get; private init; }
 
     public long DuplicateRooms { get; private init; }
-
     public long EngineFailures { get; private init; }
-
     public long PromptTokens { get; private init; }
-
     public long CachedTokens { get; private init; }
 
     /// <summary>Errors that only a router can cause.</summary>
@@ -49,7 +41,6 @@ internal sealed record Leftovers
         }
     }
 
-    /// <summary>A sentence per problem.</summary>
     public IEnumerable<string> Problems()
     {
         if (ActiveRequests != 0)

@@ -13,11 +13,8 @@ internal sealed class ProcessStage : IDemoStage
     }
 
     public IReadOnlyList<DemoEngine> Engines => _engines;
-
     public Uri Gateway => _children[^1].Url;
-
     public Task<string> Broken { get; private set; } = Task.FromResult("not started");
-
     public string MemoryOf => "the gateway's process";
 
     /// <exception cref="CommandFailedException">A process did not start; the message is from that process.</exception>

@@ -4,11 +4,8 @@ namespace OrleansPd.Tools.Output;
 internal sealed record CommandContext
 {
     public required TextWriter Out { get; init; }
-
     public required TextWriter Error { get; init; }
-
     public required IReadOnlyDictionary<string, string> Environment { get; init; }
-
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Output goes to a terminal, where colours and progress can be shown.</summary>

@@ -16,11 +16,8 @@ internal sealed class AnswerParser(ReplayEndpoint endpoint, bool keepOutput)
     public int OutputTokens { get; private set; }
 
     public int? PromptTokens { get; private set; }
-
     public bool Finished { get; private set; }
-
     public string Text => _text.ToString();
-
     public IReadOnlyList<int> OutputIds => _ids;
 
     /// <exception cref="JsonException">Not JSON.</exception>

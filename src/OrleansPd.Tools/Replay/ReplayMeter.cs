@@ -9,13 +9,9 @@ internal sealed class ReplayMeter
     private long _started, _succeeded, _failed, _inputTokens, _outputTokens;
 
     public long Started => Interlocked.Read(ref _started);
-
     public long Succeeded => Interlocked.Read(ref _succeeded);
-
     public long Failed => Interlocked.Read(ref _failed);
-
     public long OutputTokens => Interlocked.Read(ref _outputTokens);
-
     public Distribution FirstOutput => _first.Summarize();
 
     internal void OnStart(TimeSpan lag)

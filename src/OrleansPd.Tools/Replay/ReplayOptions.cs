@@ -14,9 +14,7 @@ internal delegate ValueTask<string?> AnswerVerifier(ReplayedRequest request, Can
 /// <summary>How a trace is replayed.</summary>
 internal sealed record ReplayOptions
 {
-    /// <summary>Base URL of a gateway or engine.</summary>
     public required Uri Url { get; init; }
-
     public ReplayEndpoint Endpoint { get; init; } = ReplayEndpoint.Generate;
 
     /// <summary>Name of the model in OpenAI requests. Default <c>default</c>.</summary>
@@ -61,7 +59,6 @@ internal sealed record ReplayedRequest
     public required TimeSpan Total { get; init; }
 
     public required int InputTokens { get; init; }
-
     public required int OutputTokens { get; init; }
 
     /// <summary>Kept only where there is a verifier.</summary>

@@ -27,7 +27,6 @@ internal sealed class TraceReplayer : IDisposable
         });
     }
 
-    /// <summary>Live counts.</summary>
     public ReplayMeter Meter { get; } = new();
 
     /// <summary>Replays to the end, or until cancelled: then the report covers what was finished.</summary>
