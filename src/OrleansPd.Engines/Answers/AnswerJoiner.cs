@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Joins the answers of the single requests that a request was split into (protocol §2.6).</summary>
+/// <summary>Joins the answers of the single requests that a request was split into.</summary>
 public static class AnswerJoiner
 {
     /// <summary>Joins <c>/generate</c> answers to the array the client expects.</summary>

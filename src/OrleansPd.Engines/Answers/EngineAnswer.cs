@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Classifies an engine's failure by its status and its error text (protocol §2.7, §2.8).</summary>
+/// <summary>Classifies an engine's failure by its status and its error text.</summary>
 internal static class EngineAnswer
 {
     /// <summary>

@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Reads the error answers of engines, in each of their shapes (protocol §1.1).</summary>
+/// <summary>Reads the error answers of engines, in each of their shapes.</summary>
 public static class ErrorBody
 {
     /// <summary>Maximum text taken from a body that is not JSON, in bytes: enough for a proxy's HTML page.</summary>
@@ -38,7 +38,7 @@ public static class ErrorBody
     }
 
     /// <summary>
-    /// Finds an abort in the body of an answer with status 200: the form of an abort without a status (protocol §1.2).
+    /// Finds an abort in the body of an answer with status 200: the form of an abort without a status.
     /// </summary>
     /// <param name="body">The whole answer: an object, or on <c>/generate</c> an array of them.</param>
     /// <param name="dialect">The route it answers.</param>

@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Answers;
 
-/// <summary>Classifies an event or a whole answer of an engine, without building a tree (protocol §1.2-1.4, §2.8).</summary>
+/// <summary>Classifies an event or a whole answer of an engine, without building a tree.</summary>
 public static class EventClassifier
 {
     /// <summary>

@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// Inserts the prompt's log probabilities, which only the prefill engine has, before those of the decode engine's answer
-/// (protocol §2.5): <c>input_token_logprobs</c>, <c>input_top_logprobs</c> and <c>input_token_ids_logprobs</c> of
+/// Inserts the prompt's log probabilities, which only the prefill engine has, before those of the decode engine's answer:
+/// <c>input_token_logprobs</c>, <c>input_top_logprobs</c> and <c>input_token_ids_logprobs</c> of
 /// <c>meta_info</c>, each only where both answers have it as a list. All other bytes stay. One object serves one request.
 /// Not thread-safe.
 /// </summary>

@@ -1,7 +1,7 @@
 namespace OrleansPd.Engines.Answers;
 
 /// <summary>
-/// Rewrites the answer of one part of a split request as a part of the whole answer (protocol §2.6): its index, the common id,
+/// Rewrites the answer of one part of a split request as a part of the whole answer: its index, the common id,
 /// the summed usage. All other bytes stay. Works on whole answers and on the payloads of stream events.
 /// </summary>
 public static class SampleRewriter

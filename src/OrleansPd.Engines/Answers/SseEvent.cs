@@ -17,7 +17,7 @@ public readonly ref struct SseEvent
     /// <summary>The payload of its <c>data:</c> lines, joined by newlines if there are several; empty if there is none.</summary>
     public ReadOnlySpan<byte> Data { get; }
 
-    /// <summary>Whether this is the end marker <c>[DONE]</c>. A stream without one has failed (protocol §1.2).</summary>
+    /// <summary>Whether this is the end marker <c>[DONE]</c>. A stream without one has failed.</summary>
     public bool IsDone => Data.Length >= 6 && Data.Trim(" \t"u8).SequenceEqual("[DONE]"u8);
 }
 

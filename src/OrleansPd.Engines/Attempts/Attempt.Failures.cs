@@ -88,7 +88,7 @@ internal sealed partial class Attempt
         return e.Kind switch
         {
             EventKind.Error => EngineAnswer.Classify(side, e.Code ?? 500, e.Message ?? "", Elapsed, _ridsAreOurs),
-            // An abort without a status was requested by the client: an answer, not a failure (protocol §2.7).
+            // An abort without a status was requested by the client: an answer, not a failure.
             EventKind.Abort when e.Code is { } code => EngineAnswer.Classify(side, code, e.Message ?? "", Elapsed, _ridsAreOurs),
             EventKind.Abort when side == LegSide.Decode => MarkAborted(),
             EventKind.Malformed => new LegEnd(LegEndKind.Malformed, 0, "An event of the stream is not JSON."),

@@ -41,7 +41,7 @@ internal sealed partial class Attempt
 
     /// <summary>
     /// Whether the engine may still run a leg that has ended for us: we cut it, or it ended without an answer to the request, or
-    /// it is a batch, where one failed prompt ends the call while the others go on (protocol §1.2).
+    /// it is a batch, where one failed prompt ends the call while the others go on.
     /// </summary>
     private bool MayRunOn(LegEnd end) =>
         end.Kind is LegEndKind.Cancelled or LegEndKind.Broken or LegEndKind.Stale or LegEndKind.Malformed or LegEndKind.Truncated

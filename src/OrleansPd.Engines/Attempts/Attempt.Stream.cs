@@ -11,7 +11,7 @@ internal sealed partial class Attempt
 
     /// <summary>
     /// Relays a stream. The first event is read before anything is sent, because an engine reports a failure with status 200 and
-    /// an error event (protocol §1.4); after that whole events are passed on as they arrive, without a timer.
+    /// an error event; after that whole events are passed on as they arrive, without a timer.
     /// </summary>
     private async ValueTask<LegEnd> RelayStreamAsync(IUpstreamResponse response, SplicedBody body, CancellationToken stop)
     {

@@ -18,7 +18,7 @@ public sealed record DispatchCall
     public required RequestShape Shape { get; init; }
 
     /// <summary>
-    /// The body and the answer are relayed unchanged and unread (embeddings, rerank, score, classify: protocol §1.5). Only
+    /// The body and the answer are relayed unchanged and unread (embeddings, rerank, score, classify). Only
     /// regular workers serve such a call.
     /// </summary>
     public bool IsOpaque => ReferenceEquals(Shape, RequestShape.Opaque);
@@ -38,7 +38,7 @@ public sealed record DispatchCall
     /// <summary>The client asked for an event stream.</summary>
     public bool Stream => Shape.Stream;
 
-    /// <summary>The answer needs the input log probabilities that only the prefill has (protocol §2.5).</summary>
+    /// <summary>The answer needs the input log probabilities that only the prefill has.</summary>
     public bool NeedsPrefillAnswer => Shape.Dialect == Dialect.Generate && Shape.ReturnLogprob;
 
     /// <summary>The request ids that the client chose, one for each prompt as engines will name them; empty = none.</summary>

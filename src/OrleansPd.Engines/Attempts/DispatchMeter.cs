@@ -12,7 +12,7 @@ internal sealed class DispatchMeter(MetricSet metrics)
 
     private readonly TimeHistogram _queueWait = metrics.Seconds(
         "orleanspd_gateway_queue_wait_seconds", "orleanspd.gateway.queue.wait",
-        "From the wish for a pair to its lease or refusal.", Waits);
+        "From the request for a pair to its lease or refusal.", Waits);
 
     private readonly TimeHistogram _prefill = metrics.Seconds(
         "orleanspd_gateway_prefill_seconds", "orleanspd.gateway.prefill.duration",

@@ -34,7 +34,7 @@ public sealed class DispatchReport
     public int Resumed { get; internal set; }
 
     /// <summary>
-    /// The engine answered that the request was aborted there on demand; the client gets that answer (protocol §2.7).
+    /// The engine answered that the request was aborted there on demand; the client gets that answer.
     /// </summary>
     public bool WasAborted { get; internal set; }
 

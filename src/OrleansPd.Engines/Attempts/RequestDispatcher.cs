@@ -76,12 +76,12 @@ public sealed class RequestDispatcher
                 new(OpenDecodeLegs, new KeyValuePair<string, object?>("role", "decode")),
             ]);
         metrics.Counter("orleanspd_gateway_retries_total", "Attempts after the first.", () => Retries);
-        metrics.Counter("orleanspd_gateway_resumed_streams_total", "Streams that went on with another pair.", () => Resumed);
+        metrics.Counter("orleanspd_gateway_resumed_streams_total", "Streams that were continued on another pair.", () => Resumed);
         metrics.Counter("orleanspd_gateway_aborts_total", "Abort calls to engines.", () => Aborter.Sent);
         metrics.Counter(
-            "orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not take.", () => Aborter.Failed);
+            "orleanspd_gateway_abort_failures_total", "Abort calls that an engine did not accept.", () => Aborter.Failed);
         metrics.Gauge(
-            "orleanspd_gateway_aborts_waiting", "Aborts that will be said, or said again, later.", "{request}",
+            "orleanspd_gateway_aborts_waiting", "Aborts that will be sent, or sent again, later.", "{request}",
             () => Aborter.Waiting);
     }
 

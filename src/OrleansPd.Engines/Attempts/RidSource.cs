@@ -2,7 +2,7 @@ namespace OrleansPd.Engines.Attempts;
 
 /// <summary>
 /// Mints request ids of equal length, so that none is a prefix of another: engines abort every request whose id <em>begins</em>
-/// with the given one (protocol §1.7).
+/// with the given one.
 /// </summary>
 /// <param name="instance">Differs between processes that use the same engines, and between restarts of one.</param>
 public sealed class RidSource(uint instance)

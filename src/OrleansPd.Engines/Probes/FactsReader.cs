@@ -40,7 +40,7 @@ internal static class FactsReader
         };
     }
 
-    /// <summary>Cards that have a parent are adapters (protocol §1.6).</summary>
+    /// <summary>Cards that have a parent are adapters.</summary>
     private static string Adapters(JsonElement? models) => Member(models, "data") is { ValueKind: JsonValueKind.Array } cards
         ? string.Join('\n', cards.EnumerateArray().Where(card => Text(card, "parent") is not null)
             .Select(card => Text(card, "id"))

@@ -1,7 +1,7 @@
 namespace OrleansPd.Engines.Probes;
 
 /// <summary>
-/// Reads <c>/v1/loads</c> and the older <c>/get_load</c>. Lenient: releases report different members (protocol §6.1).
+/// Reads <c>/v1/loads</c> and the older <c>/get_load</c>. Lenient: releases report different members.
 /// </summary>
 internal static class LoadReader
 {

@@ -2,7 +2,7 @@ namespace OrleansPd.Engines.Requests;
 
 /// <summary>
 /// Makes the legs' bodies from the client's body: members that belong to the gateway are removed and written before the closing
-/// brace, everything else stays byte for byte (design §4, protocol §2.2, §2.6).
+/// brace, everything else stays byte for byte.
 /// </summary>
 public static class BodySplicer
 {

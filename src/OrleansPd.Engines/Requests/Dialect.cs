@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>The engine route of a request body; it decides the meaning of the members (protocol §1.2, §1.3).</summary>
+/// <summary>The engine route of a request body; it decides the meaning of the members.</summary>
 public enum Dialect
 {
     /// <summary><c>POST /generate</c>.</summary>

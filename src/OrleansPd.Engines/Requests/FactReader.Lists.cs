@@ -2,7 +2,7 @@ namespace OrleansPd.Engines.Requests;
 
 internal readonly ref partial struct FactReader
 {
-    /// <summary>Engines treat a rid with this prefix as a probe and drop it while they are busy (protocol §1.2).</summary>
+    /// <summary>Engines treat a rid with this prefix as a probe and drop it while they are busy.</summary>
     private const string ProbePrefix = "HEALTH_CHECK";
 
     private bool TryReadRid(ref ScanError error)

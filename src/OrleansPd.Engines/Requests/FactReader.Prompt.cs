@@ -36,7 +36,7 @@ internal readonly ref partial struct FactReader
     }
 
     /// <summary>
-    /// Of two inputs engines use text before ids before embeddings; they refuse all three at once (protocol §1.2).
+    /// Of two inputs engines use text before ids before embeddings; they refuse all three at once.
     /// </summary>
     private int FindGeneratePrompt(ref ScanError error)
     {

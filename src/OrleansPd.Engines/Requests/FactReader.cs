@@ -1,8 +1,8 @@
 namespace OrleansPd.Engines.Requests;
 
 /// <summary>
-/// Converts the recorded members of a well-formed body to facts, or to the reason for a 400. The rules follow the engines'
-/// (protocol §1.2, §1.3, §2.2, §2.5); values that would crash an engine are refused.
+/// Converts the recorded members of a well-formed body to facts, or to the reason for a 400. The rules follow the engines';
+/// values that would crash an engine are refused.
 /// </summary>
 internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLimits limits, RequestShape shape)
 {
@@ -75,7 +75,7 @@ internal readonly ref partial struct FactReader(ReadOnlySpan<byte> body, ScanLim
 
     /// <summary>
     /// Refuses more top log probabilities than fit into the engines' transfer buffer, and values that they cannot read as a
-    /// count: both raise in a prefill engine's scheduler, which ends the engine (protocol §2.5).
+    /// count: both raise in a prefill engine's scheduler, which ends the engine.
     /// </summary>
     private bool TryCheckTopLogprobs(RequestMember name, ref ScanError error)
     {

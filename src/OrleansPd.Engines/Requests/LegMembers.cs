@@ -1,6 +1,6 @@
 namespace OrleansPd.Engines.Requests;
 
-/// <summary>Members that the gateway adds to a body for one leg (protocol §2.1). The default value adds nothing.</summary>
+/// <summary>Members that the gateway adds to a body for one leg. The default value adds nothing.</summary>
 public readonly record struct LegMembers
 {
     /// <summary>Host of the prefill's bootstrap server; null omits host, port and room (for a regular engine).</summary>

@@ -12,7 +12,7 @@ internal static class RequestMemberNames
 
     private static readonly (RequestMember Member, byte[] Name)[][] ByLength = Table();
 
-    /// <summary>Members that clients may not choose: they are removed (protocol §2.2).</summary>
+    /// <summary>Members that clients may not choose: they are removed.</summary>
     public const ulong NotForClients =
         1UL << (int)RequestMember.BootstrapHost | 1UL << (int)RequestMember.BootstrapPort |
         1UL << (int)RequestMember.BootstrapRoom | 1UL << (int)RequestMember.BootstrapPairKey |

@@ -3,7 +3,6 @@ namespace OrleansPd.Engines.Requests;
 /// <summary>
 /// Reads a client's JSON request in one forward pass: checks that it is well formed and finds what the gateway's decision
 /// needs. No tree is built and nothing is allocated unless the body is refused or has lists longer than any before.
-/// Sources: protocol §1.2, §1.3, §2.1-2.6.
 /// </summary>
 public static class RequestScanner
 {

@@ -26,7 +26,7 @@ public sealed class RequestShape
     public bool Stream { get; internal set; }
 
     /// <summary>
-    /// Whether the engine answers with a list: decided by the prompt alone, a list of one is a batch (protocol §1.2).
+    /// Whether the engine answers with a list: decided by the prompt alone, a list of one is a batch.
     /// </summary>
     public bool IsBatch { get; internal set; }
 
@@ -81,7 +81,7 @@ public sealed class RequestShape
     public Slice SessionKey { get; internal set; }
 
     /// <summary>
-    /// Ranges to remove because clients may not choose these members (bootstrap and rank members, protocol §2.2). Each
+    /// Ranges to remove because clients may not choose these members (bootstrap and rank members). Each
     /// covers a member with its key, in every spelling, and the one comma that must go with it. In order, not overlapping.
     /// </summary>
     public ReadOnlySpan<Slice> Cuts => _cuts.AsSpan(0, _cutCount);

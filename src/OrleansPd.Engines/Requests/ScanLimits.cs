@@ -15,11 +15,11 @@ public sealed record ScanLimits
     /// <summary>Samples per prompt (<c>n</c>). Default 128, as in the OpenAI API.</summary>
     public int MaxSamples { get; init; } = 128;
 
-    /// <summary>Prompts times samples: each is a pair of engine requests when fanned out (protocol §2.6). Default 1024.</summary>
+    /// <summary>Prompts times samples: each is a pair of engine requests when fanned out. Default 1024.</summary>
     public int MaxFanOut { get; init; } = 1024;
 
     /// <summary>
-    /// Top log probabilities per token. Default 128: a request for more brings a prefill engine down (protocol §2.5).
+    /// Top log probabilities per token. Default 128: a request for more brings a prefill engine down.
     /// </summary>
     public int MaxTopLogprobs { get; init; } = 128;
 }

@@ -52,9 +52,9 @@ internal sealed class MetricsEndpoints(
     {
         text.Family("orleanspd_gateway_rooms", "gauge", "Rooms in the table: of live leases, and registered without one.");
         text.Sample(rooms.Pinned, "state=\"leased\"").Sample(rooms.Held - rooms.Pinned, "state=\"registered\"");
-        text.Counter("orleanspd_gateway_room_registrations_total", "Registrations of a room's rank that were taken.",
+        text.Counter("orleanspd_gateway_room_registrations_total", "Registrations of a room's rank that were accepted.",
             rooms.Registered);
-        text.Counter("orleanspd_gateway_room_conflicts_total", "Registrations of another rank than the one that stands.",
+        text.Counter("orleanspd_gateway_room_conflicts_total", "Registrations that named another rank than the registered one.",
             rooms.Conflicts);
         text.Counter("orleanspd_gateway_room_expirations_total", "Rooms that were dropped because of their age.", rooms.Expired);
         text.Counter("orleanspd_gateway_room_refusals_total", "Rooms that found the table full.", rooms.Refused);
@@ -62,7 +62,7 @@ internal sealed class MetricsEndpoints(
 
     private static void WriteFleet(PromText text, FleetSnapshot fleet)
     {
-        text.Family("orleanspd_gateway_workers", "gauge", "Workers by role and phase of life; broken = its breaker is open.");
+        text.Family("orleanspd_gateway_workers", "gauge", "Workers by role and phase; broken = its breaker is open.");
         foreach (var role in Enum.GetValues<WorkerRole>())
         {
             foreach (var phase in Enum.GetValues<WorkerPhase>().Where(p => p != WorkerPhase.Gone))

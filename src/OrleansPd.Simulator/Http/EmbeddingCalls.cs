@@ -1,7 +1,7 @@
 namespace OrleansPd.Simulator.Http;
 
 /// <summary>
-/// The routes of models that do not generate. Engines of a pair have them and cannot serve them (protocol §1.5); a regular one
+/// The routes of models that do not generate. Engines of a pair have them and cannot serve them; a regular one
 /// answers figures that depend on the text alone.
 /// </summary>
 internal sealed class EmbeddingCalls(EngineProcess engine)

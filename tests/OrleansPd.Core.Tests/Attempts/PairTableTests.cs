@@ -5,8 +5,8 @@ namespace OrleansPd.Core.Tests.Attempts;
 
 /// <summary>
 /// Every way in which a prefill leg can end, with every way in which a decode leg can end, in either order, before and after
-/// output
-/// (protocol §1.4, §2.8, §9): the client's answer, the party at fault, what is cancelled, and whether a retry is allowed. A new
+/// output:
+/// the client's answer, the party at fault, what is cancelled, and whether a retry is allowed. A new
 /// way to end that is in no table here fails these tests.
 /// </summary>
 public class PairTableTests

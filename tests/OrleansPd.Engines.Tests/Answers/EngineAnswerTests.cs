@@ -4,7 +4,7 @@ using OrleansPd.Engines.Answers;
 
 namespace OrleansPd.Engines.Tests.Answers;
 
-/// <summary>The engines' error texts of protocol §2.7 and §2.8.</summary>
+/// <summary>The error texts of engines.</summary>
 public class EngineAnswerTests
 {
     public static TheoryData<LegSide, int, string, double, LegEndKind> Texts => new()

@@ -94,7 +94,7 @@ public class F12ToF14Tests
     public async Task F13_A_prefill_that_reports_its_abort_as_length_is_no_success(bool stream)
     {
         await using var stage = await FaultStage.StartAsync(2, 2, engine: o => o with { ContextLength = 64 });
-        // One more than the scheduler takes, which answers only after the hand-off (protocol §2.4).
+        // One more than the scheduler takes, which answers only after the hand-off.
         var ids = string.Join(',', Enumerable.Range(1, 59));
 
         var reply = await stage.PostAsync("/generate", $$"""{"input_ids":[{{ids}}],"stream":{{(stream ? "true" : "false")}}}""");

@@ -7,7 +7,7 @@ using OrleansPd.Simulator.Model;
 
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 
-/// <summary>What SGLang's suites send a router and read in its answers (protocol §12.2 and §12.4).</summary>
+/// <summary>What SGLang's suites send a router and read in its answers.</summary>
 public sealed class AnswerTests
 {
     [Fact]

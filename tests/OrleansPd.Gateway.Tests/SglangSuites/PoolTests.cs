@@ -13,7 +13,7 @@ using OrleansPd.Standalone;
 namespace OrleansPd.Gateway.Tests.SglangSuites;
 
 /// <summary>
-/// Start, data parallelism, and what the test suites of SGLang's own gateways assert (protocol §12.1, §12.5, §12.6).
+/// Start, data parallelism, and what the test suites of SGLang's own gateways assert.
 /// </summary>
 public sealed class PoolTests
 {

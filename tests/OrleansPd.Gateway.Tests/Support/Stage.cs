@@ -117,7 +117,7 @@ internal sealed class Stage : IAsyncDisposable
     public static List<JsonNode> Events(string text)
     {
         var lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        // SGLang's clients take every line that is not empty for "data: " and JSON (protocol §12.4).
+        // SGLang's clients take every line that is not empty for "data: " and JSON.
         Assert.All(lines, line => Assert.StartsWith("data: ", line));
         Assert.Equal("data: [DONE]", lines[^1]);
         Assert.Single(lines, line => line == "data: [DONE]");
