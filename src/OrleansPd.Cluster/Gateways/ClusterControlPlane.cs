@@ -109,7 +109,7 @@ public sealed partial class ClusterControlPlane : IControlPlane, IKnownWorkers, 
         {
             _loops.Run("join", _fleet.JoinAsync);
             _loops.Run("feed", _fleet.FollowAsync);
-            _loops.Run("beat", HeartbeatAsync);
+            _loops.Run("heartbeat", HeartbeatAsync);
             _loops.Run("membership", DeathsAsync);
             _loops.Run("witness", _witness.RunAsync);
             if (_cluster.AffinityIntervalMs > 0)

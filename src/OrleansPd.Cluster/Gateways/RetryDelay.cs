@@ -6,7 +6,7 @@ namespace OrleansPd.Cluster.Gateways;
 internal sealed class RetryDelay(TimeProvider clock)
 {
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Max = TimeSpan.FromSeconds(1);
     private readonly AsyncSignal _signal = new(clock);
     private int _failures;
 
@@ -14,7 +14,7 @@ internal sealed class RetryDelay(TimeProvider clock)
     {
         var failures = Math.Min(Interlocked.Increment(ref _failures) - 1, 10);
         var pause = First * (1 << failures);
-        return _signal.WaitAsync(pause < Longest ? pause : Longest, cancellationToken).AsTask();
+        return _signal.WaitAsync(pause < Max ? pause : Max, cancellationToken).AsTask();
     }
 
     public void Succeeded() => Volatile.Write(ref _failures, 0);

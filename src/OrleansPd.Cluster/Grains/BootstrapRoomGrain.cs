@@ -29,8 +29,8 @@ internal sealed class BootstrapRoomGrain(
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         var number = (int)this.GetPrimaryKeyLong();
-        var most = Math.Max(1, controlPlane.MaxRooms / options.RoomShards);
-        _shard = new RoomShard(TimeSpan.FromSeconds(controlPlane.RoomTtlSecs), most);
+        var max = Math.Max(1, controlPlane.MaxRooms / options.RoomShards);
+        _shard = new RoomShard(TimeSpan.FromSeconds(controlPlane.RoomTtlSecs), max);
         var opened = await log.OpenAsync(number, cancellationToken);
         _writer = new RoomLogWriter(log, number, opened.Writer, () => _shard.Entries, time.Clock);
         foreach (var entry in opened.Entries)

@@ -65,8 +65,8 @@ internal sealed class RouterGrain(ClusterControlPlane plane, RequestDispatcher d
 
     public Task Report(ImmutableArray<LegReport> ended, ImmutableArray<LeaseProgress> live)
     {
-        foreach (var beat in live)
-            _held.Renew(beat.Lease, beat.Rids, time.Now);
+        foreach (var lease in live)
+            _held.Renew(lease.Lease, lease.Rids, time.Now);
         foreach (var leg in ended)
         {
             var side = leg.IsPrefill ? LegSide.Prefill : LegSide.Decode;

@@ -43,8 +43,8 @@ internal sealed partial class PairAdmission
     private AcquireAnswer Wait(
         ModelPool pool, in PairRequest request, DateTimeOffset? returnBy, DateTimeOffset now, long timestamp)
     {
-        var longest = TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
-        var wait = request.MaxWait < longest ? request.MaxWait : longest;
+        var max = TimeSpan.FromSeconds(_options.QueueTimeoutSecs);
+        var wait = request.MaxWait < max ? request.MaxWait : max;
         if (wait <= TimeSpan.Zero)
             return Refuse(new(RefusalReason.QueueTimeout, "No capacity is free.", _drain.TimeFor(Waiting + 1, now)));
         if (Waiting >= _options.QueueSize)

@@ -3,7 +3,7 @@ using OrleansPd.Core.Routing;
 namespace OrleansPd.Core.Admission;
 
 /// <summary>Since when workers that have served are unusable: requests wait some time for their return.</summary>
-internal sealed class ReturnWaits(TimeSpan patience)
+internal sealed class ReturnWaits(TimeSpan timeout)
 {
     private (WorkerId Id, bool Serves, DateTimeOffset Since)[] _known = [];
 
@@ -48,9 +48,9 @@ internal sealed class ReturnWaits(TimeSpan patience)
                 return DateTimeOffset.MaxValue;
             var mayReturn = worker.Phase is WorkerPhase.Registered or WorkerPhase.Probing or WorkerPhase.Broken;
             if (mayReturn && worker.Slot < _known.Length && _known[worker.Slot] is { Since: var since } known
-                && known.Id == worker.Id && since != default && since + patience > latest)
+                && known.Id == worker.Id && since != default && since + timeout > latest)
             {
-                latest = since + patience;
+                latest = since + timeout;
             }
         }
         return latest;

@@ -12,10 +12,10 @@ public sealed record PoolState(
 /// <summary>
 /// The newest state of all pools, and whether it may be published. Storage can lose everything or a part of it; gateways that
 /// still know more would then replace their knowledge by less. So nothing is published before every pool has reported, and a
-/// pool without a record is awaited until gateways restore it or <c>patience</c> is over. Not thread-safe.
+/// pool without a record is awaited until gateways restore it or <c>timeout</c> is over. Not thread-safe.
 /// </summary>
-/// <param name="patience">Long enough for every gateway to send what it knows.</param>
-public sealed class FleetRoster(TimeSpan patience)
+/// <param name="timeout">Long enough for every gateway to send what it knows.</param>
+public sealed class FleetRoster(TimeSpan timeout)
 {
     /// <summary>Maximum of pools, because operators may name any model.</summary>
     public const int MaxPools = 1024;
@@ -33,7 +33,7 @@ public sealed class FleetRoster(TimeSpan patience)
     /// <summary>
     /// Storage has nothing of the fleet: it is new, or everything is lost. Gateways report first what they know.
     /// </summary>
-    public void BeginLearning(DateTimeOffset now) => _learnsUntil = now + patience;
+    public void BeginLearning(DateTimeOffset now) => _learnsUntil = now + timeout;
 
     /// <summary>
     /// Whether gateways may still know more than storage; until then nothing is published and no prefix is assigned.
@@ -96,6 +96,6 @@ public sealed class FleetRoster(TimeSpan patience)
     {
         if (!_blankSince.TryGetValue(pool, out var since))
             _blankSince[pool] = since = now;
-        return now - since < patience;
+        return now - since < timeout;
     }
 }

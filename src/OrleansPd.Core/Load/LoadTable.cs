@@ -7,20 +7,20 @@ namespace OrleansPd.Core.Load;
 /// <param name="usesCredits">Capacity is the credits granted to this gateway; else it is what the engines report.</param>
 internal sealed class LoadTable(bool usesCredits = false)
 {
-    private RankLoad[] _cells = new RankLoad[16];
+    private RankLoad[] _loads = new RankLoad[16];
     private int _stride = 1;
     private int[] _inFlight = new int[16];
 
     public int InFlight(int slot) => slot < _inFlight.Length ? _inFlight[slot] : 0;
 
-    public ref RankLoad At(int slot, int rank) => ref _cells[(slot * _stride) + rank];
+    public ref RankLoad At(int slot, int rank) => ref _loads[(slot * _stride) + rank];
 
     public void Add(int slot, int rank, int items, long tokens)
     {
-        ref var cell = ref At(slot, rank);
-        cell.Running += items;
-        cell.Tokens += tokens;
-        cell.Peak = Math.Max(cell.Peak, cell.Running);
+        ref var load = ref At(slot, rank);
+        load.Running += items;
+        load.Tokens += tokens;
+        load.Peak = Math.Max(load.Peak, load.Running);
         _inFlight[slot] += items;
     }
 
@@ -31,30 +31,30 @@ internal sealed class LoadTable(bool usesCredits = false)
         if (stride == _stride && slots == _inFlight.Length)
             return;
         slots = slots == _inFlight.Length ? slots : Math.Max(slots, _inFlight.Length * 2);
-        var cells = new RankLoad[slots * stride];
+        var loads = new RankLoad[slots * stride];
         for (var s = 0; s < _inFlight.Length; s++)
-            Array.Copy(_cells, s * _stride, cells, s * stride, _stride);
+            Array.Copy(_loads, s * _stride, loads, s * stride, _stride);
         Array.Resize(ref _inFlight, slots);
-        _cells = cells;
+        _loads = loads;
         _stride = stride;
     }
 
     public void Read(int slot, int rank, in RankReading reading, DateTimeOffset now)
     {
-        ref var cell = ref At(slot, rank);
+        ref var load = ref At(slot, rank);
         // The report may still contain requests of ours that have ended since: our recent maximum is counted as ours.
-        cell.Seen = cell.Seen.Read(reading, Math.Max(cell.Running, Math.Max(cell.Peak, cell.PeakBefore)), now);
-        (cell.PeakBefore, cell.Peak) = (cell.Peak, cell.Running);
+        load.Seen = load.Seen.Read(reading, Math.Max(load.Running, Math.Max(load.Peak, load.PeakBefore)), now);
+        (load.PeakBefore, load.Peak) = (load.Peak, load.Running);
         _ = Fade(slot, rank, now);
     }
 
     /// <summary>Updates the load of other clients; true when it changed.</summary>
     public bool Fade(int slot, int rank, DateTimeOffset now)
     {
-        ref var cell = ref At(slot, rank);
-        var (foreign, tokens) = (cell.Seen.At(now), cell.Seen.At(now) * cell.Seen.TokensEach);
-        var changed = (cell.Foreign, cell.ForeignTokens) != (foreign, tokens);
-        (cell.Foreign, cell.ForeignTokens) = (foreign, tokens);
+        ref var load = ref At(slot, rank);
+        var (foreign, tokens) = (load.Seen.At(now), load.Seen.At(now) * load.Seen.TokensEach);
+        var changed = (load.Foreign, load.ForeignTokens) != (foreign, tokens);
+        (load.Foreign, load.ForeignTokens) = (foreign, tokens);
         return changed;
     }
 
@@ -63,9 +63,9 @@ internal sealed class LoadTable(bool usesCredits = false)
     {
         for (var rank = 0; rank < _stride && slot < _inFlight.Length; rank++)
         {
-            ref var cell = ref At(slot, rank);
-            (cell.Seen, cell.Foreign, cell.ForeignTokens, cell.Peak, cell.PeakBefore) = (default, 0, 0, cell.Running, 0);
-            (cell.Others, cell.OthersTokens) = (0, 0);
+            ref var load = ref At(slot, rank);
+            (load.Seen, load.Foreign, load.ForeignTokens, load.Peak, load.PeakBefore) = (default, 0, 0, load.Running, 0);
+            (load.Others, load.OthersTokens) = (0, 0);
         }
     }
 
@@ -76,13 +76,13 @@ internal sealed class LoadTable(bool usesCredits = false)
         var share = ranks < worker.DpSize ? worker.DpSize : 1; // the engine chooses the rank: one entry stands for all
         for (var rank = 0; rank < ranks; rank++)
         {
-            ref var cell = ref At(worker.Slot, rank);
+            ref var load = ref At(worker.Slot, rank);
             var tokens = worker.Role == WorkerRole.Prefill ? options.MaxPrefillTokensPerRank : worker.Facts.TokenCapacityPerRank;
-            cell.MaxTokens = tokens * share ?? long.MaxValue;
+            load.MaxTokens = tokens * share ?? long.MaxValue;
             if (!usesCredits)
             {
-                cell.Capacity = (int)Math.Min(int.MaxValue, (long)CapacityOf(worker, options) * share);
-                cell.MaxItems = cell.Capacity;
+                load.Capacity = (int)Math.Min(int.MaxValue, (long)CapacityOf(worker, options) * share);
+                load.MaxItems = load.Capacity;
             }
         }
     }
@@ -90,16 +90,16 @@ internal sealed class LoadTable(bool usesCredits = false)
     /// <summary>Sets the credits this gateway has for a rank, and the load of other gateways there.</summary>
     public void SetCredits(int slot, int rank, int credits, int largest, int others, long othersTokens)
     {
-        ref var cell = ref At(slot, rank);
-        (cell.Capacity, cell.MaxItems, cell.Others, cell.OthersTokens) = (credits, largest, others, othersTokens);
+        ref var load = ref At(slot, rank);
+        (load.Capacity, load.MaxItems, load.Others, load.OthersTokens) = (credits, largest, others, othersTokens);
     }
 
     /// <summary>Maximum items of ours on a rank since the last call.</summary>
     public int TakePeak(int slot, int rank)
     {
-        ref var cell = ref At(slot, rank);
-        var peak = cell.Peak;
-        cell.Peak = cell.Running;
+        ref var load = ref At(slot, rank);
+        var peak = load.Peak;
+        load.Peak = load.Running;
         return peak;
     }
 

@@ -150,8 +150,8 @@ internal sealed class RankSet
     {
         ref var used = ref _used[leaf];
         used = (used.Uses + 1, used.Tokens + tokens);
-        var most = hasPrefixCache || _usesPerTurn == 1 ? _usesPerTurn : UsesWithoutCache;
-        if (used.Uses >= most || used.Tokens >= (long)most * TokensPerUse)
+        var max = hasPrefixCache || _usesPerTurn == 1 ? _usesPerTurn : UsesWithoutCache;
+        if (used.Uses >= max || used.Tokens >= (long)max * TokensPerUse)
         {
             used = default;
             _turn = (_turn + 1) & ((1 << TurnBits) - 1);

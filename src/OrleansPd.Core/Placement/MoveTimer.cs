@@ -4,9 +4,9 @@ namespace OrleansPd.Core.Placement;
 /// Decides when a worker's grain moves to a nearer silo: after that silo was present for a time, and the grain was where it is
 /// for as long. So a silo that restarts again and again does not move grains back and forth. Not thread-safe.
 /// </summary>
-/// <param name="patience">How long both must last.</param>
+/// <param name="timeout">How long both must last.</param>
 /// <param name="began">When the grain was activated on this silo.</param>
-public sealed class MoveTimer(TimeSpan patience, DateTimeOffset began)
+public sealed class MoveTimer(TimeSpan timeout, DateTimeOffset began)
 {
     private string? _nearer;
     private DateTimeOffset _since;
@@ -27,6 +27,6 @@ public sealed class MoveTimer(TimeSpan patience, DateTimeOffset began)
         }
         if (_nearer != best.Silo)
             (_nearer, _since) = (best.Silo, now);
-        return now - _since >= patience && now - began >= patience ? best : null;
+        return now - _since >= timeout && now - began >= timeout ? best : null;
     }
 }

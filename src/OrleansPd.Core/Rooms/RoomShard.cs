@@ -30,11 +30,11 @@ public sealed class RoomShard(TimeSpan ttl, int maxRooms)
     /// <summary>Restores a room from storage. A room that is known already keeps its entry.</summary>
     public void Restore(RoomEntry entry, DateTimeOffset now) => _table.Restore(entry, now);
 
-    /// <summary>Drops expired rooms until the list has <paramref name="most"/> of them.</summary>
-    public void Expire(DateTimeOffset now, int most, List<long> dropped)
+    /// <summary>Drops expired rooms until the list has <paramref name="max"/> of them.</summary>
+    public void Expire(DateTimeOffset now, int max, List<long> dropped)
     {
         ArgumentNullException.ThrowIfNull(dropped);
-        while (dropped.Count < most && _table.TryDrop(now, out var room))
+        while (dropped.Count < max && _table.TryDrop(now, out var room))
             dropped.Add(room);
     }
 }

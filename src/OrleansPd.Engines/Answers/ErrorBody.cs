@@ -4,7 +4,7 @@ namespace OrleansPd.Engines.Answers;
 public static class ErrorBody
 {
     /// <summary>Maximum text taken from a body that is not JSON, in bytes: enough for a proxy's HTML page.</summary>
-    private const int LongestRaw = 2048;
+    private const int MaxRaw = 2048;
 
     /// <summary>
     /// The message of an error body: <c>error.message</c>, else <c>message</c>, else <c>error</c> if it is a string, else
@@ -34,7 +34,7 @@ public static class ErrorBody
         }
         if (!reader.Failed && (nested ?? message ?? error ?? detail) is { } found)
             return found;
-        return Encoding.UTF8.GetString(body[..Math.Min(body.Length, LongestRaw)]).Trim();
+        return Encoding.UTF8.GetString(body[..Math.Min(body.Length, MaxRaw)]).Trim();
     }
 
     /// <summary>

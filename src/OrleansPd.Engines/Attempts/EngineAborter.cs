@@ -8,7 +8,7 @@ namespace OrleansPd.Engines.Attempts;
 public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, TimeProvider clock)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(30);
 
     private long _sent;
     private long _failed;
@@ -58,7 +58,7 @@ public sealed class EngineAborter(IUpstream upstream, DispatchOptions options, T
         }
         for (var pause = FirstPause; !accepted && clock.GetElapsedTime(started) < options.AbortGiveUpAfter; pause *= 2)
         {
-            await Task.Delay(pause < LongestPause ? pause : LongestPause, clock).ConfigureAwait(false);
+            await Task.Delay(pause < MaxPause ? pause : MaxPause, clock).ConfigureAwait(false);
             accepted = await AbortAllAsync(worker, rids).ConfigureAwait(false);
         }
         Interlocked.Decrement(ref _waiting);

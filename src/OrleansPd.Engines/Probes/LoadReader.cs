@@ -53,7 +53,7 @@ internal static class LoadReader
         {
             Sending = Count(pd, "prefill_inflight_queue_reqs"),
             Tokens = Count(rank, "num_total_tokens") is > 0 and var all ? all : Count(rank, "num_used_tokens"),
-            MaxRunning = FactsReader.Int(rank, "max_running_requests") is > 0 and var most ? most : null,
+            MaxRunning = FactsReader.Int(rank, "max_running_requests") is > 0 and var max ? max : null,
             MaxTokens = FactsReader.Int(rank, "max_total_num_tokens") is > 0 and var tokens ? tokens : null,
             Age = age,
         };

@@ -37,11 +37,11 @@ internal sealed class PooledBuffer : IDisposable, IBufferWriter<byte>
     public void Clear() => Length = 0;
 
     /// <summary>Clears the buffer, and doubles it up to a limit where it was full.</summary>
-    public void ClearAndGrow(int most)
+    public void ClearAndGrow(int max)
     {
         var full = Length == _bytes.Length;
         Length = 0;
-        if (full && _bytes.Length < most)
+        if (full && _bytes.Length < max)
             _ = GetMemory(_bytes.Length + 1);
     }
 

@@ -8,7 +8,7 @@ internal static class RequestMemberNames
     /// <summary>
     /// No recorded name is longer than this many bytes once unescaped; six times that when every letter is escaped.
     /// </summary>
-    private const int LongestName = 32;
+    private const int MaxNameLength = 32;
 
     private static readonly (RequestMember Member, byte[] Name)[][] ByLength = Table();
 
@@ -23,9 +23,9 @@ internal static class RequestMemberNames
     {
         if (!escaped)
             return Find(key);
-        if (key.Length > LongestName * 6)
+        if (key.Length > MaxNameLength * 6)
             return RequestMember.None;
-        Span<byte> plain = stackalloc byte[LongestName * 6];
+        Span<byte> plain = stackalloc byte[MaxNameLength * 6];
         return JsonText.TryUnescape(key, plain, out var length) ? Find(plain[..length]) : RequestMember.None;
     }
 

@@ -17,7 +17,7 @@ internal sealed class PairEndpoints(
     /// <summary>
     /// Shorter than the time after which a pair without progress counts as stalled: no progress of these pairs is reported to us.
     /// </summary>
-    private int LongestLease => Math.Max(1, options.ControlPlane.StallSuspectSecs - 5);
+    private int MaxLease => Math.Max(1, options.ControlPlane.StallSuspectSecs - 5);
 
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -29,7 +29,7 @@ internal sealed class PairEndpoints(
     {
         using var body = await BodyReader.ReadAsync(context.Request, MaxBody, context.RequestAborted);
         string? problem = "The body is too large.";
-        if (body is null || RoutePairRequest.Read(body.Memory, options.MaxBatch, LongestLease, out problem) is not { } wanted)
+        if (body is null || RoutePairRequest.Read(body.Memory, options.MaxBatch, MaxLease, out problem) is not { } wanted)
         {
             await RefuseAsync(context, new(400, "bad_request", problem!));
             return;

@@ -64,10 +64,10 @@ internal sealed record RoutePairRequest(PairRequest Pair, TimeSpan Lease)
         return null;
     }
 
-    private static string? Whole(JsonElement value, string name, int least, int most, Action<int> take)
+    private static string? Whole(JsonElement value, string name, int min, int max, Action<int> take)
     {
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number) || number < least || number > most)
-            return $"'{name}' must be a whole number, {least} to {most}.";
+        if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number) || number < min || number > max)
+            return $"'{name}' must be a whole number, {min} to {max}.";
         take(number);
         return null;
     }

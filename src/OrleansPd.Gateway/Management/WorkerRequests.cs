@@ -174,10 +174,10 @@ internal static class WorkerRequests
             ? "'api_key' must be visible ASCII without blanks, at most 4096 characters." : null);
     }
 
-    private static string? Whole(JsonElement value, string name, int least, int most, out int? number)
+    private static string? Whole(JsonElement value, string name, int min, int max, out int? number)
     {
-        number = value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n) && n >= least && n <= most ? n : null;
-        return number is null ? $"'{name}' must be a whole number from {least} to {most}." : null;
+        number = value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n) && n >= min && n <= max ? n : null;
+        return number is null ? $"'{name}' must be a whole number from {min} to {max}." : null;
     }
 
     private static string? Cost(JsonElement value, out double? cost)

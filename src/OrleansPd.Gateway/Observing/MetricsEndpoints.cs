@@ -13,7 +13,7 @@ internal sealed class MetricsEndpoints(
     : IEndpoints
 {
     private const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -43,7 +43,7 @@ internal sealed class MetricsEndpoints(
     private async Task MergeAsync(HttpContext context)
     {
         var answers = await engines.CallAsync(
-            controlPlane.Fleet.Workers, "GET", "/metrics", default, Patience, context.RequestAborted);
+            controlPlane.Fleet.Workers, "GET", "/metrics", default, Timeout, context.RequestAborted);
         context.Response.ContentType = ContentType;
         await context.Response.WriteAsync(EngineMetricsMerge.Of(answers), context.RequestAborted);
     }

@@ -8,7 +8,7 @@ namespace OrleansPd.Server.Commands;
 internal static class DevCommand
 {
     /// <summary>Time limit for the first pair of simulated engines; it usually takes about a second.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(60);
 
     public static Command Create(CommandContext context)
     {
@@ -37,7 +37,7 @@ internal static class DevCommand
         await using var cluster = new DevCluster(options, logging, SiloLog.For(logging), context);
         await cluster.StartAsync(cancellationToken);
         await PrintAsync(options, cluster, context);
-        await cluster.ReadyAsync(Patience, cancellationToken);
+        await cluster.ReadyAsync(Timeout, cancellationToken);
         await context.Out.WriteLineAsync(
             $"Ready; stop with Ctrl-C. Try: curl {cluster.Gateways[^1]}generate -H 'content-type: application/json' "
             + "-d '{\"text\":\"hello\",\"sampling_params\":{\"max_new_tokens\":8}}'");

@@ -7,12 +7,12 @@ namespace OrleansPd.Server.Commands;
 internal sealed class WorkersClient : IDisposable
 {
     // A role switch answers when requests in flight have ended.
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(10);
     private readonly HttpClient _http;
 
     public WorkersClient(Uri gateway, string? adminKey)
     {
-        _http = new HttpClient { BaseAddress = gateway, Timeout = Patience };
+        _http = new HttpClient { BaseAddress = gateway, Timeout = Timeout };
         if (string.IsNullOrEmpty(adminKey))
             return;
         if (adminKey.AsSpan().ContainsAnyExceptInRange('!', '~'))
@@ -46,7 +46,7 @@ internal sealed class WorkersClient : IDisposable
         }
         catch (TaskCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandFailedException($"{_http.BaseAddress} did not answer in {Patience.TotalMinutes:0} minutes.");
+            throw new CommandFailedException($"{_http.BaseAddress} did not answer in {Timeout.TotalMinutes:0} minutes.");
         }
     }
 

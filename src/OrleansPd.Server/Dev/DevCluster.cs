@@ -56,9 +56,9 @@ internal sealed class DevCluster(DevOptions options, IConfiguration logging, Act
 
     /// <summary>Waits until each gateway can serve.</summary>
     /// <exception cref="CommandFailedException">A gateway still cannot.</exception>
-    public async Task ReadyAsync(TimeSpan patience, CancellationToken cancellationToken)
+    public async Task ReadyAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var until = context.Time.GetUtcNow() + patience;
+        var until = context.Time.GetUtcNow() + timeout;
         foreach (var node in _nodes)
         {
             while (node.WhyNotReady is { } why)

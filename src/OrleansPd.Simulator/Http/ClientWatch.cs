@@ -9,7 +9,7 @@ internal sealed class ClientWatch : IDisposable
     private readonly CancellationToken _aborted;
     private readonly Action _left;
     private readonly CancellationTokenRegistration _registration;
-    private int _told;
+    private int _isReported;
 
     public ClientWatch(Action left, CancellationToken aborted)
     {
@@ -27,7 +27,7 @@ internal sealed class ClientWatch : IDisposable
 
     private void Tell()
     {
-        if (Interlocked.Exchange(ref _told, 1) == 0)
+        if (Interlocked.Exchange(ref _isReported, 1) == 0)
             _left();
     }
 }

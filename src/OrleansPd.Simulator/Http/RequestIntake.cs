@@ -3,7 +3,7 @@ namespace OrleansPd.Simulator.Http;
 /// <summary>The steps of every generation call before its requests reach a rank.</summary>
 internal sealed class RequestIntake(EngineProcess engine)
 {
-    private const int MostTopLogprobs = 128;
+    private const int MaxTopLogprobs = 128;
 
     private long _rids;
 
@@ -98,7 +98,7 @@ internal sealed class RequestIntake(EngineProcess engine)
                 throw new ApiError(400, $"Duplicate request ID detected: {request.Rid}");
             if (!seen.Add(request.Rid))
                 throw new ApiError(400, $"Duplicate request IDs detected within the request: ['{request.Rid}']");
-            if (request.Logprobs.Top > MostTopLogprobs && Options.Role == EngineRole.Prefill)
+            if (request.Logprobs.Top > MaxTopLogprobs && Options.Role == EngineRole.Prefill)
                 throw new FatalRequest($"{request.Logprobs.Top} top logprobs on a prefill");
         }
     }

@@ -67,9 +67,9 @@ internal sealed class DecodeRank : EngineRank
     }
 
     /// <summary>
-    /// Fetches the KV of <paramref name="tokens"/>; <paramref name="said"/> is the output so far of a retracted request.
+    /// Fetches the KV of <paramref name="tokens"/>; <paramref name="output"/> is the output so far of a retracted request.
     /// </summary>
-    private async Task HandOffAsync(SimRequest request, long room, int[] tokens, Sequence? said)
+    private async Task HandOffAsync(SimRequest request, long room, int[] tokens, Sequence? output)
     {
         var address = AddressOf(request.Pd);
         _unfinished[request] = address;
@@ -79,7 +79,7 @@ internal sealed class DecodeRank : EngineRank
             var slot = await _memory.ReserveAsync(tokens.Length, request.Cancelled);
             try
             {
-                await ReceiveAsync(request, rank, room, slot, tokens, said);
+                await ReceiveAsync(request, rank, room, slot, tokens, output);
             }
             catch
             {
@@ -121,7 +121,7 @@ internal sealed class DecodeRank : EngineRank
             ?? throw new PdFailure($"Could not fetch bootstrap info for: engine rank 0 of dp rank {rank} at {address}");
     }
 
-    private async Task ReceiveAsync(SimRequest request, RankAddress rank, long room, int slot, int[] tokens, Sequence? said)
+    private async Task ReceiveAsync(SimRequest request, RankAddress rank, long room, int slot, int[] tokens, Sequence? output)
     {
         var blocks = KvState.BlocksOf(tokens.Length);
         var inbound = _receiver.Open(slot, room, blocks);
@@ -148,12 +148,12 @@ internal sealed class DecodeRank : EngineRank
             Engine.End(request, new StepOut(null, "", Finish.Abort(rejection, 400)));
             return;
         }
-        if (said is null)
+        if (output is null)
         {
             request.CachedTokens = arrival.CachedTokens;
             Stats.CountPrompt(tokens.Length, arrival.CachedTokens);
         }
-        Begin(request, inbound.Blocks, tokens, arrival.First, slot, said);
+        Begin(request, inbound.Blocks, tokens, arrival.First, slot, output);
     }
 
     /// <summary>No transfer: the cache is what happened to be in memory, here zeros.</summary>
@@ -165,10 +165,10 @@ internal sealed class DecodeRank : EngineRank
         Begin(request, blocks, request.Tokens, first, slot, null);
     }
 
-    private void Begin(SimRequest request, ulong[] blocks, int[] tokens, TokenOut first, int slot, Sequence? said)
+    private void Begin(SimRequest request, ulong[] blocks, int[] tokens, TokenOut first, int slot, Sequence? output)
     {
         var state = KvState.FromBlocks(blocks, tokens);
-        var sequence = said ?? new Sequence(Engine.Options.Model, request.Sampling, state);
+        var sequence = output ?? new Sequence(Engine.Options.Model, request.Sampling, state);
         sequence.Resume(state);
         _steps.Enqueue(
             request, sequence, first,
@@ -185,11 +185,11 @@ internal sealed class DecodeRank : EngineRank
     /// <summary>
     /// Sends the request to its prefill once more, past the router: same rid, same room, prompt and answer so far.
     /// </summary>
-    private async Task BootstrapAgainAsync(SimRequest request, Sequence said)
+    private async Task BootstrapAgainAsync(SimRequest request, Sequence output)
     {
         await Task.Yield();
         var room = request.Pd.Room!.Value;
-        int[] tokens = [.. request.Tokens, .. said.Output];
+        int[] tokens = [.. request.Tokens, .. output.Output];
         var info = await _bootstrap.InfoAsync(AddressOf(request.Pd), request.Cancelled);
         if (info?.HttpPort is not { } port)
             throw new PdFailure("The prefill tells no API port to retract to.");
@@ -206,7 +206,7 @@ internal sealed class DecodeRank : EngineRank
             ["disagg_prefill_dp_rank"] = request.Pd.PrefillRank,
         };
         var url = $"http://{(host.Contains(':') && host[0] != '[' ? $"[{host}]" : host)}:{port}/generate";
-        var handOff = HandOffAsync(request, room, tokens, said);
+        var handOff = HandOffAsync(request, room, tokens, output);
         if (!await PostAgainAsync(url, body, request.Cancelled))
             request.Cancel("The prefill refused the retracted request.");
         await handOff;

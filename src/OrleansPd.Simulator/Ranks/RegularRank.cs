@@ -42,10 +42,10 @@ internal sealed class RegularRank : EngineRank
             _memory.Release(slot, request.Tokens.Length);
             throw;
         }
-        _steps.Enqueue(request, sequence, first, (done, said) =>
+        _steps.Enqueue(request, sequence, first, (done, output) =>
         {
-            _forward.Keep(done, said.Output);
-            _memory.Release(slot, said.TotalTokens);
+            _forward.Keep(done, output.Output);
+            _memory.Release(slot, output.TotalTokens);
         });
     }
 }

@@ -28,7 +28,7 @@ internal sealed class PrefillRoom
 /// <summary>The prefill rank's data port: takes destinations, sends KV.</summary>
 internal sealed class KvSender : IAsyncDisposable
 {
-    private const int MostRooms = 100_000;
+    private const int MaxRooms = 100_000;
     private const int FrameBytes = 64 << 10;
 
     private readonly ConcurrentDictionary<long, PrefillRoom> _rooms = new();
@@ -133,7 +133,7 @@ internal sealed class KvSender : IAsyncDisposable
         var room = BinaryPrimitives.ReadInt64LittleEndian(payload);
         switch (kind)
         {
-            case KvFrame.Destination when _rooms.Count < MostRooms:
+            case KvFrame.Destination when _rooms.Count < MaxRooms:
                 _rooms.AddOrUpdate(
                     room, static _ => new PrefillRoom(), static (_, old) => old.IsOver(null) ? new PrefillRoom() : old)
                     .Destination.TrySetResult(new Destination(

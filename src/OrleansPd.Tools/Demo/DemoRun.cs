@@ -42,9 +42,9 @@ internal sealed class DemoRun(
         var report = await memory.RunAsync(() => ReplayDisplay.RunAsync(replayer, options.Trace, context, cancellationToken));
         cancellationToken.ThrowIfCancellationRequested();
         // 4. Anything left over?
-        var remains = await Leftovers.FindAsync(http, stage, context.Time, IdlePatience, cancellationToken);
+        var leftovers = await Leftovers.FindAsync(http, stage, context.Time, IdlePatience, cancellationToken);
         // 5. Report.
-        _screen.Report(report, remains, memory.Samples, stage.MemoryOf);
+        _screen.Report(report, leftovers, memory.Samples, stage.MemoryOf);
         if (options.Json is { } file)
             await ReplayJson.WriteAsync(report, file, CancellationToken.None);
 
@@ -53,7 +53,7 @@ internal sealed class DemoRun(
             .. sample.Same ? [] : (string[])["the first answer differs from that of a single engine"],
             .. report.Failures.Select(failure =>
                 $"{failure.Value.Count} requests failed: {failure.Key}, e.g. {failure.Value.First}"),
-            .. remains.Problems(),
+            .. leftovers.Problems(),
         ];
         if (problems.Length > 0)
             throw new CommandFailedException($"{string.Join("; ", problems)}.");

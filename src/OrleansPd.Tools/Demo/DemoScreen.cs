@@ -53,7 +53,7 @@ internal sealed class DemoScreen(CommandContext context)
             : "[red]not the text of a single engine[/]", markup: true);
     }
 
-    public void Report(ReplayReport report, Leftovers remains, IReadOnlyList<MemorySample> memory, string memoryOf)
+    public void Report(ReplayReport report, Leftovers leftovers, IReadOnlyList<MemorySample> memory, string memoryOf)
     {
         Heading("A trace through the gateway");
         ReplayDisplay.Write(report, context);
@@ -61,15 +61,15 @@ internal sealed class DemoScreen(CommandContext context)
         Verdict(report.Failed == 0 && report.Succeeded > 0, report.Failed == 0
             ? $"all {report.Succeeded} answers equal those of a single engine, token by token ({report.OutputTokens} tokens)"
             : $"{wrong} answers differ from those of a single engine, {report.Failed - wrong} failed");
-        var left = remains.ActiveRequests + remains.OpenLegs + remains.LiveRequests + remains.Slots;
+        var left = leftovers.ActiveRequests + leftovers.OpenLegs + leftovers.LiveRequests + leftovers.Slots;
         Verdict(left == 0,
-            $"nothing left behind: {remains.ActiveRequests} requests and {remains.OpenLegs} legs in the "
-            + $"gateway, {remains.LiveRequests} requests and {remains.Slots} slots in engines");
-        Verdict(remains.DuplicateRooms == 0 && remains.RouterErrors.Count == 0,
-            $"{remains.Rooms} rooms, {remains.DuplicateRooms} used twice; "
-            + $"engines reported {remains.RouterErrors.Count} errors of the gateway");
-        var cached = remains.PromptTokens == 0 ? 0 : 100.0 * remains.CachedTokens / remains.PromptTokens;
-        Line(Invariant($"{cached:0.#} % of the prompt tokens were cached on the chosen engine; {remains.Retries} retries"));
+            $"nothing left behind: {leftovers.ActiveRequests} requests and {leftovers.OpenLegs} legs in the "
+            + $"gateway, {leftovers.LiveRequests} requests and {leftovers.Slots} slots in engines");
+        Verdict(leftovers.DuplicateRooms == 0 && leftovers.RouterErrors.Count == 0,
+            $"{leftovers.Rooms} rooms, {leftovers.DuplicateRooms} used twice; "
+            + $"engines reported {leftovers.RouterErrors.Count} errors of the gateway");
+        var cached = leftovers.PromptTokens == 0 ? 0 : 100.0 * leftovers.CachedTokens / leftovers.PromptTokens;
+        Line(Invariant($"{cached:0.#} % of the prompt tokens were cached on the chosen engine; {leftovers.Retries} retries"));
         Line($"memory at 0, 25, 50, 75, 100 % of the trace, {memoryOf}:");
         if (memory.All(sample => sample.Heap is not null))
             Labelled("managed", Sizes(memory.Select(sample => sample.Heap!.Value)));

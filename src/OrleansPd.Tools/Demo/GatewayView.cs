@@ -4,11 +4,11 @@ namespace OrleansPd.Tools.Demo;
 internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider time)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(25);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Waits until this many engines are ready.</summary>
     /// <exception cref="CommandFailedException">The time is over; the message has the gateway's reason.</exception>
-    public async Task ReadyAsync(int engines, TimeSpan patience, CancellationToken cancellationToken)
+    public async Task ReadyAsync(int engines, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
         while (true)
@@ -19,10 +19,10 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
             if (response.IsSuccessStatusCode && ready == engines)
                 return;
 
-            if (time.GetElapsedTime(start) > patience)
+            if (time.GetElapsedTime(start) > timeout)
             {
                 var why = json.RootElement.GetProperty("reason").GetString() ?? $"{ready} of {engines} engines are";
-                throw new CommandFailedException($"the gateway is not ready after {patience.TotalSeconds:0} s: {why}.");
+                throw new CommandFailedException($"the gateway is not ready after {timeout.TotalSeconds:0} s: {why}.");
             }
 
             await Task.Delay(Pause, time, cancellationToken);
@@ -39,7 +39,7 @@ internal sealed class GatewayView(HttpClient http, Uri gateway, TimeProvider tim
             if (view is { Prefilled: not null, Decoded: not null })
                 return view;
 
-            if (time.GetElapsedTime(start) > Patience)
+            if (time.GetElapsedTime(start) > Timeout)
             {
                 throw new CommandFailedException(view is null
                     ? $"the gateway has no record of the request {id} that it answered."

@@ -28,14 +28,14 @@ internal sealed record Leftovers
 
     /// <summary>Polls until nothing is left or the time is over.</summary>
     public static async Task<Leftovers> FindAsync(
-        HttpClient http, IDemoStage stage, TimeProvider time, TimeSpan patience, CancellationToken cancellationToken)
+        HttpClient http, IDemoStage stage, TimeProvider time, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
         while (true)
         {
-            var remains = await LookAsync(http, stage, time, cancellationToken);
-            if (remains.IsIdle || time.GetElapsedTime(start) > patience)
-                return remains;
+            var leftovers = await LookAsync(http, stage, time, cancellationToken);
+            if (leftovers.IsIdle || time.GetElapsedTime(start) > timeout)
+                return leftovers;
 
             await Task.Delay(Pause, time, cancellationToken);
         }
@@ -69,7 +69,7 @@ internal sealed record Leftovers
         HttpClient http, IDemoStage stage, TimeProvider time, CancellationToken cancellationToken)
     {
         var page = await new GatewayView(http, stage.Gateway, time).MetricsAsync(cancellationToken);
-        var remains = new Leftovers
+        var leftovers = new Leftovers
         {
             ActiveRequests = (int)GatewayView.Metric(page, "orleanspd_gateway_active_requests"),
             OpenLegs = (int)GatewayView.Metric(page, "orleanspd_gateway_open_legs"),
@@ -79,10 +79,10 @@ internal sealed record Leftovers
         {
             var text = await http.GetStringAsync(new Uri(engine.Url, "/sim/stats"), cancellationToken);
             using var json = JsonDocument.Parse(text);
-            remains = remains.With(engine, json.RootElement);
+            leftovers = leftovers.With(engine, json.RootElement);
         }
 
-        return remains;
+        return leftovers;
     }
 
     private Leftovers With(DemoEngine engine, JsonElement stats)
