@@ -60,6 +60,69 @@ public class CreditLedgerTests
     }
 
     [Fact]
+    public void Figures_of_a_rank_are_the_sums_over_gateways_and_zero_for_a_rank_that_a_gateway_does_not_know()
+    {
+        var ledger = new CreditLedger(1, Limits, learn: false, _now);
+        ledger.SetCapacity([8, 8]);
+        ledger.Sync(new CreditClaim { Gateway = "a", Sequence = 1, Ranks = [new(2, 2, 0, 5, 70), new(1, 1, 0, 1, 10)] }, _now);
+        ledger.Sync(new CreditClaim { Gateway = "b", Sequence = 1, Ranks = [new(3, 3, 0, 3, 30)] }, _now);
+
+        Assert.Equal(6, ledger.Running);
+        Assert.Equal((5, 1, 0), (ledger.RunningOn(0), ledger.RunningOn(1), ledger.RunningOn(2)));
+        Assert.Equal((100L, 10L, 0L), (ledger.TokensOn(0), ledger.TokensOn(1), ledger.TokensOn(2)));
+        Assert.Equal(19, ledger.Held); // a was granted all 16, and b reports that it holds 3
+        // The maximum since the last call, then what runs now.
+        Assert.Equal((8, 1), (ledger.TakePeak(0), ledger.TakePeak(1)));
+        Assert.Equal((5, 0), (ledger.TakePeak(0), ledger.TakePeak(2)));
+    }
+
+    [Fact]
+    public void Foreign_load_takes_slots_but_never_the_last_one_and_an_unknown_rank_has_none()
+    {
+        var ledger = Ledger(4);
+        ledger.SetForeign(0, 3, 300);
+        ledger.SetForeign(1, 9, 900); // no such rank
+        Assert.Equal((3, 0, 0), (ledger.Foreign(0), ledger.Foreign(1), ledger.Foreign(2)));
+        Assert.Equal(1, ledger.Slots(0));
+        ledger.SetForeign(0, 9, 900);
+        Assert.Equal(1, ledger.Slots(0));
+        Assert.Equal(0, Ledger(0).Slots(0));
+    }
+
+    [Fact]
+    public void A_gateway_that_leaves_or_died_holds_its_credits_until_it_is_removed()
+    {
+        var ledger = Ledger(4);
+        Assert.Equal(4, Ask(ledger, "a", 0, 0, 4)!.Ranks[0].Credits);
+        Assert.False(ledger.IsClearing);
+        Assert.False(ledger.BeginClearing("unknown"));
+        Assert.True(ledger.BeginClearing("a"));
+        Assert.False(ledger.BeginClearing("a"));
+        Assert.True(ledger.IsClearing);
+        Assert.Null(Ask(ledger, "a", 4, 4, 0));
+        Assert.Equal(0, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
+        ledger.Remove("a");
+        Assert.False(ledger.IsClearing);
+        Assert.Equal(4, Ask(ledger, "b", 0, 0, 4)!.Ranks[0].Credits);
+
+        var last = ledger.Sync(new CreditClaim { Gateway = "b", Sequence = ++_sequence, IsLeaving = true }, _now)!;
+        Assert.Equal((TimeSpan.Zero, 0), (last.ValidFor, ledger.Gateways.Count()));
+    }
+
+    [Fact]
+    public void Credits_are_overdue_when_their_gateway_has_not_reported_for_longer_than_they_are_valid()
+    {
+        var ledger = Ledger(4);
+        Ask(ledger, "a", 0, 0, 4);
+        _now += Limits.ValidFor;
+        Assert.Empty(ledger.Overdue(_now));
+        _now += TimeSpan.FromTicks(1);
+        Assert.Equal(["a"], ledger.Overdue(_now));
+        ledger.BeginClearing("a");
+        Assert.Empty(ledger.Overdue(_now));
+    }
+
+    [Fact]
     public void A_claim_that_was_overtaken_is_not_believed()
     {
         var ledger = Ledger(4);
