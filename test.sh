@@ -75,7 +75,7 @@ done
 
 if [ -n "$coverage" ]; then
     say "coverage of src by the suites above"
-    dotnet run .ci/coverage.cs "$log/coverage"
+    dotnet run .ci/coverage.cs "$log/coverage" || failed=$((failed + 1))
     finish
 fi
 
